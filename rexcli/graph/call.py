@@ -1,0 +1,116 @@
+"""Calling node code tick by tick: its windows put together, its results checked, jitted where it can be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.graph.node import Node
+from rexcli.graph.states import InputState, StepState
+
+PyTree = Any
+StepFunction = Callable[[StepState], tuple[StepState, PyTree]]
+
+_NOT_TRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+class NodeCall:
+    """One node's `step` as a function of plain arrays.
+
+    Args:
+        node: whose code.
+        step: what to call in place of `node.step`, such as a controller.
+    """
+
+    def __init__(self, node: Node, step: StepFunction | None = None):
+        self.node = node
+        self._step = step or node.step
+        self._device = find_device(node.spec.device, node.name)
+        self._call = jax.jit(self._plain) if node.jit else self._plain
+
+    def _plain(
+        self, rng: Any, params: PyTree, state: PyTree, windows: Mapping[str, Any], eps: Any, seq: Any, ts: Any
+    ) -> tuple[StepState, StepState, PyTree]:
+        before = StepState(
+            rng, params, state, {name: _window(*window) for name, window in windows.items()}, eps, seq, ts
+        )
+        after, output = self._step(before)
+        return before, after, jax.tree.map(jnp.asarray, output)
+
+    def __call__(
+        self, rng: Any, params: PyTree, state: PyTree, windows: Mapping[str, Any], eps: Any, seq: Any, ts: Any
+    ) -> tuple[StepState, StepState, PyTree]:
+        """Steps the node.
+
+        Args:
+            rng, params, state, eps, seq, ts: as in `StepState`.
+            windows: by input, `(seq [window], ts_sent [window], ts_recv [window], messages)` with the messages'
+                data as a tuple, oldest first.
+
+        Returns:
+            The step state that the node saw, the one that it returned, and its output.
+        """
+        args = (rng, params, state, windows, eps, seq, ts)
+        if self._device is not None:
+            args = jax.device_put(args, self._device)
+        try:
+            return self._call(*args)
+        except _NOT_TRACEABLE as error:
+            if self._call is self._plain:
+                raise
+            logging.getLogger(f"rex.nodes.{self.node.name}").warning(
+                "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the "
+                "class to say so (%s)",
+                self.node.name,
+                type(self.node).__name__,
+                str(error).splitlines()[0],
+            )
+            self._call = self._plain
+            return self._call(*args)
+
+
+def _window(seq: Any, ts_sent: Any, ts_recv: Any, messages: tuple[PyTree, ...]) -> InputState:
+    data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *messages)
+    return InputState(jnp.asarray(seq), jnp.asarray(ts_sent), jnp.asarray(ts_recv), data)
+
+
+def find_device(name: str, node: str) -> jax.Device | None:
+    """The device called `cpu`, `gpu`, `tpu` or `gpu:1`; None for the default one.
+
+    Raises:
+        RexError: if this machine has no such device.
+    """
+    platform, _, index = name.partition(":")
+    try:
+        devices = jax.devices(platform)
+        device = devices[int(index or 0)]
+    except (RuntimeError, ValueError, IndexError):
+        known = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
+        raise RexError(f"node '{node}': device '{name}' is not on this machine; there are {known}") from None
+    return None if device == jax.devices()[0] else device
+
+
+def check_output(node: str, want: PyTree, got: PyTree) -> None:
+    """Refuses an output that is not shaped like the node's `init_output`."""
+    if not jax.tree.structure(want) == jax.tree.structure(got):  # noqa: SIM201 (its stubs lack `!=`)
+        raise RexError(
+            f"node '{node}': step sends {jax.tree.structure(got)}, but init_output gave {jax.tree.structure(want)}; "
+            "send the same structure"
+        )
+    for wanted, leaf in zip(jax.tree.leaves(want), jax.tree.leaves(got), strict=True):
+        if np.shape(wanted) != np.shape(leaf):
+            raise RexError(
+                f"node '{node}': step sends an array of shape {np.shape(leaf)}, but init_output gave "
+                f"{np.shape(wanted)}; send the same shape"
+            )

@@ -1,0 +1,159 @@
+"""Delay distributions: a constant, or anything that distrax can sample.
+
+A delay is a time, so samples and quantiles below 0 count as 0.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.errors import RexError
+
+QUANTILE = 0.99
+"""The quantile of a delay that is expected of it where nothing else is declared."""
+
+
+class Delay(ABC):
+    """How long something takes, in seconds."""
+
+    @abstractmethod
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        """`num` independent samples, float32 `[num]`, seconds, not below 0. Jittable, vmappable over `key`."""
+
+    def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
+        """`num` samples for each of `episodes`, seconds, `[len(episodes), num]`; a row depends on its episode alone."""
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(episodes, jnp.uint32))
+        return np.stack([np.asarray(self.sample(row, num)) for row in keys])
+
+    @abstractmethod
+    def quantile(self, share: float) -> float:
+        """The time, seconds, within which `share` of the samples stay."""
+
+    @abstractmethod
+    def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64] | None:
+        """Probability density at `seconds`, 1/s, `[...]`; None for a constant, which has none."""
+
+
+class Constant(Delay):
+    """Always the same time."""
+
+    def __init__(self, seconds: float):
+        if not math.isfinite(seconds) or seconds < 0:
+            raise RexError(f"delay {seconds}: a constant delay is a number of seconds, 0 or more")
+        self.seconds = float(seconds)
+
+    def __repr__(self) -> str:
+        return f"{self.seconds:g} s"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        return jnp.full((num,), self.seconds, jnp.float32)
+
+    def quantile(self, share: float) -> float:
+        return self.seconds
+
+    def density(self, seconds: npt.ArrayLike) -> None:
+        return None
+
+
+class Random(Delay):
+    """A distrax distribution over seconds, mixtures and transformed distributions included."""
+
+    def __init__(self, distribution: Any):
+        self.distribution = distribution
+        if tuple(distribution.event_shape) or tuple(distribution.batch_shape):
+            raise RexError(
+                f"delay {self!r}: a delay is one number, but this distribution has batch shape "
+                f"{tuple(distribution.batch_shape)} and event shape {tuple(distribution.event_shape)}; "
+                "give scalar parameters"
+            )
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(distribution)):
+            raise RexError(f"delay {self!r}: its parameters are not all finite numbers")
+
+    def __repr__(self) -> str:
+        name = type(self.distribution).__name__
+        fields = [
+            f"{key.lstrip('_')}={float(value):g}"
+            for key, value in vars(self.distribution).items()
+            if key in ("_loc", "_scale", "_low", "_high", "_concentration", "_rate") and jnp.ndim(value) == 0
+        ]
+        return f"{name}({', '.join(fields)})"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        return _draw(self.distribution, key, num)
+
+    def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
+        return np.asarray(_draw_episodes(self.distribution, key, jnp.asarray(episodes, jnp.uint32), num))
+
+    @cached_property
+    def _draws(self) -> npt.NDArray[np.float64]:
+        """Sorted samples, the same in every process: for what the distribution cannot say of itself."""
+        draws = self.distribution.sample(seed=jax.random.key(0), sample_shape=(100_000,))
+        return np.sort(np.asarray(draws, np.float64))
+
+    def _cdf(self, seconds: float) -> float:
+        """Share of samples at most `seconds`."""
+        distribution = self.distribution
+        if hasattr(distribution, "components_distribution"):
+            weights = np.asarray(distribution.mixture_distribution.probs, np.float64)
+            shares = np.asarray(distribution.components_distribution.cdf(seconds), np.float64)
+            return float((weights * shares).sum() / weights.sum())
+        return float(distribution.cdf(seconds))
+
+    def quantile(self, share: float) -> float:
+        """By bisection of the distribution's own `cdf`, or from samples where it has none."""
+        if type(self.distribution).__name__ == "Normal":
+            from statistics import NormalDist
+
+            loc, scale = float(self.distribution.loc), float(self.distribution.scale)
+            return max(0.0, loc + scale * NormalDist().inv_cdf(share))
+        low, high = float(self._draws[0]), float(self._draws[-1])
+        try:
+            while self._cdf(high) < share:
+                high += max(high - low, 1e-6)
+        except (NotImplementedError, AttributeError):
+            return max(0.0, float(np.quantile(self._draws, share)))
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._cdf(middle) < share else (low, middle)
+        return max(0.0, high)
+
+    def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return np.exp(np.asarray(self.distribution.log_prob(jnp.asarray(seconds, jnp.float32)), np.float64))
+
+
+def _draw(distribution: Any, key: jax.Array, num: int) -> jax.Array:
+    draws = distribution.sample(seed=key, sample_shape=(num,))
+    return jnp.maximum(draws, 0.0).astype(jnp.float32)
+
+
+@partial(jax.jit, static_argnums=3)
+def _draw_episodes(distribution: Any, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
+    """Compiled once for all delays of a family, since a distribution's parameters are inputs."""
+    return jax.vmap(lambda episode: _draw(distribution, jax.random.fold_in(key, episode), num))(episodes)
+
+
+def as_delay(value: Any) -> Delay:
+    """A `Delay` from what a person declares: a number of seconds, a distrax distribution, or a `Delay`.
+
+    Raises:
+        RexError: for anything else, and for numbers that are no time.
+    """
+    if isinstance(value, Delay):
+        return value
+    if isinstance(value, bool | str) or value is None:
+        raise RexError(f"delay {value!r}: give a number of seconds or a distribution")
+    if isinstance(value, int | float):
+        return Constant(value)
+    if hasattr(value, "sample") and hasattr(value, "log_prob"):
+        if type(value).__name__ == "Deterministic":
+            return Constant(float(value.loc))
+        return Random(value)
+    raise RexError(f"delay {value!r}: give a number of seconds or a distribution, such as distrax.Normal")

@@ -1,0 +1,68 @@
+"""The base class of node code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+
+from rexcli.graph.states import GraphState, StepState
+
+if TYPE_CHECKING:
+    from rexcli.graph.delays import Delay
+    from rexcli.graph.system import NodeSpec
+
+PyTree = Any
+
+
+class Node:
+    """A part of the robot that steps at its own rate: a sensor, an actuator, a controller, the world.
+
+    Subclass it, write `step`, and override of the rest what the node needs. Options of the node's own are the
+    arguments of its `__init__` and are set beside the reserved ones in YAML. `name`, `rate` and `spec` are there
+    from the first `init_*` on, not yet in `__init__`.
+    """
+
+    jit: ClassVar[bool] = True
+    """Whether `step` is pure JAX. Set to False for code that talks to hardware or calls back to Python."""
+
+    spec: NodeSpec
+    """How the node was declared; set before any method but `__init__` is called."""
+
+    @property
+    def name(self) -> str:
+        """The node's name in the experiment."""
+        return self.spec.name
+
+    @property
+    def rate(self) -> float:
+        """Steps per second, Hz."""
+        return self.spec.rate
+
+    def default_delay(self) -> Delay | float:
+        """The computation delay, seconds, where the experiment declares none."""
+        return 0.0
+
+    def init_params(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
+        """Parameters: what stays fixed in an episode. `graph_state.params` holds those of nodes before this one."""
+        return ()
+
+    def init_state(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
+        """State at the start of an episode. `graph_state.state` holds those of nodes before this one."""
+        return ()
+
+    def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
+        """What readers see before the first message, and the structure of every output."""
+        return ()
+
+    def startup(self, graph_state: GraphState, timeout: float | None = None) -> bool:
+        """Called once before the first tick (a robot moves to its start). False means that it failed."""
+        return True
+
+    def step(self, step_state: StepState) -> tuple[StepState, PyTree]:
+        """One step: returns the new step state and the output to send."""
+        raise TypeError(f"node '{self.name}': {type(self).__name__} has no step(step_state); write one")
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Called once after the last tick, whatever happened. False means that it failed."""
+        return True

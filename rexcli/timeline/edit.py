@@ -1,0 +1,106 @@
+"""Timelines made from timelines: without some nodes and edges, or with more around what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rexcli.errors import RexError, suggest
+from rexcli.timeline.phases import check, phases
+from rexcli.timeline.schedule import scheduled
+from rexcli.timeline.simulate import assemble, cover
+from rexcli.timeline.spec import SystemTiming
+from rexcli.timeline.timeline import Timeline, Times
+from rexcli.timeline.unroll import Sample
+
+
+def drop(timeline: Timeline, *, nodes: Iterable[str] = (), edges: Iterable[str] = ()) -> Timeline:
+    """The same times without some nodes (and their edges) and some edges.
+
+    Raises:
+        RexError: for a name that is not there, and for the supervisor.
+    """
+    spec = timeline.spec
+    gone_nodes, gone_edges = set(nodes), set(edges)
+    for kind, gone, known in (
+        ("node", gone_nodes, [node.name for node in spec.nodes]),
+        ("edge", gone_edges, [edge.name for edge in spec.edges]),
+    ):
+        for name in sorted(gone.difference(known)):
+            raise RexError(f"drop: no {kind} is called '{name}'{suggest(name, known)}")
+    if spec.supervisor in gone_nodes:
+        raise RexError(
+            f"drop: node '{spec.supervisor}' is the supervisor, which steps are counted by; keep it"
+        )
+    gone_edges |= {edge.name for edge in spec.edges if {edge.source, edge.target} & gone_nodes}
+    kept = replace(
+        spec,
+        nodes=tuple(node for node in spec.nodes if node.name not in gone_nodes),
+        edges=tuple(edge for edge in spec.edges if edge.name not in gone_edges),
+    )
+    return Timeline(
+        kept,
+        {node.name: timeline.steps[node.name] for node in kept.nodes},
+        {edge.name: timeline.messages[edge.name] for edge in kept.edges},
+    )
+
+
+def augment(timeline: Timeline, spec: SystemTiming, sample: Sample) -> Timeline:
+    """Adds the nodes and edges of `spec` that a timeline lacks, simulated around it by the rules of time.
+
+    What was recorded keeps its times exactly. A recorded node with a new blocking input has not waited for it:
+    it reads a message at the tick that should have waited, or at the first by which the message is there.
+
+    Args:
+        timeline: the recorded nodes and edges, all of which `spec` has too.
+        spec: the whole system; it may give a recorded node or edge other options, but not other ends.
+        sample: draws delays of the new nodes and edges.
+
+    Returns:
+        The whole system until the last recorded start of each episode.
+
+    Raises:
+        RexError: if `spec` lacks what was recorded, joins a recorded edge elsewhere, or has no timeline.
+    """
+    check(spec, recorded=timeline.steps)
+    _check_holds(timeline.spec, spec)
+    episodes = timeline.num_episodes
+    last = _last_starts(timeline)
+    horizon = int(last.max())
+    phase = phases(spec)
+    for name, steps in timeline.steps.items():
+        # Wall-clock nodes may run ahead of their schedule; what their ticks require is known up to there.
+        ticks = max(1, steps.start.shape[1])
+        horizon = max(horizon, int(scheduled(spec.node(name).rate, phase[name], ticks)[-1]))
+    unrolled, cutoff = cover(spec, sample, episodes, horizon, lambda _: last, timeline)
+    return assemble(unrolled, cutoff, recorded=timeline)
+
+
+def _check_holds(recorded: SystemTiming, spec: SystemTiming) -> None:
+    names = [node.name for node in spec.nodes]
+    for node in recorded.nodes:
+        if node.name not in names:
+            raise RexError(f"augment: recorded node '{node.name}' is not in the system; add it or drop it")
+    edges = {edge.name: edge for edge in spec.edges}
+    for edge in recorded.edges:
+        if edge.name not in edges:
+            raise RexError(f"augment: recorded edge '{edge.name}' is not in the system; add it or drop it")
+        new = edges[edge.name]
+        if (new.source, new.target) != (edge.source, edge.target):
+            raise RexError(
+                f"augment: edge '{edge.name}' was recorded from {edge.source} to {edge.target}, not from "
+                f"{new.source} to {new.target}; give the new edge a name of its own"
+            )
+
+
+def _last_starts(timeline: Timeline) -> Times:
+    """The latest start in each episode, ns, `[episodes]`."""
+    last = np.zeros(timeline.num_episodes, np.int64)
+    rows = np.arange(len(last))
+    for steps in timeline.steps.values():
+        if steps.start.shape[1]:
+            latest = steps.start[rows, np.maximum(steps.count, 1) - 1]
+            last = np.where(steps.count > 0, np.maximum(last, latest), last)
+    return last

@@ -1,0 +1,69 @@
+"""What the rules of time need to know of a system: numbers only, no node code.
+
+Times are int64 nanoseconds since the start of the episode, so that no tie is decided by floating-point noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scheduling = Literal["frequency", "phase"]
+Jitter = Literal["latest", "buffer"]
+
+NANOSECONDS = 1_000_000_000
+NEVER = 2**62
+"""A time later than any episode: what never happens, happens then. (Sums of two still fit int64.)"""
+
+
+def nanoseconds(seconds: float) -> int:
+    """Seconds to int64 nanoseconds, to the nearest."""
+    return round(seconds * NANOSECONDS)
+
+
+@dataclass(frozen=True)
+class NodeTiming:
+    """A node as the clock sees it: rate in Hz, expected computation delay in ns."""
+
+    name: str
+    rate: float
+    expected_delay: int = 0
+    scheduling: Scheduling = "frequency"
+    advance: bool = False
+
+
+@dataclass(frozen=True)
+class EdgeTiming:
+    """An edge as the clock sees it. `name` is unique in the system; expected communication delay in ns."""
+
+    name: str
+    source: str
+    target: str
+    window: int = 1
+    blocking: bool = False
+    skip: bool = False
+    jitter: Jitter = "latest"
+    expected_delay: int = 0
+
+
+@dataclass(frozen=True)
+class SystemTiming:
+    """A system as the clock sees it."""
+
+    nodes: tuple[NodeTiming, ...]
+    edges: tuple[EdgeTiming, ...]
+    supervisor: str
+
+    def node(self, name: str) -> NodeTiming:
+        return next(node for node in self.nodes if node.name == name)
+
+    def edge(self, name: str) -> EdgeTiming:
+        return next(edge for edge in self.edges if edge.name == name)
+
+    def inputs(self, name: str) -> tuple[EdgeTiming, ...]:
+        """Edges into node `name`, in the order of declaration."""
+        return tuple(edge for edge in self.edges if edge.target == name)
+
+    def outputs(self, name: str) -> tuple[EdgeTiming, ...]:
+        """Edges out of node `name`, in the order of declaration."""
+        return tuple(edge for edge in self.edges if edge.source == name)

@@ -1,0 +1,136 @@
+"""What a timeline says of a system: how loaded and late its nodes are, how old what they read is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.timeline.schedule import Schedule, period, scheduled
+from rexcli.timeline.spec import NANOSECONDS, EdgeTiming
+from rexcli.timeline.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a quantity is distributed; all NaN where there was nothing to measure."""
+
+    mean: float
+    median: float
+    p90: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True)
+class NodeStatistics:
+    """A node over all episodes.
+
+    Attributes:
+        phase: when its tick 0 is scheduled, s.
+        ticks: how many, in all episodes together.
+        load: computation delay as a share of the period; above 1 a node cannot keep its rate.
+        lateness: start minus schedule, s; negative where a node advances.
+    """
+
+    phase: float
+    ticks: int
+    load: Spread
+    lateness: Spread
+
+
+@dataclass(frozen=True)
+class EdgeStatistics:
+    """An edge over all episodes.
+
+    Attributes:
+        messages: how many were sent, in all episodes together.
+        age_read: age of a message, since it was sent, at the start of the step that reads it, s.
+        age_newest: age of the newest message at the start of every step that has one, s.
+        unread: share of messages that no step sees, as newer ones push them out of the window before. (Messages
+            under way when an episode ends are left out.)
+        late: share of messages read by a later step than if everything took as long as expected.
+        stale: share of steps, an episode's first aside, that see nothing new.
+    """
+
+    messages: int
+    age_read: Spread
+    age_newest: Spread
+    unread: float
+    late: float
+    stale: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of every node and edge, by name."""
+
+    nodes: dict[str, NodeStatistics]
+    edges: dict[str, EdgeStatistics]
+
+
+def statistics(timeline: Timeline) -> Statistics:
+    """Sums up a timeline of one or many episodes."""
+    schedule = Schedule(timeline.spec, 0)
+    return Statistics(
+        {node.name: _node(timeline, schedule, node.name) for node in timeline.spec.nodes},
+        {edge.name: _edge(timeline, schedule, edge) for edge in timeline.spec.edges},
+    )
+
+
+def _node(timeline: Timeline, schedule: Schedule, name: str) -> NodeStatistics:
+    steps, rate = timeline.steps[name], timeline.spec.node(name).rate
+    ticks = steps.start.shape[1]
+    ran = np.arange(ticks) < steps.count[:, None]
+    lateness = steps.start - scheduled(rate, schedule.phase[name], ticks)
+    return NodeStatistics(
+        phase=schedule.phase[name] / NANOSECONDS,
+        ticks=int(ran.sum()),
+        load=_spread((steps.end - steps.start)[ran], period(rate)),
+        lateness=_spread(lateness[ran]),
+    )
+
+
+def _edge(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> EdgeStatistics:
+    source, target = timeline.steps[edge.source], timeline.steps[edge.target]
+    reader, newest = timeline.messages[edge.name].reader, timeline.newest(edge)
+    episode, message = np.nonzero(reader >= 0)
+    step = reader[episode, message]
+    age_read = target.start[episode, step] - source.end[episode, message]
+    unread = message <= newest[episode, step] - edge.window
+
+    ran = np.arange(target.start.shape[1]) < target.count[:, None]
+    at_episode, at_step = np.nonzero(ran & (newest >= 0))
+    age_newest = target.start[at_episode, at_step] - source.end[at_episode, newest[at_episode, at_step]]
+    return EdgeStatistics(
+        messages=int(source.count.sum()),
+        age_read=_spread(age_read),
+        age_newest=_spread(age_newest),
+        unread=_share(unread),
+        late=0.0 if edge.blocking else _share(step > _expected_readers(timeline, schedule, edge)[message]),
+        stale=_share((newest[:, 1:] == newest[:, :-1])[ran[:, 1:]]),
+    )
+
+
+def _expected_readers(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> npt.NDArray[np.int64]:
+    """Which tick reads message i if everything takes as long as expected, `[source ticks]`."""
+    target = timeline.spec.node(edge.target)
+    arrive = schedule.expected_arrival(edge, timeline.steps[edge.source].start.shape[1])
+    ticks = timeline.steps[edge.target].start.shape[1]
+    start = scheduled(target.rate, schedule.phase[edge.target], ticks)
+    strictly = edge.skip and edge.jitter == "latest"
+    return np.searchsorted(start, arrive, side="right" if strictly else "left")
+
+
+def _spread(values: npt.NDArray[np.int64], unit: int = NANOSECONDS) -> Spread:
+    """Of `values`, counted in `unit`."""
+    if not values.size:
+        return Spread(math.nan, math.nan, math.nan, math.nan, math.nan)
+    median, p90, p99, most = np.percentile(values, (50, 90, 99, 100)) / unit
+    return Spread(float(values.mean() / unit), float(median), float(p90), float(p99), float(most))
+
+
+def _share(happened: npt.NDArray[np.bool_]) -> float:
+    return float(happened.mean()) if happened.size else math.nan

@@ -1,0 +1,96 @@
+"""A timeline: when every step of every node runs, when every message arrives, and which step reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.timeline.spec import EdgeTiming, SystemTiming
+
+Times = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one node.
+
+    Attributes:
+        start: when tick k starts, ns, `[episodes, ticks]`; rows never decrease.
+        end: when its output is sent, ns, `[episodes, ticks]`.
+        count: how many ticks each episode has, `[episodes]`; entries at or past it are `NEVER`.
+    """
+
+    start: Times
+    end: Times
+    count: Times
+
+
+@dataclass(frozen=True)
+class Messages:
+    """The messages of one edge; message i is what tick i of the source sent.
+
+    Attributes:
+        arrive: when message i arrives, ns, `[episodes, source ticks]`, maybe after the episode's end; `NEVER`
+            where there is no tick i.
+        reader: the target's tick that reads it, `[episodes, source ticks]`; -1 where none does.
+    """
+
+    arrive: Times
+    reader: Times
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One or many episodes of one system.
+
+    An episode of N steps holds the supervisor's ticks 0 … N and every tick of the others that starts no later
+    than the supervisor's last: tick N is where step N ends, so its window is the last observation. An episode
+    of T seconds, or one recorded until it was stopped, may go on after the supervisor's last tick.
+
+    Attributes:
+        spec: the system that it is a timeline of.
+        steps: by node name.
+        messages: by edge name.
+    """
+
+    spec: SystemTiming
+    steps: dict[str, Steps]
+    messages: dict[str, Messages]
+
+    @property
+    def num_episodes(self) -> int:
+        return self.steps[self.spec.supervisor].start.shape[0]
+
+    @property
+    def num_steps(self) -> Times:
+        """Supervisor steps that each episode offers, `[episodes]`: one less than its supervisor's ticks."""
+        return self.steps[self.spec.supervisor].count - 1
+
+    def newest(self, edge: EdgeTiming) -> Times:
+        """Sequence number of the newest message that each tick of `edge.target` has read, -1 before any.
+
+        Returns:
+            `[episodes, target ticks]`; the window at tick k is the messages `newest - window + 1 … newest`.
+        """
+        ticks = self.steps[edge.target].start.shape[1]
+        reader = self.messages[edge.name].reader
+        read_by = np.where(reader < 0, ticks, reader)
+        offset = (ticks + 1) * np.arange(len(reader))[:, None]
+        counts = np.bincount((read_by + offset).ravel(), minlength=len(reader) * (ticks + 1))
+        return np.cumsum(counts.reshape(len(reader), ticks + 1)[:, :ticks], axis=1) - 1
+
+    def select(self, episodes: slice | list[int]) -> Timeline:
+        """The same timeline with only some of its episodes."""
+        return Timeline(
+            self.spec,
+            {
+                name: Steps(steps.start[episodes], steps.end[episodes], steps.count[episodes])
+                for name, steps in self.steps.items()
+            },
+            {
+                name: Messages(messages.arrive[episodes], messages.reader[episodes])
+                for name, messages in self.messages.items()
+            },
+        )

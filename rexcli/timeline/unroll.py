@@ -1,0 +1,189 @@
+"""Every step inside a horizon: node by node, all ticks and episodes of a node at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.timeline.phases import advances, topological
+from rexcli.timeline.schedule import Schedule
+from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
+from rexcli.timeline.starts import LoopEdge, LoopNode, latest, loop_starts, starts
+from rexcli.timeline.timeline import Timeline, Times
+
+NOT_A_TIME = np.iinfo(np.int64).min
+"""What NaN and infinity become when cast to int64."""
+
+
+class Sample(Protocol):
+    """Draws delays, ns, int64 `[episodes, ticks]`; below 0 counts as 0.
+
+    A tick's delay must not depend on how many ticks are asked for: so a longer timeline extends a shorter.
+    """
+
+    def __call__(self, kind: Literal["node", "edge"], name: str, ticks: int) -> Times: ...
+
+
+@dataclass
+class Unrolled:
+    """Steps and arrivals of every tick inside a schedule's horizon.
+
+    Attributes:
+        schedule: what is known beforehand.
+        start, end: ns, `[episodes, ticks]`, by node.
+        arrive: ns, `[episodes, source ticks]`, by edge.
+    """
+
+    schedule: Schedule
+    start: dict[str, Times] = field(default_factory=dict)
+    end: dict[str, Times] = field(default_factory=dict)
+    arrive: dict[str, Times] = field(default_factory=dict)
+
+
+def unroll(
+    spec: SystemTiming, sample: Sample, episodes: int, horizon: int, recorded: Timeline | None = None
+) -> Unrolled:
+    """Applies the rules to every tick that is scheduled no later than `horizon`, ns.
+
+    Args:
+        spec: the system, checked.
+        sample: draws delays.
+        episodes: how many.
+        horizon: ns.
+        recorded: nodes and edges whose times are known and stay as they are.
+    """
+    unrolled = Unrolled(Schedule(spec, horizon))
+    if recorded is not None:
+        for name, steps in recorded.steps.items():
+            unrolled.start[name], unrolled.end[name] = steps.start, steps.end
+        for name, messages in recorded.messages.items():
+            unrolled.arrive[name] = messages.arrive
+        for name in recorded.steps:
+            _send(unrolled, spec.outputs(name), sample, episodes)
+    for group in _groups(spec, [node.name for node in spec.nodes if node.name not in unrolled.start]):
+        if len(group) == 1 and not _inner(spec, group):
+            _run_node(unrolled, group[0], sample, episodes)
+        else:
+            _run_loop(unrolled, group, sample, episodes)
+        for name in group:
+            _send(unrolled, spec.outputs(name), sample, episodes)
+    return unrolled
+
+
+def _run_node(unrolled: Unrolled, name: str, sample: Sample, episodes: int) -> None:
+    schedule = unrolled.schedule
+    node, times = schedule.spec.node(name), schedule.times[name]
+    delay = _draw(sample, "node", name, episodes, len(times))
+    start = starts(times, delay, _needed(unrolled, name), node.scheduling, advances(schedule.spec, node))
+    unrolled.start[name] = start
+    unrolled.end[name] = start + delay
+
+
+def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: int) -> None:
+    """Nodes of one loop of blocking edges, given in topological order."""
+    schedule = unrolled.schedule
+    spec = schedule.spec
+    inner = _inner(spec, group)
+    loop_nodes: list[LoopNode] = []
+    for name in group:
+        node = spec.node(name)
+        needed = _needed(unrolled, name)
+        loop_nodes.append(
+            LoopNode(
+                scheduled=schedule.times[name],
+                delay=_columns(_draw(sample, "node", name, episodes, len(schedule.times[name]))),
+                needed=None if needed is None else _columns(needed),
+                scheduling=node.scheduling,
+                advance=advances(spec, node),
+            )
+        )
+    loop_edges = [
+        LoopEdge(
+            source=group.index(edge.source),
+            target=group.index(edge.target),
+            required=schedule.required(edge),
+            delay=_columns(_draw(sample, "edge", edge.name, episodes, len(schedule.times[edge.source]))),
+        )
+        for edge in inner
+    ]
+    loop_starts(loop_nodes, loop_edges)
+    for name, loop_node in zip(group, loop_nodes, strict=True):
+        unrolled.start[name] = _columns(loop_node.start)
+        unrolled.end[name] = _columns(loop_node.start + loop_node.delay)
+    for edge, loop_edge in zip(inner, loop_edges, strict=True):
+        unrolled.arrive[edge.name] = _columns(loop_edge.arrive)
+
+
+def _needed(unrolled: Unrolled, name: str) -> Times | None:
+    """When blocking inputs with known arrivals are there, ns, `[episodes, ticks]`; None without any."""
+    schedule = unrolled.schedule
+    needed: Times | None = None
+    for edge in schedule.spec.inputs(name):
+        if edge.blocking and edge.name in unrolled.arrive:
+            arrive = latest(unrolled.arrive[edge.name], schedule.required(edge))
+            needed = arrive if needed is None else np.maximum(needed, arrive, out=needed)
+    return needed
+
+
+def _send(unrolled: Unrolled, edges: tuple[EdgeTiming, ...], sample: Sample, episodes: int) -> None:
+    """Arrivals, first in first out, of the messages of edges that have none yet."""
+    for edge in edges:
+        if edge.name not in unrolled.arrive:
+            end = unrolled.end[edge.source]
+            arrive = end + _draw(sample, "edge", edge.name, episodes, end.shape[1])
+            np.maximum.accumulate(arrive, axis=1, out=arrive)
+            unrolled.arrive[edge.name] = np.minimum(arrive, NEVER, out=arrive)
+
+
+def _draw(sample: Sample, kind: Literal["node", "edge"], name: str, episodes: int, ticks: int) -> Times:
+    delay = np.asarray(sample(kind, name, ticks))
+    if delay.shape != (episodes, ticks):
+        raise RexError(f"{kind} '{name}': delays of shape {list(delay.shape)}; give {[episodes, ticks]}")
+    if not delay.size:
+        return delay.astype(np.int64)
+    low, high = delay.min(), delay.max()
+    if not np.isfinite(high) or not np.isfinite(low) or low == NOT_A_TIME:
+        raise RexError(f"{kind} '{name}': a sampled delay is NaN or infinite; check its distribution's parameters")
+    if high > NEVER // (4 * ticks):
+        raise RexError(f"{kind} '{name}': a sampled delay is {high / 1e9:g} s; give a shorter one")
+    if delay.dtype != np.int64:
+        delay = np.rint(delay).astype(np.int64)
+    return np.maximum(delay, 0) if low < 0 else delay
+
+
+def _inner(spec: SystemTiming, group: list[str]) -> list[EdgeTiming]:
+    """Blocking edges between nodes of a group."""
+    return [edge for edge in spec.edges if edge.blocking and edge.source in group and edge.target in group]
+
+
+def _groups(spec: SystemTiming, names: list[str]) -> list[list[str]]:
+    """Strongly connected components of the graph of blocking edges between `names`, sources first.
+
+    Within a group the names are in topological order of the edges without `skip`.
+    """
+    names = [name for name in topological(spec) if name in set(names)]
+    place = {name: index for index, name in enumerate(names)}
+    reach = np.eye(len(names), dtype=np.float32)
+    for edge in spec.edges:
+        if edge.blocking and edge.source in place and edge.target in place:
+            reach[place[edge.source], place[edge.target]] = 1
+    for _ in range(len(names).bit_length()):
+        reach = np.minimum(reach @ reach, 1)
+    mutual = (reach > 0) & (reach.T > 0)
+    ancestors = (reach > 0).sum(axis=0)
+    order = sorted(range(len(names)), key=lambda index: (ancestors[index], mutual[index].argmax(), index))
+    groups: list[list[str]] = []
+    for index in order:
+        if groups and mutual[place[groups[-1][0]], index]:
+            groups[-1].append(names[index])
+        else:
+            groups.append([names[index]])
+    return groups
+
+
+def _columns(rows: Times) -> Times:
+    """`[a, b]` to `[b, a]`, contiguous."""
+    return np.ascontiguousarray(rows.T)
