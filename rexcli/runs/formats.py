@@ -1,0 +1,140 @@
+"""Values to bytes and back: strict JSON, plain arrays, CSV. Reading builds data and nothing else.
+
+JSON has no NaN and no infinity: they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Protobuf's JSON.
+Readers raise `ValueError` (and only that) for bytes that are not what they should be; who knows the file says which.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def nonfinite_text(value: float) -> str:
+    """`NaN`, `Infinity` or `-Infinity` for a value that is one of them."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def plain(value: Any) -> Any:
+    """`value` out of what JSON has: NumPy scalars and arrays, tuples and paths become numbers, lists, text.
+
+    Raises:
+        TypeError: for anything that is no data.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return nonfinite_text(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} {value!r} cannot be written as JSON; make it a number, text or a list")
+
+
+def restore_nonfinite(value: Any) -> Any:
+    """The inverse of `plain` where floats are meant: the three strings become floats again."""
+    if isinstance(value, str):
+        return NONFINITE.get(value, value)
+    if isinstance(value, dict):
+        return {key: restore_nonfinite(item) for key, item in value.items()}
+    return [restore_nonfinite(item) for item in value] if isinstance(value, list) else value
+
+
+def encode_json(value: Any) -> bytes:
+    """Strict JSON, UTF-8, indented, a newline at the end."""
+    return (json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def decode_json(data: bytes | str) -> Any:
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(data, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def encode_arrays(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
+    """An `.npz` of plain arrays. The same arrays give the same bytes: it carries no date.
+
+    Raises:
+        TypeError: for an array of Python objects.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, value in arrays.items():
+            array = np.asarray(value)
+            if array.dtype.hasobject:
+                raise TypeError(f"'{name}' is an array of Python objects; give numbers or text of fixed length")
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def decode_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an `.npz`, never unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array, not an archive of arrays")
+            return {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    except (MemoryError, RecursionError, SyntaxError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{type(error).__name__} {error}") from None
+
+
+def encode_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Comma-separated, a header line, floats with all their digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def plain_cell(cell: Any) -> Any:
+    """NumPy scalars as Python's, so that a float32 is written as the number that it is."""
+    return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def decode_csv(data: bytes) -> dict[str, np.ndarray]:
+    """Columns by name: int64 where every cell is an integer, float64 where every cell is a number, else text."""
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if not rows:
+        raise ValueError("no header line")
+    header, *body = rows
+    for number, row in enumerate(body, start=2):
+        if len(row) != len(header):
+            raise ValueError(f"line {number} has {len(row)} cells, the header {len(header)}")
+    return {name: _column([row[i] for row in body]) for i, name in enumerate(header)}
+
+
+def _column(cells: list[str]) -> np.ndarray:
+    for convert, dtype in ((int, np.int64), (float, np.float64)):
+        try:
+            return np.array([convert(cell) for cell in cells], dtype)
+        except (ValueError, OverflowError):
+            continue
+    return np.array(cells, np.str_)

@@ -1,0 +1,31 @@
+"""Recordings: every step and every message of an execution, in MCAP, the robotics log format.
+
+What is in the file
+- A metadata record `rex`: `format`, `spec` (the system's timing, JSON) and `info` (whatever the recorder noted, JSON).
+- A channel per node, topic `/<node>`: one JSON message a step, `{"episode", "seq", "ts_start", "ts_end"}` and the
+  recorded fields of `params`, `inputs`, `state`, `output`, nested by key path. Times are integer nanoseconds since the
+  start of the episode.
+- A channel per edge, topic `/<source>/<target>`, with the edge's name behind it where several join the same nodes: one
+  JSON message a message, `{"episode", "seq", "ts_sent", "ts_recv", "reader"}`: `reader` is the target's tick that
+  reads it, -1 for none; `ts_recv` is null for one that never arrived.
+- A metadata record `rex.end` if the recorder closed the file: `complete` tells whether the execution came to its end.
+
+Numbers are exact: float64 by its shortest decimals, narrower floats by nine digits. JSON has no NaN and no infinity:
+they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Protobuf's JSON (all NaNs are one). Arrays are flat
+lists, last axis fastest, complex numbers as pairs; the channel's metadata `layout` holds their types and shapes.
+On MCAP's own time axis a step lies where it ends and a message where it arrives, episodes one after another.
+
+What survives
+A record is in the file about half a second after it happened. Between two appends the file is a finished MCAP file:
+every append writes over the old end mark and leaves a new one, with one system call. So a process that is killed
+leaves a file that the public `mcap` readers open, without an index but with all whole chunks. Should the tail be broken
+all the same (the machine lost its power, the kill hit the append itself), the public stream reader gives the messages
+of the whole chunks and then raises; `read_recording` gives them and notes `damaged`; `repair` writes them to a file
+with an index.
+"""
+
+from rexcli.runs.recording.reader import Recording, read_recording
+from rexcli.runs.recording.repair import repair
+from rexcli.runs.recording.writer import RecordingWriter
+
+__all__ = ["Recording", "RecordingWriter", "read_recording", "repair"]

@@ -1,0 +1,82 @@
+"""A file that only grows, and is a finished MCAP file after every append."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from mcap.data_stream import RecordBuilder
+from mcap.records import DataEnd, Footer
+
+MAGIC = b"\x89MCAP0\r\n"
+
+
+def end_mark() -> bytes:
+    """The end of an MCAP file that has no summary."""
+    builder = RecordBuilder()
+    DataEnd(data_section_crc=0).write(builder)
+    Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(builder)
+    return builder.end() + MAGIC
+
+
+class Appender:
+    """What `mcap.Writer` writes to: collects in memory, and appends with one system call a flush.
+
+    An end mark follows what is written, and the next append writes over it. Where an append fails (the disk is full),
+    the file is cut back to what it was before.
+    """
+
+    def __init__(self, path: Path):
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._pending: list[bytes] = []
+        self._written = 0
+        self._length = 0
+        self._end_mark = end_mark()
+
+    def write(self, data: bytes) -> int:
+        self._pending.append(data)
+        self._length += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._length
+
+    def flush(self) -> None:
+        """Appends what was collected and a new end mark.
+
+        Raises:
+            OSError: it does not fit; the file is as it was.
+        """
+        data = b"".join(self._pending)
+        if data:
+            self._append(data, self._end_mark)
+
+    def finish(self) -> None:
+        """Appends what was collected, which has an end of its own, forces it to disk, and closes the file."""
+        self._append(b"".join(self._pending), b"")
+        os.fsync(self._handle)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file as the last flush left it."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def _append(self, data: bytes, end: bytes) -> None:
+        self._pending.clear()
+        try:
+            self._write_at(self._written, data + end)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._handle, self._written)
+                self._write_at(self._written, self._end_mark)
+            raise
+        self._written += len(data)
+
+    def _write_at(self, offset: int, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            count = os.pwrite(self._handle, rest, offset)
+            offset, rest = offset + count, rest[count:]

@@ -1,0 +1,164 @@
+"""A recording in memory: the timeline and the values that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rexcli.errors import RexError, suggest
+from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, read_file
+from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER, header_columns, parse
+from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
+from rexcli.timeline.spec import NEVER, SystemTiming
+from rexcli.timeline.timeline import Timeline, Times
+
+BLOCK = 2048
+"""Records that are parsed at a time."""
+
+
+class Recording:
+    """A recording, parsed node by node and edge by edge when asked for. Made by `read_recording`.
+
+    Attributes:
+        path: the file.
+        spec: the system's timing.
+        info: what the recorder noted besides.
+        complete: the execution came to its end, and the recording with it.
+        damaged: the file is broken somewhere; this is what stood before.
+    """
+
+    def __init__(self, path: Path, content: Content):
+        self.path = path
+        self.spec: SystemTiming = content.spec
+        self.info: dict[str, Any] = content.info
+        self.complete = content.complete
+        self.damaged = content.damaged
+        self._last_episode = content.last_episode
+        self._parts = content.parts
+        self._parsed: dict[int, tuple[dict[str, Times], list[np.ndarray]]] = {}
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes of which at least one step was recorded."""
+        return max((table.num_episodes for table in self._steps.values()), default=0)
+
+    def counts(self, node: str) -> Times:
+        """Recorded steps of `node`, int64 `[episodes]`: its ticks 0 … count - 1, none missing between."""
+        self._check(node)
+        return self._steps[node].steps(self.num_episodes).count
+
+    def fields(self, node: str) -> tuple[str, ...]:
+        """What was recorded of `node`: some of `params`, `inputs`, `state`, `output`."""
+        self._check(node)
+        layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
+        return tuple(dict.fromkeys(field for layout in layouts for field in layout.fields))
+
+    def values(self, node: str, field: str) -> dict[str, np.ndarray]:
+        """One field of every step of `node`.
+
+        Returns:
+            By key path (`""` for a bare array), `[episodes, ticks, ...]` of the recorded type. Entries at or past
+            `counts(node)`, and those of steps of which the field was not recorded, are 0.
+
+        Raises:
+            RexError: nothing of the kind was recorded, or its structure changes on the way.
+        """
+        if field not in self.fields(node):
+            fix = f"record again with nodes.{node}.record.{field}=true"
+            raise RexError(f"{self.path}: {field} of node '{node}' was not recorded; {fix}")
+        rows = self._steps[node].rows(self.num_episodes)
+        values: dict[str, np.ndarray] = {}
+        structures = set()
+        first = 0
+        for part in self._of("node", node):
+            last = first + len(part.texts)
+            if part.layout is not None and field in part.layout.fields and part.texts:
+                arrays = zip(part.layout.leaves, self._parse(part)[1], strict=True)
+                leaves = {leaf: array for leaf, array in arrays if leaf.field == field}
+                structures.add(frozenset(leaves))
+                if len(structures) > 1:
+                    raise RexError(f"{self.path}: {field} of node '{node}' changes its structure on the way")
+                here = (rows >= first) & (rows < last)
+                for leaf, array in leaves.items():
+                    empty = np.zeros((*rows.shape, *leaf.shape), leaf.numpy_type)
+                    values.setdefault(leaf.path, empty)[here] = array[rows[here] - first]
+            first = last
+        return values
+
+    def timeline(self) -> Timeline:
+        """When everything happened: of a complete recording exactly what was executed.
+
+        An execution that was cut short ends at the last supervisor tick before which no step can be missing.
+
+        Raises:
+            RexError: not one supervisor step is whole.
+        """
+        unfinished = None if self.complete else self._last_episode
+        try:
+            return assemble(self.spec, self._steps, self._messages, self.num_episodes, unfinished)
+        except DAMAGE as error:
+            raise broken(self.path, error) from None
+
+    @cached_property
+    def _steps(self) -> dict[str, StepTable]:
+        tables = {}
+        for node in self.spec.nodes:
+            columns = self._headers(self._of("node", node.name), STEP_HEADER)
+            tables[node.name] = StepTable(columns["episode"], columns["seq"], columns["ts_start"], columns["ts_end"])
+        recorded = sum(len(table.seq) for table in tables.values())
+        for name, table in tables.items():
+            if table.num_episodes > recorded:
+                raise RexError(f"{self.path}: damaged: node '{name}' is in episode {table.num_episodes - 1}")
+        return tables
+
+    @cached_property
+    def _messages(self) -> dict[str, MessageTable]:
+        tables = {}
+        for edge in self.spec.edges:
+            columns = self._headers(self._of("edge", edge.name), MESSAGE_HEADER)
+            tables[edge.name] = MessageTable(columns["episode"], columns["seq"], columns["ts_recv"], columns["reader"])
+        return tables
+
+    def _of(self, kind: str, name: str) -> list[Part]:
+        return [part for part in self._parts if (part.kind, part.name) == (kind, name)]
+
+    def _check(self, node: str) -> None:
+        names = [timing.name for timing in self.spec.nodes]
+        if node not in names:
+            raise RexError(f"{self.path}: no node is called '{node}'{suggest(node, names)}")
+
+    def _headers(self, parts: Sequence[Part], names: Sequence[str]) -> dict[str, Times]:
+        columns = [self._parse(part)[0] for part in parts]
+        none = np.zeros(0, np.int64)
+        return {name: np.concatenate([none, *(column[name] for column in columns)]) for name in names}
+
+    def _parse(self, part: Part) -> tuple[dict[str, Times], list[np.ndarray]]:
+        """Headers and leaves of all records of a part."""
+        if id(part) not in self._parsed:
+            names = MESSAGE_HEADER if part.layout is None else STEP_HEADER
+            blocks = []
+            try:
+                for start in range(0, max(1, len(part.texts)), BLOCK):
+                    records = parse(part.texts[start : start + BLOCK])
+                    leaves = [] if part.layout is None else part.layout.decode(records)
+                    blocks.append((header_columns(records, names, NEVER), leaves))
+            except DAMAGE as error:
+                raise broken(self.path, error) from None
+            headers = {name: np.concatenate([block[0][name] for block in blocks]) for name in names}
+            leaves = [np.concatenate(arrays) for arrays in zip(*(block[1] for block in blocks), strict=True)]
+            self._parsed[id(part)] = headers, leaves
+        return self._parsed[id(part)]
+
+
+def read_recording(path: Path | str) -> Recording:
+    """Reads `recording.mcap`; of a damaged file all whole chunks.
+
+    Raises:
+        RexError: it is not a recording. Whatever else is wrong with it is found when it is asked for, with the same
+            error, which names the file.
+    """
+    return Recording(Path(path), read_file(Path(path)))

@@ -1,0 +1,259 @@
+"""A run's folder while it is being made.
+
+    <outputs>/<experiment>/<command>/<YYYY-MM-DD_HH-MM-SS>/
+        config.yaml  run.json  log.txt  and what the command makes
+
+`run.json` says from the first moment on what runs here, and at the end how it ended:
+
+    format, experiment, command, argv, command_line, seed, parents, versions, git
+    status     running | done | failed | interrupted
+    error      what went wrong, or null
+    started, ended   ISO 8601 with the offset from UTC
+    process    who writes it; a run that is `running` while its process is gone was killed
+    results    the numbers that the command ends with
+    artifacts  name, size in bytes and sha256 of every file that it made
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy.typing as npt
+
+from rexcli.errors import RexError
+from rexcli.runs import formats, provenance, storage
+from rexcli.runs.logs import ROOT, log_to, record
+from rexcli.runs.recording import RecordingWriter
+from rexcli.timeline.spec import SystemTiming
+
+OWN_FILES = ("run.json", "config.yaml", "log.txt")
+"""What every run has; no artifact may take these names."""
+
+
+class Run:
+    """A run that is being made: a context manager that keeps `run.json` true, whatever ends the block.
+
+    Files appear whole or not at all; what was written stays, however the run ends. Get one from `Run.create`.
+
+    Attributes:
+        path: the run's folder.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any]):
+        self.path = path
+        self._record = record
+        self._artifacts: dict[str, dict[str, Any]] = {}
+        self._stack = ExitStack()
+        self._log: logging.Handler | None = None
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        experiment: str,
+        command: str,
+        *,
+        argv: Sequence[str],
+        seed: int | None,
+        config_yaml: str,
+        parents: Iterable[str | Path] = (),
+        path: Path | None = None,
+        project: Path | None = None,
+    ) -> Run:
+        """Makes the folder with `run.json` (status `running`) and `config.yaml`.
+
+        Args:
+            root: the outputs folder.
+            experiment, command: folder names under it.
+            argv: the command line, program first.
+            seed: what the run's random numbers come from.
+            config_yaml: the composed experiment.
+            parents: runs that this one starts from; noted relative to `root` where they lie in it.
+            path: make the run exactly there (a sweep's job) and not in a folder named after the time.
+            project: whose git revision to note; the folder that holds `root` unless given.
+
+        Raises:
+            RexError: a name that is no folder name, or `path` holds a run already.
+        """
+        root = Path(root)
+        folder = _fresh_folder(root, experiment, command) if path is None else _given_folder(Path(path))
+        run = cls(
+            folder,
+            {
+                "format": 1,
+                "experiment": experiment,
+                "command": command,
+                "argv": [str(word) for word in argv],
+                "command_line": shlex.join(str(word) for word in argv),
+                "status": "running",
+                "error": None,
+                "seed": seed,
+                "started": _now(),
+                "ended": None,
+                "process": provenance.this_process(),
+                "parents": [_relative(parent, root) for parent in parents],
+                "versions": provenance.versions(),
+                "git": provenance.git_revision(root.resolve().parent if project is None else project),
+                "results": {},
+            },
+        )
+        storage.write_atomic(folder / "config.yaml", config_yaml.encode())
+        run._save()
+        return run
+
+    def __enter__(self) -> Self:
+        self._log = self._stack.enter_context(log_to(self.path / "log.txt"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        status, message = _outcome(error)
+        self._record.update(status=status, error=message, ended=_now())
+        if self._log is not None and error is not None and kind is not None:
+            info = (kind, error, traceback) if status == "failed" and not isinstance(error, RexError) else None
+            level = logging.INFO if status == "done" else logging.ERROR
+            self._log.handle(record(ROOT, level, f"{status}: {message or kind.__name__}", info))
+        self._stack.close()
+        try:
+            self._save()
+        except OSError:
+            if error is None:
+                raise
+
+    def add_result(self, key: str, value: Any) -> None:
+        """A number (or text, or a list of them) for the table of results. NaN and infinities are kept."""
+        self._record["results"][key] = formats.plain(value)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What was added so far."""
+        return dict(self._record["results"])
+
+    def write_bytes(self, name: str, data: bytes) -> Path:
+        """Writes an artifact, as all of these do: whole or not at all, noted with size and sha256.
+
+        Args:
+            name: of a file inside the run, `/` between folders.
+
+        Returns:
+            Where it is.
+        """
+        path = self._place(name)
+        storage.write_atomic(path, data)
+        self.register(name)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        return self.write_bytes(name, text.encode())
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Strict JSON; NaN and infinities become text (see `formats`)."""
+        return self.write_bytes(name, formats.encode_json(value))
+
+    def write_arrays(self, name: str, arrays: Mapping[str, npt.ArrayLike]) -> Path:
+        """An `.npz` that `numpy.load` reads without pickle."""
+        return self.write_bytes(name, formats.encode_arrays(arrays))
+
+    def write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+        return self.write_bytes(name, formats.encode_csv(columns, rows))
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """A temporary path, of the same suffix, for a library to save to; the artifact is there afterwards."""
+        with storage.atomic_file(self._place(name)) as temporary:
+            yield temporary
+        self.register(name)
+
+    @contextmanager
+    def directory(self, name: str) -> Iterator[Path]:
+        """The same for a folder, which is there and empty. Every file in it becomes an artifact."""
+        with storage.atomic_folder(self._place(name)) as temporary:
+            yield temporary
+        self.register(name)
+
+    @contextmanager
+    def recording(self, spec: SystemTiming, info: Mapping[str, Any] | None = None) -> Iterator[RecordingWriter]:
+        """`recording.mcap`, the one artifact that grows in its place, so that a killed run keeps it."""
+        try:
+            with RecordingWriter(self._place("recording.mcap"), spec, info) as writer:
+                yield writer
+        finally:
+            self.register("recording.mcap")
+
+    def register(self, name: str) -> None:
+        """Notes a file (or every file in a folder) of the run, in place of what was noted under its name."""
+        path = self._place(name)
+        for known in list(self._artifacts):
+            if known == name or known.startswith(f"{name}/"):
+                del self._artifacts[known]
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            inside = file.relative_to(self.path)
+            if file.is_file() and not storage.is_temporary(inside):
+                size, digest = file.stat().st_size, storage.sha256(file)
+                self._artifacts[inside.as_posix()] = {
+                    "name": inside.as_posix(),
+                    "size": size,
+                    "sha256": digest,
+                }
+
+    def _place(self, name: str) -> Path:
+        if storage.safe_name(name) in OWN_FILES:
+            raise RexError(f"'{name}': every run has this file of its own; give the artifact another name")
+        return self.path / name
+
+    def _save(self) -> None:
+        artifacts = [self._artifacts[name] for name in sorted(self._artifacts)]
+        storage.write_atomic(self.path / "run.json", formats.encode_json({**self._record, "artifacts": artifacts}))
+
+
+def _outcome(error: BaseException | None) -> tuple[str, str | None]:
+    """Status and message of a run whose block ended with `error`."""
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "done", None
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", None
+    return "failed", str(error) if isinstance(error, RexError) else f"{type(error).__name__}: {error}"
+
+
+def _fresh_folder(root: Path, experiment: str, command: str) -> Path:
+    """A folder named after the time that no other run has, even one that starts in this very moment."""
+    for what, name in (("experiment", experiment), ("command", command)):
+        if "/" in storage.safe_name(name) or "\\" in name:
+            raise RexError(f"{what} '{name}': runs lie in a folder of this name; leave out the slashes")
+    parent = root / experiment / command
+    parent.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    number = 1
+    while True:
+        folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _given_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / "run.json").exists():
+        raise RexError(f"{path}: there is a run in this folder already; give another one")
+    return path
+
+
+def _relative(parent: str | Path, root: Path) -> str:
+    path = Path(parent).resolve()
+    return path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else str(parent)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -1,0 +1,238 @@
+"""Runs as they lie on disk, to be read: data from who knows where. Nothing that they name is run or built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.runs import formats, provenance, storage
+from rexcli.runs.plain_yaml import load_yaml
+from rexcli.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from rexcli.runs.recording import Recording
+
+T = TypeVar("T")
+
+
+class RunView:
+    """One run, read only.
+
+    Args:
+        path: the run's folder.
+
+    Raises:
+        RexError: there is no run there, or its `run.json` is damaged. So does every method for a file that is
+            missing or damaged; the message names the file.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        if not (self.path / "run.json").is_file():
+            raise RexError(f"{self.path}: no run.json here; give the folder of a run (`rex ls` lists them)")
+        record = self._read("run.json", formats.decode_json)
+        if not isinstance(record, dict):
+            raise RexError(f"{self.path / 'run.json'}: damaged: not a JSON object")
+        self._record: dict[str, Any] = record
+
+    def __repr__(self) -> str:
+        return f"RunView({str(self.path)!r})"
+
+    @property
+    def experiment(self) -> str:
+        return self._field("experiment", str)
+
+    @property
+    def command(self) -> str:
+        return self._field("command", str)
+
+    @property
+    def command_line(self) -> str:
+        return self._field("command_line", str)
+
+    @property
+    def seed(self) -> int | None:
+        return self._field("seed", int | None)
+
+    @property
+    def started(self) -> str:
+        """ISO 8601 with the offset from UTC."""
+        return self._field("started", str)
+
+    @property
+    def ended(self) -> str | None:
+        """The same; None while it runs and where it was killed."""
+        return self._field("ended", str | None)
+
+    @property
+    def status(self) -> str:
+        """`running`, `done`, `failed`, `interrupted`, or `killed`: its process went away without a word."""
+        status = self._field("status", str)
+        return "killed" if status == "running" and not provenance.is_alive(self._record.get("process")) else status
+
+    @property
+    def error(self) -> str | None:
+        """What made it fail."""
+        return self._field("error", str | None)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """By name; NaN and infinities are floats again."""
+        return formats.restore_nonfinite(self._field("results", dict))
+
+    @property
+    def parents(self) -> list[str]:
+        """Runs that this one started from, relative to the outputs folder where they lay in it."""
+        return [str(parent) for parent in self._field("parents", list)]
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        return self._field("versions", dict)
+
+    @property
+    def git(self) -> dict[str, Any] | None:
+        """`{"revision", "dirty"}` of the project."""
+        return self._field("git", dict | None)
+
+    @property
+    def artifacts(self) -> list[dict[str, Any]]:
+        """`name`, `size`, `sha256` of each; empty for a run that never came to its end."""
+        artifacts = self._field("artifacts", list)
+        for artifact in artifacts:
+            if not isinstance(artifact, dict) or not isinstance(artifact.get("name"), str):
+                raise RexError(f"{self.path / 'run.json'}: damaged: an artifact without a name")
+            try:
+                storage.safe_name(artifact["name"])
+            except RexError as error:
+                raise RexError(f"{self.path / 'run.json'}: damaged: artifact {error}") from None
+        return artifacts
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """`config.yaml` as plain data: nothing resolved, nothing built."""
+        config = self._read("config.yaml", load_yaml)
+        if not isinstance(config, dict):
+            raise RexError(f"{self.path / 'config.yaml'}: damaged: not a mapping")
+        return config
+
+    def files(self) -> list[str]:
+        """Names of all whole files in the run, its own three included."""
+        inside = sorted(file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file())
+        return [file.as_posix() for file in inside if not storage.is_temporary(file)]
+
+    def has(self, name: str) -> bool:
+        """Whether the run has this file or folder, whole."""
+        return (self.path / storage.safe_name(name)).exists() and not storage.is_temporary(Path(name))
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """All arrays of an `.npz`."""
+        path = self._locate(name)
+        return self._guard(path, lambda: formats.decode_arrays(path))
+
+    def json(self, name: str) -> Any:
+        return self._read(name, formats.decode_json)
+
+    def csv(self, name: str) -> dict[str, np.ndarray]:
+        """Columns by name: int64, float64 or text."""
+        return self._read(name, formats.decode_csv)
+
+    def timeline(self) -> Timeline:
+        """From `timeline.npz`, or where there is none, from the recording."""
+        if not self.has("timeline.npz"):
+            if self.has("recording.mcap"):
+                return self.recording().timeline()
+            raise RexError(
+                f"{self.path}: this run of '{self.command}' has no timeline; `record` and `compile` make one"
+            )
+        from rexcli.timeline.storage import from_arrays
+
+        arrays = self.arrays("timeline.npz")
+        return self._guard(self.path / "timeline.npz", lambda: from_arrays(arrays))
+
+    def recording(self) -> Recording:
+        from rexcli.runs.recording import read_recording
+
+        return read_recording(self._locate("recording.mcap"))
+
+    def _locate(self, name: str) -> Path:
+        path = self.path / storage.safe_name(name)
+        if not path.is_file():
+            known = [file for file in self.files() if file.endswith(Path(name).suffix)]
+            has = f"it has {', '.join(known)}" if known else "it has none of this kind"
+            raise RexError(f"{self.path}: this run of '{self.command}' has no {name}; {has}")
+        return path
+
+    def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
+        path = self.path / "run.json" if name == "run.json" else self._locate(name)
+        return self._guard(path, lambda: decode(path.read_bytes()))
+
+    def _guard(self, path: Path, read: Callable[[], T]) -> T:
+        """What `read` returns; whatever is wrong with the data becomes an error that names the file."""
+        try:
+            return read()
+        except RexError as error:
+            raise RexError(f"{path}: damaged: {error}") from None
+        except OSError as error:
+            raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+            raise RexError(f"{path}: damaged: {type(error).__name__} {error}") from None
+
+    def _field(self, name: str, kind: Any) -> Any:
+        value = self._record.get(name)
+        if not isinstance(value, kind):
+            raise RexError(f"{self.path / 'run.json'}: damaged: {name} is {value!r}")
+        return value
+
+
+def list_runs(root: Path, experiment: str | None = None, command: str | None = None) -> list[RunView]:
+    """All runs in an outputs folder, sweeps' jobs included, newest first. Damaged ones are left out."""
+    views = []
+    for file in [*root.glob("*/*/*/run.json"), *root.glob("*/*/*/*/run.json")]:
+        try:
+            view = RunView(file.parent)
+            if experiment in (None, view.experiment) and command in (None, view.command):
+                views.append((view.started, str(view.path), view))
+        except RexError:
+            continue
+    return [view for *_, view in sorted(views, key=lambda entry: entry[:2], reverse=True)]
+
+
+def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
+    """The run that a person means.
+
+    Args:
+        text: the path of a run's folder (or of a file in it), from here or from `root`; or `latest`, the newest run;
+            or `latest:train`, the newest of one command. This process's own unfinished run is never the latest.
+        root: the outputs folder.
+        having: for `latest`, consider only runs that have one of these files.
+
+    Raises:
+        RexError: there is none.
+    """
+    if text == "latest" or text.startswith("latest:"):
+        return _latest(text.partition(":")[2] or None, root, having)
+    for path in (Path(text), root / text):
+        if path.is_file():
+            path = path.parent
+        if (path / "run.json").is_file():
+            return RunView(path)
+        if path.is_dir() and (jobs := sorted(path.glob("*/run.json"))):
+            raise RexError(f"'{text}': not one run but a folder of {len(jobs)}; name one, such as {jobs[0].parent}")
+    fix = "give a run's folder, 'latest' or 'latest:COMMAND' (`rex ls` lists the runs)"
+    raise RexError(f"'{text}': no run is there; {fix}")
+
+
+def _latest(command: str | None, root: Path, having: Sequence[str]) -> RunView:
+    own = provenance.this_process()
+    for view in list_runs(root, command=command):
+        ours = view.status == "running" and view._record.get("process") == own
+        if not ours and (not having or any(view.has(name) for name in having)):
+            return view
+    what = f"run of '{command}'" if command else "run"
+    with_file = f" with {' or '.join(having)}" if having else ""
+    raise RexError(f"latest: no {what}{with_file} in {root} yet; make one first, or give a run's folder")

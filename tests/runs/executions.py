@@ -1,0 +1,110 @@
+"""Timelines as an executor would record them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.runs.recording import RecordingWriter
+from rexcli.timeline.simulate import simulate
+from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
+from rexcli.timeline.timeline import Timeline
+
+MS = 1_000_000
+T = TypeVar("T")
+CHAIN = SystemTiming(
+    nodes=(
+        NodeTiming("world", 50.0, 19 * MS),
+        NodeTiming("sensor", 50.0, 7 * MS),
+        NodeTiming("agent", 50.0, 5 * MS),
+        NodeTiming("actuator", 50.0, 7 * MS),
+    ),
+    edges=(
+        EdgeTiming("world_sensor", "world", "sensor"),
+        EdgeTiming("sensor_agent", "sensor", "agent", window=3, blocking=True, expected_delay=2 * MS),
+        EdgeTiming("agent_actuator", "agent", "actuator", blocking=True, expected_delay=2 * MS),
+        EdgeTiming("actuator_world", "actuator", "world", skip=True, expected_delay=2 * MS),
+    ),
+    supervisor="agent",
+)
+
+
+def chain_timeline(episodes: int = 2, steps: int = 20, seed: int = 0) -> Timeline:
+    """Four nodes in a loop, as in the pendulum, with random delays."""
+    rng = np.random.default_rng(seed)
+    draws: dict[tuple[str, str], np.ndarray] = {}
+
+    def sample(kind: str, name: str, ticks: int) -> np.ndarray:
+        known = draws.get((kind, name), np.zeros((episodes, 0), np.int64))
+        more = rng.integers(0, 9 * MS, (episodes, max(0, ticks - known.shape[1])))
+        draws[kind, name] = np.concatenate([known, more], axis=1)
+        return draws[kind, name][:, :ticks]
+
+    return simulate(CHAIN, sample, episodes=episodes, steps=steps)
+
+
+Event = tuple[int, int, int, str, int]
+
+
+def events(timeline: Timeline) -> list[Event]:
+    """`(episode, start, kind, name, seq)` in order of execution; messages (kind 0) before the step they come from."""
+    found: list[Event] = []
+    for name, steps in timeline.steps.items():
+        outputs = [edge.name for edge in timeline.spec.outputs(name)]
+        for episode, tick in np.argwhere(np.arange(steps.start.shape[1]) < steps.count[:, None]).tolist():
+            start = int(steps.start[episode, tick])
+            found.append((episode, start, 1, name, tick))
+            found += [(episode, start, 0, edge, tick) for edge in outputs]
+    return sorted(found)
+
+
+def record(writer: RecordingWriter, timeline: Timeline, which: list[Event]) -> None:
+    """Records events of a timeline; every step carries its own tick and start, so that a mix-up shows."""
+    for episode, start, kind, name, seq in which:
+        if kind == 0:
+            edge, messages = timeline.spec.edge(name), timeline.messages[name]
+            sent = int(timeline.steps[edge.source].end[episode, seq])
+            writer.message(
+                episode, name, seq, sent, int(messages.arrive[episode, seq]), int(messages.reader[episode, seq])
+            )
+        else:
+            end = int(timeline.steps[name].end[episode, seq])
+            fields = {"state": {"tick": np.int32(seq), "start": np.int64(start)}, "output": {"": np.full(2, 0.1, "f4")}}
+            writer.step(episode, name, seq, start, end, fields)
+
+
+def recorded(path: Path, timeline: Timeline, which: list[Event] | None = None, complete: bool = True) -> Path:
+    """A recording of a timeline, or of some of its events."""
+    with RecordingWriter(path, timeline.spec) as writer:
+        record(writer, timeline, events(timeline) if which is None else which)
+        writer.close(complete=complete)
+    return path
+
+
+def arrays(timeline: Timeline) -> Iterator[tuple[str, np.ndarray]]:
+    """Every array of a timeline with its name, to compare two."""
+    for name, steps in timeline.steps.items():
+        yield f"{name} start", steps.start
+        yield f"{name} end", steps.end
+        yield f"{name} count", steps.count
+    for name, messages in timeline.messages.items():
+        yield f"{name} arrive", messages.arrive
+        yield f"{name} reader", messages.reader
+
+
+def assert_same(one: Timeline, other: Timeline) -> None:
+    assert one.spec == other.spec
+    for (name, left), (_, right) in zip(arrays(one), arrays(other), strict=True):
+        np.testing.assert_array_equal(left, right, err_msg=name)
+
+
+def attempt(action: Callable[[], T]) -> T | str:
+    """What `action` returns, or what its error says."""
+    try:
+        return action()
+    except RexError as error:
+        return str(error)
