@@ -31,9 +31,7 @@ def drop(timeline: Timeline, *, nodes: Iterable[str] = (), edges: Iterable[str] 
         for name in sorted(gone.difference(known)):
             raise RexError(f"drop: no {kind} is called '{name}'{suggest(name, known)}")
     if spec.supervisor in gone_nodes:
-        raise RexError(
-            f"drop: node '{spec.supervisor}' is the supervisor, which steps are counted by; keep it"
-        )
+        raise RexError(f"drop: node '{spec.supervisor}' is the supervisor, which steps are counted by; keep it")
     gone_edges |= {edge.name for edge in spec.edges if {edge.source, edge.target} & gone_nodes}
     kept = replace(
         spec,

@@ -39,15 +39,11 @@ def order(timeline: Timeline, episode: int) -> tuple[Indices, Indices]:
     place = np.empty_like(sequence)
     place[sequence] = np.arange(len(sequence))
     if (place[before] > place[after]).any():
-        sequence = _by_dependency(
-            place, before, after, [f"{names[n]}#{k}" for n, k in zip(node, tick, strict=True)]
-        )
+        sequence = _by_dependency(place, before, after, [f"{names[n]}#{k}" for n, k in zip(node, tick, strict=True)])
     return node[sequence], tick[sequence]
 
 
-def _dependencies(
-    timeline: Timeline, episode: int, first: dict[str, int], node: Indices
-) -> tuple[Indices, Indices]:
+def _dependencies(timeline: Timeline, episode: int, first: dict[str, int], node: Indices) -> tuple[Indices, Indices]:
     """Pairs of steps `(before, after)`, numbered node by node from `first[node]`, `[pairs]` each."""
     own = np.flatnonzero(node[1:] == node[:-1])
     before, after = [own], [own + 1]
@@ -77,12 +73,9 @@ def _by_dependency(place: Indices, before: Indices, after: Indices, labels: list
             if not waiting[follower]:
                 heapq.heappush(ready, (int(place[follower]), follower))
     if len(done) < len(labels):
-        circle = " -> ".join(
-            labels[step] for step in _circle(set(np.flatnonzero(waiting).tolist()), followers)
-        )
+        circle = " -> ".join(labels[step] for step in _circle(set(np.flatnonzero(waiting).tolist()), followers))
         raise RexError(
-            f"steps that wait for each other's messages: {circle}; give one of these edges or nodes a delay, "
-            "or do not make the loop's edge blocking"
+            f"steps that wait for each other's messages: {circle}; give a node or an edge of this loop a delay"
         )
     return np.array(done, np.int64)
 

@@ -96,9 +96,7 @@ def cover(
         The unrolled system and the cutoff.
     """
     eager = [
-        node
-        for node in spec.nodes
-        if advances(spec, node) and (recorded is None or node.name not in recorded.steps)
+        node for node in spec.nodes if advances(spec, node) and (recorded is None or node.name not in recorded.steps)
     ]
     phase = phases(spec)
     for node in eager:
@@ -137,8 +135,7 @@ def assemble(
     spec = unrolled.schedule.spec
     known = recorded or Timeline(spec, {}, {})
     steps = {
-        node.name: known.steps.get(node.name)
-        or _cut(unrolled, node.name, cutoff, (at_most or {}).get(node.name))
+        node.name: known.steps.get(node.name) or _cut(unrolled, node.name, cutoff, (at_most or {}).get(node.name))
         for node in spec.nodes
     }
     messages = {
@@ -159,9 +156,7 @@ def _cut(unrolled: Unrolled, name: str, cutoff: Times, at_most: int | None) -> S
     return Steps(np.where(gone, NEVER, start[:, :width]), np.where(gone, NEVER, end[:, :width]), count)
 
 
-def _deliver(
-    unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps, target_known: bool
-) -> Messages:
+def _deliver(unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps, target_known: bool) -> Messages:
     """Arrivals of the messages that were sent, and their readers."""
     width = source.start.shape[1]
     gone = np.arange(width) >= source.count[:, None]

@@ -36,9 +36,7 @@ def latest(arrive: Times, required: Times) -> Times:
     return needed
 
 
-def starts(
-    scheduled: Times, delay: Times, needed: Times | None, scheduling: Scheduling, advance: bool
-) -> Times:
+def starts(scheduled: Times, delay: Times, needed: Times | None, scheduling: Scheduling, advance: bool) -> Times:
     """Starts of a node whose inputs are known, ns, `[episodes, ticks]`.
 
     Args:
@@ -146,9 +144,9 @@ def loop_starts(nodes: list[LoopNode], edges: list[LoopEdge]) -> None:
         elif node.scheduling == "phase":
             np.maximum(end[place], time, out=start)
         else:
-            np.subtract(end[place], time, out=start)
-            np.maximum(late[place], start, out=late[place])
             np.add(late[place], time, out=start)
+            np.maximum(start, end[place], out=start)
+            np.subtract(start, time, out=late[place])
         if node.needed is not None:
             np.maximum(start, node.needed[k], out=start)
         for edge, required in zip(inputs[place], counts[place], strict=True):

@@ -93,9 +93,7 @@ def _check_range(name: str, array: Times, low: int, high: int) -> None:
         )
 
 
-def _integers(
-    arrays: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int | None, ...] | None
-) -> Times:
+def _integers(arrays: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int | None, ...] | None) -> Times:
     if name not in arrays:
         raise RexError(f"timeline: array '{name}' is missing; record or compile it again")
     array = np.asarray(arrays[name])

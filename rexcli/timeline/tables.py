@@ -19,9 +19,7 @@ def step_rows(timeline: Timeline) -> Iterator[Row]:
         for node in timeline.spec.nodes:
             steps = timeline.steps[node.name]
             count = steps.count[episode]
-            times = zip(
-                steps.start[episode, :count].tolist(), steps.end[episode, :count].tolist(), strict=True
-            )
+            times = zip(steps.start[episode, :count].tolist(), steps.end[episode, :count].tolist(), strict=True)
             for tick, (start, end) in enumerate(times):
                 yield episode, node.name, tick, seconds(start), seconds(end)
 

@@ -18,9 +18,7 @@ def node(name: str, rate: float = 100.0, expected: float = 0, **options) -> Node
 
 def edge(source: str, target: str, expected: float = 0, name: str = "", **options) -> EdgeTiming:
     """An edge, called `source>target` unless named; `expected` delay in ms."""
-    return EdgeTiming(
-        name or f"{source}>{target}", source, target, expected_delay=round(expected * MS), **options
-    )
+    return EdgeTiming(name or f"{source}>{target}", source, target, expected_delay=round(expected * MS), **options)
 
 
 def system(*parts: NodeTiming | EdgeTiming, supervisor: str) -> SystemTiming:

@@ -41,16 +41,11 @@ def test_a_loop_without_skip_is_refused_with_the_loop():
     loop = replace(PENDULUM, edges=tuple(replace(each, skip=False) for each in PENDULUM.edges))
     with pytest.raises(RexError) as error:
         check(loop)
-    assert (
-        str(error.value)
-        == "loop without skip: world -> sensor -> agent -> world; set skip: true on one edge of it"
-    )
+    assert str(error.value) == "loop without skip: world -> sensor -> agent -> world; set skip: true on one edge of it"
 
 
 def test_only_the_loop_is_named_and_not_what_leads_to_it():
-    spec = system(
-        node("x"), node("a"), node("b"), edge("x", "b"), edge("b", "a"), edge("a", "b"), supervisor="x"
-    )
+    spec = system(node("x"), node("a"), node("b"), edge("x", "b"), edge("b", "a"), edge("a", "b"), supervisor="x")
     with pytest.raises(RexError, match="loop without skip: a -> b -> a; set skip: true"):
         phases(spec)
     with pytest.raises(RexError, match="loop without skip: a -> a; set skip: true"):

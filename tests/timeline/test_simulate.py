@@ -72,9 +72,7 @@ def test_blocking_with_skip_requires_strictly_earlier_ticks():
     assert starts(run(spec, a=4, a__b=8), "b") == [0, 12, 22, 32]
 
 
-@pytest.mark.parametrize(
-    ("skip", "expected"), [(False, [0, 1, 2, 2, 3, 4, 4]), (True, [1, 1, 2, 3, 3, 4, -1])]
-)
+@pytest.mark.parametrize(("skip", "expected"), [(False, [0, 1, 2, 2, 3, 4, 4]), (True, [1, 1, 2, 3, 3, 4, -1])])
 def test_rates_that_do_not_divide(skip, expected):
     """a at 30 Hz, b at 20 Hz.
 
@@ -158,9 +156,7 @@ def test_jitter_buffer_reads_no_earlier_than_expected():
 
 def test_jitter_buffer_with_skip_reads_at_a_tie():
     """Due at 4 + 6 = 10, exactly when b's tick 1 starts: `<=`, skip or not."""
-    spec = system(
-        node("a", expected=4), node("b"), edge("a", "b", 6, jitter="buffer", skip=True), supervisor="b"
-    )
+    spec = system(node("a", expected=4), node("b"), edge("a", "b", 6, jitter="buffer", skip=True), supervisor="b")
     assert readers(run(spec, a=4, a__b=6), "a>b") == [1, 2, 3, -1]
 
 

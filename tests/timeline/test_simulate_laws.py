@@ -43,7 +43,7 @@ def assert_equal(one, other):
             np.testing.assert_array_equal(getattr(messages, field), getattr(other.messages[name], field), name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_the_vectorised_pass_equals_the_rules_one_by_one(case):
     spec, delays = case

@@ -1,0 +1,69 @@
+"""`rex compile`: from a recording or a simulated timeline to a program, and how good it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+
+from rexcli import road
+from rexcli.cli.console import Result, Table
+from rexcli.cli.job import Job
+from rexcli.cli.pictures import draw
+from rexcli.compiler import backend
+from rexcli.compiler.plan import Plan
+from rexcli.compiler.program import Program
+from rexcli.compiler.report import describe
+from rexcli.compiler.storage import to_arrays as plan_arrays
+from rexcli.graph.states import GraphState
+from rexcli.timeline.storage import to_arrays
+
+
+def compile(job: Job) -> Result:
+    """Writes `timeline.npz`, `plan.npz` and `program.json`."""
+    experiment = job.experiment
+    backend.prepare(experiment.compile.devices)
+    system = job.system()
+    began = time.perf_counter()
+    timeline, parents = road.timeline_for(experiment, system, job.project)
+    simulated = time.perf_counter()
+    program = road.compile(experiment, system, timeline)
+    planned = time.perf_counter()
+    plan = program.plan
+    assert plan is not None
+    with job.new_run(parents) as run:
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+        run.write_arrays("plan.npz", plan_arrays(plan))
+        compiling = time.perf_counter()
+        jax.jit(_one_rollout).lower(program, jax.random.key(experiment.seed)).compile()
+        compiled = time.perf_counter()
+        values: dict[str, Any] = {
+            "mode": plan.mode,
+            "episodes": len(plan.length),
+            "steps": int(plan.length.sum()),
+            "slots": len(plan.slots),
+            "efficiency": plan.efficiency,
+            "timeline s": simulated - began,
+            "plan s": planned - simulated,
+            "XLA s": compiled - compiling,
+        }
+        run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
+        draw(run, values)
+    return Result(values=values, path=run.path, tables=[_slots(plan), _nodes(plan)])
+
+
+def _one_rollout(program: Program, rng: jax.Array) -> GraphState:
+    return program.rollout(program.reset(program.init(rng))[0], keep={})[0]
+
+
+def _slots(plan: Plan) -> Table:
+    rows = [
+        (i, slot.node, f"{share:.1%}") for i, (slot, share) in enumerate(zip(plan.slots, plan.run_share, strict=True))
+    ]
+    return Table("template", ("slot", "node", "runs in"), rows)
+
+
+def _nodes(plan: Plan) -> Table:
+    rows = [(name, ring, plan.pruned.get(name, 0)) for name, ring in plan.rings.items()]
+    return Table("nodes", ("node", "buffer, messages", "steps pruned"), rows)

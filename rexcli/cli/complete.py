@@ -1,0 +1,61 @@
+"""Completion of `conf=NAME` and of overrides in the shell, by Hydra's own rules over the experiment's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rexcli.cli.hydra import split_conf
+from rexcli.config.compose import conf_name, hydra, list_confs, parse, translate
+from rexcli.config.project import find_project
+
+
+def complete(words: Sequence[str], incomplete: str) -> list[str]:
+    """What the word at the cursor may become.
+
+    Args:
+        words: overrides typed before it. Bash takes `=` for a word of its own: `conf`, `=`, `pendulum`.
+        incomplete: what is there of it.
+
+    Returns:
+        Words, or in the case of a separate `=`, what may stand after it. Empty where anything is wrong: a shell that
+        completes has no place for messages.
+    """
+    *before, word = _joined([*words, incomplete])
+    split = word != incomplete
+    try:
+        matches = _matches(before, word)
+    except Exception:
+        return []
+    return [match.partition("=")[2] for match in matches] if split else matches
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """`conf`, `=`, `pendulum` as the one word that was typed."""
+    joined: list[str] = []
+    for index, word in enumerate(words):
+        if joined and (word == "=" or (index and words[index - 1] == "=")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _matches(words: list[str], word: str) -> list[str]:
+    from hydra._internal.core_plugins.bash_completion import BashCompletion
+
+    project = find_project()
+    if word.startswith("conf="):
+        return [f"conf={conf}" for conf in list_confs(project.search_path) if f"conf={conf}".startswith(word)]
+    conf, typed = split_conf(words)
+    overrides = [text for text, override in zip(typed, parse(typed), strict=True) if not override.is_sweep_override()]
+    with hydra(project) as app:
+        plugin = BashCompletion(app.config_loader)
+        name, given = conf_name(conf, project), " ".join(translate(overrides, app))
+
+        def query(text: str) -> list[str]:
+            return [match for match in plugin._query(name, f"{given} {text}") if not match.startswith("hydra")]
+
+        matches = query(word)
+        if len(matches) == 1 and matches[0] != word and matches[0].endswith((".", "=")):
+            matches += query(matches[0])  # a second match keeps the shell from ending the word
+    return ["conf=", *matches] if not word else matches

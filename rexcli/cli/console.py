@@ -1,0 +1,337 @@
+"""What a person or a script sees: tables, warnings, progress and the last words of a command.
+
+With a terminal: rich tables and a moving bar. Without: plain lines, nothing cut, no colours. Results go to stdout,
+progress and warnings to stderr. `--quiet` leaves the run's folder alone on stdout, `--json` one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+PATIENCE = 2.0
+"""Seconds after which work shows its progress."""
+
+PLAIN_EVERY = 10.0
+"""Seconds between lines of progress where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: cells are text or numbers; numbers are set to the right.
+
+    Attributes:
+        title: above it.
+        columns: heads, with units.
+        rows: as long as `columns`.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One mapping a row, for JSON."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command ends with.
+
+    Attributes:
+        values: the numbers to show last, by name with unit.
+        path: the run's folder; None for a command that leaves none.
+        tables: shown before the values.
+        warnings: what looks wrong, a line each.
+        objective: what a sweeper should minimise or maximise.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    tables: Sequence[Table] = ()
+    warnings: Sequence[str] = ()
+    objective: float | None = None
+
+
+class Console:
+    """Where a command speaks.
+
+    Args:
+        quiet: only errors, and at the end the run's folder.
+        as_json: one JSON object on stdout at the end; all else to stderr.
+        stdout, stderr: default: the process's own at the time of each call.
+    """
+
+    def __init__(
+        self, quiet: bool = False, as_json: bool = False, stdout: IO[str] | None = None, stderr: IO[str] | None = None
+    ):
+        self.quiet = quiet
+        self.as_json = as_json
+        self._stdout = stdout
+        self._stderr = stderr
+
+    @property
+    def stdout(self) -> IO[str]:
+        return self._stdout or sys.stdout
+
+    @property
+    def stderr(self) -> IO[str]:
+        return self._stderr or sys.stderr
+
+    @property
+    def _talk(self) -> IO[str]:
+        """Where what is not the result goes."""
+        return self.stderr if self.as_json else self.stdout
+
+    def say(self, text: str) -> None:
+        """A line for the person who watches."""
+        if not self.quiet:
+            print(text, file=self._talk, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line about how things go, on stderr."""
+        if not self.quiet:
+            print(text, file=self.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Something that looks wrong, on stderr."""
+        if not self.quiet:
+            print(f"warning: {text}", file=self.stderr, flush=True)
+
+    def table(self, table: Table) -> None:
+        """Shows a table."""
+        if self.quiet:
+            return
+        if is_terminal(self._talk):
+            self._rich_table(table)
+        else:
+            print("\n".join(plain_table(table)), file=self._talk, flush=True)
+
+    def finish(self, result: Result, *, command: str, experiment: str | None = None) -> None:
+        """The last words: tables, warnings, values, and the run's folder."""
+        if self.as_json:
+            print(
+                json.dumps(
+                    {
+                        "command": command,
+                        "experiment": experiment,
+                        "results": jsonable(result.values),
+                        **(
+                            {"tables": {t.title: jsonable(t.records()) for t in result.tables}} if result.tables else {}
+                        ),
+                        "warnings": list(result.warnings),
+                        "run": None if result.path is None else str(result.path),
+                    },
+                    allow_nan=False,
+                ),
+                file=self.stdout,
+                flush=True,
+            )
+            return
+        if self.quiet:
+            if result.path is not None:
+                print(result.path, file=self.stdout, flush=True)
+            return
+        for table in result.tables:
+            self.table(table)
+            print(file=self.stdout)
+        for warning in result.warnings:
+            self.warn(warning)
+        if result.values:
+            self.table(Table("", ("result", "value"), list(result.values.items())))
+        if result.path is not None:
+            print(shorten(result.path), file=self.stdout, flush=True)
+
+    @contextmanager
+    def progress(self, what: str, total: int, unit: str = "steps") -> Iterator[Progress]:
+        """Shows how far a loop is, once it has taken two seconds: done of total, rate and time left.
+
+        with console.progress("train", updates, "updates") as progress:
+            for …:
+                progress.advance(1, "return -312")
+        """
+        progress = Progress(what, total, unit, self.stderr, self.quiet)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+    def _rich_table(self, table: Table) -> None:
+        from rich import box
+        from rich.console import Console as Rich
+        from rich.table import Table as RichTable
+
+        drawn = RichTable(
+            title=table.title or None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        numeric = _numeric_columns(table)
+        for column, right in zip(table.columns, numeric, strict=True):
+            drawn.add_column(column, justify="right" if right else "left", overflow="fold")
+        for row in table.rows:
+            drawn.add_row(*(cell(value) for value in row))
+        Rich(file=self._talk, markup=False, highlight=False).print(drawn)
+
+
+class Progress:
+    """How far a loop is; see `Console.progress`."""
+
+    def __init__(self, what: str, total: int, unit: str, stream: IO[str], quiet: bool):
+        self.what, self.total, self.unit = what, total, unit
+        self._stream, self._quiet = stream, quiet
+        self._started = self._first = time.monotonic()
+        self._first_done = 0
+        self._shown = 0.0
+        self._terminal = is_terminal(stream)
+        self.done = 0
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """`amount` more is done; `note` is shown beside it."""
+        self.update(self.done + amount, note)
+
+    def update(self, done: int, note: str = "") -> None:
+        """`done` in all is done."""
+        now = time.monotonic()
+        if self.done == 0:
+            self._first, self._first_done = now, done
+        self.done = done
+        every = 0.2 if self._terminal else PLAIN_EVERY
+        waited = PATIENCE if self._shown == 0 else every
+        if self._quiet or now - (self._shown or self._started) < waited:
+            return
+        self._shown = now
+        line = self._line(now, note)
+        if self._terminal:
+            self._stream.write(f"\r\x1b[K{line[: _width() - 1]}")
+        else:
+            self._stream.write(f"{line}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the bar."""
+        if self._shown and self._terminal:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def _line(self, now: float, note: str) -> str:
+        """The rate counts from the first sign of life on: what came before was compilation."""
+        since, amount = now - self._first, self.done - self._first_done
+        if amount <= 0 or since <= 0:
+            since, amount = now - self._started, self.done
+        rate = amount / since if since > 0 else 0.0
+        left = seconds((self.total - self.done) / rate) if rate > 0 else "?"
+        share = f"{min(1.0, self.done / self.total):.0%}" if self.total else ""
+        text = f"{self.what} {share} {count(self.done)}/{count(self.total)} {self.unit}, {count(rate)}/s, {left} left"
+        return f"{text}  {note}" if note else text
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a person watches `stream`."""
+    import os
+
+    return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+
+
+def plain_table(table: Table) -> list[str]:
+    """A table as lines of text, as wide as it must be."""
+    rows = [[cell(value) for value in row] for row in table.rows]
+    columns = list(table.columns)
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    numeric = _numeric_columns(table)
+
+    def line(cells: Sequence[str]) -> str:
+        parts = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(cells, widths, numeric, strict=True)
+        )
+        return "  ".join(parts).rstrip()
+
+    head = [table.title] if table.title else []
+    return [*head, line(columns), *(line(row) for row in rows)]
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 1e5 else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value)
+    return str(value)
+
+
+def count(number: float) -> str:
+    """A number of things, short: 950, 12.3k, 4.56M."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= limit:
+            scale = 1e3 if letter == "k" else limit
+            return f"{number / scale:.3g}{letter}"
+    return f"{number:.0f}" if number >= 10 or number == int(number) else f"{number:.2g}"
+
+
+def seconds(time_left: float) -> str:
+    """A stretch of time: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(time_left)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def shorten(path: Path) -> str:
+    """A path relative to the working directory where it lies in it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def jsonable(value: Any) -> Any:
+    """`value` for strict JSON: NaN and infinities as text, arrays as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def _numeric_columns(table: Table) -> list[bool]:
+    """Which columns hold numbers alone."""
+    return [
+        bool(table.rows)
+        and all(
+            row[i] is None or (isinstance(row[i], int | float) and not isinstance(row[i], bool)) for row in table.rows
+        )
+        and any(row[i] is not None for row in table.rows)
+        for i in range(len(table.columns))
+    ]
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns

@@ -1,0 +1,53 @@
+"""From an exception to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from rexcli.errors import RexError
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; a run failed; what was typed or declared is wrong; interrupted."""
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a command that ended with `error`."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return WRONG if isinstance(error, RexError) else FAILED
+
+
+def describe(error: BaseException) -> str:
+    """`error` as one line; for an exception that is not ours, with the line of code that raised it."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = " ".join(str(error).split())
+    if isinstance(error, RexError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and "<" not in frame.filename]
+    place = ""
+    if own:
+        path = Path(own[-1].filename)
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        place = f" ({shown}:{own[-1].lineno})"
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def report(error: BaseException) -> int:
+    """Prints `error` as one line (with `REX_TRACEBACK=1`: its traceback too).
+
+    Returns:
+        The exit code.
+    """
+    if os.environ.get("REX_TRACEBACK") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    hint = "" if isinstance(error, RexError | KeyboardInterrupt) else "; REX_TRACEBACK=1 shows more"
+    print(
+        f"error: {describe(error)}{hint}" if not isinstance(error, KeyboardInterrupt) else "interrupted",
+        file=sys.stderr,
+    )
+    return exit_code(error)

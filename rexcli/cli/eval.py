@@ -1,0 +1,39 @@
+"""`rex eval RUN`: how good a trained policy is, from fresh starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rexcli import road
+from rexcli.cli.console import Console, Result
+from rexcli.cli.evaluating import evaluation_values, sample_rollouts
+from rexcli.cli.job import job_on_run
+from rexcli.cli.pictures import draw
+from rexcli.compiler import backend
+from rexcli.timeline.storage import to_arrays
+
+
+def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence[str]) -> Result:
+    """Evaluates the policy of a training run on its own experiment, changed by `overrides`.
+
+    The delays are fresh ones too, unless `from=RUN` names a timeline.
+    """
+    job, view = job_on_run("eval", run, ["from=null", *overrides], console, argv)
+    experiment = job.experiment
+    backend.prepare(experiment.compile.devices)
+    policy, _ = road.load_policy(str(view.path), job.project)
+    system = job.system()
+    task = road.environment(experiment, system)
+    timeline, parents = road.evaluation_timeline(experiment, system, task, job.project)
+    program = road.compile(experiment, system, timeline)
+    with job.new_run([view.path, *parents]) as out:
+        evaluation = road.evaluate(experiment, program, task, policy)
+        columns = ["episode", "return", "length", *evaluation.summary]
+        each = zip(evaluation.returns, evaluation.lengths, *evaluation.summary.values(), strict=True)
+        rows = [[index, float(ret), int(length), *map(float, rest)] for index, (ret, length, *rest) in enumerate(each)]
+        out.write_csv("evaluation.csv", columns, rows)
+        out.write_arrays("timeline.npz", to_arrays(timeline))
+        out.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, policy))
+        values = evaluation_values(evaluation)
+        draw(out, values)
+    return Result(values=values, path=out.path)

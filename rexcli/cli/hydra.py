@@ -1,0 +1,269 @@
+"""Runs a command under Hydra: one job, or with `-m` a sweep by Hydra's sweepers and launchers.
+
+Hydra keeps its hands off the disk in single runs. In a sweep it has `outputs/<experiment>/<command>/<time>/`, one
+folder a job; see `rexcli.cli.sweep` for what comes of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rexcli.cli import sweep
+from rexcli.cli.console import Console, Result
+from rexcli.cli.errors import describe, report
+from rexcli.cli.job import Job
+from rexcli.config import compose as composing
+from rexcli.config.compose import compose
+from rexcli.config.project import Project, find_project
+from rexcli.config.schema import Experiment
+from rexcli.errors import RexError
+
+PLAIN = {
+    "hydra/job_logging": "none",
+    "hydra/hydra_logging": "none",
+    "hydra.run.dir": ".",
+    "hydra.output_subdir": "null",
+    "hydra.sweep.subdir": "'${hydra.job.num}'",
+}
+"""Hydra's settings here, where the command line does not set them."""
+
+MOST_CHECKED = 200
+"""Jobs of a sweep that are composed beforehand to find mistakes before anything runs."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Hydra's own flags."""
+
+    multirun: bool = False
+    cfg: str | None = None
+    resolve: bool = False
+    package: str | None = None
+    info: str | None = None
+    config_dir: str | None = None
+    config_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Hydra calls for each job. Picklable, so that launchers can send it to other processes."""
+
+    command: str
+    module: str
+    conf: str | None
+    argv: tuple[str, ...]
+    project: Project
+    config_dir: str | None
+    quiet: bool
+    as_json: bool
+
+    def job(self, experiment: Experiment, path: Path | None = None) -> Job:
+        return Job(self.command, experiment, self.project, Console(self.quiet, self.as_json), self.argv, path)
+
+    def run(self, job: Job) -> Result:
+        """The command's function, `rexcli.cli.<command>.<command>`, on a job."""
+        function = getattr(importlib.import_module(self.module), self.command)
+        result: Result = function(job)
+        return result
+
+
+@dataclass
+class Single:
+    """The task of a single run: keeps what came of it, so that Hydra has nothing to report."""
+
+    task: Task
+    experiment: Experiment
+    result: Result | None = None
+    error: Exception | None = None
+
+    def __call__(self, _: Any) -> float | None:
+        try:
+            self.result = self.task.run(self.task.job(self.experiment))
+        except Exception as error:
+            self.error = error
+            return None
+        return self.result.objective
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The task of a sweep's job: notes how it went in its folder, and never stops the others."""
+
+    task: Task
+
+    def __call__(self, _: Any) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        settings: Any = HydraConfig.get()
+        own_settings, overrides = composing.given_overrides(settings)
+        folder = Path(settings.runtime.output_dir)
+        number = settings.job.num
+        shown = [text.removeprefix("++") for text in overrides]
+        console = Console(self.task.quiet, self.task.as_json)
+        console.note(f"job {number}: {' '.join(shown)}")
+        try:
+            experiment = compose(
+                self.task.conf, own_settings + overrides, project=self.task.project, config_dir=self.task.config_dir
+            )
+            sweep.write_job(folder, shown, "running")
+            result = self.task.run(self.task.job(experiment, folder))
+        except Exception as error:
+            sweep.write_job(folder, shown, "failed", describe(error))
+            console.note(f"job {number} failed: {describe(error)}")
+            return float("nan")
+        except KeyboardInterrupt:
+            sweep.write_job(folder, shown, "interrupted")
+            raise
+        sweep.write_job(folder, shown, "done")
+        console.note(f"job {number} done: {sweep.one_line(result.values)}")
+        return result.objective
+
+
+def run(command: str, module: str, words: Sequence[str], flags: Flags, console: Console, argv: Sequence[str]) -> int:
+    """Runs a command as its flags say.
+
+    Args:
+        command: its name; `module` has a function of this name that takes a `Job`.
+        module: where that function is; imported once the experiment is composed.
+        words: `conf=NAME` and Hydra overrides.
+        flags: Hydra's.
+        console: where to speak.
+        argv: the whole command line, for the run's record.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        RexError: for whatever was typed or declared wrong.
+    """
+    project = find_project()
+    conf, overrides = split_conf(words, flags.config_name)
+    task = Task(command, module, conf, tuple(argv), project, flags.config_dir, console.quiet, console.as_json)
+    if flags.cfg or flags.info:
+        return _show(task, overrides, flags)
+    if flags.multirun:
+        return _run_sweep(task, overrides, console)
+    single = Single(task, compose(conf, overrides, project=project, config_dir=flags.config_dir))
+    with composing.hydra(project, flags.config_dir) as app, composing.one_line_errors(project, conf):
+        app.run(
+            config_name=composing.conf_name(conf, project, flags.config_dir),
+            task_function=single,
+            overrides=settings(overrides) + composing.translate(overrides, app),
+        )
+    if single.error is not None:
+        raise single.error
+    assert single.result is not None
+    console.finish(single.result, command=command, experiment=single.experiment.name)
+    return 0
+
+
+def split_conf(words: Sequence[str], config_name: str | None = None) -> tuple[str | None, list[str]]:
+    """Separates `conf=NAME` from the overrides."""
+    names = [word.removeprefix("conf=") for word in words if word.startswith("conf=")]
+    if config_name is not None:
+        names.append(config_name)
+    if len(set(names)) > 1 or any("," in name for name in names):
+        raise RexError(f"command line: conf={','.join(names)}: give one experiment; run the command once for each")
+    return (names[0] if names else None), [word for word in words if not word.startswith("conf=")]
+
+
+def settings(overrides: Sequence[str]) -> list[str]:
+    """Overrides that put Hydra's own settings as `PLAIN` has them, but for those that `overrides` set."""
+    given = {text.partition("=")[0].lstrip("+~") for text in overrides}
+    return [f"{key}={value}" for key, value in PLAIN.items() if key not in given]
+
+
+def _show(task: Task, overrides: list[str], flags: Flags) -> int:
+    """Hydra's `--cfg` and `--info`."""
+    from hydra.types import RunMode
+
+    with composing.hydra(task.project, flags.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+        name = composing.conf_name(task.conf, task.project, flags.config_dir)
+        translated = settings(overrides) + composing.translate(overrides, app)
+        if flags.cfg:
+            if flags.cfg not in ("job", "hydra", "all"):
+                raise RexError(f"command line: --cfg {flags.cfg}: give job, hydra or all")
+            app.show_cfg(name, translated, flags.cfg, flags.package, flags.resolve)
+        else:
+            infos = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+            if flags.info not in infos:
+                raise RexError(f"command line: --info {flags.info}: give {', '.join(infos)}")
+            with _root_logger_kept():
+                app.show_info(flags.info, name, translated, RunMode.RUN)
+    return 0
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Hydra prints its information by way of the root logger, which it sets up anew."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _run_sweep(task: Task, overrides: list[str], console: Console) -> int:
+    """A multirun; its table goes to the console and to `sweep.csv`, however it ends."""
+    from hydra.types import RunMode
+
+    names = [
+        compose(task.conf, variant, project=task.project, config_dir=task.config_dir).name
+        for variant in variants(overrides)
+    ]
+    with composing.hydra(task.project, task.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+        conf = composing.conf_name(task.conf, task.project, task.config_dir)
+        translated = [*settings(overrides), *composing.translate(overrides, app), "hydra.mode=MULTIRUN"]
+        if any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in overrides):
+            chosen = app.compose_config(conf, translated, RunMode.MULTIRUN).hydra.sweep.dir
+        else:
+            chosen = task.project.outputs / names[0] / task.command / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        folder = sweep.new_folder(Path(chosen))
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        stopped: BaseException | None = None
+        try:
+            app.multirun(
+                config_name=conf,
+                task_function=Sweep(task),
+                overrides=[*translated, f"hydra.sweep.dir='{quoted}'"],
+            )
+        except (Exception, KeyboardInterrupt) as error:
+            stopped = error
+    table = sweep.collect(folder)
+    sweep.write_csv(folder, table)
+    console.finish(Result(tables=[sweep.shown(table)], path=folder), command=task.command, experiment=names[0])
+    if stopped is not None:
+        return report(stopped)
+    return max((0 if job.status == "done" else 1 for job in table), default=1)
+
+
+def variants(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """The single runs that show every value of a sweep at least once, so that mistakes are found before it starts.
+
+    Sweeps over intervals, which only some sweepers know, are left at what the YAML files say.
+    """
+    choices: list[list[str]] = []
+    for text, override in zip(overrides, composing.parse(overrides), strict=True):
+        if not override.is_sweep_override():
+            choices.append([text])
+        elif override.is_discrete_sweep() and "glob(" not in text:
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+    first = [values[0] for values in choices]
+    yield first
+    left = MOST_CHECKED
+    for index, values in enumerate(choices):
+        for value in values[1:left]:
+            yield [*first[:index], value, *first[index + 1 :]]
+        left -= len(values)
+        if left <= 1:
+            return

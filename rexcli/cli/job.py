@@ -1,0 +1,86 @@
+"""What a command's function gets: the experiment, where its run goes, and the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rexcli.cli.console import Console
+from rexcli.config.project import Project, find_project
+from rexcli.config.schema import Experiment
+
+if TYPE_CHECKING:
+    from rexcli.graph.system import System
+    from rexcli.runs.rundir import Run
+    from rexcli.runs.view import RunView
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of one command on one experiment.
+
+    Attributes:
+        command: its name.
+        experiment: composed and checked.
+        project: where `nodes/` and `outputs/` are.
+        console: where it speaks.
+        argv: the command line, program first.
+        path: where its run must go (a job of a sweep); None for a new folder by time.
+    """
+
+    command: str
+    experiment: Experiment
+    project: Project
+    console: Console
+    argv: tuple[str, ...] = ()
+    path: Path | None = None
+
+    def system(self) -> System:
+        """The experiment's system. Build it before `new_run`: what is declared wrong then leaves no folder."""
+        from rexcli.config.build import build_system
+
+        return build_system(self.experiment, self.project)
+
+    def new_run(self, parents: Iterable[str | Path] = ()) -> Run:
+        """A run folder, to be used as a context manager.
+
+        Args:
+            parents: runs that this one starts from.
+        """
+        from rexcli.config.compose import config_yaml
+        from rexcli.runs.rundir import Run
+
+        return Run.create(
+            self.project.outputs,
+            self.experiment.name,
+            self.command,
+            argv=self.argv,
+            seed=self.experiment.seed,
+            config_yaml=config_yaml(self.experiment),
+            parents=parents,
+            path=self.path,
+            project=self.project.root,
+        )
+
+
+def job_on_run(
+    command: str, run: str, overrides: Sequence[str], console: Console, argv: Sequence[str] = ()
+) -> tuple[Job, RunView]:
+    """A job on the experiment of an earlier run, for commands such as `eval` that take a run and not a `conf`.
+
+    Args:
+        run: a folder, `latest` or `latest:COMMAND`.
+        overrides: change the run's own configuration.
+
+    Raises:
+        RexError: where there is no such run, or its configuration is wrong.
+    """
+    from rexcli.config.compose import experiment_from_config
+    from rexcli.runs.view import find_run
+
+    project = find_project()
+    view = find_run(run, project.outputs)
+    experiment = experiment_from_config(view.config, str(view.path / "config.yaml"), overrides)
+    return Job(command, experiment, project, console, tuple(argv)), view

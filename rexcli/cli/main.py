@@ -1,0 +1,262 @@
+"""The console command `rex`: which commands there are and what each takes.
+
+A command on an experiment is one `_experiment_command` line here and one module with one function of the command's
+name, `(Job) -> Result`; the module is imported when the command runs, so that `rex --help` needs none of it. A command
+on runs is a function here that says what it takes and calls its module.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from rexcli.cli import errors
+from rexcli.cli.console import Console
+from rexcli.errors import RexError
+
+app = typer.Typer(
+    name="rex",
+    help="Delay-aware robot learning: declare a system in YAML, record it, compile it, roll it out, train on it.",
+    epilog="Any key of an experiment is KEY=VALUE on the command line, in Hydra's grammar: seed=7 ppo.lr=1e-4",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+HYDRA = "Hydra"
+
+
+def _complete(context: typer.Context, incomplete: str) -> list[str]:
+    from rexcli.cli.complete import complete
+
+    return complete(context.params.get("overrides") or [], incomplete)
+
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[conf=NAME] [KEY=VALUE]...",
+        help="The experiment and Hydra overrides.",
+        show_default=False,
+        autocompletion=_complete,
+    ),
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, latest, or latest:COMMAND.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the run's folder alone.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; all else goes to stderr.")]
+Multirun = Annotated[
+    bool, typer.Option("--multirun", "-m", help="Sweep: KEY=A,B runs one job a value.", rich_help_panel=HYDRA)
+]
+Cfg = Annotated[
+    str | None,
+    typer.Option(
+        "--cfg", "-c", metavar="job|hydra|all", help="Print the configuration and stop.", rich_help_panel=HYDRA
+    ),
+]
+Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: interpolations resolved.", rich_help_panel=HYDRA)]
+Package = Annotated[
+    str | None,
+    typer.Option("--package", "-p", metavar="KEY", help="With --cfg: only this part.", rich_help_panel=HYDRA),
+]
+Info = Annotated[
+    str | None,
+    typer.Option(
+        "--info", "-i", metavar="[all|…]", help="Print what Hydra composes from, and stop.", rich_help_panel=HYDRA
+    ),
+]
+ConfigDir = Annotated[
+    str | None,
+    typer.Option("--config-dir", "-cd", metavar="DIR", help="One more folder of YAML files.", rich_help_panel=HYDRA),
+]
+ConfigName = Annotated[
+    str | None,
+    typer.Option("--config-name", "-cn", metavar="NAME", help="The same as conf=NAME.", rich_help_panel=HYDRA),
+]
+
+
+def _experiment_command(name: str, help: str, panel: str) -> None:
+    """Registers `rex NAME [conf=…] [KEY=VALUE]…`, which calls `rexcli.cli.NAME.NAME(job)`."""
+
+    @app.command(name, help=help, rich_help_panel=panel)
+    def command(
+        context: typer.Context,
+        overrides: Overrides = None,
+        quiet: Quiet = False,
+        as_json: Json = False,
+        multirun: Multirun = False,
+        cfg: Cfg = None,
+        resolve: Resolve = False,
+        package: Package = None,
+        info: Info = None,
+        config_dir: ConfigDir = None,
+        config_name: ConfigName = None,
+    ) -> None:
+        from rexcli.cli import hydra
+
+        flags = hydra.Flags(multirun, cfg, resolve, package, info, config_dir, config_name)
+        console = Console(quiet, as_json)
+        code = hydra.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
+        raise typer.Exit(code)
+
+
+EXPERIMENT = "On an experiment"
+_experiment_command("show", "The system as tables, and what looks wrong with it.", EXPERIMENT)
+_experiment_command("record", "Run the system against a clock and keep everything.", EXPERIMENT)
+_experiment_command("compile", "From a recording (from=RUN) or a simulated timeline to a program.", EXPERIMENT)
+_experiment_command("rollout", "Many episodes in parallel from the compiled program.", EXPERIMENT)
+_experiment_command("train", "PPO on the environment, several seeds in parallel.", EXPERIMENT)
+
+
+@app.command("eval", rich_help_panel="On runs")
+def evaluate(
+    context: typer.Context,
+    run: RunArgument,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the run's own experiment.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a trained policy from fresh starts."""
+    from rexcli.cli.eval import evaluate_run
+
+    console = Console(quiet, as_json)
+    console.finish(evaluate_run(run, overrides or [], console, context.obj), command="eval")
+
+
+@app.command("plot", rich_help_panel="On runs")
+def plot(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders, latest or latest:COMMAND.")],
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="PICTURE", help="Repeatable.")] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/plots.")] = None,
+    episode: Annotated[int, typer.Option(help="Of the recording or timeline.")] = 0,
+    start: Annotated[float, typer.Option(help="Where the data flow begins, s.")] = 0.0,
+    max_seconds: Annotated[float, typer.Option(help="How much of the data flow to show, s.")] = 0.5,
+    mode: Annotated[str, typer.Option(metavar="arrival|usage", help="Where the arrows of messages end.")] = "arrival",
+    field: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Trajectories, as world/state/*.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Columns of metrics.csv.")] = None,
+    max_rows: Annotated[int, typer.Option(help="Quantities in one picture.")] = 12,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Draw pictures of a run, or of several overlaid."""
+    from rexcli.cli.plot import plot_runs
+
+    result = plot_runs(
+        runs,
+        only or (),
+        out,
+        episode=episode,
+        start=start,
+        max_seconds=max_seconds,
+        mode=mode,
+        fields=tuple(field or ()),
+        metrics=tuple(metric or ()),
+        max_rows=max_rows,
+    )
+    Console(quiet, as_json).finish(result, command="plot")
+
+
+@app.command("ls", rich_help_panel="On runs")
+def ls(
+    folder: Annotated[str | None, typer.Argument(help="Only the runs in this folder; default: outputs.")] = None,
+    sort: Annotated[str | None, typer.Option("--sort", metavar="RESULT", help="Best (highest) last.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """List runs with their results."""
+    from rexcli.cli.ls import list_results
+
+    Console(quiet, as_json).finish(list_results(folder, sort), command="ls")
+
+
+@app.command("export", rich_help_panel="On runs")
+def export(
+    run: RunArgument,
+    to: Annotated[str, typer.Option("--to", metavar="csv", help="The form.")] = "csv",
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a run's timeline as tables, steps.csv and messages.csv."""
+    from rexcli.cli.export import export_run
+
+    Console(quiet, as_json).finish(export_run(run, to, out), command="export")
+
+
+@app.command("init", rich_help_panel="Projects")
+def init(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to start the project.")] = ".",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Copy the bundled conf/ and nodes/ to start a project from."""
+    from rexcli.cli.init import start_project
+
+    Console(quiet, as_json).finish(start_project(folder), command="init")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"rex {version('rexcli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `rex` with `argv` (default: the process's own).
+
+    Returns:
+        The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command: Any = typer.main.get_command(app)
+    try:
+        code = command.main(
+            _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
+        )
+        sys.stdout.flush()
+        return int(code or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error)
+
+
+def _completed(words: list[str]) -> list[str]:
+    """`--info` alone stands for `--info all`, as in Hydra."""
+    completed = []
+    for index, word in enumerate(words):
+        completed.append(word)
+        following = words[index + 1] if index + 1 < len(words) else "-"
+        if word in ("--info", "-i") and (following.startswith("-") or "=" in following):
+            completed.append("all")
+    return completed
+
+
+def _report(error: BaseException) -> int:
+    """One line for `error`. What the argument parser raises is told by its `format_message`."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.FAILED
+    if type(error).__name__ == "Abort":
+        return errors.report(KeyboardInterrupt())
+    if hasattr(error, "format_message"):
+        return errors.report(RexError(error.format_message()))
+    return errors.report(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`rex plot RUN…`: draws pictures of runs. Reads data only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rexcli.cli.console import Result, Table, shorten
+from rexcli.config.project import find_project
+from rexcli.runs.view import find_run
+
+
+def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **options: object) -> Result:
+    """Draws one run's pictures, or those in which several can be overlaid.
+
+    Args:
+        runs: folders, `latest` or `latest:COMMAND`.
+        only: names of pictures; empty for all that fit.
+        out: the folder for the files; None for `plots/` in the run, or for several runs `outputs/plots/<time>`.
+        **options: see `rexcli.plot.Options`.
+    """
+    from rexcli.plot import draw_many, draw_run
+
+    outputs = find_project().outputs
+    views = [find_run(run, outputs) for run in runs]
+    if len(views) == 1:
+        folder = views[0].path / "plots" if out is None else Path(out)
+        written = draw_run(views[0], folder, only or None, **options)
+    else:
+        folder = outputs / "plots" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S") if out is None else Path(out)
+        written = draw_many(views, folder, only or None, **options)
+    pictures = Table("pictures", ("picture", "file"), [(path.stem, shorten(path)) for path in written])
+    return Result(path=folder, tables=[pictures])

@@ -1,0 +1,53 @@
+"""`rex record`: runs the system on its clock with the stepper and keeps everything."""
+
+from __future__ import annotations
+
+import time
+
+from rexcli import road
+from rexcli.cli.console import Result
+from rexcli.cli.job import Job
+from rexcli.cli.pictures import draw
+from rexcli.compiler import backend
+from rexcli.runtime.recorder import Recorder
+from rexcli.timeline.storage import to_arrays
+
+
+def record(job: Job) -> Result:
+    """Writes `recording.mcap` and `timeline.npz`, and draws them."""
+    experiment = job.experiment
+    backend.prepare(experiment.compile.devices)
+    system = job.system()
+    controller, parents = road.controller(experiment, system, job.project)
+    timeline = road.record_timeline(experiment, system)
+    total = int(timeline.num_steps.sum())
+    with job.new_run(parents) as run:
+        began = time.perf_counter()
+        with (
+            run.recording(timeline.spec, {"experiment": experiment.name}) as writer,
+            job.console.progress("record", total, "steps") as progress,
+        ):
+            road.record(
+                experiment,
+                system,
+                timeline,
+                listener=Recorder(writer, system, timeline),
+                controller=controller,
+                on_step=progress.advance,
+            )
+        seconds = time.perf_counter() - began
+        if writer.failed:
+            job.console.warn(str(writer.failed))
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+        values = {
+            "episodes": timeline.num_episodes,
+            "steps": total,
+            "simulated s": float(
+                max(steps.end[steps.start < 2**61].max(initial=0) for steps in timeline.steps.values())
+            )
+            / 1e9,
+            "wall s": seconds,
+            "steps/s": total / seconds,
+        }
+        draw(run, values)
+    return Result(values=values, path=run.path)

@@ -1,0 +1,45 @@
+"""`rex rollout`: many episodes in parallel from the compiled program."""
+
+from __future__ import annotations
+
+import time
+
+from rexcli import road
+from rexcli.cli.console import Result
+from rexcli.cli.job import Job
+from rexcli.cli.pictures import draw
+from rexcli.compiler import backend
+from rexcli.compiler.report import describe
+from rexcli.compiler.storage import rollout_arrays
+from rexcli.timeline.storage import to_arrays
+
+
+def rollout(job: Job) -> Result:
+    """Writes `timeline.npz`, `program.json` and, of the first of the episodes, `rollouts.npz`."""
+    experiment = job.experiment
+    backend.prepare(experiment.compile.devices)
+    system = job.system()
+    controller, policies = road.controller(experiment, system, job.project)
+    timeline, parents = road.timeline_for(experiment, system, job.project)
+    began = time.perf_counter()
+    program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+    plan_seconds = time.perf_counter() - began
+    assert program.plan is not None
+    with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
+        done = road.rollout(experiment, program, controller=controller)
+        progress.advance()
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+        run.write_json("program.json", describe(program.plan))
+        run.write_arrays("rollouts.npz", rollout_arrays(done, experiment.rollout.save))
+        values = {
+            "rollouts": done.num,
+            "steps each": done.steps,
+            "saved": min(done.num, experiment.rollout.save),
+            "plan s": plan_seconds,
+            "compile s": done.compile_seconds,
+            "run s": done.run_seconds,
+            "steps/s": done.steps_per_second,
+            "devices": done.devices,
+        }
+        draw(run, values)
+    return Result(values=values, path=run.path)

@@ -1,0 +1,179 @@
+"""`rex show`: the system as it will run, and what looks wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from rexcli.cli.console import Result, Table
+from rexcli.cli.job import Job
+from rexcli.config.schema import Experiment
+from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.timeline.simulate import simulate
+from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics
+from rexcli.timeline.timeline import Times
+
+EPISODES = 20
+"""Episodes of the quick simulation."""
+
+STEPS = 200
+"""Supervisor steps of each."""
+
+
+def show(job: Job) -> Result:
+    """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run."""
+    system = job.system()
+    seed = job.experiment.seed
+
+    def sample(kind: Literal["node", "edge"], name: str, ticks: int) -> Times:
+        return system.sample_delays(kind, name, seed, EPISODES, ticks)
+
+    measured = statistics(simulate(system.timing, sample, episodes=EPISODES, steps=STEPS))
+    return Result(
+        tables=[
+            _system(job.experiment, system),
+            _nodes(system, measured),
+            _edges(system),
+            _messages(measured),
+            _delays(system),
+        ],
+        warnings=list(warnings(system, measured)),
+    )
+
+
+def warnings(system: System, measured: Statistics) -> Iterator[str]:
+    """What looks wrong, each with its figures and what to do."""
+    for name, node in measured.nodes.items():
+        yield from _node_warnings(system.specs[name], system.expected_delay(name), node)
+    for name, edge in measured.edges.items():
+        yield from _edge_warnings(system, system.edges[name], edge)
+    if not system.inputs(system.supervisor):
+        yield f"supervisor '{system.supervisor}' reads nothing; add an edge to it, or choose another supervisor"
+    joined = {end for edge in system.edges.values() for end in (edge.source, edge.target)}
+    for name in system.specs:
+        if name not in joined and len(system.specs) > 1:
+            yield f"node '{name}' has no edge; nothing that it does matters to the others"
+
+
+def _node_warnings(spec: NodeSpec, expected: float, node: NodeStatistics) -> Iterator[str]:
+    period = 1 / spec.rate
+    which, limit = f"node '{spec.name}'", f"its period is {_ms(period)}; lower its rate or its delay"
+    if node.load.mean > 1:
+        takes = _ms(node.load.mean * period)
+        yield f"{which} cannot keep {spec.rate:g} Hz: its mean computation delay is {takes}, {limit}"
+    elif expected > period:
+        yield f"{which} is late now and then: its computation delay is expected to be {_ms(expected)}, {limit}"
+    if node.lateness.mean > 2 * period and not spec.advance:
+        yield (
+            f"{which} starts {_ms(node.lateness.mean)} behind its schedule in the mean, more than two periods: it is "
+            "too slow, or what it waits for comes too late"
+        )
+
+
+def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics) -> Iterator[str]:
+    ends = f"edge '{edge.name}' ({edge.source} -> {edge.target})"
+    rates = f"{system.specs[edge.source].rate:g} Hz to {system.specs[edge.target].rate:g} Hz"
+    if measured.unread > 0.5:
+        yield (
+            f"{ends}: {measured.unread:.0%} of its messages are never read ({rates}, window {edge.window}); widen the "
+            f"window or lower the rate of '{edge.source}'"
+        )
+    if measured.late > 0.5:
+        yield (
+            f"{ends}: {measured.late:.0%} of its messages are read later than expected; raise expected_delay, "
+            f"now {_ms(system.expected_communication(edge.name))}"
+        )
+    if math.isnan(measured.age_newest.mean):
+        yield f"{ends}: nothing arrives within {STEPS} steps; check its delay, {edge.delay!r}"
+
+
+def _system(experiment: Experiment, system: System) -> Table:
+    order = ", ".join(system.init_order)
+    task = None if experiment.env is None else experiment.env.target
+    rows = [
+        ("name", experiment.name),
+        ("supervisor", system.supervisor),
+        ("initialised in order", order),
+        ("environment", task),
+        ("clock", experiment.clock),
+        ("seed", str(experiment.seed)),
+        ("measured over", f"{EPISODES} episodes of {STEPS} simulated steps"),
+    ]
+    return Table("experiment", ("key", "value"), rows)
+
+
+def _nodes(system: System, measured: Statistics) -> Table:
+    columns = ("node", "class", "rate Hz", "phase ms", "load", "load p99", "late ms", "late ms p99")
+    rows = [
+        (
+            name,
+            type(system.nodes[name]).__name__,
+            spec.rate,
+            measured.nodes[name].phase * 1e3,
+            _percent(measured.nodes[name].load.mean),
+            _percent(measured.nodes[name].load.p99),
+            measured.nodes[name].lateness.mean * 1e3,
+            measured.nodes[name].lateness.p99 * 1e3,
+        )
+        for name, spec in system.specs.items()
+    ]
+    options = [
+        ", ".join(word for word, on in (("phase", spec.scheduling == "phase"), ("advance", spec.advance)) if on)
+        for spec in system.specs.values()
+    ]
+    return _with_options(Table("nodes", columns, rows), "timing", options)
+
+
+def _edges(system: System) -> Table:
+    columns = ("edge", "from", "to", "window", "options")
+    rows = [(name, edge.source, edge.target, edge.window, _edge_options(edge)) for name, edge in system.edges.items()]
+    inputs = [edge.input if edge.input != edge.source else "" for edge in system.edges.values()]
+    return _with_options(Table("edges", columns, rows), "input", inputs)
+
+
+def _edge_options(edge: Edge) -> str:
+    options = (("blocking", edge.blocking), ("skip", edge.skip), ("buffer", edge.jitter == "buffer"))
+    return ", ".join(word for word, on in options if on) or "-"
+
+
+def _with_options(table: Table, name: str, options: list[str]) -> Table:
+    """One more column, where any row has something to say in it."""
+    if not any(options):
+        return table
+    rows = [(*row, option or "-") for row, option in zip(table.rows, options, strict=True)]
+    return Table(table.title, (*table.columns, name), rows)
+
+
+def _messages(measured: Statistics) -> Table:
+    """Age: how old the newest message is at a step. No news: steps that see nothing new."""
+    return Table(
+        "messages",
+        ("edge", "age ms", "age ms p99", "age ms max", "never read", "read late", "no news"),
+        [
+            (
+                name,
+                edge.age_newest.mean * 1e3,
+                edge.age_newest.p99 * 1e3,
+                edge.age_newest.max * 1e3,
+                _percent(edge.unread),
+                _percent(edge.late),
+                _percent(edge.stale),
+            )
+            for name, edge in measured.edges.items()
+        ],
+    )
+
+
+def _delays(system: System) -> Table:
+    nodes = [(name, repr(system.delays[name]), system.expected_delay(name) * 1e3) for name in system.specs]
+    edges = [(name, repr(edge.delay), system.expected_communication(name) * 1e3) for name, edge in system.edges.items()]
+    return Table("delays", ("of", "distribution", "expected ms"), nodes + edges)
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.0%}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"

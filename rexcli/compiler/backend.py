@@ -1,0 +1,76 @@
+"""How JAX runs here: one CPU device a core, and compilations kept for the next start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import jax
+
+from rexcli.compiler.program import Skip
+from rexcli.errors import RexError
+
+
+def prepare(devices: int | Literal["auto"] = "auto") -> None:
+    """Sets JAX up for a command: call it before anything is computed.
+
+    On a machine without an accelerator every core becomes a device, so that batches and seeds can share them; what
+    JAX_NUM_CPU_DEVICES or XLA_FLAGS say goes first. Compilations are kept in the user's cache folder, which nobody
+    else may write to, since what lies there is run; `JAX_COMPILATION_CACHE_DIR` names another.
+
+    Args:
+        devices: how many CPU devices; `auto` for one a core.
+    """
+    if not _devices_are_set():
+        with contextlib.suppress(RuntimeError):  # JAX runs already, in a notebook say: its devices are what they are
+            jax.config.update("jax_num_cpu_devices", cores() if devices == "auto" else devices)
+    if jax.config.values.get("jax_compilation_cache_dir") is None:
+        folder = cache_folder()
+        if folder is not None:
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:
+    """The devices that share a batch.
+
+    Raises:
+        RexError: for more than there are.
+    """
+    available = jax.devices()
+    if devices == "auto":
+        return available
+    if devices > len(available):
+        raise RexError(f"compile.devices={devices}: this machine offers {len(available)}; give that many or 'auto'")
+    return available[:devices]
+
+
+def choose_skip(skip: Literal["auto", "cond", "mask"]) -> Skip:
+    """How slots are skipped: a branch that is not taken costs nothing on a CPU, but may stall an accelerator."""
+    if skip == "auto":
+        return "cond" if jax.default_backend() == "cpu" else "mask"
+    return skip
+
+
+def cache_folder() -> Path | None:
+    """`~/.cache/rexcli/jax`, made for its owner alone; None where that cannot be."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = (Path(base) if base else Path.home() / ".cache") / "rexcli" / "jax"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except (OSError, RuntimeError):
+        return None
+    return folder
+
+
+def _devices_are_set() -> bool:
+    given = os.environ.get("XLA_FLAGS", "")
+    return "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in given

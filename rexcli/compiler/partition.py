@@ -1,0 +1,112 @@
+"""Cutting a timeline at the supervisor's ticks: what must have run before each, and what may have.
+
+Since a node's state links each of its ticks to the one before, what runs before a supervisor tick is, of every
+node, the first so many ticks. So a cut is told by counts alone, and there are two for each supervisor tick p:
+
+- `required`: what tick p depends on. Whatever order the program runs in, this much must be done.
+- `started`: what starts before tick p does. More than this has not happened yet.
+
+Both are closed under dependency, and so is everything that a program may do in between. That freedom is what keeps
+programs short: where delays vary from step to step, the work need not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.timeline.timeline import Timeline
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The cuts of every episode of a timeline at its supervisor's ticks.
+
+    Attributes:
+        nodes: all but the supervisor.
+        required, started: ticks of each node, `[nodes, episodes, cuts]`; rows never decrease, and past an
+            episode's end they stay the same.
+        needs: for node n, pairs (source node, how many of the source's ticks tick k of n depends on directly,
+            `[episodes, ticks]`), the supervisor and the node itself left out.
+        newest: by edge, sequence number of the newest message that each tick of the target has read, -1 before
+            the first, `[episodes, target ticks]`.
+        length: cuts of each episode, `[episodes]`: its supervisor's ticks.
+        pruned: by node, ticks that no supervisor tick depends on, over all episodes, where they are left out.
+    """
+
+    nodes: tuple[str, ...]
+    required: Counts
+    started: Counts
+    needs: tuple[tuple[tuple[int, Counts], ...], ...]
+    newest: dict[str, Counts]
+    length: Counts
+    pruned: dict[str, int]
+
+
+def cut(timeline: Timeline, *, prune: bool = True) -> Cuts:
+    """Cuts every episode of `timeline` at its supervisor's ticks.
+
+    Args:
+        timeline: one or many episodes.
+        prune: leave out ticks that no supervisor tick depends on; otherwise everything that starts before a
+            supervisor tick is required by it.
+    """
+    spec = timeline.spec
+    supervisor = timeline.steps[spec.supervisor]
+    nodes = tuple(node.name for node in spec.nodes if node.name != spec.supervisor)
+    index = {name: i for i, name in enumerate(nodes)}
+    episodes, num = supervisor.start.shape
+    past_end = np.arange(num) >= supervisor.count[:, None]
+    newest = {edge.name: not_empty(timeline.newest(edge), -1) for edge in spec.edges}
+
+    started = np.zeros((len(nodes), episodes, num), np.int64)
+    for i, name in enumerate(nodes):
+        started[i] = _started(timeline.steps[name].start, supervisor.start, past_end)
+    required = np.zeros_like(started)
+    grown = True
+    while grown:
+        grown = False
+        for edge in spec.edges:
+            if edge.source == spec.supervisor or edge.source == edge.target:
+                continue
+            last = np.arange(num) if edge.target == spec.supervisor else required[index[edge.target]] - 1
+            needed = np.where(past_end, 0, _take(newest[edge.name], last) + 1)
+            needed = np.maximum.accumulate(needed, axis=1)
+            if (needed > required[index[edge.source]]).any():
+                required[index[edge.source]] = np.maximum(required[index[edge.source]], needed)
+                grown = True
+    started = np.maximum(started, required)  # what takes no time may start and be needed at the same instant
+    pruned = {}
+    if prune:
+        final = required[:, :, -1:]
+        pruned = {name: int((started[i, :, -1] - final[i, :, 0]).sum()) for name, i in index.items()}
+        started = np.minimum(started, final)
+    else:
+        required = started
+    needs: list[list[tuple[int, Counts]]] = [[] for _ in nodes]
+    for edge in spec.edges:
+        if spec.supervisor not in (edge.source, edge.target) and edge.source != edge.target:
+            needs[index[edge.target]].append((index[edge.source], newest[edge.name] + 1))
+    return Cuts(nodes, required, started, tuple(map(tuple, needs)), newest, supervisor.count, pruned)
+
+
+def not_empty(values: Counts, fill: int) -> Counts:
+    """`values`, `[episodes, ticks]`, with a column of `fill` if the node never ticks, so that there is one to index."""
+    return values if values.shape[1] else np.full((len(values), 1), fill, np.int64)
+
+
+def _take(values: Counts, tick: Counts) -> Counts:
+    """`values[episode, tick]`, -1 for tick -1; `tick` is `[episodes, cuts]` or `[cuts]`."""
+    tick = np.broadcast_to(tick, (len(values), tick.shape[-1]))
+    picked = np.take_along_axis(values, np.maximum(tick, 0), axis=1)
+    return np.where(tick < 0, -1, picked)
+
+
+def _started(start: Counts, at: Counts, past_end: npt.NDArray[np.bool_]) -> Counts:
+    """How many ticks start before each cut, `[episodes, cuts]`; constant past an episode's end."""
+    counts = np.stack([np.searchsorted(row, times, side="left") for row, times in zip(start, at, strict=True)])
+    return np.maximum.accumulate(np.where(past_end, 0, counts), axis=1)

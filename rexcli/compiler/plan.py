@@ -1,0 +1,207 @@
+"""The plan of a program: a template of slots, and for each row of it which tick every slot runs and what it reads.
+
+A *row* is one pass through the template. Supervisor step p is one row; the ticks before the supervisor's first
+may take several, so that a long warm-up does not lengthen every step. One idle row at the end of each episode
+marks what lies past it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.compiler.partition import Cuts, cut, not_empty
+from rexcli.compiler.schedule import Placement, bound, place, spread, without_idle
+from rexcli.compiler.supergraph import Mode, find_patterns, find_template
+from rexcli.errors import RexError
+from rexcli.timeline.timeline import Timeline
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """What one input of one slot reads in each row.
+
+    Attributes:
+        edge: edge name.
+        newest: sequence number of the newest message in the window, `[episodes, rows]`.
+        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`.
+    """
+
+    edge: str
+    newest: Ints
+    ts_sent: Floats
+    ts_recv: Floats
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """What one slot runs in each row.
+
+    Attributes:
+        node: node name.
+        tick: which tick of the node, -1 where the slot is skipped, `[episodes, rows]`.
+        ts: when that tick starts, seconds, `[episodes, rows]`.
+        inputs: in the order of the system's declaration.
+    """
+
+    node: str
+    tick: Ints
+    ts: Floats
+    inputs: tuple[InputPlan, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a program needs to know of a timeline.
+
+    Attributes:
+        mode: how the template was found.
+        slots: the template, in order; the supervisor's slot comes last.
+        warmup: rows before the supervisor's first tick, that tick's own row included; step p is row
+            `warmup - 1 + p`.
+        length: supervisor steps of each episode, `[episodes]`.
+        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
+        rings: by node, how many of its newest outputs have to be kept.
+        pruned: by node, how many ticks no supervisor tick depends on.
+        sources: the source of each edge.
+        num_patterns: how many kinds of partition there are.
+    """
+
+    mode: Mode
+    slots: tuple[SlotPlan, ...]
+    warmup: int
+    length: Ints
+    before: dict[str, Ints]
+    rings: dict[str, int]
+    pruned: dict[str, int]
+    sources: dict[str, str]
+    num_patterns: int
+
+    @property
+    def template(self) -> tuple[str, ...]:
+        """The node of each slot."""
+        return tuple(slot.node for slot in self.slots)
+
+    @property
+    def run_share(self) -> npt.NDArray[np.float64]:
+        """How often each slot runs, as a share of the steps after the warm-up, `[slots]`."""
+        rows = np.arange(self.slots[0].tick.shape[1])
+        inside = (rows >= self.warmup) & (rows < self.warmup + self.length[:, None])
+        return np.array([(slot.tick >= 0)[inside].mean() if inside.any() else 1.0 for slot in self.slots])
+
+    @property
+    def efficiency(self) -> float:
+        """Ticks run over slots offered, in the steps after the warm-up, the supervisor's own included."""
+        return float(self.run_share.mean())
+
+    @property
+    def steps(self) -> int:
+        """Supervisor steps of the longest episode."""
+        return int(self.length.max())
+
+
+def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True) -> Plan:
+    """Plans the program of a timeline.
+
+    Args:
+        timeline: one or many episodes; each has at least the supervisor's tick 0.
+        mode: how to search the template, see `find_template`.
+        prune: leave out what cannot reach the supervisor.
+
+    Raises:
+        RexError: if an episode has no supervisor tick.
+    """
+    spec = timeline.spec
+    if timeline.num_episodes == 0 or (timeline.steps[spec.supervisor].count < 1).any():
+        raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
+    cuts = cut(timeline, prune=prune)
+    patterns = find_patterns(cuts, spread(cuts))
+    template = find_template(patterns, mode)
+    template += [node for node in np.flatnonzero(cuts.started.any(axis=(1, 2))).tolist() if node not in template]
+    placement = place(cuts, template)
+    if placement is None:
+        raise RexError("the template does not fit its own timeline; please report this with the timeline")
+    if mode == "mcs" and len(template) > bound(cuts).sum():
+        template, placement = without_idle(cuts, template, placement)
+
+    return assemble(timeline, cuts, mode, template, placement, len(patterns.weight))
+
+
+def assemble(
+    timeline: Timeline, cuts: Cuts, mode: Mode, template: list[int], placement: Placement, num_patterns: int
+) -> Plan:
+    """The plan of a timeline whose every tick has its place."""
+    spec = timeline.spec
+    nodes = [cuts.nodes[node] for node in template]
+    supervisor = np.arange(placement.tick.shape[2]) - (placement.warmup - 1)
+    supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, -1)
+    ticks = [*placement.tick, supervisor]
+    nodes.append(spec.supervisor)
+    before = _before(nodes, ticks)
+    slots = tuple(_slot(timeline, cuts, name, tick) for name, tick in zip(nodes, ticks, strict=True))
+    return Plan(
+        mode=mode,
+        slots=slots,
+        warmup=placement.warmup,
+        length=(cuts.length - 1).astype(np.int32),
+        before={name: before.get(name, np.zeros_like(supervisor)).astype(np.int32) for name in timeline.steps},
+        rings=_rings(timeline, slots, before),
+        pruned=cuts.pruned,
+        sources={edge.name: edge.source for edge in spec.edges},
+        num_patterns=num_patterns,
+    )
+
+
+def _before(nodes: list[str], ticks: list[npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.int64]]:
+    """By node, ticks that have run when a row begins, `[episodes, rows]`."""
+    before: dict[str, npt.NDArray[np.int64]] = {}
+    for name, tick in zip(nodes, ticks, strict=True):
+        ran = (tick >= 0).astype(np.int64)
+        before[name] = before.get(name, 0) + np.cumsum(ran, axis=1) - ran
+    return before
+
+
+def _slot(timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64]) -> SlotPlan:
+    """Looks up the times and the reads of the ticks of one slot."""
+    steps = timeline.steps[name]
+    at = np.maximum(tick, 0)
+    inputs = []
+    for edge in timeline.spec.inputs(name):
+        newest = np.where(tick < 0, -1, np.take_along_axis(cuts.newest[edge.name], at, axis=1))
+        seq = newest[..., None] + np.arange(1 - edge.window, 1)
+        sent = not_empty(timeline.steps[edge.source].end, 0)
+        arrive = not_empty(timeline.messages[edge.name].arrive, 0)
+        episode = np.arange(len(seq))[:, None, None]
+        there = np.clip(seq, 0, sent.shape[1] - 1)
+        gap = seq < 0
+        inputs.append(
+            InputPlan(
+                edge=edge.name,
+                newest=newest.astype(np.int32),
+                ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
+                ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
+            )
+        )
+    ts = np.where(tick < 0, 0.0, np.take_along_axis(steps.start, at, axis=1) / 1e9)
+    return SlotPlan(name, tick.astype(np.int32), ts.astype(np.float32), tuple(inputs))
+
+
+def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
+    """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read."""
+    rings = dict.fromkeys(timeline.steps, 1)
+    nothing = np.zeros_like(slots[-1].tick)
+    written = {name: before.get(name, nothing) for name in timeline.steps}
+    for slot in slots:
+        runs = slot.tick >= 0
+        for read in slot.inputs:
+            edge = timeline.spec.edge(read.edge)
+            oldest = read.newest - edge.window + 1
+            span = np.where(runs, written[edge.source] - oldest, 1)
+            rings[edge.source] = max(rings[edge.source], int(span.max(initial=1)))
+        written[slot.node] = written[slot.node] + runs
+    return rings

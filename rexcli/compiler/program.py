@@ -1,0 +1,419 @@
+"""The compiled program: a plan and node code as pure, jittable functions.
+
+Three things make it fast under `vmap`. The timeline is an input of the program and no part of the state that it
+carries, so what runs when does not depend on the environment, and skipping a slot really skips it. Messages live in
+rings that are as short as the plan allows. And what the node code leaves alone is not copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from rexcli.compiler.plan import Plan, SlotPlan
+from rexcli.errors import RexError
+from rexcli.graph.call import different
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.states import GraphState, InputState, StepState
+from rexcli.graph.system import System
+
+PyTree = Any
+Controller = Callable[[StepState], tuple[StepState, PyTree]]
+Skip = Literal["cond", "mask"]
+
+FIELDS = ("params", "inputs", "state", "output")
+
+
+class NodeRecord(struct.PyTreeNode):
+    """What a rollout kept of one node; an entry where nothing ran has `seq` -1 and no meaning.
+
+    Attributes:
+        seq: int32 `[entries]`, the node's tick.
+        ts: float32 `[entries]`, seconds, when it started.
+        fields: by field (`params`, `inputs`, `state`, `output`), pytrees with leading `[entries]`.
+    """
+
+    seq: jax.Array
+    ts: jax.Array
+    fields: Mapping[str, PyTree]
+
+
+Record = dict[str, NodeRecord]
+
+
+@dataclass(frozen=True)
+class _Input:
+    """Where the tables keep what an input of a slot reads."""
+
+    edge: str
+    source: str
+    name: str
+    window: int
+    newest: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where the tables keep what a slot runs; `always` where no step of any episode skips it."""
+
+    node: str
+    always: bool
+    tick: int
+    ts: int
+    inputs: tuple[_Input, ...]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What is fixed when the program is traced. Programs of equal layout share one compilation."""
+
+    system: System
+    slots: tuple[_Slot, ...]
+    rings: tuple[tuple[str, int], ...]
+    warmup: int
+    skip: Skip
+    nodes: tuple[str, ...]
+
+
+@jax.tree_util.register_pytree_node_class
+class Program:
+    """A system on a timeline, compiled.
+
+    All methods are pure: jit, vmap and (where node code allows it) differentiate them freely. A program is a
+    pytree of its tables, so pass it to a jitted function as an argument. Under `vmap`, leave `eps` and `step` of
+    the graph state unbatched where the environments share a timeline: then a skipped slot costs nothing.
+
+    Args:
+        system: whose nodes.
+        plan: of a timeline of that system.
+        skip: `cond` branches around a skipped slot, `mask` runs it and discards the result.
+    """
+
+    def __init__(self, system: System, plan: Plan, skip: Skip = "cond"):
+        self.plan: Plan | None = plan
+        if plan.slots[-1].node != system.supervisor:
+            raise RexError(
+                f"the plan was made for supervisor '{plan.slots[-1].node}', but the system's is "
+                f"'{system.supervisor}'; compile again"
+            )
+        ints: list[np.ndarray] = []
+        floats: list[np.ndarray] = []
+
+        def column(table: list[np.ndarray], values: np.ndarray) -> int:
+            """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
+            begin = sum(part.shape[-1] for part in table)
+            table.append(values if values.ndim == 3 else values[..., None])
+            return begin
+
+        slots = []
+        for slot in plan.slots:
+            inputs = []
+            tick, ts = column(ints, slot.tick), column(floats, slot.ts)
+            for read in slot.inputs:
+                edge = system.edges[read.edge]
+                newest = column(ints, read.newest)
+                sent, received = column(floats, read.ts_sent), column(floats, read.ts_recv)
+                inputs.append(_Input(edge.name, edge.source, edge.input, edge.window, newest, sent, received))
+            slots.append(_Slot(slot.node, _always(plan, slot), tick, ts, tuple(inputs)))
+        nodes = tuple(system.nodes)
+        self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes)
+        self.ints = jnp.asarray(np.concatenate(ints, axis=-1))
+        self.floats = jnp.asarray(np.concatenate(floats, axis=-1))
+        self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
+        self.length = jnp.asarray(plan.length)
+
+    def tree_flatten(self) -> tuple[tuple[jax.Array, ...], tuple[_Layout, int]]:
+        return (self.ints, self.floats, self.before, self.length), (self.layout, self._steps)
+
+    @classmethod
+    def tree_unflatten(cls, static: tuple[_Layout, int], tables: tuple[jax.Array, ...]) -> Program:
+        program = object.__new__(cls)
+        program.plan = None
+        program.layout = static[0]
+        program.ints, program.floats, program.before, program.length = tables
+        return program
+
+    @property
+    def system(self) -> System:
+        return self.layout.system
+
+    @property
+    def supervisor(self) -> str:
+        return self.layout.system.supervisor
+
+    @property
+    def num_episodes(self) -> int:
+        return self.ints.shape[0]
+
+    @property
+    def _steps(self) -> int:
+        return self.ints.shape[1] - self.layout.warmup - 1
+
+    @property
+    def max_steps(self) -> int:
+        """Supervisor steps of the longest episode; `length[eps]` has those of each."""
+        return self._steps
+
+    # ------------------------------------------------------------------ states
+
+    def init(
+        self,
+        rng: jax.Array,
+        params: Mapping[str, PyTree] | None = None,
+        *,
+        eps: Any = 0,
+        starting_step: Any = 0,
+    ) -> GraphState:
+        """The state of every node before anything has run.
+
+        Args:
+            rng: PRNG key.
+            params: parameters by node, in place of what `init_params` gives.
+            eps: which episode of the timeline; `jax.random.randint(key, (), 0, program.num_episodes)` for any.
+            starting_step: at which of its steps to begin. What was sent before counts as never sent.
+        """
+        graph_state = init_graph_state(self.system, rng, params, eps, starting_step)
+        rings = dict(self.layout.rings)
+        outputs = {
+            name: jax.tree.map(lambda leaf, n=rings[name]: jnp.broadcast_to(leaf, (n + 1, *leaf.shape)), output)
+            for name, output in graph_state.outputs.items()
+        }
+        return graph_state.replace(outputs=outputs)
+
+    def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
+        """Runs all that precedes the supervisor's tick at `graph_state.step`; returns what it then sees.
+
+        From step 0 that is the whole warm-up, from a later one that step's own row.
+        """
+        starting_step = graph_state.step
+        first = self.layout.warmup - 1
+        if first:
+
+            def warm(row: jax.Array, state: GraphState) -> GraphState:
+                return self._run_row(state, row)[0]
+
+            begin = jnp.where(starting_step == 0, 0, first)
+            graph_state = jax.lax.fori_loop(begin, first, warm, graph_state)
+        graph_state, _ = self._run_row(graph_state, starting_step + first)
+        return graph_state, self.step_state(graph_state)
+
+    def step_state(self, graph_state: GraphState) -> StepState:
+        """What the supervisor sees at `graph_state.step`."""
+        row = graph_state.step + self.layout.warmup - 1
+        return self._step_state(graph_state, self.layout.slots[-1], *self._row(graph_state.eps, row))
+
+    def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
+        """One step of the supervisor, its output given from outside, then all that precedes its next tick.
+
+        Past the last step of the episode nothing runs, and the supervisor's `seq` is -1.
+
+        Args:
+            graph_state: as `reset` or `step` returned it.
+            step_state: the supervisor's, with its new state, params and rng.
+            output: what the supervisor sends.
+        """
+        graph_state, step_state, _ = self._advance(graph_state, step_state, output)
+        return graph_state, step_state
+
+    def run(self, graph_state: GraphState) -> GraphState:
+        """One step of the supervisor by its own node code, then all that precedes its next tick."""
+        step_state, output = self.system.nodes[self.supervisor].step(self.step_state(graph_state))
+        return self.step(graph_state, step_state, output)[0]
+
+    def is_over(self, graph_state: GraphState) -> jax.Array:
+        """Whether the episode has no further step, bool."""
+        return graph_state.step >= self.length[graph_state.eps]
+
+    def rollout(
+        self,
+        graph_state: GraphState,
+        steps: int | None = None,
+        *,
+        controller: Controller | None = None,
+        keep: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> tuple[GraphState, Record]:
+        """Runs many steps and keeps what was asked for.
+
+        Args:
+            graph_state: as `reset` or `step` returned it.
+            steps: how many; all that the timeline offers from step 0 if None.
+            controller: steps the supervisor, `step_state -> (step_state, output)`; its own code if None.
+            keep: fields by node, out of `params`, `inputs`, `state`, `output`; states and outputs of all if None.
+
+        Returns:
+            The last state, and by node one entry for each of its slots in each step (`seq` is -1 where it did not
+            run); the supervisor's entry is its step, the others' are what ran between it and the next.
+
+        Raises:
+            RexError: for more steps than the timeline has, and for nodes and fields that there are not.
+        """
+        steps = self.max_steps if steps is None else steps
+        if not 0 < steps <= self.max_steps:
+            raise RexError(f"steps {steps}: the timeline offers 1 to {self.max_steps} steps")
+        keep = dict.fromkeys(self.layout.nodes, ("state", "output")) if keep is None else keep
+        for name, fields in keep.items():
+            if name not in self.layout.nodes:
+                raise RexError(f"keep: no node is called '{name}'; there are {', '.join(self.layout.nodes)}")
+            for field in fields:
+                if field not in FIELDS:
+                    raise RexError(f"keep: '{field}' is no field of a node; there are {', '.join(FIELDS)}")
+        control = controller or self.system.nodes[self.supervisor].step
+
+        def body(state: GraphState, _: Any) -> tuple[GraphState, Record]:
+            seen = self.step_state(state)
+            acted, output = control(seen)
+            state, _after, records = self._advance(state, acted, output, keep)
+            if self.supervisor in keep:
+                records[self.supervisor] = [_entry(keep[self.supervisor], seen, acted, output)]
+            return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
+
+        graph_state, record = jax.lax.scan(body, graph_state, None, length=steps)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), record)
+        return graph_state, flat
+
+    # ------------------------------------------------------------------ one row
+
+    def _row(self, eps: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The tables' row, `[ints]` and `[floats]`; rows past the end are idle."""
+        row = jnp.minimum(row, self.ints.shape[1] - 1)
+        return self.ints[eps, row], self.floats[eps, row]
+
+    def _advance(
+        self,
+        graph_state: GraphState,
+        step_state: StepState,
+        output: PyTree,
+        keep: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> tuple[GraphState, StepState, dict[str, list[NodeRecord]]]:
+        name = self.supervisor
+        over = self.is_over(graph_state)
+        ring = dict(self.layout.rings)[name]
+        at = jnp.where(over, ring, graph_state.step % ring)
+        graph_state = graph_state.replace(
+            rng={**graph_state.rng, name: step_state.rng},
+            params={**graph_state.params, name: step_state.params},
+            state={**graph_state.state, name: step_state.state},
+            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at, name)},
+        )
+        step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
+        graph_state = graph_state.replace(step=step)
+        graph_state, records = self._run_row(graph_state, step + self.layout.warmup - 1, keep)
+        return graph_state, self.step_state(graph_state), records
+
+    def _run_row(
+        self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None
+    ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
+        """Runs the slots of a row, but for the supervisor's, in order."""
+        ints, floats = self._row(graph_state.eps, row)
+        rings = dict(self.layout.rings)
+        records: dict[str, list[NodeRecord]] = {}
+        for slot in self.layout.slots[:-1]:
+            name = slot.node
+            node = self.system.nodes[name]
+            before = self._step_state(graph_state, slot, ints, floats)
+            spare = jax.tree.map(lambda ring: ring[0], graph_state.outputs[name])
+            runs = ints[slot.tick] >= 0
+
+            def step(state: StepState, node: Any = node) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+                after, output = node.step(state)
+                return after.rng, after.params, after.state, output
+
+            def leave(state: StepState, spare: PyTree = spare) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+                return state.rng, state.params, state.state, spare
+
+            if self.layout.skip == "cond":
+                rng, params, state, output = jax.lax.cond(runs, _typed(step, leave, name), leave, before)
+            else:
+                ran, left = _typed(step, leave, name)(before), leave(before)
+                rng, params, state, output = jax.tree.map(partial(jnp.where, runs), ran, left)
+            at = jnp.where(runs, ints[slot.tick] % rings[name], rings[name])
+            graph_state = graph_state.replace(
+                rng={**graph_state.rng, name: rng},
+                params={**graph_state.params, name: params},
+                state={**graph_state.state, name: state},
+                outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at, name)},
+            )
+            if keep is not None and name in keep:
+                after = before.replace(rng=rng, params=params, state=state)
+                records.setdefault(name, []).append(_entry(keep[name], before, after, output))
+        return graph_state, records
+
+    def _step_state(self, graph_state: GraphState, slot: _Slot, ints: jax.Array, floats: jax.Array) -> StepState:
+        inputs = {read.name: self._input(graph_state, read, ints, floats) for read in slot.inputs}
+        return StepState(
+            rng=graph_state.rng[slot.node],
+            params=graph_state.params[slot.node],
+            state=graph_state.state[slot.node],
+            inputs=inputs,
+            eps=graph_state.eps,
+            seq=ints[slot.tick],
+            ts=floats[slot.ts],
+        )
+
+    def _input(self, graph_state: GraphState, read: _Input, ints: jax.Array, floats: jax.Array) -> InputState:
+        ring = dict(self.layout.rings)[read.source]
+        seq = ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
+        at = seq % ring
+        outputs = graph_state.outputs[read.source]
+        data = jax.tree.map(lambda leaf: jnp.stack([leaf[at[i]] for i in range(read.window)]), outputs)
+        row = jnp.where(graph_state.origin == 0, 0, graph_state.origin + self.layout.warmup - 1)
+        born = self.before[graph_state.eps, row, self.layout.nodes.index(read.source)]
+        there = (seq >= 0) & (seq >= born)
+        return InputState(
+            seq=jnp.where(there, seq, -1),
+            ts_sent=jnp.where(there, floats[read.sent : read.sent + read.window], 0.0),
+            ts_recv=jnp.where(there, floats[read.received : read.received + read.window], 0.0),
+            data=data,
+        )
+
+
+def _always(plan: Plan, slot: SlotPlan) -> bool:
+    rows = slot.tick[:, plan.warmup : -1]
+    return bool((rows >= 0).all())
+
+
+def _entry(fields: tuple[str, ...], before: StepState, after: StepState, output: PyTree) -> NodeRecord:
+    values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
+    return NodeRecord(before.seq, before.ts, {field: values[field] for field in fields})
+
+
+def _write(ring: PyTree, output: PyTree, at: jax.Array, name: str) -> PyTree:
+    """`output` at entry `at` of every leaf of `ring`, `[entries, ...]`."""
+    _same_structure(jax.tree.map(lambda leaf: leaf[0], ring), output, f"node '{name}': output")
+    return jax.tree.map(lambda entries, value: entries.at[at].set(value.astype(entries.dtype)), ring, output)
+
+
+def _typed(step: Callable, leave: Callable, name: str) -> Callable:
+    """`step` with leaves of the types that `leave` returns, so that weak types and Python numbers do no harm."""
+
+    def typed(state: StepState) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+        ran, left = step(state), leave(state)
+        for part, got, want in zip(("rng", "params", "state", "output"), ran, left, strict=True):
+            _same_structure(want, got, f"node '{name}': {part}")
+        return jax.tree.map(lambda got, want: jnp.asarray(got).astype(want.dtype), ran, left)
+
+    return typed
+
+
+def _same_structure(want: PyTree, got: PyTree, what: str) -> None:
+    """Refuses a pytree that changes its structure or the shapes of its leaves from step to step."""
+    if different(want, got):
+        raise RexError(
+            f"{what}: step returns {jax.tree.structure(got)}, but init gave {jax.tree.structure(want)}; "
+            "return the same structure"
+        )
+    for (path, wanted), leaf in zip(jax.tree_util.tree_flatten_with_path(want)[0], jax.tree.leaves(got), strict=True):
+        if jnp.shape(wanted) != jnp.shape(leaf):
+            raise RexError(
+                f"{what}{jax.tree_util.keystr(path)}: step returns shape {jnp.shape(leaf)}, but init gave "
+                f"{jnp.shape(wanted)}; return the same shape"
+            )

@@ -1,0 +1,116 @@
+"""From a checked `Experiment` to the `System` that it declares, and to its environment."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+from rexcli.config.origins import COMMAND_LINE
+from rexcli.config.project import Project, find_project
+from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig
+from rexcli.config.targets import Loader
+from rexcli.errors import RexError
+from rexcli.graph.delays import Constant, Delay, as_delay
+from rexcli.graph.system import Edge, NodeSpec, RecordSettings, System
+from rexcli.timeline import phases
+
+
+def build_system(experiment: Experiment, project: Project | None = None) -> System:
+    """The declared system, with its loops checked.
+
+    Args:
+        experiment: what to build.
+        project: whose `nodes` package `_target_` means; None for the one that the working directory is in.
+
+    Raises:
+        RexError: for a target that is missing or not trusted, options that its class does not take, delays that are
+            none, and systems that cannot run; each names the file and the key.
+    """
+    (project or find_project()).activate()
+    loader = Loader(experiment.trust, experiment.origins)
+    nodes = [_node(name, config, loader) for name, config in experiment.nodes.items()]
+    edges = [_edge(name, config, loader) for name, config in experiment.edges.items()]
+    try:
+        system = System(nodes, edges, experiment.supervisor, tuple(experiment.init_order))
+        phases.check(system.timing)
+    except RexError as error:
+        raise RexError(f"{_where(experiment, str(error))}: {error}") from error
+    return system
+
+
+def build_environment(experiment: Experiment, system: System, project: Project | None = None) -> Any:
+    """The declared environment, bound to `system`.
+
+    Raises:
+        RexError: where none is declared, or its target or options are wrong.
+    """
+    (project or find_project()).activate()
+    if experiment.env is None:
+        raise RexError(
+            f"{experiment.origins.where('env')}: env is missing: this needs a task, env: {{_target_: nodes.mine.Task}}"
+        )
+    loader = Loader(experiment.trust, experiment.origins)
+    target = loader.find(experiment.env.target, "env._target_")
+    if not callable(getattr(target, "bind", None)):
+        where = experiment.origins.where("env._target_")
+        raise RexError(
+            f"{where}: env._target_={experiment.env.target}: this is no task; derive it from rexcli.Environment"
+        )
+    return loader.call(target, experiment.env.options, "env").bind(system)
+
+
+def _node(name: str, config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
+    key = f"nodes.{name}"
+    spec = NodeSpec(
+        name=name,
+        rate=config.rate,
+        delay=None if config.delay is None else _delay(config.delay, f"{key}.delay", loader),
+        expected_delay=config.expected_delay,
+        scheduling=config.scheduling,
+        advance=config.advance,
+        color=config.color,
+        order=config.order,
+        device=config.device,
+        log_level=config.log_level,
+        record=RecordSettings(config.record.params, config.record.inputs, config.record.state, config.record.output),
+    )
+    target = loader.find(config.target, f"{key}._target_")
+    return spec, loader.call(target, config.options, key, vars(spec))
+
+
+def _edge(name: str, config: EdgeConfig, loader: Loader) -> Edge:
+    return Edge(
+        name=name,
+        source=config.source,
+        target=config.target,
+        input=config.input or config.source,
+        window=config.window,
+        blocking=config.blocking,
+        skip=config.skip,
+        jitter=config.jitter,
+        delay=_delay(config.delay, f"edges.{name}.delay", loader),
+        expected_delay=config.expected_delay,
+    )
+
+
+def _delay(value: Any, key: str, loader: Loader) -> Delay:
+    if isinstance(value, float):
+        return Constant(value)
+    try:
+        return as_delay(loader.build(value, key))
+    except RexError as error:
+        where = loader.origins.where(key)
+        raise (error if str(error).startswith(where) else RexError(f"{where}: {key}: {error}")) from error
+
+
+def _where(experiment: Experiment, message: str) -> str:
+    """Where the node or edge that a message speaks of first is declared."""
+    about = re.match(r"(node|edge) '([^']+)'(?:: (\w+))?", message)
+    if about:
+        section, name, key = about.groups()
+        return experiment.origins.where(f"{section}s.{name}" + (f".{key}" if key else ""))
+    pairs = set(itertools.pairwise(re.sub(r".*: (.*);.*", r"\1", message).split(" -> ")))
+    skips = [f"edges.{name}.skip" for name, edge in experiment.edges.items() if (edge.source, edge.target) in pairs]
+    places = [experiment.origins.where(key) for key in skips]
+    return COMMAND_LINE if COMMAND_LINE in places else experiment.origins.where("edges")

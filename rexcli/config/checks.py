@@ -1,0 +1,225 @@
+"""Typed checks: a plain mapping against a dataclass, each value with one message that names the key and the fix."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from rexcli.config.origins import Origins
+from rexcli.errors import RexError, suggest
+
+Check = Callable[[Any], str | None]
+"""What is wrong with a value, said as what to give in its place; None where nothing is."""
+
+
+def positive(what: str) -> Check:
+    return lambda value: None if math.isfinite(value) and value > 0 else f"give a positive number ({what})"
+
+
+def not_negative(what: str) -> Check:
+    return lambda value: None if math.isfinite(value) and value >= 0 else f"give a number of {what}, 0 or more"
+
+
+def at_least(low: int, what: str) -> Check:
+    return lambda value: None if isinstance(value, str) or value >= low else f"give {low} or more {what}"
+
+
+def between(low: float, high: float) -> Check:
+    return lambda value: None if low <= value <= high else f"give a number between {low} and {high}"
+
+
+def folder_name(value: str) -> str | None:
+    """For what names a folder."""
+    plain = value.isprintable() and value.strip() == value and value not in ("", ".", "..")
+    return None if plain and not set(value) & set("/\\:") else "give a name for a folder, letters, digits, - and _"
+
+
+def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
+    """`value` as `kind`: a dataclass, a container or scalar type, a `Literal`, or a union of these.
+
+    Raises:
+        RexError: naming where the value came from, `key`, the value and what to give instead.
+    """
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _read_dataclass(kind, value, key, origins)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        choices = [arg for arg in args if arg is not type(None)]
+        for choice in choices[:-1]:
+            try:
+                return read(choice, value, key, origins)
+            except RexError:
+                continue
+        if len(choices) == 1:
+            return read(choices[0], value, key, origins)
+        try:
+            return read(choices[-1], value, key, origins)
+        except RexError:
+            raise _error(origins, key, value, f"give {describe(kind)}") from None
+    if origin is Literal:
+        if value not in args or isinstance(value, bool):
+            words = [str(arg) for arg in args]
+            close = suggest(str(value), words)
+            raise _error(origins, key, value, f"give {describe(kind)}{close if 'mean' in close else ''}")
+        return value
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _error(origins, key, value, "give a mapping, name: {…}")
+        return {
+            _name(name, key, origins): read(args[1], item, f"{key}.{name}", origins) for name, item in value.items()
+        }
+    if origin in (list, tuple):
+        if isinstance(value, str) or not isinstance(value, list | tuple):
+            raise _error(origins, key, value, f"give {describe(kind)}")
+        items = [read(args[0], item, f"{key}.{index}", origins) for index, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
+    return _read_scalar(kind, value, key, origins)
+
+
+def write(data: Any) -> Any:
+    """The plain mapping that `read` makes `data` from; every default is written out."""
+    if dataclasses.is_dataclass(data) and not isinstance(data, type):
+        plain: dict[str, Any] = {}
+        for item in dataclasses.fields(data):
+            value = getattr(data, item.name)
+            if item.metadata.get("rest"):
+                plain.update(value)
+            elif not item.metadata.get("internal"):
+                plain[item.metadata.get("key", item.name)] = write(value)
+        return plain
+    if isinstance(data, Mapping):
+        return {name: write(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [write(value) for value in data]
+    return data
+
+
+def keys(kind: Any) -> list[str]:
+    """The YAML keys of a dataclass."""
+    return [
+        item.metadata.get("key", item.name)
+        for item in dataclasses.fields(kind)
+        if not item.metadata.get("rest") and not item.metadata.get("internal")
+    ]
+
+
+def describe(kind: Any) -> str:
+    """`kind` as what a person should type."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join("null" if arg is type(None) else describe(arg) for arg in args)
+    if origin is Literal:
+        *most, last = [f"'{arg}'" if isinstance(arg, str) else str(arg) for arg in args]
+        return f"{', '.join(most)} or {last}" if most else last
+    if origin in (list, tuple):
+        return f"a list of {_PLURALS.get(args[0], describe(args[0]))}, [a, b]"
+    return _SINGULARS.get(kind, f"a {getattr(kind, '__name__', kind)}")
+
+
+_SINGULARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+_PLURALS = {int: "whole numbers", float: "numbers", str: "words"}
+
+
+def _read_scalar(kind: Any, value: Any, key: str, origins: Origins) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and number and math.isfinite(value) and value == int(value):
+        return int(value)
+    if kind is float and number:
+        return float(value)
+    if kind is str and (isinstance(value, str) or number):
+        return str(value)
+    if not isinstance(kind, type) or kind not in _SINGULARS:
+        return value
+    raise _error(origins, key, value, f"give {describe(kind)}")
+
+
+def _read_dataclass(kind: Any, value: Any, key: str, origins: Origins) -> Any:
+    if not isinstance(value, Mapping):
+        raise _error(origins, key, value, f"give a mapping with {', '.join(keys(kind)[:4])}, …")
+    hints = get_type_hints(kind)
+    fields = {item.metadata.get("key", item.name): item for item in dataclasses.fields(kind)}
+    rest = next((item for item in fields.values() if item.metadata.get("rest")), None)
+    known = keys(kind)
+    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for name, item in value.items():
+        path = f"{key}.{name}" if key else str(name)
+        if name in known:
+            given[fields[name].name] = _read_field(fields[name], hints, item, path, origins)
+        elif rest is not None:
+            options[_name(name, key, origins)] = item
+        else:
+            raise RexError(f"{origins.where(path)}: {path}: there is no such key{suggest(str(name), known)}")
+    if rest is not None:
+        given[rest.name] = options
+    for name in known:
+        item = fields[name]
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and item.name not in given:
+            path = f"{key}.{name}" if key else name
+            fix = (
+                "the path of a class, such as nodes.pendulum.Agent"
+                if name == "_target_"
+                else describe(hints[item.name])
+            )
+            raise RexError(f"{origins.where(path)}: {path} is missing: give {fix}")
+    return kind(**given)
+
+
+def _read_field(item: Any, hints: dict[str, Any], value: Any, path: str, origins: Origins) -> Any:
+    if item.metadata.get("delay"):
+        return read_delay(value, path, origins, item.default)
+    read_value = read(hints[item.name], value, path, origins)
+    check = item.metadata.get("check")
+    if check is not None and read_value is not None:
+        problem = check(read_value)
+        if problem:
+            raise _error(origins, path, value, problem)
+    return read_value
+
+
+def read_delay(value: Any, key: str, origins: Origins, default: Any = None) -> Any:
+    """A delay as declared: None, seconds, or a mapping with `_target_`."""
+    if value is None:
+        return default
+    if isinstance(value, Mapping):
+        if not isinstance(value.get("_target_"), str):
+            raise RexError(
+                f"{origins.where(key)}: {key}: a distribution needs `_target_`, such as "
+                "{_target_: distrax.Normal, loc: 0.01, scale: 0.002}"
+            )
+        return dict(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or value < 0:
+            raise _error(origins, key, value, "give a number of seconds, 0 or more")
+        return float(value)
+    raise _error(
+        origins, key, value, "give a number of seconds or a distribution, {_target_: distrax.Normal, loc: …, scale: …}"
+    )
+
+
+def _name(name: Any, key: str, origins: Origins) -> str:
+    if not isinstance(name, str) or not name or any(sign in name for sign in "./="):
+        raise RexError(f"{origins.where(key)}: {key or 'top level'}: {name!r} is no name; use letters, digits and _")
+    return name
+
+
+def show(value: Any) -> str:
+    """A value as it would be typed, cut short."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else None
+    text = text if text is not None else (f"{value:g}" if isinstance(value, float) else str(value))
+    text = text.replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _error(origins: Origins, key: str, value: Any, fix: str) -> RexError:
+    return RexError(f"{origins.where(key)}: {key}={show(value)}: {fix}")

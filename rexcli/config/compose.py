@@ -1,0 +1,374 @@
+"""Hydra composition: a conf name and overrides to a checked `Experiment`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rexcli.config import checks
+from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
+from rexcli.config.project import Project, find_project
+from rexcli.config.schema import Experiment
+from rexcli.errors import RexError, suggest
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+    from hydra.core.default_element import ResultDefault
+    from hydra.core.override_parser.types import Override
+    from hydra.errors import MissingConfigException
+    from omegaconf import DictConfig
+
+DEFAULT_CONF = "default"
+"""`conf/default.yaml` names the experiment that is taken where none is given."""
+
+PARTS = ("base", DEFAULT_CONF)
+"""Files of `conf/` that are no experiments of their own."""
+
+
+def compose(
+    conf: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    project: Project | None = None,
+    config_dir: str | Path | None = None,
+) -> Experiment:
+    """Composes `conf/<conf>.yaml` with `overrides` and checks the result.
+
+    Args:
+        conf: name of the experiment's file; None for the project's default.
+        overrides: in Hydra's grammar, such as `ppo.lr=1e-4`, `ppo=tutorial`, `~edges.sensor_agent`. A plain
+            `key=value` may set any key of the schema, also one that no YAML file writes.
+        project: where `conf/` is; None for the one that the working directory is in.
+        config_dir: one more folder of YAML files, searched after the project's.
+
+    Raises:
+        RexError: for whatever is typed or declared wrong, with the file or `command line`, the key and the fix.
+    """
+    from hydra.types import RunMode
+
+    project = project or find_project()
+    with hydra(project, config_dir) as app, one_line_errors(project, conf):
+        refuse_sweeps(overrides)
+        cfg = app.compose_config(
+            config_name=conf_name(conf, project, config_dir),
+            overrides=translate(overrides, app),
+            run_mode=RunMode.RUN,
+            from_shell=False,
+        )
+        return experiment_of(cfg, app, project)
+
+
+@contextmanager
+def hydra(project: Project, config_dir: str | Path | None = None) -> Iterator[Hydra]:
+    """A Hydra application over the project's YAML files; whatever Hydra ran before is there again afterwards."""
+    from hydra import version
+    from hydra._internal.config_repository import CachingConfigRepository
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+
+    extra = list(project.search_path[1:])
+    if config_dir is not None:
+        folder = Path(config_dir).resolve()
+        if not folder.is_dir():
+            raise RexError(f"{COMMAND_LINE}: --config-dir {config_dir}: there is no such folder")
+        extra.insert(0, folder)
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    version.setbase("1.3")
+    search_path = create_config_search_path(str(project.search_path[0]))
+    for folder in extra:
+        search_path.prepend("rex", f"file://{folder}", SearchPathQuery(provider="schema"))
+    try:
+        app = Hydra.create_main_hydra2(task_name="rex", config_search_path=search_path)
+        loader: Any = app.config_loader
+        loader.repository = CachingConfigRepository(loader.repository)  # else it reads every file twice
+        yield app
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+def conf_name(conf: str | None, project: Project, config_dir: str | Path | None = None) -> str:
+    """The name that Hydra loads: `pendulum` for `pendulum`, `pendulum.yaml` or `conf/pendulum.yaml`.
+
+    Raises:
+        RexError: where no folder has such a file; it lists those that there are.
+    """
+    name = DEFAULT_CONF if conf is None else conf.removesuffix(".yaml").removeprefix("conf/")
+    folders = list(project.search_path) + ([Path(config_dir)] if config_dir is not None else [])
+    if any((folder / f"{name}.yaml").is_file() for folder in folders):
+        return name
+    known = list_confs(folders)
+    if conf is None:
+        raise RexError(
+            f"{_shown(project.conf / 'default.yaml', project)} is missing: write `defaults: [NAME, _self_]` into it, "
+            f"or give conf=NAME (there are: {', '.join(known)})"
+        )
+    close = suggest(name, known)
+    listed = f" (there are: {', '.join(known)})" if "mean" in close else ""
+    raise RexError(
+        f"{COMMAND_LINE}: conf={conf}: there is no {_shown(project.conf, project)}/{name}.yaml{close}{listed}"
+    )
+
+
+def list_confs(folders: Sequence[Path]) -> list[str]:
+    """Names of the experiments in `folders`."""
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml") if path.stem not in PARTS})
+
+
+def translate(overrides: Sequence[str], app: Hydra) -> list[str]:
+    """Lets a plain `key=value` set any key, written in YAML or not; the schema then judges the key.
+
+    Choices of a config group (`ppo=swingup`), Hydra's own keys and overrides with `+`, `++` or `~` stay.
+
+    Raises:
+        RexError: for what is not in Hydra's grammar.
+    """
+    from hydra.core.override_parser.types import OverrideType
+
+    translated = []
+    for text, override in zip(overrides, parse(overrides), strict=True):
+        plain = override.type == OverrideType.CHANGE and not is_choice(override, app)
+        translated.append(f"++{text}" if plain else text)
+    return translated
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Overrides in Hydra's grammar."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed += parser.parse_overrides([text])
+        except HydraException:
+            fix = "quote the value, key='…'" if "=" in text else "write key=value"
+            raise RexError(f"{COMMAND_LINE}: {text}: this is no override; {fix}") from None
+    return parsed
+
+
+def refuse_sweeps(overrides: Sequence[str]) -> None:
+    """A single run takes one value a key.
+
+    Raises:
+        RexError: for an override with several values.
+    """
+    for text, override in zip(overrides, parse(overrides), strict=True):
+        if override.is_sweep_override():
+            key, _, values = text.partition("=")
+            raise RexError(
+                f"{COMMAND_LINE}: {text}: several values; add -m to sweep over them, or give a list, {key}=[{values}]"
+            )
+
+
+def is_choice(override: Override, app: Hydra) -> bool:
+    """Whether an override speaks of a config group, or of Hydra itself, and not of a key of the experiment."""
+    key = override.key_or_group
+    if key == "hydra" or key.startswith(("hydra.", "hydra/")) or "/" in key or override.package is not None:
+        return True
+    return "." not in key and app.config_loader.repository.group_exists(key)  # type: ignore[attr-defined]
+
+
+def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
+    """The experiment that Hydra composed, `hydra` node included, with the origin of every key."""
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    conf = str(cfg.hydra.job.config_name)
+    own_settings, task = given_overrides(cfg.hydra)
+    files = app.config_loader.compute_defaults_list(conf, own_settings + task, RunMode.RUN).defaults
+    origins = Origins(tuple(_layers(cfg, files, task, app, project)), f"conf/{conf}.yaml")
+    own = copy.copy(cfg)
+    OmegaConf.set_struct(own, False)
+    own.pop("hydra")
+    try:
+        plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = error.full_key or ""
+        raise RexError(f"{origins.where(key)}: {key}: {str(error).splitlines()[0]}") from None
+    plain.setdefault("name", _name(conf, files))
+    _start_afresh(plain, origins)
+    return read_experiment(plain, origins, trust=plain.get("trusted_targets") or ())
+
+
+def given_overrides(settings: DictConfig) -> tuple[list[str], list[str]]:
+    """Overrides of Hydra's own settings, and of the experiment, as they were given: from a `hydra` node."""
+    from omegaconf import OmegaConf
+
+    given: Any = OmegaConf.to_container(settings.overrides, resolve=False)
+    return list(given["hydra"]), list(given["task"])
+
+
+def experiment_from_config(
+    config: Mapping[str, Any], source: str = "config.yaml", overrides: Sequence[str] = ()
+) -> Experiment:
+    """The experiment of a run, from the plain mapping in its `config.yaml`.
+
+    What the run's own `trusted_targets` says is kept, but not believed, for a run may come from a stranger; what
+    `overrides` adds to it is.
+
+    Args:
+        config: as loaded from YAML.
+        source: names the file in messages.
+        overrides: `key=value` in Hydra's grammar; config groups are not there any more.
+    """
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.override_parser.types import OverrideType
+    from omegaconf import OmegaConf
+
+    refuse_sweeps(overrides)
+    parsed = parse(overrides)
+    changed = OmegaConf.create({})
+    for override in parsed:
+        if override.type == OverrideType.CHANGE:
+            override.type = OverrideType.FORCE_ADD
+    cfg = OmegaConf.create(dict(config))
+    with one_line_errors():
+        ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
+        ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o.is_force_add()], changed)
+        plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    layer = layer_of_values((o.key_or_group, o.value()) for o in parsed if not o.is_delete())
+    return read_experiment(plain, Origins((layer,), source), trust=changed.get("trusted_targets") or ())
+
+
+def read_experiment(config: Mapping[str, Any], origins: Origins, trust: Sequence[str] = ()) -> Experiment:
+    """A checked `Experiment` from a plain mapping; see `checks.read` for what is refused."""
+    experiment: Experiment = checks.read(Experiment, config, "", origins)
+    experiment = dataclasses.replace(experiment, origins=origins, trust=tuple(trust))
+    _check_names(experiment)
+    return experiment
+
+
+def plain_config(experiment: Experiment) -> dict[str, Any]:
+    """The mapping that `experiment_from_config` makes the same experiment from, every default written out."""
+    plain: dict[str, Any] = checks.write(experiment)
+    return plain
+
+
+def config_yaml(experiment: Experiment) -> str:
+    """`plain_config` as YAML, for a run's `config.yaml`."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(plain_config(experiment)))
+
+
+def _check_names(experiment: Experiment) -> None:
+    """Every node that is named is there."""
+    nodes, where = list(experiment.nodes), experiment.origins.where
+    if not nodes:
+        raise RexError(f"{where('nodes')}: nodes: declare at least one node")
+    named = [("supervisor", experiment.supervisor)]
+    named += [("init_order", name) for name in experiment.init_order]
+    named += [("rollout.keep.nodes", name) for name in experiment.rollout.keep.nodes or []]
+    for name, edge in experiment.edges.items():
+        named += [(f"edges.{name}.from", edge.source), (f"edges.{name}.to", edge.target)]
+    for key, node in named:
+        if node not in nodes:
+            raise RexError(f"{where(key)}: {key}={node}: no node has this name{suggest(node, nodes)}")
+    inputs: dict[tuple[str, str], str] = {}
+    for name, edge in experiment.edges.items():
+        end = (edge.target, edge.input or edge.source)
+        if end in inputs:
+            taken = f"'{end[0]}' has an input '{end[1]}' already, edges.{inputs[end]}"
+            raise RexError(f"{where(f'edges.{name}')}: edges.{name}: {taken}; set edges.{name}.name")
+        inputs[end] = name
+
+
+def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
+    """Where a later file gives a delay another `_target_`, the parameters of the earlier one do not carry over."""
+    for section in ("nodes", "edges"):
+        for name, item in (plain.get(section) or {}).items():
+            delay = item.get("delay") if isinstance(item, dict) else None
+            if not isinstance(delay, dict):
+                continue
+            prefix = f"{section}.{name}.delay"
+            given = [layer for layer in origins.layers if f"{prefix}._target_" in layer.lines]
+            if not given:
+                continue
+            since = origins.layers[origins.layers.index(given[-1]) :]
+            kept = {key for key in delay if any(f"{prefix}.{key}" in layer.lines for layer in since)}
+            if len(given) > 1 and kept != set(delay):
+                item["delay"] = {key: value for key, value in delay.items() if key in kept}
+
+
+def _name(conf: str, files: list[ResultDefault]) -> str:
+    """The name of an experiment that gives itself none: its file's, or of the file that `default.yaml` names."""
+    named = [file.config_path or "" for file in files if not file.package]
+    names = [name for name in named if Path(name).name not in PARTS]
+    return Path(names[-1] if conf == DEFAULT_CONF and names else conf).name
+
+
+def _layers(
+    cfg: DictConfig, files: list[ResultDefault], task: list[str], app: Hydra, project: Project
+) -> Iterator[Layer]:
+    """The files that Hydra merged, in its order, then the command line."""
+    folders = [
+        Path(source.path) for source in cfg.hydra.runtime.config_sources if source.schema == "file" and source.path
+    ]
+    for default in files:
+        file = f"{default.config_path}.yaml"
+        path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+        if path is not None:
+            yield layer_of_file(path, _shown(path, project), default.package or "")
+    values = [
+        (override.key_or_group, override.value())
+        for override in parse(task)
+        if not override.is_delete() and not is_choice(override, app)
+    ]
+    yield layer_of_values(values)
+
+
+def _shown(path: Path, project: Project) -> str:
+    """A path as short as it stays clear."""
+    for folder in (project.root, project.conf.parent):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return str(path)
+
+
+def _missing(error: MissingConfigException, project: Project) -> RexError:
+    """A file that a defaults list or a config group choice asks for, and that is not there."""
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    if group.startswith("hydra/"):
+        close = suggest(name, sorted(error.options or []))
+        return RexError(f"{COMMAND_LINE}: {group}={name}: Hydra has no such choice{close}; is its plugin installed?")
+    files = [path for folder in project.search_path for path in (folder / group).glob("*.yaml")]
+    close = suggest(name, sorted({path.stem for path in files}))
+    asking = re.search(r"In '([^']+)'", str(error))
+    where = f"conf/{asking[1]}.yaml: defaults: " if asking and not group else f"{COMMAND_LINE}: {group}={name}: "
+    return RexError(f"{where}there is no {'/'.join(filter(None, ('conf', group, name)))}.yaml{close}")
+
+
+@contextmanager
+def one_line_errors(project: Project | None = None, conf: str | None = None) -> Iterator[None]:
+    """What Hydra, OmegaConf and YAML raise, as a `RexError` of one line."""
+    import yaml
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except MissingConfigException as error:
+        project = project or find_project()
+        raise _missing(error, project) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        file = Path(mark.name) if mark else Path(f"conf/{conf}.yaml")
+        place = f"{_shown(file, project) if project else file}{f' line {mark.line + 1}' if mark else ''}"
+        raise RexError(f"{place}: not YAML: {error.problem or error.context}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        key = getattr(cause, "full_key", None)
+        lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https"))]
+        place = f"conf/{conf or DEFAULT_CONF}.yaml: {key}" if key else COMMAND_LINE
+        raise RexError(f"{place}: {'; '.join(lines)}") from None

@@ -1,0 +1,274 @@
+"""Every key that an experiment may hold, with its type, unit and default. Data only: no JAX, no Hydra.
+
+A field's `key` metadata is its name in YAML where that differs (`from` is a Python keyword); its `check` says what a
+value must be beyond its type. Defaults stand here; `conf/base.yaml` shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
+from rexcli.config.origins import Origins
+
+
+@dataclass(frozen=True)
+class RecordFields:
+    """What a recording keeps of a node's every step."""
+
+    params: bool = False
+    """The parameters that the step saw."""
+    inputs: bool = False
+    """The messages that the step saw."""
+    state: bool = True
+    """The state that the step left."""
+    output: bool = True
+    """What the step sent."""
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """A node as declared. Keys beside these are options of its class."""
+
+    target: str = field(metadata={"key": "_target_"})
+    """Where the class is, such as `nodes.pendulum.OdeWorld`."""
+    rate: float = field(metadata={"check": positive("steps per second")})
+    """Steps per second, Hz."""
+    delay: Any = field(default=None, metadata={"delay": True})
+    """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`."""
+    expected_delay: float | None = field(default=None, metadata={"check": not_negative("seconds")})
+    """Seconds; None for the 0.99 quantile of `delay`."""
+    scheduling: Literal["frequency", "phase"] = "frequency"
+    """`frequency`: a late node keeps its spacing; `phase`: it catches up with its clock."""
+    advance: bool = False
+    """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
+    color: str = "gray"
+    """open-color name or any matplotlib colour, for pictures."""
+    order: int | None = None
+    """Row in pictures, from the bottom; None for the order of declaration."""
+    device: str = "cpu"
+    """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """From which level on the node's logger is heard."""
+    record: RecordFields = field(default_factory=RecordFields)
+    """What a recording keeps."""
+    options: dict[str, Any] = field(default_factory=dict, metadata={"rest": True})
+    """Arguments of the class's `__init__`."""
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """Messages from one node to another."""
+
+    source: str = field(metadata={"key": "from"})
+    """The node that sends."""
+    target: str = field(metadata={"key": "to"})
+    """The node that reads."""
+    input: str | None = field(default=None, metadata={"key": "name"})
+    """The name under which the reader's code finds it; None for the sender's name."""
+    window: int = field(default=1, metadata={"check": at_least(1, "messages")})
+    """How many messages a step sees."""
+    blocking: bool = False
+    """The reader's tick waits for the messages that its schedule requires."""
+    skip: bool = False
+    """Breaks a loop: a message that arrives exactly at a step's start is left to the next step."""
+    jitter: Literal["latest", "buffer"] = "latest"
+    """`latest` reads a message once it is there, `buffer` no earlier than it is expected."""
+    delay: Any = field(default=0.0, metadata={"delay": True})
+    """Communication delay: seconds, or a distribution over seconds."""
+    expected_delay: float | None = field(default=None, metadata={"check": not_negative("seconds")})
+    """Seconds; None for the 0.99 quantile of `delay`."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The task: observations, actions, rewards. Keys beside these are options of its class."""
+
+    target: str = field(metadata={"key": "_target_"})
+    """Where the class is, such as `nodes.pendulum.SwingUp`."""
+    options: dict[str, Any] = field(default_factory=dict, metadata={"rest": True})
+    """Arguments of the class's `__init__`."""
+
+
+@dataclass(frozen=True)
+class ActionConfig:
+    """Who decides what the supervisor sends, in `record` and `rollout`."""
+
+    source: Literal["node", "constant", "zero", "random", "policy"] | None = None
+    """`node`: the supervisor's own `step`; `policy`: the one of `policy=RUN`; the others by the environment; None for
+    `policy` where one is given, else `node`."""
+    value: float | list[float] = 0.5
+    """The action where `source` is `constant`, in the action's own unit; a number serves every dimension."""
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """How long `rex record` runs, and into which form."""
+
+    steps: int = field(default=300, metadata={"check": at_least(1, "supervisor steps")})
+    """Supervisor steps an episode, where `seconds` is not given."""
+    episodes: int = field(default=1, metadata={"check": at_least(1, "episodes")})
+    """Episodes."""
+    seconds: float | None = field(default=None, metadata={"check": positive("seconds")})
+    """Length of an episode, seconds; takes the place of `steps`."""
+    format: Literal["mcap"] = "mcap"
+    """Form of the recording."""
+
+
+@dataclass(frozen=True)
+class TimelineConfig:
+    """The timeline that `compile`, `rollout` and `train` simulate where they start from no recording."""
+
+    episodes: int = field(default=10, metadata={"check": at_least(1, "episodes")})
+    """Episodes, each with delays of its own."""
+    steps: int = field(default=300, metadata={"check": at_least(1, "supervisor steps")})
+    """Supervisor steps an episode."""
+
+
+@dataclass(frozen=True)
+class CompileConfig:
+    """How a timeline becomes a program."""
+
+    mode: Literal["mcs", "generational", "topological"] = "mcs"
+    """How the template is found; `mcs` has the fewest slots that go unused."""
+    prune: bool = True
+    """Leave out steps that cannot reach the supervisor."""
+    devices: int | Literal["auto"] = field(default="auto", metadata={"check": at_least(1, "devices")})
+    """Devices that share a batch; `auto` for all (on CPU: one a core)."""
+    skip: Literal["auto", "cond", "mask"] = "auto"
+    """How an unused slot is skipped: not run (`cond`), or run and dropped (`mask`); `auto` by backend."""
+
+
+@dataclass(frozen=True)
+class KeepConfig:
+    """What a rollout keeps in memory."""
+
+    nodes: list[str] | None = None
+    """Node names; None for all."""
+    fields: list[Literal["params", "inputs", "state", "output"]] = field(default_factory=lambda: ["state", "output"])
+    """Fields of their steps."""
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """How many episodes `rex rollout` runs, and what stays of them."""
+
+    num: int = field(default=10_000, metadata={"check": at_least(1, "rollouts")})
+    """Episodes in parallel."""
+    steps: int | None = field(default=None, metadata={"check": at_least(1, "supervisor steps")})
+    """Supervisor steps; None for as many as the timeline has."""
+    keep: KeepConfig = field(default_factory=KeepConfig)
+    """What the program records."""
+    save: int = field(default=100, metadata={"check": at_least(0, "rollouts")})
+    """How many of the rollouts go to `rollouts.npz`."""
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Proximal policy optimisation (Schulman et al., 2017)."""
+
+    lr: float = field(default=3e-4, metadata={"check": positive("learning rate")})
+    """Adam's learning rate."""
+    anneal_lr: bool = False
+    """Take `lr` linearly to 0 over the training."""
+    num_seeds: int = field(default=1, metadata={"check": at_least(1, "seeds")})
+    """Policies trained in parallel, each from a seed of its own."""
+    num_envs: int = field(default=128, metadata={"check": at_least(1, "environments")})
+    """Environments in parallel, a seed."""
+    num_steps: int = field(default=32, metadata={"check": at_least(1, "steps")})
+    """Steps of each environment between updates."""
+    total_timesteps: int = field(default=1_000_000, metadata={"check": at_least(1, "steps")})
+    """Environment steps of the whole training, a seed."""
+    update_epochs: int = field(default=4, metadata={"check": at_least(1, "epochs")})
+    """Passes over the collected steps an update."""
+    num_minibatches: int = field(default=8, metadata={"check": at_least(1, "minibatches")})
+    """Parts that a pass is cut into; each is one gradient step."""
+    gamma: float = field(default=0.99, metadata={"check": between(0, 1)})
+    """Discount a step."""
+    gae_lambda: float = field(default=0.95, metadata={"check": between(0, 1)})
+    """Lambda of generalised advantage estimation."""
+    clip_eps: float = field(default=0.2, metadata={"check": positive("clipping range")})
+    """How far the probability ratio may go from 1."""
+    ent_coef: float = field(default=0.0, metadata={"check": not_negative("weight")})
+    """Weight of the entropy bonus."""
+    vf_coef: float = field(default=0.5, metadata={"check": not_negative("weight")})
+    """Weight of the value loss."""
+    max_grad_norm: float = field(default=0.5, metadata={"check": positive("norm")})
+    """Gradients are scaled down to this global norm."""
+    num_hidden_layers: int = field(default=2, metadata={"check": at_least(0, "layers")})
+    """Hidden layers of policy and value network."""
+    num_hidden_units: int = field(default=64, metadata={"check": at_least(1, "units")})
+    """Units a hidden layer."""
+    hidden_activation: Literal["tanh", "relu", "gelu", "softplus", "silu"] = "tanh"
+    """Activation of the hidden layers."""
+    kernel_init: Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"] = "orthogonal"
+    """How weights start."""
+    state_independent_std: bool = True
+    """One standard deviation an action dimension, whatever the observation; else a network output."""
+    squash: bool = True
+    """Actions go through tanh into the action space; else they are clipped."""
+    normalize_obs: bool = True
+    """Observations are scaled by running mean and variance (saved with the policy)."""
+    normalize_reward: bool = True
+    """Rewards are scaled by the running deviation of the discounted return."""
+    fixed_init: bool = False
+    """Every reset of an environment gives the state that it started the training from."""
+    offset_step: bool = False
+    """Environments start at different steps of the timeline."""
+    num_eval_envs: int = field(default=20, metadata={"check": at_least(1, "environments")})
+    """Environments of an evaluation."""
+    num_evals: int = field(default=20, metadata={"check": at_least(1, "evaluations")})
+    """Evaluations, spread evenly over the training."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """How `rex eval` judges a policy."""
+
+    episodes: int = field(default=1_000, metadata={"check": at_least(1, "episodes")})
+    """Episodes, each from a random start."""
+    seconds: float = field(default=5.0, metadata={"check": positive("seconds")})
+    """Length of an episode, seconds."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that one YAML file and the command line declare, checked."""
+
+    name: str = field(metadata={"check": folder_name})
+    """Names the folder of its runs."""
+    supervisor: str
+    """The node from whose point of view the system is stepped."""
+    nodes: dict[str, NodeConfig]
+    """By name, in order of declaration."""
+    edges: dict[str, EdgeConfig] = field(default_factory=dict)
+    """By name, in order of declaration; a node's inputs come in this order."""
+    env: EnvConfig | None = None
+    """The task, for `train`, `eval` and actions that are not the supervisor's own."""
+    init_order: list[str] = field(default_factory=list)
+    """Nodes to initialise before the others."""
+    seed: int = field(default=0, metadata={"check": between(0, 2**32 - 1)})
+    """From which all random numbers come."""
+    clock: Literal["simulated", "wall"] = "simulated"
+    """`simulated`: sampled delays; `wall`: real time with measured ones."""
+    real_time_factor: float = field(default=0.0, metadata={"check": not_negative("times real time")})
+    """Pace of the simulated clock: 0 as fast as possible, 1 real time."""
+    trusted_targets: list[str] = field(default_factory=list)
+    """Packages beside `nodes`, `rexcli` and `distrax` that a `_target_` may name."""
+    from_run: str | None = field(default=None, metadata={"key": "from"})
+    """The run to start from: a folder, `latest` or `latest:COMMAND`; None to simulate a timeline."""
+    policy: str | None = None
+    """The run whose policy acts: a folder, `latest` or `latest:train`."""
+    action: ActionConfig = field(default_factory=ActionConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
+    timeline: TimelineConfig = field(default_factory=TimelineConfig)
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    ppo: PPOSettings = field(default_factory=PPOSettings)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})
+    """Which file or command line each key came from, for messages."""
+    trust: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata={"internal": True})
+    """The part of `trusted_targets` that this user vouched for (not a stranger's config.yaml)."""

@@ -1,0 +1,318 @@
+"""The data flow of one episode: who computes when and what it tells whom, and the same as a graph of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rexcli.errors import RexError
+from rexcli.plot import style
+from rexcli.plot.declared import Declared
+from rexcli.plot.registry import Options, View, picture
+from rexcli.timeline.phases import phases
+from rexcli.timeline.schedule import scheduled
+from rexcli.timeline.spec import NANOSECONDS, NEVER
+from rexcli.timeline.timeline import Timeline
+
+BAR = 0.56
+"""Height of a bar in rows."""
+RIGHT, BETWEEN, TOP, BOTTOM = 0.25, 0.5, 0.35, 0.95
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of a node that touch the window: sequence numbers and times in seconds, `[n]`."""
+
+    seq: np.ndarray
+    scheduled: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Paper:
+    """What drawing in inches needs: how long a second and how high a row is, and how thick an arrow."""
+
+    per_second: float
+    per_row: float
+    stroke: float = 0.012
+
+
+@picture("dataflow", needs="timeline.npz|recording.mcap")
+def render(view: View, options: Options) -> Figure:
+    return draw(
+        view.timeline(),
+        Declared.from_config(view.config),
+        episode=options.episode,
+        start=options.start,
+        max_seconds=options.max_seconds,
+        mode=options.mode,
+    )
+
+
+@style.styled
+def draw(
+    timeline: Timeline,
+    declared: Declared,
+    *,
+    episode: int = 0,
+    start: float = 0.0,
+    max_seconds: float = 0.5,
+    mode: Literal["arrival", "usage"] = "arrival",
+) -> Figure:
+    """Draws the seconds `start … start + max_seconds` of an episode in two panels that share their time.
+
+    Above, a lane a node: bars from a step's start to its end with its sequence number, a pale bar from when it was
+    scheduled to when it could start, arrows from when a message was sent to when it arrived (`mode="arrival"`) or was
+    first used (`mode="usage"`). Messages that no step reads are dotted. Below, steps as vertices at their start;
+    edges are the messages read and, along a lane, the node's own state.
+
+    Args:
+        timeline: one or many episodes.
+        declared: gives lanes their order and colours.
+        episode: which.
+        start: s.
+        max_seconds: s; the window ends earlier where the episode does.
+        mode: where message arrows end.
+
+    Raises:
+        RexError: for an episode or a start past the timeline's end.
+    """
+    if not 0 <= episode < timeline.num_episodes:
+        raise RexError(f"episode {episode}: the timeline has {timeline.num_episodes}, counted from 0")
+    timeline = timeline.select([episode])
+    names = declared.rows(list(timeline.steps))
+    last = max(
+        (float(steps.end[0, steps.count[0] - 1]) for steps in timeline.steps.values() if steps.count[0]),
+        default=0.0,
+    )
+    if start > last / NANOSECONDS:
+        raise RexError(f"start {start} s: episode {episode} ends after {style.number(last / NANOSECONDS)} s")
+    low, high = start, min(start + max_seconds, max(last / NANOSECONDS, start + 1e-3))
+
+    row_height = float(np.clip(5.2 / (2 * len(names)), 0.26, 0.52))
+    left = 0.33 + min(2.3, max(style.text_size(name, style.NORMAL, "bold")[0] for name in names))
+    panel = row_height * (len(names) + 0.2)
+    height = TOP + panel + BETWEEN + panel + BOTTOM
+    fig = style.figure(style.WIDTH, height, constrained=False)
+    inner = style.WIDTH - left - RIGHT
+    lanes = fig.add_axes((left / style.WIDTH, (BOTTOM + panel + BETWEEN) / height, inner / style.WIDTH, panel / height))
+    graph = fig.add_axes((left / style.WIDTH, BOTTOM / height, inner / style.WIDTH, panel / height), sharex=lanes)
+    rows = {name: index for index, name in enumerate(names)}
+    offset = phases(timeline.spec)
+    steps = {name: _steps(timeline, name, offset[name]) for name in names}
+    per_second = inner / (high - low)
+    densest = min(_spacing(node) for node in steps.values())
+    paper = _Paper(per_second, row_height, float(np.clip(0.06 * densest * per_second, 0.005, 0.012)))
+    _lanes(lanes, timeline, declared, steps, rows, (low, high), mode, paper)
+    _graph(graph, timeline, declared, steps, rows, (low, high), paper)
+    for axes in (lanes, graph):
+        axes.set_xlim(low, high)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_yticks(range(len(names)), [style.shorten(name, 2.3, style.NORMAL, "bold") for name in names])
+        for label in axes.get_yticklabels():
+            label.set(fontsize=style.NORMAL, fontweight="bold")
+        axes.tick_params(axis="y", length=0, pad=11)
+        axes.grid(visible=False, axis="y")
+    lanes.tick_params(axis="x", labelbottom=False)
+    verb = "arrives" if mode == "arrival" else "is used"
+    style.tidy(lanes, title=f"Who computes when (arrows: sent → {verb})")
+    style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
+    style.legend_below(fig, _legend())
+    return fig
+
+
+def _steps(timeline: Timeline, name: str, phase: int) -> _Steps:
+    steps, node = timeline.steps[name], timeline.spec.node(name)
+    count = int(steps.count[0])
+    due = scheduled(node.rate, phase, count) / NANOSECONDS
+    return _Steps(np.arange(count), due, steps.start[0, :count] / NANOSECONDS, steps.end[0, :count] / NANOSECONDS)
+
+
+def _spacing(node: _Steps) -> float:
+    """Seconds between the starts of a node's steps, typically."""
+    return float(np.median(np.diff(node.start))) if len(node.start) > 1 else float("inf")
+
+
+def _lanes(
+    axes: Axes,
+    timeline: Timeline,
+    declared: Declared,
+    steps: dict[str, _Steps],
+    rows: dict[str, int],
+    window: tuple[float, float],
+    mode: str,
+    paper: _Paper,
+) -> None:
+    low, high = window
+    for name, row in rows.items():
+        node, colour = steps[name], declared.colour(name)
+        seen = (node.start <= high) & (node.end >= low)
+        waits = (node.scheduled < node.start - 1e-9) & (node.scheduled <= high) & (node.start >= low)
+        waiting = axes.broken_barh(
+            list(zip(node.scheduled[waits], (node.start - node.scheduled)[waits], strict=True)),
+            (row - BAR / 6, BAR / 3),
+            facecolor=style.tint(colour, 0.28),
+            linewidth=0,
+            zorder=2,
+        )
+        waiting.set_gid(f"waits:{name}")
+        shortest = 1.2 / 72 / paper.per_second
+        lengths = np.maximum(node.end - node.start, shortest)
+        bars = axes.broken_barh(
+            list(zip(node.start[seen], lengths[seen], strict=True)),
+            (row - BAR / 2, BAR),
+            facecolor=colour,
+            edgecolor="white",
+            linewidth=0.6 if np.median(lengths) * paper.per_second > 0.05 else 0,
+            zorder=3,
+        )
+        bars.set_gid(f"steps:{name}")
+        ink = style.ink_on(colour)
+        for seq, begin, end in zip(node.seq[seen], node.start[seen], node.end[seen], strict=True):
+            begin, end = max(begin, low), min(end, high)
+            width, _ = style.text_size(str(seq), 7)
+            if (end - begin) * paper.per_second > width + 0.05:
+                axes.text(
+                    (begin + end) / 2,
+                    row,
+                    str(seq),
+                    ha="center",
+                    va="center_baseline",
+                    fontsize=7,
+                    color=ink,
+                    zorder=5,
+                )
+    for edge in timeline.spec.edges:
+        messages = timeline.messages[edge.name]
+        sent = steps[edge.source].end
+        arrive = messages.arrive[0, : len(sent)].astype(np.float64) / NANOSECONDS
+        reader = messages.reader[0, : len(sent)]
+        used = np.where(reader >= 0, steps[edge.target].start[np.maximum(reader, 0)], arrive)
+        until = np.where((mode == "usage") & (reader >= 0), used, arrive)
+        there = messages.arrive[0, : len(sent)] < NEVER
+        seen = there & (sent <= high) & (until >= low)
+        towards = np.sign(rows[edge.target] - rows[edge.source])
+        begin = np.stack([sent, np.full(len(sent), rows[edge.source] + towards * BAR / 2)], 1)
+        end = np.stack([until, np.full(len(sent), rows[edge.target] - towards * BAR / 2)], 1)
+        colour = declared.colour(edge.source)
+        _arrows(axes, begin[seen & (reader >= 0)], end[seen & (reader >= 0)], colour, f"read:{edge.name}", paper)
+        unread = seen & (reader < 0)
+        lines = LineCollection(
+            list(np.stack([begin[unread], end[unread]], 1)),
+            colors=style.QUIET,
+            linewidths=0.9,
+            linestyles=(0, (1, 1.6)),
+            zorder=2.5,
+        )
+        lines.set_gid(f"unread:{edge.name}")
+        axes.add_collection(lines, autolim=False)
+
+
+def _graph(
+    axes: Axes,
+    timeline: Timeline,
+    declared: Declared,
+    steps: dict[str, _Steps],
+    rows: dict[str, int],
+    window: tuple[float, float],
+    paper: _Paper,
+) -> None:
+    low, high = window
+    largest = min(0.115, 0.3 * paper.per_row)
+    radii = {
+        name: float(np.clip(0.36 * _spacing(node) * paper.per_second, 0.02, largest)) for name, node in steps.items()
+    }
+    for edge in timeline.spec.edges:
+        source, target = steps[edge.source], steps[edge.target]
+        reader = timeline.messages[edge.name].reader[0, : len(source.start)]
+        read = np.flatnonzero(reader >= 0)
+        begin = np.stack([source.start[read], np.full(len(read), float(rows[edge.source]))], 1)
+        end = np.stack([target.start[reader[read]], np.full(len(read), float(rows[edge.target]))], 1)
+        seen = (begin[:, 0] <= high) & (end[:, 0] >= low)
+        shrink = (radii[edge.source] + 0.015, radii[edge.target] + 0.015)
+        _arrows(axes, begin[seen], end[seen], declared.colour(edge.source), f"edges:{edge.name}", paper, shrink)
+    for name, row in rows.items():
+        node, colour = steps[name], declared.colour(name)
+        inside = (node.start >= low) & (node.start <= high)
+        radius = radii[name]
+        pair = (node.start[:-1] <= high) & (node.start[1:] >= low)
+        y = np.full(pair.sum(), float(row))
+        state = LineCollection(
+            list(np.stack([np.stack([node.start[:-1][pair], y], 1), np.stack([node.start[1:][pair], y], 1)], 1)),
+            colors=style.tint(colour, 0.55),
+            linewidths=1.8,
+            zorder=2,
+        )
+        state.set_gid(f"state:{name}")
+        axes.add_collection(state, autolim=False)
+        dots = axes.scatter(
+            node.start[inside],
+            np.full(inside.sum(), row),
+            s=(2 * radius * 72) ** 2,
+            color=colour,
+            edgecolors="white",
+            linewidths=0.6,
+            zorder=4,
+            clip_on=False,
+        )
+        dots.set_gid(f"vertices:{name}")
+        ink = style.ink_on(colour)
+        room = np.diff(node.start[inside], append=np.inf) * paper.per_second - radius
+        for seq, begin, free in zip(node.seq[inside], node.start[inside], room, strict=True):
+            width = style.text_size(str(seq), 7)[0]
+            if width < 2 * radius - 0.01 and width / 2 + 0.03 < free and radius > 0.07:
+                axes.text(begin, row, str(seq), ha="center", va="center_baseline", fontsize=7, color=ink, zorder=5)
+
+
+def _arrows(
+    axes: Axes,
+    begin: np.ndarray,
+    end: np.ndarray,
+    colour: str,
+    gid: str,
+    paper: _Paper,
+    shrink: tuple[float, float] = (0.0, 0.0),
+) -> None:
+    """Arrows between points `[n, 2]` in data units, shortened by `shrink` inches at their ends."""
+    scale = np.asarray([paper.per_second, paper.per_row])
+    along = (end - begin) * scale
+    length = np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
+    first, last = (np.minimum(cut, 0.45 * length) * along / length / scale for cut in shrink)
+    begin, end = begin + first, end - last
+    arrows = axes.quiver(
+        begin[:, 0],
+        begin[:, 1],
+        (end - begin)[:, 0],
+        (end - begin)[:, 1],
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        units="inches",
+        width=paper.stroke,
+        headwidth=6,
+        headlength=7,
+        headaxislength=6.2,
+        minlength=0,
+        color=colour,
+        edgecolor="white",
+        linewidth=0.25 if paper.stroke > 0.01 else 0,
+        zorder=2.5,
+    )
+    arrows.set_gid(gid)
+
+
+def _legend() -> list[Line2D | Patch]:
+    return [
+        Patch(facecolor=style.QUIET, label="computes (number: which step)"),
+        Patch(facecolor=style.FAINT, label="scheduled, but waits"),
+        Line2D([], [], color=style.QUIET, marker=">", markersize=5, label="message"),
+        Line2D([], [], color=style.QUIET, linestyle=(0, (1, 1.6)), linewidth=0.9, label="message never read"),
+    ]

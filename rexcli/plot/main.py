@@ -1,0 +1,140 @@
+"""Draws pictures of runs into files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rexcli.errors import RexError
+from rexcli.plot.registry import Animation, Options, View, choose
+from rexcli.plot.style import styled
+from rexcli.runs.storage import atomic_file
+
+logger = logging.getLogger(__name__)
+
+
+def draw_run(
+    view: View, folder: Path | None = None, only: Sequence[str] | None = None, **options: object
+) -> list[Path]:
+    """Draws the pictures that a run can have, each into one file.
+
+    Args:
+        view: the run.
+        folder: where to; default `<run>/plots`.
+        only: names of pictures; default all that fit. A picture that fails is then logged and left out, so that
+            no run fails for want of a picture; one that was asked for by name raises.
+        **options: see `Options`.
+
+    Returns:
+        The files, in order of the pictures' names.
+
+    Raises:
+        RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for.
+    """
+    return _draw([view], Path(folder or view.path / "plots"), only, _options(options), overlays=False)
+
+
+def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:
+    """Overlays several runs in those pictures that can; see `draw_run`."""
+    if not views:
+        raise RexError("no run to draw: name at least one run directory, or 'latest'")
+    return _draw(list(views), Path(folder), only, _options(options), overlays=True)
+
+
+@styled
+def save(drawing: Figure | Animation, path: Path) -> Path:
+    """Writes a picture so that the file appears whole or not at all."""
+    with atomic_file(path) as temporary:
+        if isinstance(drawing, Animation):
+            _save_gif(drawing, temporary)
+        else:
+            drawing.savefig(temporary, metadata={"Software": "rexcli"} if path.suffix == ".png" else None)
+    return path
+
+
+class _Once:
+    """A run whose artifacts are read once, however many pictures look at them."""
+
+    def __init__(self, view: View):
+        self._view = view
+        self._read: dict[tuple[str, ...], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._view, name)
+        if name not in ("arrays", "json", "csv", "timeline", "recording"):
+            return value
+
+        def once(*artifact: str) -> Any:
+            key = (name, *artifact)
+            if key not in self._read:
+                self._read[key] = value(*artifact)
+            return self._read[key]
+
+        return once
+
+
+def _draw(
+    views: list[View], folder: Path, only: Sequence[str] | None, options: Options, *, overlays: bool
+) -> list[Path]:
+    written = []
+    views = [cast(View, _Once(view)) for view in views]
+    for picture in choose(only):
+        try:
+            fitting = [view for view in views if picture.fits(view)]
+            if fitting and (picture.overlays or not overlays):
+                for view in [view for view in views if view not in fitting]:
+                    logger.warning("picture '%s': %s has nothing to show there", picture.name, view.path)
+                drawing = picture.render(fitting, options)
+                written.append(save(drawing, folder / f"{picture.name}{picture.suffix}"))
+            elif only is not None:
+                raise RexError(_why_not(picture.name, picture.needs, overlays and not picture.overlays, views))
+        except Exception as error:
+            # A run of hours is not lost to its picture: log and go on, unless this picture was asked for.
+            if only is not None:
+                raise
+            known = isinstance(error, RexError)
+            logger.warning("picture '%s' could not be drawn: %s", picture.name, error, exc_info=not known)
+    return written
+
+
+def _why_not(name: str, needs: tuple[str, ...], single: bool, views: Sequence[View]) -> str:
+    if single:
+        return f"picture '{name}' shows one run at a time, not {len(views)}; name one run"
+    wanted = ", ".join(need.replace("|", " or ") for need in needs) or "what it shows"
+    where = ", ".join(str(view.path) for view in views)
+    return (
+        f"picture '{name}' is drawn from {wanted}, which {where} does not have; leave '{name}' out or name another run"
+    )
+
+
+def _options(given: dict[str, object]) -> Options:
+    known = Options.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            raise RexError(f"picture option '{name}' does not exist; known: {', '.join(known)}")
+    return Options(**given)  # type: ignore[arg-type]
+
+
+def _save_gif(animation: Animation, path: Path) -> None:
+    from PIL import Image
+
+    frames = [Image.fromarray(np.asarray(frame)) for frame in animation.frames]
+    if not frames:
+        raise RexError("an animation needs at least one frame")
+    sample = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[:: max(1, len(frames) // 4)]]))
+    palette = sample.quantize(colors=64, dither=Image.Dither.NONE)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    indexed[0].save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=indexed[1:],
+        duration=round(1000 / animation.frames_per_second),
+        loop=0,
+        optimize=False,
+    )

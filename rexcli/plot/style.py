@@ -1,0 +1,215 @@
+"""House style: colours, type sizes and figures, the same in every picture.
+
+Figures are `matplotlib.figure.Figure` objects of their own, so that no picture leaves anything behind in pyplot.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib
+import matplotlib.colors
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import Bbox
+
+WIDTH = 8.8
+"""Inches. At `DPI` a picture is 1,320 pixels wide, so its smallest type stays readable in a README's column."""
+DPI = 150
+
+SMALL, NORMAL, TITLE = 8.0, 9.0, 10.5
+INK, QUIET, FAINT = "#212529", "#868e96", "#ced4da"
+
+COLOURS = {
+    "gray": "#868e96",
+    "red": "#c92a2a",
+    "pink": "#f783ac",
+    "grape": "#862e9c",
+    "violet": "#7048e8",
+    "indigo": "#364fc7",
+    "blue": "#1c7ed6",
+    "cyan": "#3bc9db",
+    "teal": "#087f5b",
+    "green": "#37b24d",
+    "lime": "#94d82d",
+    "yellow": "#fcc419",
+    "orange": "#f76707",
+}
+"""open-color's names, each at the strength that tells them apart in lightness too, for colour-blind readers."""
+
+CYCLE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#5f5f5f")
+"""Okabe and Ito's colour-blind safe palette, for runs, seeds and nodes without a colour of their own."""
+
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": NORMAL,
+    "axes.titlesize": TITLE,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": NORMAL,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#e9ecef",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "text.parse_math": False,
+    "text.usetex": False,
+}
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+def styled(function: Callable[Params, Result]) -> Callable[Params, Result]:
+    """Decorates a function so that what it draws has the house style, whatever the user's matplotlibrc says."""
+
+    @wraps(function)
+    def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+        with matplotlib.rc_context(), matplotlib.rc_context(RC):
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def figure(width: float = WIDTH, height: float = 3.0, *, constrained: bool = True) -> Figure:
+    """An empty figure, inches; with `constrained` its layout makes room for labels by itself."""
+    engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if constrained else None
+    return Figure(figsize=(width, height), dpi=DPI, layout=engine)
+
+
+def colour(name: str | None, index: int = 0) -> str:
+    """Hex colour of a declared one: an open-color name or any matplotlib colour.
+
+    What is no colour, or none, gets the colour-blind safe cycle's entry `index`.
+    """
+    if name is not None and name in COLOURS:
+        return COLOURS[name]
+    if name is not None and matplotlib.colors.is_color_like(name):
+        return matplotlib.colors.to_hex(name)
+    return CYCLE[index % len(CYCLE)]
+
+
+def tint(name: str, share: float) -> str:
+    """The colour mixed with white; `share` 1 leaves it, 0 is white."""
+    red, green, blue = (1 - share * (1 - channel) for channel in matplotlib.colors.to_rgb(name))
+    return matplotlib.colors.to_hex((red, green, blue))
+
+
+def luminance(name: str) -> float:
+    """Relative luminance, 0 black … 1 white (WCAG 2, section 1.4.3)."""
+    channels = [
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+        for channel in matplotlib.colors.to_rgb(name)
+    ]
+    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
+
+
+def ink_on(name: str) -> str:
+    """Black or white, whichever reads better on the colour."""
+    light = luminance(name)
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.06 else INK
+
+
+@lru_cache(maxsize=4096)
+def text_size(text: str, size: float = NORMAL, weight: str = "normal") -> tuple[float, float]:
+    """Width and height in inches that `text` takes at `size` points."""
+    from matplotlib.textpath import TextPath
+
+    lines = text.split("\n")
+    font = FontProperties(family="DejaVu Sans", weight=weight)
+    widths = [
+        TextPath((0, 0), line, size=size, prop=font, usetex=False).get_extents().width if line.strip() else 0.0
+        for line in lines
+    ]
+    return max(widths) / 72, (len(lines) * 1.25 * size) / 72
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a person: three significant digits, thousands separators, no exponent where it can be helped."""
+    if value != value:
+        return "-"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def thousands(axis: Any) -> None:
+    """Writes an axis' tick labels with thousands separators."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def legend_below(fig: Figure, handles: Iterable[Any], *, columns: int | None = None) -> None:
+    """One legend for the whole figure, below the data."""
+    handles = list(handles)
+    if not handles:
+        return
+    labels = [str(handle.get_label()) for handle in handles]
+    if columns is None:
+        widths = [text_size(label, SMALL)[0] + 0.5 for label in labels]
+        room = fig.get_figwidth() - 0.3
+        columns = len(handles) if sum(widths) <= room else max(1, int(room / max(widths)))
+    fig.legend(
+        handles=handles,
+        loc="outside lower center" if fig.get_layout_engine() is not None else "lower center",
+        ncols=columns,
+        handlelength=2.2,
+        columnspacing=1.4,
+    )
+
+
+def tidy(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
+    """Names what an axes shows; every axis' label has its unit."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title)
+
+
+def shorten(text: str, inches: float, size: float = NORMAL, weight: str = "normal") -> str:
+    """`text`, or its ends around an ellipsis where it is wider than `inches`; of `a → b` each end by itself."""
+    if text_size(text, size, weight)[0] <= inches:
+        return text
+    if " → " in text:
+        half = (inches - text_size(" → .", size, weight)[0]) / 2
+        return " → ".join(shorten(end, half, size, weight) for end in text.split(" → "))
+    for keep in range(len(text) - 1, 1, -1):
+        head = (keep + 1) // 2
+        short = f"{text[:head]}…{text[len(text) - (keep - head) :]}"
+        if text_size(short, size, weight)[0] <= inches:
+            return short
+    return text[:1]
+
+
+def overlapping(boxes: Iterable[Bbox], margin: float = 0.0) -> list[tuple[int, int]]:
+    """Pairs of indices of boxes that share area, each shrunk by `margin` on every side first."""
+    shrunk = [box.padded(-margin) for box in boxes]
+    return [
+        (i, j)
+        for (i, first), (j, second) in itertools.combinations(enumerate(shrunk), 2)
+        if min(first.x1, second.x1) > max(first.x0, second.x0) and min(first.y1, second.y1) > max(first.y0, second.y0)
+    ]

@@ -1,0 +1,181 @@
+"""The compiled program's template: its slots in order, how often each runs, and how the first partitions fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from rexcli.errors import RexError
+from rexcli.plot import style
+from rexcli.plot.declared import Declared
+from rexcli.plot.registry import Options, View, picture
+
+PARTITIONS = 40
+"""Partitions in the strip at most."""
+
+
+@picture("supergraph", needs="program.json")
+def render(view: View, options: Options) -> Figure:
+    return draw(view.json("program.json"), Declared.from_config(view.config))
+
+
+@style.styled
+def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
+    """Draws a template.
+
+    Above, the slots in the order in which the program runs them, each in its node's lane; an arrow is a dependency
+    (those that follow from others are left out). Then the share of partitions in which each slot runs; below, where
+    `usage` is known, the first partitions and which slots they use.
+
+    Args:
+        program: as in program.json: `mode`, `slots` (`node`, `run_share`, `after`), `efficiency`, `partitions`,
+            and optionally `pruned`, `buffers` and `usage` (`[partitions][slots]`, 0 or 1).
+        declared: gives lanes their order and colours.
+
+    Raises:
+        RexError: if there is no slot to draw.
+    """
+    slots = list(program.get("slots") or [])
+    if not slots:
+        raise RexError("program.json: it has no slots; compile the run again")
+    nodes = [str(slot["node"]) for slot in slots]
+    share = np.asarray([float(slot.get("run_share", np.nan)) for slot in slots])
+    names = declared.rows(list(dict.fromkeys(nodes)))
+    usage = np.asarray(program.get("usage") or np.zeros((0, len(slots))), bool)[:PARTITIONS]
+
+    heights = [max(1.0, 0.36 * len(names) + 0.2), 0.9] + (
+        [float(np.clip(0.05 * len(usage), 0.5, 2.0))] * (len(usage) > 0)
+    )
+    fig = style.figure(style.WIDTH, sum(heights) + 1.9)
+    grid = fig.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    _template(grid[0], slots, nodes, names, declared)
+    _shares(grid[1], share, nodes, declared)
+    if len(usage):
+        _strip(grid[2], usage, nodes, declared)
+    grid[-1].set_xlabel("slot, in the order of execution")
+    for axes in grid:
+        axes.set_xlim(-0.6, len(slots) - 0.4)
+        axes.xaxis.set_major_locator(MultipleLocator(1) if len(slots) <= 24 else MaxNLocator(16, integer=True))
+    efficiency, partitions = program.get("efficiency"), program.get("partitions")
+    fig.suptitle(
+        f"{program.get('mode', 'template')}: {len(slots):,} {'slot' if len(slots) == 1 else 'slots'}"
+        + ("" if efficiency is None else f", efficiency {float(efficiency):.1%}")
+        + (
+            ""
+            if partitions is None
+            else f", {int(partitions):,} {'partition' if int(partitions) == 1 else 'partitions'}"
+        ),
+        x=0.01,
+        ha="left",
+        fontsize=style.TITLE + 1,
+        fontweight="bold",
+    )
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=style.QUIET, marker=">", markersize=5, label="must run before")
+    ]
+    for what, key in (("buffers (messages)", "buffers"), ("pruned", "pruned")):
+        text = _summary(program.get(key))
+        if text:
+            handles.append(Patch(alpha=0, label=f"{what}: {text}"))
+    style.legend_below(fig, handles, columns=1 if len(handles) > 1 else None)
+    return fig
+
+
+def _summary(entry: Any) -> str:
+    """`agent 3, world 1` of a mapping or list, as many entries as fit a line."""
+    if isinstance(entry, Mapping):
+        parts = [
+            f"{name} {len(value) if isinstance(value, list | dict) else value}"
+            for name, value in entry.items()
+            if value not in ([], {}, 0, None)
+        ]
+    else:
+        parts = [str(value) for value in entry or []]
+    for shown in range(len(parts), 0, -1):
+        rest = f" and {len(parts) - shown} more" if shown < len(parts) else ""
+        text = ", ".join(parts[:shown]) + rest
+        if style.text_size(text, style.SMALL)[0] <= style.WIDTH - 2.6:
+            return text
+    return style.shorten(parts[0], style.WIDTH - 2.6, style.SMALL) if parts else ""
+
+
+def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], declared: Declared) -> None:
+    row = {name: index for index, name in enumerate(names)}
+    graph: nx.DiGraph = nx.DiGraph()
+    graph.add_nodes_from(range(len(slots)))
+    graph.add_edges_from(
+        (int(before), index)
+        for index, slot in enumerate(slots)
+        for before in slot.get("after") or []
+        if 0 <= int(before) < index
+    )
+    size = float(np.clip(5.5 / len(slots), 0.03, 0.21))
+    pitch = (style.WIDTH - 1.2) / len(slots)
+    for before, after in nx.transitive_reduction(graph).edges:
+        bowed = row[nodes[before]] == row[nodes[after]] and after - before > 1
+        arrow = FancyArrowPatch(
+            (before, row[nodes[before]]),
+            (after, row[nodes[after]]),
+            arrowstyle="-|>",
+            mutation_scale=7 if size > 0.1 else 5,
+            linewidth=1.0,
+            color=style.QUIET,
+            shrinkA=36 * size + 1.5,
+            shrinkB=36 * size + 1.5,
+            connectionstyle=f"arc3,rad={-0.36 / ((after - before) * pitch) if bowed else 0}",
+            clip_on=False,
+            zorder=2,
+        )
+        arrow.set_gid(f"after:{before}:{after}")
+        axes.add_patch(arrow)
+    dots = axes.scatter(
+        range(len(slots)),
+        [row[name] for name in nodes],
+        s=(size * 72) ** 2,
+        marker="s",
+        color=[declared.colour(name) for name in nodes],
+        edgecolors="white",
+        linewidths=0.6,
+        zorder=3,
+    )
+    dots.set_gid("slots")
+    axes.set_yticks(range(len(names)), [style.shorten(name, 2.2, style.NORMAL) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.7)
+    axes.tick_params(axis="y", length=0, labelsize=style.NORMAL)
+    axes.tick_params(axis="x", labelbottom=False)
+    axes.set_title("Template")
+
+
+def _shares(axes: Axes, share: np.ndarray, nodes: list[str], declared: Declared) -> None:
+    bars = axes.bar(range(len(share)), 100 * share, width=0.7, color=[declared.colour(name) for name in nodes])
+    bars.set_label("run share")
+    axes.set_ylim(0, 118 if len(share) <= 20 else 105)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylabel("runs in\n(% of partitions)")
+    if len(share) <= 20:
+        for index, value in enumerate(share):
+            if np.isfinite(value):
+                axes.text(index, 100 * value + 3, f"{100 * value:.0f}", ha="center", fontsize=style.SMALL)
+    axes.grid(visible=False, axis="x")
+
+
+def _strip(axes: Axes, usage: np.ndarray, nodes: list[str], declared: Declared) -> None:
+    colours = np.asarray([to_rgb(declared.colour(name)) for name in nodes])
+    cells = np.where(usage[..., None], colours[None], np.asarray(to_rgb("#f1f3f5")))
+    image = axes.imshow(cells, aspect="auto", interpolation="nearest", origin="upper")
+    image.set_gid("usage")
+    axes.set_ylabel("partition")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    axes.grid(visible=False)
+    axes.set_title(
+        f"Slots that the first {len(usage):,} partitions use" if len(usage) > 1 else "Slots that the partition uses"
+    )

@@ -1,0 +1,195 @@
+"""A sweep: a metric against the keys that were swept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from rexcli.errors import RexError, suggest
+from rexcli.plot import style
+from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.training import TITLES, to_number
+
+BOOKKEEPING = ("job", "number", "run", "path", "status", "error", "reason", "seconds", "exit_code")
+PREFERRED = ("hold", "eval/hold", "hold_median", "return_mean", "eval/return_mean", "return")
+
+
+@picture("sweep", needs="sweep.csv")
+def render(view: View, options: Options) -> Figure:
+    rows = rows_of(view.csv("sweep.csv"))
+    return draw(rows, swept=_swept(rows, view.config), keys=options.keys, metrics=options.metrics)
+
+
+def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A table's rows from its columns `[rows]`."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _swept(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[str]:
+    """Columns that are keys of the config; what else a table holds are results."""
+    names = list(rows[0]) if rows else []
+    return [name for name in names if name not in BOOKKEEPING and (_is_key(name, config) or _looks_like_key(name))]
+
+
+def _is_key(name: str, config: Mapping[str, Any]) -> bool:
+    here: Any = config
+    for part in name.split("."):
+        if not isinstance(here, Mapping) or part not in here:
+            return False
+        here = here[part]
+    return True
+
+
+def _looks_like_key(name: str) -> bool:
+    return "/" not in name and ("." in name or name in ("conf", "seed", "ppo", "supervisor", "clock"))
+
+
+@style.styled
+def draw(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    swept: Sequence[str],
+    keys: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+) -> Figure:
+    """A row of panels a metric, a panel a swept key: a dot a job, and a line through the means of each value.
+
+    Numeric keys have an axis of numbers, logarithmic where they lie by ratios; others are categories, with a dash at
+    the mean. Of two swept keys, the one with more values is the axis and the other's values are lines.
+
+    Args:
+        rows: the table of the sweep, a row a job, column values as text or numbers.
+        swept: which columns were swept.
+        keys: of these, which to show; default all, four at most.
+        metrics: which columns to show against them; default one that says how good a policy is.
+
+    Raises:
+        RexError: for a key or metric that the table lacks, or a sweep without results.
+    """
+    names = list(rows[0]) if rows else []
+    for name in [*keys, *metrics]:
+        if name not in names:
+            raise RexError(f"column '{name}' is not in sweep.csv{suggest(name, names)}")
+    shown_keys = list(keys) or [key for key in swept if len({str(row[key]) for row in rows}) > 1][:4] or list(swept)[:1]
+    results = [name for name in names if name not in swept and name not in BOOKKEEPING]
+    numeric = [name for name in results if any(np.isfinite(to_number(row[name])) for row in rows)]
+    shown_metrics = list(metrics) or [name for name in PREFERRED if name in numeric][:1] or numeric[:1]
+    if not shown_keys or not shown_metrics:
+        raise RexError("sweep.csv has no swept key with a numeric result to draw; did all jobs fail?")
+    other = None
+    if len(shown_keys) == 2:
+        along, across = sorted(shown_keys, key=lambda key: -len({str(row[key]) for row in rows}))
+        if len({str(row[across]) for row in rows}) <= len(style.CYCLE):
+            shown_keys, other = [along], across
+    width = min(style.WIDTH, 2.2 + 3.7 * len(shown_keys))
+    fig = style.figure(width, 2.7 * len(shown_metrics) + 0.6)
+    grid = fig.subplots(len(shown_metrics), len(shown_keys), squeeze=False, sharey="row")
+    handles: dict[str, Line2D] = {}
+    for line, metric in zip(grid, shown_metrics, strict=True):
+        for axes, key in zip(line, shown_keys, strict=True):
+            for handle in _panel(axes, rows, key, metric, other):
+                handles.setdefault(str(handle.get_label()), handle)
+            axes.set_xlabel(key)
+        style.thousands(line[0].yaxis)
+        line[0].set_ylabel(TITLES.get(metric, ("", metric.replace("_", " ")))[1])
+    failed = sum(str(row.get("status", "done")) not in ("done", "") for row in rows)
+    if failed:
+        noun = "job" if len(rows) == 1 else "jobs"
+        fig.suptitle(f"{failed} of {len(rows)} {noun} did not finish", fontsize=style.NORMAL, x=0.01, ha="left")
+    style.legend_below(fig, handles.values())
+    return fig
+
+
+def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, metric: str, other: str | None) -> list[Line2D]:
+    place = _axis(axes, [row[key] for row in rows])
+    ordered = bool(np.isfinite([to_number(text) for text in place]).all())
+    values = _in_order([str(row[other]) for row in rows]) if other else []
+    groups = values if 1 < len(values) <= len(style.CYCLE) else [""]
+    handles = []
+    for index, group in enumerate(groups):
+        colour = style.CYCLE[index]
+        own = [row for row in rows if group in ("", str(row[other]) if other else "")]
+        points = [(place[str(row[key])], to_number(row[metric])) for row in own]
+        x, y = np.asarray([point for point in points if np.isfinite(point[1])]).reshape(-1, 2).T
+        if not len(x):
+            continue
+        dots = axes.plot(x, y, linestyle="none", marker="o", markersize=4.5, color=colour, alpha=0.65)[0]
+        dots.set_gid(f"jobs:{key}:{metric}")
+        at = np.unique(x)
+        means = [y[x == value].mean() for value in at]
+        if ordered:
+            axes.plot(at, means, color=colour, linewidth=1.5)
+        else:
+            axes.plot(at, means, color=colour, linestyle="none", marker="_", markersize=18, markeredgewidth=1.8)
+        if group:
+            handles.append(Line2D([], [], color=colour, marker="o", markersize=4.5, label=f"{other} = {group}"))
+    if not handles:
+        handles.append(
+            Line2D([], [], color=style.CYCLE[0], linestyle="none", marker="o", markersize=4.5, label="a job")
+        )
+        handles.append(Line2D([], [], color=style.CYCLE[0], label="mean"))
+    return handles
+
+
+def _in_order(values: Sequence[str]) -> list[str]:
+    """The different values, by number where they are numbers, else as they come."""
+    different = list(dict.fromkeys(values))
+    numbers = [to_number(value) for value in different]
+    return (
+        [value for _, value in sorted(zip(numbers, different, strict=True))]
+        if np.isfinite(numbers).all()
+        else different
+    )
+
+
+def _axis(axes: Axes, values: Sequence[Any]) -> dict[str, float]:
+    """Sets up the x axis for a key's values and says where each one goes."""
+    texts = _in_order([str(value) for value in values])
+    numbers = np.asarray([to_number(text) for text in texts])
+    if not np.isfinite(numbers).all():
+        axes.set_xticks(range(len(texts)), [style.shorten(text, 1.5, style.SMALL) for text in texts])
+        if sum(style.text_size(text, style.SMALL)[0] + 0.15 for text in texts) > 3.0:
+            for label in axes.get_xticklabels():
+                label.set(rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_xlim(-0.5, len(texts) - 0.5)
+        return {text: float(index) for index, text in enumerate(texts)}
+    if (numbers > 0).all() and _spans_decades(numbers):
+        axes.set_xscale("log")
+        axes.margins(x=0.08)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if len(texts) <= 6 and not _crowded(axes, numbers):
+        axes.set_xticks(numbers, [f"{value:g}" for value in numbers])
+        axes.set_xticks([], minor=True)
+    else:
+        if axes.get_xscale() == "linear":
+            axes.locator_params(axis="x", nbins=6)
+        else:
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    return dict(zip(texts, (float(value) for value in numbers), strict=True))
+
+
+def _spans_decades(numbers: np.ndarray) -> bool:
+    """Whether equal steps are ratios: two decades, or one with more than two values that lie nearer to a log scale."""
+    if numbers.max() >= 100 * numbers.min():
+        return True
+    if len(numbers) < 3 or numbers.max() < 8 * numbers.min():
+        return False
+    linear, ratios = np.diff(numbers), np.diff(np.log(numbers))
+    return bool(ratios.std() / ratios.mean() < linear.std() / linear.mean())
+
+
+def _crowded(axes: Axes, numbers: np.ndarray) -> bool:
+    """Whether labels at the numbers themselves would touch on an axis of about three inches."""
+    if len(numbers) < 2:
+        return False
+    places = np.log(numbers) if axes.get_xscale() == "log" else numbers
+    share = np.diff(places) / max(float(np.ptp(places)), 1e-300)
+    widths = [style.text_size(f"{value:g}", style.SMALL)[0] for value in numbers]
+    return any(2.6 * gap < (a + b) / 2 + 0.12 for gap, a, b in zip(share, widths, widths[1:], strict=False))

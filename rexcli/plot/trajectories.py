@@ -1,0 +1,245 @@
+"""What quantities did over time: one recorded episode, or bands over many rolled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rexcli.errors import RexError
+from rexcli.plot import style
+from rexcli.plot.declared import Declared
+from rexcli.plot.registry import Options, View, picture
+from rexcli.timeline.spec import NANOSECONDS
+
+SINGLES = 3
+"""Episodes drawn one by one over the bands."""
+WIDEST = 4
+"""Components of a vector that are still drawn; longer ones are no trajectories that a person can read."""
+FIELDS = ("env", "state", "output", "inputs", "params")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One recorded leaf.
+
+    Attributes:
+        name: `<node>/<field>/<key path>`.
+        colour: hex.
+        time: s, `[episodes, ticks]`; NaN where there is none.
+        values: `[episodes, ticks, components]`; NaN where there is none.
+    """
+
+    name: str
+    colour: str
+    time: np.ndarray
+    values: np.ndarray
+
+
+@picture("trajectories", needs="recording.mcap|rollouts.npz")
+def render(view: View, options: Options) -> Figure:
+    declared = Declared.from_config(view.config)
+    if view.has("rollouts.npz"):
+        found = from_rollouts(view.arrays("rollouts.npz"), declared)
+    else:
+        found = from_recording(view.recording(), declared)
+    return draw(found, fields=options.fields, max_rows=options.max_rows, episode=options.episode)
+
+
+def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[Quantity]:
+    """The quantities of a rollouts.npz: `<node>/<field>/<key path>` `[num, steps, …]` with `<node>/seq`, `<node>/ts`.
+
+    Entries with sequence number -1 are unfilled. `env/…` arrays are one a supervisor step.
+    """
+    owners = {name.partition("/")[0] for name in arrays}
+    found = []
+    for owner in [name for name in ["env", *declared.rows(sorted(owners - {"env"}))] if name in owners]:
+        clock = declared.supervisor if owner == "env" else owner
+        seq, ts = arrays.get(f"{clock}/seq"), arrays.get(f"{clock}/ts")
+        for name in arrays:
+            field = name.split("/")[1] if "/" in name else ""
+            if name.partition("/")[0] != owner or field in ("seq", "ts", "eps", ""):
+                continue
+            values = _components(arrays[name])
+            if values is None:
+                continue
+            if ts is None or ts.shape != values.shape[:2]:
+                if owner != "env":
+                    continue
+                time = _env_time(values.shape[:2], ts, seq, declared)
+            else:
+                time = np.where(seq < 0, np.nan, ts) if seq is not None else ts.astype(np.float64)
+            values = np.where(np.isnan(time)[..., None], np.nan, values)
+            colour = style.INK if owner == "env" else declared.colour(owner)
+            found.append(Quantity(name.rstrip("/"), colour, time, values))
+    return found
+
+
+def _env_time(shape: tuple[int, ...], ts: np.ndarray | None, seq: np.ndarray | None, declared: Declared) -> np.ndarray:
+    """When env step i ends: the supervisor's recorded times where they have as many, else multiples of its period."""
+    rate = next((node.rate for node in declared.nodes if node.name == declared.supervisor), 1.0)
+    if ts is not None and seq is not None and ts.shape[0] == shape[0] and ts.shape[1] == shape[1] + 1:
+        return np.where(seq[:, 1:] < 0, np.nan, ts[:, 1:])
+    return np.broadcast_to(np.arange(shape[1]) / rate, shape).astype(np.float64)
+
+
+def from_recording(recording: Any, declared: Declared) -> list[Quantity]:
+    """The quantities of a recording (`rexcli.runs`): every number that its nodes kept, at their steps' starts."""
+    timeline = recording.timeline()
+    found = []
+    for node in declared.rows(list(timeline.steps)):
+        steps = timeline.steps[node]
+        recorded = np.minimum(steps.count, recording.counts(node))
+        inside = np.arange(steps.start.shape[1]) < recorded[:, None]
+        time = np.where(inside, steps.start / NANOSECONDS, np.nan)
+        for field in [name for name in FIELDS[1:] if name in recording.fields(node)]:
+            for path, leaf in recording.values(node, field).items():
+                values = _components(np.asarray(leaf))
+                if values is None:
+                    continue
+                ticks = min(values.shape[1], time.shape[1])
+                values = np.where(np.isnan(time[:, :ticks, None]), np.nan, values[:, :ticks])
+                name = f"{node}/{field}/{path}" if path else f"{node}/{field}"
+                found.append(Quantity(name, declared.colour(node), time[:, :ticks], values))
+    return found
+
+
+def _components(values: np.ndarray) -> np.ndarray | None:
+    """`[episodes, ticks, components]` of numbers, None for what is no trajectory."""
+    if values.ndim < 2 or values.dtype.kind not in "fiub":
+        return None
+    flat = values.reshape(*values.shape[:2], -1)
+    return flat.astype(np.float64) if 1 <= flat.shape[-1] <= WIDEST else None
+
+
+def choose(found: Sequence[Quantity], fields: Sequence[str], max_rows: int) -> list[Quantity]:
+    """What to show: those that match a pattern, or states and outputs first and what never changes last."""
+    if fields:
+        matching = [entry for entry in found if any(fnmatch(entry.name, pattern) for pattern in fields)]
+        if not matching:
+            names = ", ".join(entry.name for entry in found)
+            raise RexError(f"fields {', '.join(fields)} match nothing that was recorded; there are: {names}")
+        return matching[:max_rows]
+
+    def rank(entry: Quantity) -> tuple[bool, int]:
+        parts = entry.name.split("/")
+        field = "env" if parts[0] == "env" else parts[1]
+        finite = entry.values[np.isfinite(entry.values).all(-1)]
+        still = not len(finite) or bool((np.ptp(finite, axis=0) == 0).all())
+        return still, FIELDS.index(field) if field in FIELDS else len(FIELDS)
+
+    kept = {id(entry) for entry in sorted(found, key=rank)[:max_rows]}
+    return [entry for entry in found if id(entry) in kept]
+
+
+@style.styled
+def draw(found: Sequence[Quantity], *, fields: Sequence[str] = (), max_rows: int = 12, episode: int = 0) -> Figure:
+    """One row a quantity over a shared time.
+
+    With several episodes: the median, bands from the 25th to the 75th and from the 5th to the 95th percentile, and a
+    few single episodes thin. With one: its steps, each value held until the next.
+
+    Args:
+        found: see `from_rollouts`, `from_recording`.
+        fields: patterns of names to show.
+        max_rows: rows at most.
+        episode: the first of the single episodes.
+    """
+    shown = choose(found, fields, max_rows)
+    if not shown:
+        raise RexError("nothing that varies over time was kept; record or keep states or outputs of some node")
+    episodes = max(len(entry.values) for entry in shown)
+    if episode >= episodes:
+        raise RexError(f"episode {episode}: there are {episodes}, counted from 0")
+    height = 0.92 if len(shown) <= 8 else 0.72
+    fig = style.figure(style.WIDTH, height * len(shown) + 1.0)
+    grid = fig.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, entry in zip(grid, shown, strict=True):
+        for component in range(entry.values.shape[-1]):
+            colour = _component_colour(entry, component)
+            if len(entry.values) == 1:
+                _line(axes, entry, 0, component, colour, 1.4)
+            else:
+                _bands(axes, entry, component, colour)
+                for single in range(episode, min(episode + SINGLES, len(entry.values))):
+                    _line(axes, entry, single, component, colour, 0.5)
+        axes.set_ylabel(_title(entry.name), rotation=0, ha="right", va="center", fontsize=style.SMALL)
+        axes.locator_params(axis="y", nbins=3)
+        style.thousands(axes.yaxis)
+        axes.margins(x=0, y=0.08)
+        if entry.values.shape[-1] > 1:
+            _component_legend(axes, entry)
+    grid[-1].set_xlabel("time (s)")
+    fig.align_ylabels(grid)
+    style.legend_below(fig, _legend(episodes, len(found) - len(shown)))
+    return fig
+
+
+def band(entry: Quantity, component: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Median time `[ticks]`, s, and the 5th, 25th, 50th, 75th and 95th percentile `[5, ticks]` over episodes.
+
+    Ticks that fewer than half of the episodes have, or whose values are not finite there, are left out.
+    """
+    time, values = entry.time, entry.values[..., component]
+    good = np.isfinite(time) & np.isfinite(values)
+    ticks = good.sum(0) * 2 >= max(1, len(time))
+    masked = np.where(good, values, np.nan)[:, ticks]
+    if not ticks.any():
+        return np.zeros(0), np.zeros((5, 0))
+    return np.nanmedian(np.where(good, time, np.nan)[:, ticks], 0), np.nanpercentile(
+        masked, [5, 25, 50, 75, 95], axis=0
+    )
+
+
+def _bands(axes: Axes, entry: Quantity, component: int, colour: str) -> None:
+    time, (low, first, median, third, high) = band(entry, component)
+    axes.fill_between(time, low, high, color=colour, alpha=0.16, linewidth=0, zorder=2)
+    axes.fill_between(time, first, third, color=colour, alpha=0.28, linewidth=0, zorder=2)
+    axes.plot(time, median, color=colour, linewidth=1.6, zorder=4)[0].set_gid(f"median:{entry.name}:{component}")
+
+
+def _line(axes: Axes, entry: Quantity, episode: int, component: int, colour: str, width: float) -> None:
+    time, values = entry.time[episode], entry.values[episode, :, component]
+    line = axes.plot(time, values, color=colour, linewidth=width, drawstyle="steps-post", zorder=3)[0]
+    line.set_gid(f"episode:{entry.name}:{component}")
+
+
+def _component_colour(entry: Quantity, component: int) -> str:
+    if entry.values.shape[-1] == 1:
+        return entry.colour
+    return (entry.colour, *[colour for colour in style.CYCLE if colour != entry.colour])[component]
+
+
+def _component_legend(axes: Axes, entry: Quantity) -> None:
+    handles = [
+        Line2D([], [], color=_component_colour(entry, component), label=f"[{component}]")
+        for component in range(entry.values.shape[-1])
+    ]
+    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.0, labelspacing=0.15)
+
+
+def _title(name: str) -> str:
+    node, _, rest = name.partition("/")
+    rest = rest.replace("/", ".")
+    return "\n".join([style.shorten(node, 1.7, style.SMALL), style.shorten(rest, 1.7, style.SMALL)])
+
+
+def _legend(episodes: int, hidden: int) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = []
+    if episodes > 1:
+        handles += [
+            Line2D([], [], color=style.QUIET, linewidth=1.6, label=f"median of {episodes:,} episodes"),
+            Patch(facecolor=style.QUIET, alpha=0.44, label="25 to 75 %"),
+            Patch(facecolor=style.QUIET, alpha=0.16, label="5 to 95 %"),
+            Line2D([], [], color=style.QUIET, linewidth=0.5, label="single episodes"),
+        ]
+    if hidden > 0:
+        handles.append(Patch(alpha=0, label=f"{hidden} more kept, not shown"))
+    return handles

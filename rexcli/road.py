@@ -1,0 +1,285 @@
+"""The road from YAML to a policy, one call a stage: what the commands drive, and the door for notebooks.
+
+YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recording) -> Timeline -> `compile` -> Program
+-> `rollout`, `train`, `evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from rexcli.compiler import backend
+from rexcli.compiler.plan import Plan, make_plan
+from rexcli.compiler.program import Program
+from rexcli.compiler.rollouts import Rollouts, run_rollouts
+from rexcli.compiler.storage import from_arrays as plan_from_arrays
+from rexcli.config.build import build_environment, build_system
+from rexcli.config.compose import compose as compose_experiment
+from rexcli.config.project import Project, find_project
+from rexcli.config.schema import Experiment
+from rexcli.errors import RexError
+from rexcli.graph.states import StepState
+from rexcli.graph.system import System
+from rexcli.rl.actions import Controller, make_controller
+from rexcli.rl.environment import Environment
+from rexcli.rl.evaluate import Evaluation
+from rexcli.rl.evaluate import evaluate as evaluate_controller
+from rexcli.rl.policy import Policy
+from rexcli.rl.train import Progress, Training
+from rexcli.rl.train import train as train_seeds
+from rexcli.runs.view import RunView, find_run
+from rexcli.runtime.stepper import Listener, Stepper
+from rexcli.timeline.edit import augment
+from rexcli.timeline.simulate import simulate as simulate_timeline
+from rexcli.timeline.spec import SystemTiming
+from rexcli.timeline.timeline import Timeline, Times
+from rexcli.timeline.unroll import Sample
+
+PyTree = Any
+
+
+def compose(conf: str | None = None, *overrides: str) -> Experiment:
+    """The experiment `conf/<conf>.yaml` with overrides as on the command line: `compose("pendulum", "seed=7")`."""
+    return compose_experiment(conf, list(overrides))
+
+
+def build(experiment: Experiment) -> System:
+    """The system that an experiment declares."""
+    backend.prepare(experiment.compile.devices)
+    return build_system(experiment)
+
+
+def environment(experiment: Experiment, system: System) -> Environment:
+    """The task that an experiment declares, on its system."""
+    return build_environment(experiment, system)
+
+
+def sampler(system: System, seed: int, episodes: int) -> Sample:
+    """Delays of a system's nodes and edges, as `rexcli.timeline` takes them."""
+
+    def sample(kind: Literal["node", "edge"], name: str, ticks: int) -> Times:
+        return system.sample_delays(kind, name, seed, episodes, ticks)
+
+    return sample
+
+
+def simulate(
+    system: System, *, seed: int = 0, episodes: int = 1, steps: int | None = None, seconds: float | None = None
+) -> Timeline:
+    """A timeline of `steps` supervisor steps or of `seconds` an episode."""
+    return simulate_timeline(
+        system.timing, sampler(system, seed, episodes), episodes=episodes, steps=steps, seconds=seconds
+    )
+
+
+def timeline_for(experiment: Experiment, system: System, project: Project | None = None) -> tuple[Timeline, list[Path]]:
+    """The timeline to compile: the one of `from=RUN`, or a simulated one.
+
+    Nodes and edges that a recording lacks are simulated around it.
+
+    Returns:
+        The timeline, and the runs that it came from.
+
+    Raises:
+        RexError: where there is no such run, or it is of another system.
+    """
+    declared = experiment.timeline
+    if experiment.from_run is None:
+        return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=declared.steps), []
+    view = parent(experiment, project)
+    recorded = view.timeline()
+    _same_ends(recorded.spec, system.timing, view.path)
+    sample = sampler(system, experiment.seed, recorded.num_episodes)
+    if len(recorded.steps) < len(system.nodes) or len(recorded.messages) < len(system.edges):
+        recorded = augment(recorded, system.timing, sample)
+    return replace(recorded, spec=system.timing), [view.path]
+
+
+def saved_plan(experiment: Experiment, timeline: Timeline, project: Project | None = None) -> Plan | None:
+    """The plan that `from=RUN` left, if it was made for this timeline and as `compile` says; else None."""
+    if experiment.from_run is None:
+        return None
+    view = parent(experiment, project)
+    declared, saved = experiment.compile, view.config.get("compile", {})
+    if not view.has("plan.npz") or (saved.get("mode"), saved.get("prune")) != (declared.mode, declared.prune):
+        return None
+    return plan_from_arrays(view.arrays("plan.npz"), timeline)
+
+
+def evaluation_timeline(
+    experiment: Experiment, system: System, task: Environment, project: Project | None = None
+) -> tuple[Timeline, list[Path]]:
+    """A timeline for `evaluate`: the one of `from=RUN`, or delays that no training with this seed has met."""
+    if experiment.from_run is not None:
+        return timeline_for(experiment, system, project)
+    steps = task.steps_in(experiment.eval.seconds)
+    seed = (experiment.seed + EVALUATION) % 2**32
+    return simulate(system, seed=seed, episodes=experiment.timeline.episodes, steps=steps), []
+
+
+def parent(experiment: Experiment, project: Project | None = None) -> RunView:
+    """The run of `from=RUN`, which has a timeline."""
+    assert experiment.from_run is not None
+    outputs = (project or find_project()).outputs
+    return find_run(experiment.from_run, outputs, having=("timeline.npz", "recording.mcap"))
+
+
+def _same_ends(recorded: SystemTiming, system: SystemTiming, path: Path) -> None:
+    """Refuses a recording with nodes, or edges, or a supervisor that the system does not have."""
+    nodes = {node.name for node in system.nodes}
+    ends = {edge.name: (edge.source, edge.target) for edge in system.edges}
+    for node in recorded.nodes:
+        if node.name not in nodes:
+            raise RexError(f"from={path}: it has node '{node.name}', which the experiment has not; give its own conf")
+    for edge in recorded.edges:
+        if ends.get(edge.name) != (edge.source, edge.target):
+            raise RexError(
+                f"from={path}: it has edge '{edge.name}', {edge.source} -> {edge.target}, which the experiment has "
+                "not; give its own conf"
+            )
+    if recorded.supervisor != system.supervisor and system.supervisor not in {n.name for n in recorded.nodes}:
+        raise RexError(f"from={path}: supervisor '{system.supervisor}' was not recorded; choose one that was")
+
+
+def controller(
+    experiment: Experiment, system: System, project: Project | None = None
+) -> tuple[Controller | None, list[Path]]:
+    """Who decides what the supervisor sends, as `action` and `policy` say.
+
+    Returns:
+        A step for the supervisor, None for its own code; and the runs that it came from.
+    """
+    policy, parents = None, []
+    if experiment.policy is not None:
+        policy, path = load_policy(experiment.policy, project)
+        parents.append(path)
+    source = experiment.action.source or ("node" if policy is None else "policy")
+    task = None if experiment.env is None else build_environment(experiment, system, project)
+    return make_controller(source, system, task, value=experiment.action.value, policy=policy), parents
+
+
+def load_policy(run: str, project: Project | None = None) -> tuple[Policy, Path]:
+    """The policy of a training run, and the run's folder."""
+    view = find_run(run, (project or find_project()).outputs, having=("policy/policy.json",))
+    return Policy.load(view.path / "policy"), view.path
+
+
+def record(
+    experiment: Experiment,
+    system: System,
+    timeline: Timeline | None = None,
+    *,
+    listener: Listener | None = None,
+    controller: Callable[[StepState], tuple[StepState, PyTree]] | None = None,
+    params: Mapping[str, PyTree] | None = None,
+    on_step: Callable[[], None] | None = None,
+) -> Timeline:
+    """Runs the system on its clock with the stepper, all episodes one after another.
+
+    Args:
+        experiment: whose seed and pace.
+        system: to run.
+        timeline: to run on; simulated as `experiment.record` says if None.
+        listener: is told of every step, such as a `Recorder`.
+        controller: steps the supervisor; its own code if None.
+        params: parameters by node, in place of what `init_params` gives.
+        on_step: is called after each supervisor step.
+
+    Returns:
+        The timeline.
+    """
+    if timeline is None:
+        timeline = record_timeline(experiment, system)
+    stepper = Stepper(system, timeline, listener, experiment.real_time_factor)
+    rng = jax.random.key(experiment.seed)
+    try:
+        for episode in range(timeline.num_episodes):
+            start = stepper.init(jax.random.fold_in(rng, episode), params, eps=episode)
+            graph_state, _ = stepper.reset(start)
+            for _ in range(int(timeline.num_steps[episode])):
+                graph_state = stepper.run(graph_state, controller)
+                if on_step is not None:
+                    on_step()
+    finally:
+        stepper.stop()
+    return timeline
+
+
+def record_timeline(experiment: Experiment, system: System) -> Timeline:
+    """The timeline that `experiment.record` asks for."""
+    declared = experiment.record
+    steps = declared.steps if declared.seconds is None else None
+    return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=steps, seconds=declared.seconds)
+
+
+def compile(experiment: Experiment, system: System, timeline: Timeline, plan: Plan | None = None) -> Program:
+    """The program of a system on a timeline; `plan` skips the search for its template."""
+    declared = experiment.compile
+    plan = plan or make_plan(timeline, mode=declared.mode, prune=declared.prune)
+    return Program(system, plan, backend.choose_skip(declared.skip))
+
+
+def rollout(
+    experiment: Experiment,
+    program: Program,
+    *,
+    controller: Controller | None = None,
+    params: Mapping[str, PyTree] | None = None,
+) -> Rollouts:
+    """`rollout.num` episodes in parallel."""
+    declared = experiment.rollout
+    fields: tuple[str, ...] = tuple(declared.keep.fields)
+    names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
+    return run_rollouts(
+        program,
+        jax.random.key(experiment.seed),
+        declared.num,
+        steps=declared.steps,
+        params=params,
+        controller=controller,
+        keep=dict.fromkeys(names, fields),
+        devices=backend.choose_devices(experiment.compile.devices),
+    )
+
+
+def train(
+    experiment: Experiment,
+    program: Program,
+    task: Environment,
+    *,
+    on_compiled: Callable[[float], None] | None = None,
+    on_evaluation: Callable[[Progress], None] | None = None,
+) -> Training:
+    """PPO with `experiment.ppo`, several seeds in parallel."""
+    return train_seeds(
+        program,
+        task,
+        experiment.ppo,
+        jax.random.key(experiment.seed),
+        eval_seconds=experiment.eval.seconds,
+        devices=backend.choose_devices(experiment.compile.devices),
+        on_compiled=on_compiled,
+        on_evaluation=on_evaluation,
+    )
+
+
+def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Policy) -> Evaluation:
+    """`eval.episodes` episodes from fresh starts, which no training with this seed has seen."""
+    declared = experiment.eval
+    rng = jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)
+
+    def run(program: Program, policy: Policy, rng: jax.Array) -> Evaluation:
+        act = policy.controller(task)
+        return evaluate_controller(program, task, act, rng, episodes=declared.episodes, seconds=declared.seconds)
+
+    return jax.tree.map(np.asarray, jax.jit(run)(program, policy, rng))
+
+
+EVALUATION = 0x0EA1
+"""Sets the random numbers of `evaluate` apart from those of training."""

@@ -1,0 +1,221 @@
+"""The stepper: node code in plain Python, tick by tick in time order, on a simulated timeline.
+
+It runs any node code, records all of it, and is the oracle for the compiled program.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.graph.call import NodeCall, StepFunction, check_output
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.states import GraphState, StepState
+from rexcli.graph.system import System
+from rexcli.timeline.order import order
+from rexcli.timeline.timeline import Timeline
+
+PyTree = Any
+
+
+class Listener(Protocol):
+    """Is told of every step as it happens."""
+
+    def begin(self, episode: int, graph_state: GraphState) -> None:
+        """An episode starts."""
+
+    def step(self, node: str, seq: int, before: StepState, after: StepState, output: PyTree) -> None:
+        """A node has stepped."""
+
+    def end(self, episode: int, seq: int) -> None:
+        """The episode is over; the supervisor's tick `seq` is where its last step ended."""
+
+
+class Stepper:
+    """A system on a simulated timeline, gym-like: `reset`, `step`, `run`, and `stop` at the end.
+
+    Args:
+        system: whose nodes.
+        timeline: of that system.
+        listener: is told of every step.
+        real_time_factor: 0 runs as fast as possible, 1 in real time, 2 twice as fast.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        timeline: Timeline,
+        listener: Listener | None = None,
+        real_time_factor: float = 0.0,
+    ):
+        self.system = system
+        self.timeline = timeline
+        self.listener = listener
+        self.real_time_factor = real_time_factor
+        self._calls = {name: NodeCall(node) for name, node in system.nodes.items()}
+        self._newest = {edge.name: timeline.newest(edge) for edge in timeline.spec.edges}
+        self._controllers: dict[StepFunction, NodeCall] = {}
+        self._started = False
+        self._episode = -1
+
+    def init(self, rng: jax.Array, params: Mapping[str, PyTree] | None = None, *, eps: int = 0) -> GraphState:
+        """The state of every node at the start of episode `eps` of the timeline."""
+        if not 0 <= eps < self.timeline.num_episodes:
+            raise RexError(f"eps {eps}: the timeline has episodes 0 to {self.timeline.num_episodes - 1}")
+        return init_graph_state(self.system, rng, params, eps)
+
+    def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
+        """Starts the nodes up and runs all that precedes the supervisor's first tick; returns what it sees.
+
+        Raises:
+            RexError: if a node's `startup` fails.
+        """
+        if not self._started:
+            self._started = True
+            for name, node in self.system.nodes.items():
+                if node.startup(graph_state) is False:
+                    raise RexError(f"node '{name}': startup failed")
+        self._episode = int(graph_state.eps)
+        self._names = [node.name for node in self.timeline.spec.nodes]
+        nodes, ticks = order(self.timeline, self._episode)
+        self._nodes, self._ticks = nodes.tolist(), ticks.tolist()
+        self._cursor = 0
+        self._initial = graph_state.outputs
+        self._outputs: dict[str, dict[int, PyTree]] = {name: {} for name in self.system.nodes}
+        self._oldest = dict.fromkeys(self.system.edges, 0)
+        self._clock = time.monotonic()
+        if self.listener is not None:
+            self.listener.begin(self._episode, graph_state)
+        graph_state = self._run_to_supervisor(graph_state)
+        return graph_state, self.step_state(graph_state)
+
+    def step_state(self, graph_state: GraphState) -> StepState:
+        """What the supervisor sees at `graph_state.step`."""
+        name, seq = self.system.supervisor, int(graph_state.step)
+        return self._controller(_look)(*self._arguments(graph_state, name, seq))[0]
+
+    def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
+        """One step of the supervisor, its output given from outside, then all that precedes its next tick.
+
+        Args:
+            graph_state: as `reset` or `step` returned it.
+            step_state: the supervisor's, with its new state, params and rng.
+            output: what the supervisor sends.
+
+        Raises:
+            RexError: past the last step of the episode.
+        """
+        seq = int(graph_state.step)
+        last = int(self.timeline.num_steps[self._episode])
+        if seq >= last:
+            raise RexError(f"the episode is over: its timeline offers {last} steps of '{self.system.supervisor}'")
+        before = self.step_state(graph_state) if self.listener is not None else step_state
+        graph_state = self._finish(graph_state, self.system.supervisor, seq, before, step_state, output)
+        self._cursor += 1
+        graph_state = graph_state.replace(step=graph_state.step + 1)
+        graph_state = self._run_to_supervisor(graph_state)
+        if self.listener is not None and seq + 1 == last:
+            self.listener.end(self._episode, last)
+        return graph_state, self.step_state(graph_state)
+
+    def run(self, graph_state: GraphState, controller: StepFunction | None = None) -> GraphState:
+        """One step of the supervisor, by its own code or a controller's, then all that precedes its next tick."""
+        name, seq = self.system.supervisor, int(graph_state.step)
+        step = controller or self.system.nodes[name].step
+        _, after, output = self._controller(step)(*self._arguments(graph_state, name, seq))
+        return self.step(graph_state, after, output)[0]
+
+    def stop(self) -> None:
+        """Stops every node that was started, whatever happens in the others.
+
+        Raises:
+            RexError: naming the nodes whose `stop` failed.
+        """
+        if not self._started:
+            return
+        self._started = False
+        failed = []
+        for name, node in self.system.nodes.items():
+            try:
+                if node.stop() is False:
+                    failed.append(f"'{name}' returned False")
+            except Exception as error:
+                failed.append(f"'{name}' raised {type(error).__name__}: {error}")
+        if failed:
+            raise RexError(f"stop failed: node {', node '.join(failed)}")
+
+    def _controller(self, step: StepFunction) -> NodeCall:
+        if step not in self._controllers:
+            self._controllers[step] = NodeCall(self.system.nodes[self.system.supervisor], step)
+        return self._controllers[step]
+
+    def _run_to_supervisor(self, graph_state: GraphState) -> GraphState:
+        supervisor = self._names.index(self.system.supervisor)
+        while self._nodes[self._cursor] != supervisor:
+            name, seq = self._names[self._nodes[self._cursor]], self._ticks[self._cursor]
+            before, after, output = self._calls[name](*self._arguments(graph_state, name, seq))
+            graph_state = self._finish(graph_state, name, seq, before, after, output)
+            self._cursor += 1
+        return graph_state
+
+    def _arguments(self, graph_state: GraphState, name: str, seq: int) -> tuple[Any, ...]:
+        start = int(self.timeline.steps[name].start[self._episode, seq])
+        self._pace(start)
+        windows = {edge.input: self._window(edge.name, seq) for edge in self.system.inputs(name)}
+        clock = (np.int32(self._episode), np.int32(seq), np.float32(start / 1e9))
+        return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock
+
+    def _window(self, edge_name: str, seq: int) -> tuple[Any, ...]:
+        edge = self.system.edges[edge_name]
+        newest = int(self._newest[edge_name][self._episode, seq])
+        seqs = np.arange(newest - edge.window + 1, newest + 1)
+        gap, at = seqs < 0, np.maximum(seqs, 0)
+        self._oldest[edge_name] = int(at[0])
+        sent, outputs = self.timeline.steps[edge.source].end[self._episode], self._outputs[edge.source]
+        arrive = self.timeline.messages[edge_name].arrive[self._episode]
+        initial = self._initial[edge.source]
+        return (
+            np.where(gap, -1, seqs).astype(np.int32),
+            np.where(gap, 0.0, sent[at] / 1e9).astype(np.float32),
+            np.where(gap, 0.0, arrive[at] / 1e9).astype(np.float32),
+            tuple(initial if seq < 0 else outputs[seq] for seq in seqs.tolist()),
+        )
+
+    def _finish(
+        self, graph_state: GraphState, name: str, seq: int, before: StepState, after: StepState, output: PyTree
+    ) -> GraphState:
+        check_output(name, self._initial[name], output)
+        self._outputs[name][seq] = output
+        self._forget(name)
+        if self.listener is not None:
+            self.listener.step(name, seq, before, after, output)
+        return graph_state.replace(
+            rng={**graph_state.rng, name: after.rng},
+            params={**graph_state.params, name: after.params},
+            state={**graph_state.state, name: after.state},
+        )
+
+    def _forget(self, name: str) -> None:
+        """Drops outputs that no later step of any reader can see."""
+        kept = self._outputs[name]
+        unread = next(reversed(kept)) + 1
+        first = min((self._oldest[edge.name] for edge in self.system.outputs(name)), default=unread)
+        for seq in list(kept):
+            if seq >= first:
+                break
+            del kept[seq]
+
+    def _pace(self, start: int) -> None:
+        if self.real_time_factor > 0:
+            ahead = start / 1e9 / self.real_time_factor - (time.monotonic() - self._clock)
+            if ahead > 0:
+                time.sleep(ahead)
+
+
+def _look(step_state: StepState) -> tuple[StepState, PyTree]:
+    return step_state, ()

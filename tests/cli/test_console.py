@@ -1,0 +1,105 @@
+"""Tables, progress and numbers as a person or a script sees them."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import count as counter
+
+import pytest
+
+from rexcli.cli import console as console_module
+from rexcli.cli.console import Console, Progress, Result, Table, cell, count, plain_table, seconds
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_tables_are_aligned_and_never_cut() -> None:
+    long = "x" * 200
+    lines = plain_table(Table("title", ("name", "n"), [("a", 1), (long, 22)]))
+    assert lines == ["title", "name" + " " * 196 + "   n", "a" + " " * 199 + "   1", f"{long}  22"]
+
+
+def test_without_a_terminal_there_are_no_escape_codes() -> None:
+    out = io.StringIO()
+    Console(stdout=out).table(Table("t", ("a",), [(1,)]))
+    assert out.getvalue() == "t\na\n1\n"
+
+
+def test_a_terminal_gets_every_value_at_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    Console(stdout=out).table(Table("", ("name", "value"), [("n" * 30, "v" * 100)]))
+    assert out.getvalue().count("v") == 101
+    assert "…" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (0.123456, "0.1235"),
+        (1234567, "1,234,567"),
+        (float("nan"), "nan"),
+        ([1, 2.5], "1, 2.5"),
+    ],
+)
+def test_cells(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(3, "3"), (950, "950"), (12_300, "12.3k"), (4.56e6, "4.56M"), (0.5, "0.5")]
+)
+def test_counts_are_short(number: float, text: str) -> None:
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(("time", "text"), [(8, "8 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+def test_stretches_of_time(time: float, text: str) -> None:
+    assert seconds(time) == text
+
+
+def run_progress(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, step: float, steps: int, quiet: bool = False
+) -> str:
+    clock = counter()
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: next(clock) * step)
+    progress = Progress("train", steps, "updates", stream, quiet)
+    for _ in range(steps):
+        progress.advance(1, "return -3")
+    progress.close()
+    return stream.getvalue()
+
+
+def test_short_work_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_progress(monkeypatch, io.StringIO(), step=0.1, steps=10) == ""
+
+
+def test_long_work_shows_rate_and_time_left_in_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = run_progress(monkeypatch, io.StringIO(), step=1.0, steps=40).splitlines()
+    assert lines[0] == "train 5% 2/40 updates, 1/s, 38 s left  return -3"
+    assert len(lines) == 4
+
+
+def test_a_terminal_gets_one_line_that_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_progress(monkeypatch, Terminal(), step=1.0, steps=40)
+    assert "\n" not in shown
+    assert shown.endswith("\r\x1b[K")
+
+
+def test_quiet_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_progress(monkeypatch, io.StringIO(), step=1.0, steps=40, quiet=True) == ""
+
+
+def test_json_is_strict() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(as_json=True, stdout=out, stderr=err)
+    console.say("hello")
+    console.finish(Result({"a": float("nan"), "b": [1.0, float("inf")]}), command="x")
+    assert json.loads(out.getvalue())["results"] == {"a": "nan", "b": [1.0, "inf"]}
+    assert err.getvalue() == "hello\n"

@@ -1,0 +1,139 @@
+"""Drawing runs into files: those pictures that the artifacts allow, whole, and clear words where it cannot be."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rexcli.errors import RexError
+from rexcli.plot import draw_many, draw_run, pictures, registry
+from rexcli.plot.main import save
+from rexcli.plot.registry import Animation, Options, picture
+from tests.plot.fixtures import PENDULUM, FakeRun, metrics, pendulum_rollouts, program, recording, sweep, timeline_of
+
+EVERYTHING = {
+    "timeline.npz": timeline_of(PENDULUM),
+    "program.json": program(),
+    "rollouts.npz": pendulum_rollouts(5),
+    "metrics.csv": metrics(2, 4),
+    "sweep.csv": sweep(),
+}
+FROM_TIMELINE = {"ages", "dataflow", "delays", "system"}
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "names"),
+    [
+        ({}, {"system"}),
+        ({"timeline.npz": EVERYTHING["timeline.npz"]}, FROM_TIMELINE),
+        ({"recording.mcap": recording()}, FROM_TIMELINE | {"trajectories", "pendulum"}),
+        ({"rollouts.npz": EVERYTHING["rollouts.npz"]}, {"system", "trajectories", "pendulum"}),
+    ],
+    ids=["config", "timeline", "recording", "rollouts"],
+)
+def test_a_run_gets_the_pictures_that_its_artifacts_allow(tmp_path: Path, artifacts: dict, names: set[str]) -> None:
+    files = draw_run(FakeRun(tmp_path, artifacts))
+    assert {file.stem for file in files} == names
+    assert sorted(files) == sorted((tmp_path / "plots").iterdir()), "nothing half-made is left behind"
+    for file in files:
+        with Image.open(file) as image:
+            image.load()
+            assert image.format == ("GIF" if file.suffix == ".gif" else "PNG")
+
+
+def test_the_gif_runs_at_25_frames_a_second_for_ever_and_is_small(tmp_path: Path) -> None:
+    [file] = draw_run(FakeRun(tmp_path, EVERYTHING), only=["pendulum"], animation_seconds=1.0)
+    with Image.open(file) as image:
+        assert image.info["duration"] == 40
+        assert image.info["loop"] == 0
+        assert image.n_frames == 26
+    assert file.stat().st_size < 26 * 8_000
+
+
+def test_a_new_module_in_the_package_is_a_new_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hello_picture.py").write_text(
+        "from rexcli.plot.registry import picture\n"
+        "from rexcli.plot.style import figure\n"
+        "@picture('hello', needs='hello.txt')\n"
+        "def render(view, options):\n"
+        "    return figure(2, 1)\n"
+    )
+    import rexcli.plot
+
+    monkeypatch.setattr(rexcli.plot, "__path__", [*rexcli.plot.__path__, str(tmp_path)])
+    monkeypatch.setattr(registry, "_pictures", dict(registry._pictures))
+    try:
+        assert "hello" in pictures()
+        files = draw_run(FakeRun(tmp_path, {"hello.txt": ""}))
+        assert "hello.png" in {file.name for file in files}
+    finally:
+        sys.modules.pop("rexcli.plot.hello_picture", None)
+
+
+def test_a_picture_that_fails_is_logged_and_the_others_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures()
+    monkeypatch.setattr(registry, "_pictures", dict(registry._pictures))
+
+    @picture("broken")
+    def render(view: object, options: Options) -> Figure:
+        raise ZeroDivisionError("on purpose")
+
+    run = FakeRun(tmp_path, {})
+    with caplog.at_level(logging.WARNING):
+        assert {file.stem for file in draw_run(run)} == {"system"}
+    assert "'broken' could not be drawn: on purpose" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        draw_run(run, only=["broken"])
+
+
+def test_what_cannot_be_drawn_is_refused_by_name(tmp_path: Path) -> None:
+    run = FakeRun(tmp_path, {})
+    with pytest.raises(RexError, match="picture 'systm' does not exist; did you mean 'system'"):
+        draw_run(run, only=["systm"])
+    with pytest.raises(RexError, match=r"'trajectories' is drawn from recording\.mcap or rollouts\.npz"):
+        draw_run(run, only=["trajectories"])
+    with pytest.raises(RexError, match="option 'max_second' does not exist"):
+        draw_run(run, max_second=1.0)
+    with pytest.raises(RexError, match="mode 'sent'"):
+        draw_run(run, mode="sent")
+    with pytest.raises(RexError, match="max_seconds 0"):
+        draw_run(run, max_seconds=0)
+    assert not (tmp_path / "plots").exists()
+
+
+def test_several_runs_overlay_where_pictures_can(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    runs = [FakeRun(tmp_path / str(i), {"metrics.csv": metrics(2, 4)}, {**PENDULUM, "seed": i}) for i in range(3)]
+    assert [file.name for file in draw_many(runs, tmp_path / "out")] == ["training.png"]
+    with pytest.raises(RexError, match="one run at a time"):
+        draw_many(runs, tmp_path / "out", only=["system"])
+    with pytest.raises(RexError, match="no run"):
+        draw_many([], tmp_path)
+    draw_many([*runs, FakeRun(tmp_path / "bare", {})], tmp_path / "out")
+    assert "bare has nothing to show there" in caplog.text
+
+
+def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path) -> None:
+    file = save(Animation([np.zeros((8, 8, 3), np.uint8)] * 2), tmp_path / "a.gif")
+    before = file.read_bytes()
+    with pytest.raises(RexError, match="frame"):
+        save(Animation([]), file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_drawing_imports_neither_jax_nor_pyplot_nor_node_code() -> None:
+    code = (
+        "import sys, rexcli.plot; rexcli.plot.pictures();"
+        "print([m for m in ('jax', 'distrax', 'matplotlib.pyplot', 'hydra', 'nodes', 'seaborn') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

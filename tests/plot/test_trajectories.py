@@ -1,0 +1,96 @@
+"""Trajectories: bands hold their median, unfilled entries are nowhere, and what is shown is what was asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rexcli.errors import RexError
+from rexcli.plot import trajectories
+from rexcli.plot.declared import Declared
+from rexcli.plot.trajectories import Quantity, band
+from tests.plot.boxes import by_gid, clipped, covered
+from tests.plot.fixtures import PENDULUM, pendulum_rollouts, recording
+
+DECLARED = Declared.from_config(PENDULUM)
+NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")), st.just(float("inf")))
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 6)), elements=NUMBERS))
+def test_bands_hold_their_median_and_stay_within_the_data(values: np.ndarray) -> None:
+    time = np.broadcast_to(np.arange(values.shape[1]) / 50, values.shape)
+    at, percentiles = band(Quantity("a/state", "red", time, values[..., None]))
+    assert (np.diff(percentiles, axis=0) >= -1e-6).all()
+    assert np.isfinite(percentiles).all()
+    assert (np.diff(at) > 0).all()
+    finite = np.isfinite(values)
+    assert len(at) == (finite.sum(0) * 2 >= max(1, len(values))).sum()
+    if percentiles.size:
+        assert values[finite].min() <= percentiles.min() <= percentiles.max() <= values[finite].max()
+
+
+def test_unfilled_entries_are_left_out() -> None:
+    found = {entry.name: entry for entry in trajectories.from_rollouts(pendulum_rollouts(), DECLARED)}
+    angle = found["world/state/th"]
+    assert np.isnan(angle.values[::5, -3:]).all()
+    assert np.isnan(angle.time[::5, -3:]).all()
+    assert np.isfinite(angle.values[1]).all()
+    fig = trajectories.draw(list(found.values()))
+    [line] = by_gid(fig, "median:world/state/th:0")
+    np.testing.assert_allclose(line.get_ydata(), band(angle)[1][2])
+
+
+def test_a_recordings_rows_are_its_numbers_over_its_steps() -> None:
+    record = recording()
+    found = trajectories.from_recording(record, DECLARED)
+    assert [entry.name for entry in found] == [
+        *("world/state/th", "world/state/thd", "sensor/output/th", "agent/output/action")
+    ], "an image is no trajectory"
+    fig = trajectories.draw(found)
+    [line] = by_gid(fig, "episode:world/state/th:0")
+    starts = record.timeline().steps["world"].start[0] / 1e9
+    np.testing.assert_allclose(line.get_xdata(), starts)
+    assert line.get_drawstyle() == "steps-post"
+    np.testing.assert_allclose(line.get_ydata(), record.values("world", "state")["th"][0])
+
+
+def test_patterns_choose_and_limits_are_kept() -> None:
+    found = trajectories.from_rollouts(pendulum_rollouts(), DECLARED)
+    names = [entry.name for entry in trajectories.choose(found, ("world/*",), 12)]
+    assert names == ["world/state/th", "world/state/thd"]
+    assert len(trajectories.choose(found, (), 3)) == 3
+    still = Quantity("world/state/mass", "red", found[0].time, np.ones_like(found[0].values))
+    assert still not in trajectories.choose([still, *found], (), len(found)), "what never changes goes first"
+    with pytest.raises(RexError, match=r"match nothing.*world/state/th"):
+        trajectories.choose(found, ("nosuch/*",), 12)
+
+
+def test_vectors_show_their_components_and_wide_ones_do_not() -> None:
+    time = np.broadcast_to(np.arange(5) / 50, (2, 5))
+    values = {f"agent/output/{n}": np.random.default_rng(n).normal(size=(2, 5, n)) for n in (3, 40)}
+    found = trajectories.from_rollouts({**values, "agent/ts": time, "agent/seq": np.ones((2, 5), int)}, DECLARED)
+    assert [entry.name for entry in found] == ["agent/output/3"]
+    assert len(by_gid(trajectories.draw(found), "median:agent/output/3")) == 3
+
+
+@pytest.mark.parametrize("num", [1, 9])
+def test_no_label_covers_another_or_leaves_the_picture(num: int) -> None:
+    found = trajectories.from_rollouts(pendulum_rollouts(num), DECLARED)
+    long = [Quantity(f"{'n' * 25}/state/{'k' * 25}.{i}", "red", found[0].time, found[0].values) for i in range(3)]
+    large = [Quantity("env/reward", "red", entry.time, 1e6 * entry.values) for entry in found[:2]]
+    for shown in (found, long, large):
+        fig = trajectories.draw(shown)
+        assert covered(fig) == []
+        assert clipped(fig) == []
+
+
+def test_an_episode_that_is_not_there_and_nothing_at_all_are_refused() -> None:
+    found = trajectories.from_rollouts(pendulum_rollouts(4), DECLARED)
+    with pytest.raises(RexError, match="episode 4: there are 4"):
+        trajectories.draw(found, episode=4)
+    with pytest.raises(RexError, match="nothing"):
+        trajectories.draw([])
