@@ -1,5 +1,6 @@
 """Delay-aware robot learning: declare a system, record it, compile it, roll it out, train on it.
 
+The road is one call a stage: `compose`, `build`, `simulate` or `record`, `compile`, `rollout`, `train`, `evaluate`.
 Names are imported when they are first used, so that `import rexcli` stays free of JAX.
 """
 
@@ -9,26 +10,79 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rexcli.compiler.program import Program
     from rexcli.errors import RexError
     from rexcli.graph.node import Node
     from rexcli.graph.states import GraphState, InputState, Message, StepState
+    from rexcli.graph.system import Edge, NodeSpec, System
     from rexcli.rl.environment import Environment
+    from rexcli.rl.policy import Policy
     from rexcli.rl.spaces import Box
+    from rexcli.road import build, compile, compose, environment, evaluate, record, rollout, simulate, train
+    from rexcli.runs.view import RunView
+    from rexcli.runtime.memory import Memory
+    from rexcli.runtime.stepper import Stepper
+    from rexcli.timeline.timeline import Timeline
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Box": "rexcli.rl.spaces",
+    "Edge": "rexcli.graph.system",
     "Environment": "rexcli.rl.environment",
-    "RexError": "rexcli.errors",
-    "Node": "rexcli.graph.node",
     "GraphState": "rexcli.graph.states",
     "InputState": "rexcli.graph.states",
+    "Memory": "rexcli.runtime.memory",
     "Message": "rexcli.graph.states",
+    "Node": "rexcli.graph.node",
+    "NodeSpec": "rexcli.graph.system",
+    "Policy": "rexcli.rl.policy",
+    "Program": "rexcli.compiler.program",
+    "RexError": "rexcli.errors",
+    "RunView": "rexcli.runs.view",
     "StepState": "rexcli.graph.states",
+    "Stepper": "rexcli.runtime.stepper",
+    "System": "rexcli.graph.system",
+    "Timeline": "rexcli.timeline.timeline",
+    "build": "rexcli.road",
+    "compile": "rexcli.road",
+    "compose": "rexcli.road",
+    "environment": "rexcli.road",
+    "evaluate": "rexcli.road",
+    "record": "rexcli.road",
+    "rollout": "rexcli.road",
+    "simulate": "rexcli.road",
+    "train": "rexcli.road",
 }
 
-__all__ = ["Box", "Environment", "GraphState", "InputState", "Message", "Node", "RexError", "StepState"]
+__all__ = [
+    "Box",
+    "Edge",
+    "Environment",
+    "GraphState",
+    "InputState",
+    "Memory",
+    "Message",
+    "Node",
+    "NodeSpec",
+    "Policy",
+    "Program",
+    "RexError",
+    "RunView",
+    "StepState",
+    "Stepper",
+    "System",
+    "Timeline",
+    "build",
+    "compile",
+    "compose",
+    "environment",
+    "evaluate",
+    "record",
+    "rollout",
+    "simulate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

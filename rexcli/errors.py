@@ -8,6 +8,20 @@ fix, and the command line prints it as one line, without a traceback.
 class RexError(Exception):
     """Something typed or declared is wrong. `str(error)` is complete and says what to do next."""
 
+    exit_code = 2
+
+
+class RunError(RexError):
+    """What was declared is right, but went wrong while it ran: a node that raised, hung or failed to start."""
+
+    exit_code = 1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM ended the run, after it was stopped as on Ctrl-C."""
+
+    exit_code = 143
+
 
 def suggest(word: str, known: list[str]) -> str:
     """`"; did you mean 'rate'?"` for the closest of `known`, else `"; known: …"`."""

@@ -18,12 +18,13 @@ from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, run_rollouts
+from rexcli.compiler.rollouts import check as check_rollouts
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
-from rexcli.errors import RexError
+from rexcli.errors import RexError, suggest
 from rexcli.graph.states import StepState
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
@@ -31,6 +32,7 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation
 from rexcli.rl.evaluate import evaluate as evaluate_controller
 from rexcli.rl.policy import Policy
+from rexcli.rl.ppo import PPO
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import train as train_seeds
 from rexcli.runs.view import RunView, find_run
@@ -223,6 +225,34 @@ def compile(experiment: Experiment, system: System, timeline: Timeline, plan: Pl
     declared = experiment.compile
     plan = plan or make_plan(timeline, mode=declared.mode, prune=declared.prune)
     return Program(system, plan, backend.choose_skip(declared.skip))
+
+
+def check_rollout(experiment: Experiment, program: Program) -> None:
+    """Refuses what `rollout` could not do, before anything is made."""
+    backend.choose_devices(experiment.compile.devices)
+    check_rollouts(program, experiment.rollout.num, experiment.rollout.steps)
+    for name in experiment.rollout.keep.nodes or ():
+        if name not in program.system.nodes:
+            known = list(program.system.nodes)
+            raise RexError(f"rollout.keep.nodes: no node is called '{name}'{suggest(name, known)}")
+
+
+def check_training(experiment: Experiment, program: Program, task: Environment) -> None:
+    """Refuses what `train` could not do, before anything is made."""
+    backend.choose_devices(experiment.compile.devices)
+    PPO(task, experiment.ppo)
+    check_evaluation(experiment, program, task)
+
+
+def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
+    """Refuses episodes that are longer than the timeline."""
+    seconds, shortest = experiment.eval.seconds, int(program.length.min())
+    steps = task.steps_in(seconds)
+    if steps > shortest:
+        raise RexError(
+            f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {shortest}; set "
+            f"timeline.steps={steps} or more, or eval.seconds={shortest / task.supervisor.rate:g}"
+        )
 
 
 def rollout(

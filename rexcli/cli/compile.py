@@ -25,6 +25,7 @@ def compile(job: Job) -> Result:
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
+    backend.choose_devices(experiment.compile.devices)
     began = time.perf_counter()
     timeline, parents = road.timeline_for(experiment, system, job.project)
     simulated = time.perf_counter()
@@ -49,7 +50,7 @@ def compile(job: Job) -> Result:
             "XLA s": compiled - compiling,
         }
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
-        draw(run, values)
+        draw(run, values, system)
     return Result(values=values, path=run.path, tables=[_slots(plan), _nodes(plan)])
 
 

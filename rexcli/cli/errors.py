@@ -7,23 +7,23 @@ import sys
 import traceback
 from pathlib import Path
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, Terminated
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; a run failed; what was typed or declared is wrong; interrupted."""
+"""Exit codes: done; a run failed; what was typed or declared is wrong; interrupted (by SIGTERM: 143)."""
 
 
 def exit_code(error: BaseException) -> int:
     """The exit code of a command that ended with `error`."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    return WRONG if isinstance(error, RexError) else FAILED
+        return getattr(error, "exit_code", INTERRUPTED)
+    return error.exit_code if isinstance(error, RexError) else FAILED
 
 
 def describe(error: BaseException) -> str:
     """`error` as one line; for an exception that is not ours, with the line of code that raised it."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return "terminated" if isinstance(error, Terminated) else "interrupted"
     text = " ".join(str(error).split())
     if isinstance(error, RexError):
         return text
@@ -47,7 +47,7 @@ def report(error: BaseException) -> int:
         traceback.print_exception(error, file=sys.stderr)
     hint = "" if isinstance(error, RexError | KeyboardInterrupt) else "; REX_TRACEBACK=1 shows more"
     print(
-        f"error: {describe(error)}{hint}" if not isinstance(error, KeyboardInterrupt) else "interrupted",
+        f"error: {describe(error)}{hint}" if not isinstance(error, KeyboardInterrupt) else describe(error),
         file=sys.stderr,
     )
     return exit_code(error)

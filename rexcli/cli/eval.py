@@ -26,6 +26,7 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     task = road.environment(experiment, system)
     timeline, parents = road.evaluation_timeline(experiment, system, task, job.project)
     program = road.compile(experiment, system, timeline)
+    road.check_evaluation(experiment, program, task)
     with job.new_run([view.path, *parents]) as out:
         evaluation = road.evaluate(experiment, program, task, policy)
         columns = ["episode", "return", "length", *evaluation.summary]
@@ -35,5 +36,5 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
         out.write_arrays("timeline.npz", to_arrays(timeline))
         out.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, policy))
         values = evaluation_values(evaluation)
-        draw(out, values)
+        draw(out, values, system)
     return Result(values=values, path=out.path)

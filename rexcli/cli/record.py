@@ -49,5 +49,5 @@ def record(job: Job) -> Result:
             "wall s": seconds,
             "steps/s": total / seconds,
         }
-        draw(run, values)
+        draw(run, values, system)
     return Result(values=values, path=run.path)

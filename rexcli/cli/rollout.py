@@ -23,6 +23,7 @@ def rollout(job: Job) -> Result:
     timeline, parents = road.timeline_for(experiment, system, job.project)
     began = time.perf_counter()
     program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+    road.check_rollout(experiment, program)
     plan_seconds = time.perf_counter() - began
     assert program.plan is not None
     with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
@@ -41,5 +42,5 @@ def rollout(job: Job) -> Result:
             "steps/s": done.steps_per_second,
             "devices": done.devices,
         }
-        draw(run, values)
+        draw(run, values, system)
     return Result(values=values, path=run.path)

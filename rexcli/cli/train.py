@@ -54,6 +54,7 @@ def train(job: Job) -> Result:
     task = road.environment(experiment, system)
     timeline, parents = road.timeline_for(experiment, system, job.project)
     program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+    road.check_training(experiment, program, task)
     assert program.plan is not None
     with job.new_run(parents) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
@@ -89,13 +90,13 @@ def train(job: Job) -> Result:
             "return of each seed": [round(float(value), 2) for value in training.best_returns],
         }
         if training.interrupted:
-            draw(run, values)
+            draw(run, values, system)
             job.console.note(f"interrupted; what was trained so far is kept in {run.path}")
             raise KeyboardInterrupt
         evaluation = road.evaluate(experiment, program, task, training.policy)
         values |= evaluation_values(evaluation)
         run.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, training.policy))
-        draw(run, values)
+        draw(run, values, system)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)
 

@@ -194,16 +194,14 @@ class Program:
 
         From step 0 that is the whole warm-up, from a later one that step's own row.
         """
-        starting_step = graph_state.step
-        first = self.layout.warmup - 1
-        if first:
+        step, first = graph_state.step, self.layout.warmup - 1
+        idle = self.ints.shape[1] - 1
 
-            def warm(row: jax.Array, state: GraphState) -> GraphState:
-                return self._run_row(state, row)[0]
+        def run(state: GraphState, row: jax.Array) -> tuple[GraphState, None]:
+            return self._run_row(state, jnp.where((step == 0) | (row == first), step + row, idle))[0], None
 
-            begin = jnp.where(starting_step == 0, 0, first)
-            graph_state = jax.lax.fori_loop(begin, first, warm, graph_state)
-        graph_state, _ = self._run_row(graph_state, starting_step + first)
+        # One body for all rows, so that XLA compiles it once, and a loop of known length, so that it has a gradient.
+        graph_state, _ = jax.lax.scan(run, graph_state, jnp.arange(first + 1, dtype=jnp.int32))
         return graph_state, self.step_state(graph_state)
 
     def step_state(self, graph_state: GraphState) -> StepState:
@@ -221,13 +219,13 @@ class Program:
             step_state: the supervisor's, with its new state, params and rng.
             output: what the supervisor sends.
         """
-        graph_state, step_state, _ = self._advance(graph_state, step_state, output)
-        return graph_state, step_state
+        graph_state, _ = self._advance(graph_state, step_state, output)
+        return graph_state, self.step_state(graph_state)
 
     def run(self, graph_state: GraphState) -> GraphState:
         """One step of the supervisor by its own node code, then all that precedes its next tick."""
         step_state, output = self.system.nodes[self.supervisor].step(self.step_state(graph_state))
-        return self.step(graph_state, step_state, output)[0]
+        return self._advance(graph_state, step_state, output)[0]
 
     def is_over(self, graph_state: GraphState) -> jax.Array:
         """Whether the episode has no further step, bool."""
@@ -271,7 +269,7 @@ class Program:
         def body(state: GraphState, _: Any) -> tuple[GraphState, Record]:
             seen = self.step_state(state)
             acted, output = control(seen)
-            state, _after, records = self._advance(state, acted, output, keep)
+            state, records = self._advance(state, acted, output, keep)
             if self.supervisor in keep:
                 records[self.supervisor] = [_entry(keep[self.supervisor], seen, acted, output)]
             return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
@@ -293,7 +291,7 @@ class Program:
         step_state: StepState,
         output: PyTree,
         keep: Mapping[str, tuple[str, ...]] | None = None,
-    ) -> tuple[GraphState, StepState, dict[str, list[NodeRecord]]]:
+    ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
         name = self.supervisor
         over = self.is_over(graph_state)
         ring = dict(self.layout.rings)[name]
@@ -306,8 +304,7 @@ class Program:
         )
         step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
         graph_state = graph_state.replace(step=step)
-        graph_state, records = self._run_row(graph_state, step + self.layout.warmup - 1, keep)
-        return graph_state, self.step_state(graph_state), records
+        return self._run_row(graph_state, step + self.layout.warmup - 1, keep)
 
     def _run_row(
         self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None

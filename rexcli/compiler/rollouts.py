@@ -78,12 +78,7 @@ def run_rollouts(
     Raises:
         RexError: for a number of rollouts or steps that cannot be.
     """
-    if num < 1:
-        raise RexError(f"num {num}: give 1 or more rollouts")
-    shortest = int(jnp.min(program.length))
-    steps = shortest if steps is None else steps
-    if not 1 <= steps <= shortest:
-        raise RexError(f"steps {steps}: the timeline offers 1 to {shortest} steps")
+    steps = check(program, num, steps)
     episodes = min(program.num_episodes, num)
     members = list(devices or jax.devices())[: math.ceil(num / episodes)]
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
@@ -134,3 +129,18 @@ def run_rollouts(
 
     record = {name: NodeRecord(node.seq, node.ts, jax.tree.map(in_order, node.fields)) for name, node in record.items()}
     return Rollouts(record, rollout_episode, steps, compile_seconds, run_seconds, len(members))
+
+
+def check(program: Program, num: int, steps: int | None) -> int:
+    """How many steps `run_rollouts` would make.
+
+    Raises:
+        RexError: for a number of rollouts or steps that cannot be.
+    """
+    if num < 1:
+        raise RexError(f"num {num}: give 1 or more rollouts")
+    shortest = int(jnp.min(program.length))
+    steps = shortest if steps is None else steps
+    if not 1 <= steps <= shortest:
+        raise RexError(f"steps {steps}: the timeline offers 1 to {shortest} steps")
+    return steps

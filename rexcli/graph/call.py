@@ -17,12 +17,13 @@ from rexcli.graph.states import InputState, StepState
 PyTree = Any
 StepFunction = Callable[[StepState], tuple[StepState, PyTree]]
 
-_NOT_TRACEABLE = (
+NOT_TRACEABLE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+"""What JAX raises for code that is no pure JAX."""
 
 
 class NodeCall:
@@ -66,18 +67,23 @@ class NodeCall:
             args = jax.device_put(args, self._device)
         try:
             return self._call(*args)
-        except _NOT_TRACEABLE as error:
+        except NOT_TRACEABLE as error:
             if self._call is self._plain:
                 raise
-            logging.getLogger(f"rex.nodes.{self.node.name}").warning(
-                "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the "
-                "class to say so (%s)",
-                self.node.name,
-                type(self.node).__name__,
-                str(error).splitlines()[0],
-            )
+            warn_untraceable(self.node, error)
             self._call = self._plain
             return self._call(*args)
+
+
+def warn_untraceable(node: Node, error: Exception) -> None:
+    """Says that a step is called as plain Python, and how to declare that."""
+    logging.getLogger(f"rex.nodes.{node.name}").warning(
+        "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the class to say "
+        "so (%s)",
+        node.name,
+        type(node).__name__,
+        str(error).splitlines()[0],
+    )
 
 
 def _window(seq: Any, ts_sent: Any, ts_recv: Any, messages: tuple[PyTree, ...]) -> InputState:

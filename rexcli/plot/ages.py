@@ -22,7 +22,7 @@ from rexcli.timeline.timeline import Timeline
 
 @picture("ages", needs="timeline.npz|recording.mcap")
 def render(view: View, options: Options) -> Figure:
-    return draw(view.timeline(), Declared.from_config(view.config))
+    return draw(view.timeline(), Declared.of(view))
 
 
 def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:

@@ -49,7 +49,7 @@ class _Paper:
 def render(view: View, options: Options) -> Figure:
     return draw(
         view.timeline(),
-        Declared.from_config(view.config),
+        Declared.of(view),
         episode=options.episode,
         start=options.start,
         max_seconds=options.max_seconds,

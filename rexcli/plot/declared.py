@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from rexcli.errors import RexError
 from rexcli.plot import style
+
+if TYPE_CHECKING:
+    from rexcli.plot.registry import View
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,20 @@ class Declared:
         """`names` in the order of the declared system, others after."""
         rank = {name: index for index, name in enumerate(self.names)}
         return sorted(names, key=lambda name: rank.get(name, len(rank)))
+
+    @classmethod
+    def of(cls, view: View) -> Declared:
+        """The declared system of a run; delays that its classes chose are read from `delays.npz` where it is."""
+        declared = cls.from_config(view.config)
+        if not view.has("delays.npz"):
+            return declared
+        chosen, config = view.arrays("delays.npz"), _mapping(view.config.get("nodes"), "nodes")
+        nodes = []
+        for node in declared.nodes:
+            constant = chosen.get(f"node/{node.name}/constant")
+            silent = isinstance(config.get(node.name), Mapping) and config[node.name].get("delay") is None
+            nodes.append(replace(node, delay=float(constant)) if silent and constant is not None else node)
+        return replace(declared, nodes=tuple(nodes))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Declared:

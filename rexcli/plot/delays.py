@@ -50,7 +50,7 @@ class Delays:
 @picture("delays", needs="timeline.npz|recording.mcap")
 def render(view: View, options: Options) -> Figure:
     curves = view.arrays("delays.npz") if view.has("delays.npz") else {}
-    return draw(gather(view.timeline(), Declared.from_config(view.config), curves), max_panels=2 * options.max_rows)
+    return draw(gather(view.timeline(), Declared.of(view), curves), max_panels=2 * options.max_rows)
 
 
 def gather(timeline: Timeline, declared: Declared, curves: Mapping[str, np.ndarray] | None = None) -> list[Delays]:

@@ -57,7 +57,7 @@ def _moves(view: View) -> bool:
 
 @picture("pendulum", needs="recording.mcap|rollouts.npz", when=_moves, suffix=".gif")
 def render(view: View, options: Options) -> Animation:
-    declared = Declared.from_config(view.config)
+    declared = Declared.of(view)
     found = (
         from_rollouts(view.arrays("rollouts.npz"), declared)
         if view.has("rollouts.npz")

@@ -25,7 +25,7 @@ PARTITIONS = 40
 
 @picture("supergraph", needs="program.json")
 def render(view: View, options: Options) -> Figure:
-    return draw(view.json("program.json"), Declared.from_config(view.config))
+    return draw(view.json("program.json"), Declared.of(view))
 
 
 @style.styled

@@ -40,7 +40,7 @@ class _Plan:
 
 @picture("system", when=lambda view: bool(view.config.get("nodes")))
 def render(view: View, options: Options) -> Figure:
-    return draw(Declared.from_config(view.config))
+    return draw(Declared.of(view))
 
 
 @style.styled

@@ -45,7 +45,7 @@ class Quantity:
 
 @picture("trajectories", needs="recording.mcap|rollouts.npz")
 def render(view: View, options: Options) -> Figure:
-    declared = Declared.from_config(view.config)
+    declared = Declared.of(view)
     if view.has("rollouts.npz"):
         found = from_rollouts(view.arrays("rollouts.npz"), declared)
     else:

@@ -84,6 +84,31 @@ def test_a_new_node_waits_for_what_was_recorded():
     assert readers(whole, "agent>arm") == [0, 1, -1, -1]
 
 
+def test_a_new_node_does_not_run_past_what_was_recorded():
+    """The recorded agent waited until 105 for its second message, after the episode's end: no tick of arm for it."""
+    spec = replace(ROBOT, supervisor="sensor")
+    recorded = run(spec, steps=3, sensor__agent=[0, 95])
+    assert starts(recorded, "agent") == [0]
+    more = replace(spec, nodes=(*spec.nodes, node("arm")), edges=(*spec.edges, edge("agent", "arm", blocking=True)))
+    assert starts(augment(recorded, more, Given({})), "arm") == [0]
+
+
+def test_recorded_nodes_may_run_ahead_of_their_schedule():
+    """Scheduled at 0, 10, 20, 30, the agent ran at 0, 5, 10, 15 and the sensor yet faster: tick k reads message k."""
+    recorded = run(ROBOT, steps=3)
+    faster = {"sensor": 4, "agent": 2}
+    steps = {
+        name: Steps(each.start // faster[name], each.end // faster[name], each.count)
+        for name, each in recorded.steps.items()
+    }
+    messages = recorded.messages["sensor>agent"]
+    early = Timeline(ROBOT, steps, {"sensor>agent": Messages(messages.arrive // 4, messages.reader)})
+    more = replace(ROBOT, edges=(*ROBOT.edges, edge("sensor", "agent", name="twin", blocking=True)))
+    whole = augment(early, more, Given({}))
+    assert arrivals(whole, "twin") == [0, 2.5, 5, 7.5]
+    assert readers(whole, "twin") == [0, 1, 2, 3]
+
+
 def test_episodes_of_unequal_length_keep_their_ends():
     """The second episode was stopped after one step: what is added ends there, and waits for nothing beyond."""
     recorded = run(ROBOT, steps=3)

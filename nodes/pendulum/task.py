@@ -1,0 +1,69 @@
+"""The swing-up: from anywhere to upright and still, in three seconds, with too weak a motor for the direct way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from nodes.pendulum.agent import Agent
+from rexcli import Box, Environment, GraphState, RexError, StepState
+
+UPRIGHT = 0.95
+"""Least cosine of the angle that counts as upright."""
+STILL = 0.5
+"""Speed, rad/s, below which the pendulum counts as still."""
+
+
+class SwingUp(Environment):
+    """Reward is minus the cost that the world gathered since the last step. An episode never terminates.
+
+    Args:
+        seconds: length of a training episode.
+        truncation: what lies beyond an episode's end: `bootstrap` asks the critic, `repeat` takes the last reward
+            to go on for ever (the tutorial's way).
+    """
+
+    def __init__(self, seconds: float = 3.0, truncation: Literal["bootstrap", "repeat"] = "bootstrap"):
+        if truncation not in ("bootstrap", "repeat"):
+            raise RexError(f"env.truncation '{truncation}': give 'bootstrap' or 'repeat'")
+        self.seconds = seconds
+        self.truncation = truncation
+
+    @property
+    def agent(self) -> Agent:
+        """The supervisor: it knows what a policy sees, and what its actions are."""
+        node: Any = self.supervisor
+        return node
+
+    @property
+    def action_space(self) -> Box:
+        limit = self.agent.max_voltage
+        return Box([-limit], [limit])
+
+    def observe(self, step_state: StepState) -> jax.Array:
+        return self.agent.observe(step_state)
+
+    def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, Any]:
+        return self.agent.act(step_state, action)
+
+    def before_step(self, graph_state: GraphState) -> GraphState:
+        world = graph_state.state["world"].replace(cost=jnp.zeros(()))
+        return graph_state.replace(state={**graph_state.state, "world": world})
+
+    def reward(self, graph_state: GraphState) -> jax.Array:
+        return -graph_state.state["world"].cost
+
+    def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
+        return self.reward(graph_state) / (1 - gamma) if self.truncation == "repeat" else None
+
+    def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
+        world = graph_state.state["world"]
+        return {"upright": jnp.cos(world.th), "speed": jnp.abs(world.thd)}
+
+    def summarise(self, measures: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
+        """`hold`: the whole last second is upright and still."""
+        good = (measures["upright"] > UPRIGHT) & (measures["speed"] < STILL)
+        return {"hold": good[-self.steps_in(1.0) :].all().astype(jnp.float32), "balanced": good.mean()}

@@ -1,0 +1,78 @@
+"""Who decides what the supervisor sends: its own code, a policy, or a plain source of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from rexcli.errors import RexError
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.states import StepState
+from rexcli.graph.system import System
+from rexcli.rl.environment import Environment
+from rexcli.rl.policy import Policy
+
+PyTree = Any
+Controller = Callable[[StepState], tuple[StepState, PyTree]]
+Source = Literal["node", "constant", "zero", "random", "policy"]
+
+
+def make_controller(
+    source: Source,
+    system: System,
+    environment: Environment | None = None,
+    *,
+    value: float | list[float] = 0.0,
+    policy: Policy | None = None,
+) -> Controller | None:
+    """The supervisor's step, `step_state -> (step_state, output)`, for any executor; None for its own code.
+
+    With an environment, actions are the task's own and go through its `act`. Without one, `constant` and `zero` fill
+    every number of the supervisor's output.
+
+    Args:
+        source: `node`, `constant`, `zero`, `random` (uniform over the action space) or `policy`.
+        system: whose supervisor.
+        environment: the task, bound to the system; `random` and `policy` need it.
+        value: the action where `source` is `constant`; one number serves every dimension.
+        policy: where `source` is `policy`.
+
+    Raises:
+        RexError: where the source lacks what it needs, and for a value that is no action.
+    """
+    if source == "node":
+        return None
+    if source == "policy":
+        if policy is None or environment is None:
+            raise RexError("action.source=policy: give policy=RUN, a run of `rex train`, and an experiment with env")
+        return policy.controller(environment)
+    if environment is None:
+        if source == "random":
+            raise RexError("action.source=random: the experiment has no env to say what an action is; declare one")
+        if not isinstance(value, int | float):
+            raise RexError(f"action.value={value}: without env, give one number for all of the supervisor's output")
+        return _filled(system, 0.0 if source == "zero" else float(value))
+    task = environment
+    space = task.action_space
+    if source == "random":
+        if not space.bounded:
+            raise RexError("action.source=random: the action space has no bounds; give another source")
+        return lambda state: task.act(state, space.sample(jax.random.fold_in(state.rng, state.seq)))
+    values = jnp.asarray(0.0 if source == "zero" else value, jnp.float32)
+    if values.ndim and values.shape != (space.size,):
+        raise RexError(f"action.value={value}: an action has {space.size} numbers; give one, or {space.size}")
+    action = jnp.broadcast_to(values, (space.size,))
+    return lambda state: task.act(state, action)
+
+
+def _filled(system: System, value: float) -> Controller:
+    outputs = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0))).outputs
+    template = outputs[system.supervisor]
+
+    def control(step_state: StepState) -> tuple[StepState, PyTree]:
+        return step_state, jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, leaf.dtype), template)
+
+    return control

@@ -1,0 +1,151 @@
+"""The task: what a policy sees, what its actions do, and what counts as good. The class that users derive from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rexcli.errors import RexError
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.node import Node
+from rexcli.graph.states import GraphState, InputState, StepState
+from rexcli.graph.system import System
+from rexcli.rl.spaces import Box
+
+PyTree = Any
+
+
+class Environment:
+    """A task on a system, from the supervisor's point of view.
+
+    Write `reward`, and override of the rest what the task needs. `observe` and `act` see only what the supervisor
+    sees, so a policy runs the same on the stepper, on the wall clock and in the compiled program; `reward`,
+    `terminated` and `measure` may look at the whole system. All methods are pure JAX, for one episode.
+
+    Options of the task's own are the arguments of its `__init__` and stand beside `_target_` in YAML. `system`,
+    `supervisor` and `max_steps` are there from the first method on, not yet in `__init__`.
+    """
+
+    seconds: float = 3.0
+    """Length of a training episode."""
+
+    system: System
+    """What the task is on; set by `bind`."""
+
+    def bind(self, system: System) -> Environment:
+        """Tells the task its system. Returns itself."""
+        self.system = system
+        self.__dict__.pop("_example", None)
+        return self
+
+    @property
+    def supervisor(self) -> Node:
+        """The node that acts."""
+        return self.system.nodes[self.system.supervisor]
+
+    @property
+    def max_steps(self) -> int:
+        """Supervisor steps after which a training episode is truncated."""
+        return self.steps_in(self.seconds)
+
+    def steps_in(self, seconds: float) -> int:
+        """Supervisor steps in some seconds, at least 1."""
+        return max(1, round(seconds * self.supervisor.rate))
+
+    # ------------------------------------------------------------------ what the policy sees and does
+
+    @property
+    def observation_space(self) -> Box:
+        """Without bounds, and of the size of what `observe` returns."""
+        shape = jax.eval_shape(self.observe, self._example).shape
+        if len(shape) != 1:
+            raise RexError(f"{type(self).__name__}.observe returns shape {shape}: return a vector, [obs_dim]")
+        return Box.unbounded(shape[0])
+
+    @property
+    def action_space(self) -> Box:
+        """Within ±1, one dimension for each number in the supervisor's output."""
+        size = sum(leaf.size for leaf in jax.tree.leaves(self._example_output))
+        return Box((-1.0,) * size, (1.0,) * size)
+
+    def observe(self, step_state: StepState) -> jax.Array:
+        """What a policy sees, `[obs_dim]`: all numbers of the newest message of every input."""
+        newest = [step_state.inputs[name][-1].data for name in step_state.inputs]
+        return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(newest)])
+
+    def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, PyTree]:
+        """The supervisor's step with `action` `[action_dim]` decided: its numbers fill the output in order."""
+        leaves, structure = jax.tree.flatten(self._example_output)
+        filled, begin = [], 0
+        for leaf in leaves:
+            filled.append(action[begin : begin + leaf.size].reshape(leaf.shape).astype(leaf.dtype))
+            begin += leaf.size
+        return step_state, jax.tree.unflatten(structure, filled)
+
+    # ------------------------------------------------------------------ what counts
+
+    def before_step(self, graph_state: GraphState) -> GraphState:
+        """The system before the supervisor acts, for example with a cost set to zero."""
+        return graph_state
+
+    def reward(self, graph_state: GraphState) -> jax.Array:
+        """What the step that led here earned, float32."""
+        raise RexError(f"{type(self).__name__} has no reward(graph_state); write one")
+
+    def terminated(self, graph_state: GraphState) -> jax.Array:
+        """Whether the task is over here, bool: nothing more can be earned."""
+        return jnp.asarray(False)
+
+    def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
+        """What lies beyond the end of a truncated episode, as a discounted return; None to ask the critic."""
+        return None
+
+    def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
+        """Scalars by name that an evaluation keeps of every step."""
+        return {}
+
+    def summarise(self, measures: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
+        """Scalars by name of an episode, from its measures `[steps]`.
+
+        After a termination, measures repeat the last before it.
+        """
+        return {}
+
+    # ------------------------------------------------------------------ shapes
+
+    @cached_property
+    def _example(self) -> StepState:
+        """The shapes of what the supervisor sees."""
+        if not hasattr(self, "system"):
+            raise RexError(f"{type(self).__name__}: bind(system) it before use")
+
+        def example() -> StepState:
+            state = init_graph_state(self.system, jax.random.key(0))
+            name = self.system.supervisor
+            inputs = {}
+            for edge in self.system.inputs(name):
+                data = jax.tree.map(
+                    lambda leaf, n=edge.window: jnp.broadcast_to(leaf, (n, *leaf.shape)), state.outputs[edge.source]
+                )
+                none, zeros = jnp.full(edge.window, -1, jnp.int32), jnp.zeros(edge.window)
+                inputs[edge.input] = InputState(seq=none, ts_sent=zeros, ts_recv=zeros, data=data)
+            return StepState(
+                rng=state.rng[name],
+                params=state.params[name],
+                state=state.state[name],
+                inputs=inputs,
+                eps=state.eps,
+                seq=state.step,
+                ts=jnp.zeros(()),
+            )
+
+        return jax.eval_shape(example)
+
+    @cached_property
+    def _example_output(self) -> PyTree:
+        """The shapes of what the supervisor sends."""
+        return jax.eval_shape(lambda: init_graph_state(self.system, jax.random.key(0)).outputs[self.system.supervisor])

@@ -1,0 +1,114 @@
+"""How good a controller is: fresh episodes, each from a start of its own."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rexcli.compiler.program import Controller, Program
+from rexcli.errors import RexError
+from rexcli.graph.states import GraphState
+from rexcli.rl.belt import SHARED
+from rexcli.rl.environment import Environment
+
+GROUP = 32
+"""Episodes that share one episode of the timeline, at least: fewer would not be worth a pass of their own."""
+
+
+class Evaluation(struct.PyTreeNode):
+    """How each episode went.
+
+    Attributes:
+        returns: sum of rewards, float32 `[episodes]`.
+        lengths: supervisor steps until it terminated or time was over, int32 `[episodes]`.
+        summary: what the task makes of its measures, by name, `[episodes]`.
+    """
+
+    returns: jax.Array
+    lengths: jax.Array
+    summary: dict[str, jax.Array]
+
+
+def evaluate(
+    program: Program,
+    environment: Environment,
+    controller: Controller,
+    rng: jax.Array,
+    *,
+    episodes: int,
+    seconds: float,
+) -> Evaluation:
+    """Runs episodes and sums them up. Pure: jit it with the last two static.
+
+    Args:
+        program: where they run; they are spread over its timeline's episodes.
+        environment: the task.
+        controller: the supervisor's step, such as `policy.controller(environment)`.
+        rng: PRNG key; draws every start.
+        episodes: how many.
+        seconds: length of each. A task's own time limit does not count here.
+
+    Raises:
+        RexError: if the timeline is shorter than that.
+    """
+    steps = environment.steps_in(seconds)
+    if steps > program.max_steps:
+        raise RexError(
+            f"evaluation of {seconds:g} s takes {steps} supervisor steps, but the timeline has {program.max_steps}; "
+            f"set timeline.steps={steps} or more, or eval.seconds={program.max_steps / environment.supervisor.rate:g}"
+        )
+    groups = max(1, min(program.num_episodes, episodes // GROUP))
+    eps_rng, start_rng = jax.random.split(rng)
+    eps = jax.random.randint(eps_rng, (), 0, program.num_episodes) + jnp.arange(groups)
+    keys = jax.random.split(start_rng, groups * -(-episodes // groups)).reshape(groups, -1)
+
+    def group(start: tuple[jax.Array, jax.Array]) -> Evaluation:
+        eps, keys = start
+        return _episodes(program, environment, controller, keys, eps, steps)
+
+    evaluation = jax.lax.map(group, (eps % program.num_episodes, keys))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1)[:episodes], evaluation)
+
+
+class _Running(struct.PyTreeNode):
+    """Episodes under way: `alive` where one has not ended; `measures` of the last step that counts."""
+
+    state: GraphState
+    alive: jax.Array
+    earned: jax.Array
+    length: jax.Array
+    measures: dict[str, jax.Array]
+
+
+def _episodes(
+    program: Program, task: Environment, controller: Controller, keys: jax.Array, eps: jax.Array, steps: int
+) -> Evaluation:
+    """One episode a key, all on the same episode of the timeline."""
+    number, shared = len(keys), SHARED.graph_state
+
+    def reset(key: jax.Array) -> GraphState:
+        return program.reset(program.init(key, eps=eps))[0]
+
+    def step_one(state: GraphState) -> tuple[GraphState, jax.Array, jax.Array, dict[str, jax.Array]]:
+        state = task.before_step(state)
+        step_state, output = controller(program.step_state(state))
+        state, _ = program.step(state, step_state, output)
+        ended = jnp.asarray(task.terminated(state), bool) | program.is_over(state)
+        measures = {name: jnp.asarray(value) for name, value in task.measure(state).items()}
+        return state, jnp.asarray(task.reward(state), jnp.float32), ended, measures
+
+    step_all = jax.vmap(step_one, in_axes=(shared,), out_axes=(shared, 0, 0, 0))
+
+    def step(run: _Running, _: None) -> tuple[_Running, dict[str, jax.Array]]:
+        state, reward, ended, now = step_all(run.state)
+        measures = {name: jnp.where(run.alive, now[name], last) for name, last in run.measures.items()}
+        earned = run.earned + jnp.where(run.alive, reward, 0.0)
+        return _Running(state, run.alive & ~ended, earned, run.length + run.alive, measures), measures
+
+    state = jax.vmap(reset, out_axes=shared)(keys)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(step_all, state)[3])
+    run = _Running(state, jnp.ones(number, bool), jnp.zeros(number), jnp.zeros(number, jnp.int32), nothing)
+    run, measures = jax.lax.scan(step, run, None, length=steps)
+    summary = jax.vmap(task.summarise, in_axes=1, axis_size=number)(measures)
+    return Evaluation(run.earned, run.length, {name: jnp.asarray(value) for name, value in summary.items()})

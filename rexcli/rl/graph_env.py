@@ -1,0 +1,75 @@
+"""One environment with `reset` and `step`, for a training loop of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rexcli.compiler.program import Program
+from rexcli.graph.states import GraphState
+from rexcli.rl.environment import Environment
+
+
+class EnvState(struct.PyTreeNode):
+    """An episode under way.
+
+    Attributes:
+        graph_state: the system.
+        steps: int32, supervisor steps since the episode began.
+    """
+
+    graph_state: GraphState
+    steps: jax.Array
+
+
+class Outcome(struct.PyTreeNode):
+    """What a step led to.
+
+    Attributes:
+        observation: `[obs_dim]`.
+        reward: float32.
+        terminated: bool, the task is over: nothing more can be earned.
+        truncated: bool, the time is over: more could have been earned.
+    """
+
+    observation: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+
+
+class GraphEnv:
+    """A task on a compiled program, one episode at a time. All methods are pure: jit and vmap them freely.
+
+    Args:
+        environment: the task, bound to the program's system.
+        program: where it runs.
+    """
+
+    def __init__(self, environment: Environment, program: Program):
+        self.environment = environment
+        self.program = program
+
+    def reset(self, rng: jax.Array, *, eps: Any = 0, starting_step: Any = 0) -> tuple[EnvState, jax.Array]:
+        """Begins an episode at a step of the timeline's episode `eps`; returns its state and first observation."""
+        graph_state = self.program.init(rng, eps=eps, starting_step=starting_step)
+        graph_state, step_state = self.program.reset(graph_state)
+        return EnvState(graph_state, jnp.int32(0)), self.environment.observe(step_state)
+
+    def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
+        """One supervisor step with `action` `[action_dim]`. Past the end of an episode, reset."""
+        task = self.environment
+        graph_state = task.before_step(state.graph_state)
+        step_state, output = task.act(self.program.step_state(graph_state), action)
+        graph_state, step_state = self.program.step(graph_state, step_state, output)
+        steps = state.steps + 1
+        outcome = Outcome(
+            observation=task.observe(step_state),
+            reward=jnp.asarray(task.reward(graph_state), jnp.float32),
+            terminated=jnp.asarray(task.terminated(graph_state), bool),
+            truncated=(steps >= task.max_steps) | self.program.is_over(graph_state),
+        )
+        return EnvState(graph_state, steps), outcome

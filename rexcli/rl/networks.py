@@ -1,0 +1,170 @@
+"""The networks of actor and critic, and the distribution of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+PyTree = Any
+Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]
+KernelInit = Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"]
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": nn.tanh,
+    "relu": nn.relu,
+    "gelu": nn.gelu,
+    "softplus": nn.softplus,
+    "silu": nn.silu,
+}
+KERNELS: dict[str, Callable[[], Any]] = {
+    "xavier_uniform": nn.initializers.xavier_uniform,
+    "xavier_normal": nn.initializers.xavier_normal,
+    "lecun_normal": nn.initializers.lecun_normal,
+    "he_normal": nn.initializers.he_normal,
+    "orthogonal": lambda: nn.initializers.orthogonal(np.sqrt(2)),
+}
+LOG_STD_RANGE = (-10.0, 2.0)
+"""Where a standard deviation that a network gives has to stay."""
+
+
+class MLP(nn.Module):
+    """`layers` hidden layers of `units`, then a linear one with small weights."""
+
+    size: int
+    layers: int
+    units: int
+    activation: Activation
+    kernel_init: KernelInit
+    last_scale: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for _ in range(self.layers):
+            x = ACTIVATIONS[self.activation](nn.Dense(self.units, kernel_init=KERNELS[self.kernel_init]())(x))
+        return nn.Dense(self.size, kernel_init=nn.initializers.orthogonal(self.last_scale))(x)
+
+
+class ActorCritic(nn.Module):
+    """A policy and a value network, apart.
+
+    Attributes:
+        action_size: numbers in an action.
+        layers, units, activation, kernel_init: of the hidden layers of each.
+        state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
+        squash: actions pass through tanh; else they are clipped.
+    """
+
+    action_size: int
+    layers: int = 2
+    units: int = 64
+    activation: Activation = "tanh"
+    kernel_init: KernelInit = "orthogonal"
+    state_independent_std: bool = True
+    squash: bool = True
+
+    def setup(self) -> None:
+        outputs = self.action_size if self.state_independent_std else 2 * self.action_size
+        self.actor = self._mlp(outputs, last_scale=0.01)
+        self.critic = self._mlp(1, last_scale=1.0)
+        if self.state_independent_std:
+            self.log_std = self.param("log_std", nn.initializers.zeros, (self.action_size,))
+
+    def _mlp(self, size: int, last_scale: float) -> MLP:
+        return MLP(size, self.layers, self.units, self.activation, self.kernel_init, last_scale)
+
+    def policy(self, observation: jax.Array) -> ActionDistribution:
+        """The distribution of actions at observations `[..., obs_dim]`."""
+        if self.state_independent_std:
+            mean = self.actor(observation)
+            log_std = jnp.broadcast_to(self.log_std, mean.shape)
+        else:
+            mean, log_std = jnp.split(self.actor(observation), 2, axis=-1)
+            log_std = jnp.clip(log_std, *LOG_STD_RANGE)
+        return ActionDistribution(mean, log_std, self.squash)
+
+    def value(self, observation: jax.Array) -> jax.Array:
+        """The discounted return to expect from observations `[..., obs_dim]` on, `[...]`."""
+        return self.critic(observation)[..., 0]
+
+    def __call__(self, observation: jax.Array) -> tuple[ActionDistribution, jax.Array]:
+        return self.policy(observation), self.value(observation)
+
+
+def action_distribution(network: ActorCritic, params: PyTree, observation: jax.Array) -> ActionDistribution:
+    """`network.policy` with these parameters."""
+    result: Any = network.apply(params, observation, method="policy")
+    return result
+
+
+def state_value(network: ActorCritic, params: PyTree, observation: jax.Array) -> jax.Array:
+    """`network.value` with these parameters."""
+    result: Any = network.apply(params, observation, method="value")
+    return result
+
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+"""For means over a standard normal: sum of `WEIGHTS / sqrt(2 pi)` times the function at `NODES`."""
+
+LOG_SQRT_TAU = 0.5 * float(np.log(2 * np.pi))
+
+
+class ActionDistribution(struct.PyTreeNode):
+    """Independent normals, squashed by tanh into ±1 or not. Samples are *raw*: what goes into the tanh.
+
+    Probability ratios of raw and squashed actions are equal, and raw ones need no inverse of tanh, which loses
+    all digits near ±1.
+
+    Attributes:
+        mean, log_std: of the raw action, `[..., action_size]`.
+        squash: whether `unit` is tanh.
+    """
+
+    mean: jax.Array
+    log_std: jax.Array
+    squash: bool = struct.field(pytree_node=False)
+
+    def sample(self, rng: jax.Array) -> jax.Array:
+        """A raw action, `[..., action_size]`."""
+        return self.mean + jnp.exp(self.log_std) * jax.random.normal(rng, self.mean.shape)
+
+    def mode(self) -> jax.Array:
+        """The raw action without noise, `[..., action_size]`."""
+        return self.mean
+
+    def unit(self, raw: jax.Array) -> jax.Array:
+        """A raw action as one within ±1."""
+        return jnp.tanh(raw) if self.squash else jnp.clip(raw, -1.0, 1.0)
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log density of `unit(raw)` (of `raw` itself where it is not squashed), `[...]`."""
+        normal = -0.5 * jnp.square((raw - self.mean) * jnp.exp(-self.log_std)) - self.log_std - LOG_SQRT_TAU
+        return (normal - self._log_slope(raw)).sum(axis=-1)
+
+    def entropy(self) -> jax.Array:
+        """Differential entropy of what `log_prob` is the density of, by quadrature where squashed, `[...]`."""
+        entropy = self.log_std + 0.5 + LOG_SQRT_TAU
+        if self.squash:
+            raw = self.mean[..., None] + jnp.exp(self.log_std)[..., None] * NODES.astype(np.float32)
+            entropy += self._log_slope(raw) @ (WEIGHTS / np.sqrt(2 * np.pi)).astype(np.float32)
+        return entropy.sum(axis=-1)
+
+    def _log_slope(self, raw: jax.Array) -> jax.Array:
+        return log_tanh_slope(raw) if self.squash else jnp.zeros_like(raw)
+
+
+@jax.custom_jvp
+def log_tanh_slope(x: jax.Array) -> jax.Array:
+    """`log(d tanh(x) / dx)`, precise for all x: `-2 log cosh x` without its overflow."""
+    size = jnp.abs(x)
+    return 2 * (np.float32(np.log(2)) - size - jnp.log(1 + jnp.exp(-2 * size)))
+
+
+@log_tanh_slope.defjvp
+def _log_tanh_slope_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return log_tanh_slope(primals[0]), -2 * jnp.tanh(primals[0]) * tangents[0]

@@ -1,0 +1,129 @@
+"""A trained policy: a small folder of plain arrays and JSON that acts wherever its task's supervisor runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import struct, traverse_util
+
+from rexcli.errors import RexError
+from rexcli.graph.states import StepState
+from rexcli.rl.environment import Environment
+from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
+from rexcli.rl.normalize import RunningStats
+from rexcli.rl.spaces import Box
+from rexcli.runs.formats import encode_json
+from rexcli.runs.storage import atomic_folder
+
+PyTree = Any
+Controller = Callable[[StepState], tuple[StepState, PyTree]]
+
+FORMAT = 1
+"""Of the folder; a reader refuses another."""
+
+
+class Policy(struct.PyTreeNode):
+    """What it takes to act. A pytree: pass it to jitted functions.
+
+    Attributes:
+        params: of the networks.
+        observations: running statistics that observations are normalised by, or None.
+        network: the shape of the networks.
+        action_space: what actions are stretched to.
+    """
+
+    params: PyTree
+    observations: RunningStats | None
+    network: ActorCritic = struct.field(pytree_node=False)
+    action_space: Box = struct.field(pytree_node=False)
+
+    def distribution(self, observation: jax.Array) -> ActionDistribution:
+        """Of raw actions, at observations `[..., obs_dim]`."""
+        if self.observations is not None:
+            observation = self.observations.normalize(observation)
+        return action_distribution(self.network, self.params, observation)
+
+    def value(self, observation: jax.Array) -> jax.Array:
+        """The critic's guess, in units of scaled reward, `[...]`."""
+        if self.observations is not None:
+            observation = self.observations.normalize(observation)
+        return state_value(self.network, self.params, observation)
+
+    def action(self, observation: jax.Array, rng: jax.Array | None = None) -> jax.Array:
+        """The action at observations `[..., obs_dim]`, in the task's units; a random one if given a key."""
+        actions = self.distribution(observation)
+        raw = actions.mode() if rng is None else actions.sample(rng)
+        return self.action_space.from_unit(actions.unit(raw))
+
+    def controller(self, environment: Environment, *, deterministic: bool = True) -> Controller:
+        """The supervisor's step under this policy, `step_state -> (step_state, output)`, for any executor."""
+
+        def control(step_state: StepState) -> tuple[StepState, PyTree]:
+            rng = None if deterministic else jax.random.fold_in(step_state.rng, step_state.seq)
+            return environment.act(step_state, self.action(environment.observe(step_state), rng))
+
+        return control
+
+    def save(self, folder: Path, recipe: Mapping[str, Any] | None = None) -> None:
+        """Writes the policy to a folder, whole or not at all.
+
+        Args:
+            folder: is made, or replaced.
+            recipe: how observations come about: the `env` section of the experiment.
+        """
+        arrays: dict[str, Any] = {
+            f"params/{name}": leaf for name, leaf in traverse_util.flatten_dict(self.params, sep="/").items()
+        }
+        if self.observations is not None:
+            arrays |= {f"observations/{name}": getattr(self.observations, name) for name in _STATS_FIELDS}
+        about = {
+            "format": FORMAT,
+            "network": {name: getattr(self.network, name) for name in _NETWORK_FIELDS},
+            "action_space": {"low": self.action_space.low, "high": self.action_space.high},
+            "normalized": self.observations is not None,
+            "env": dict(recipe or {}),
+        }
+        with atomic_folder(folder) as temporary:
+            np.savez(temporary / "weights.npz", **arrays)
+            (temporary / "policy.json").write_bytes(encode_json(about))
+
+    @classmethod
+    def load(cls, folder: Path) -> Policy:
+        """Reads what `save` wrote.
+
+        Raises:
+            RexError: where there is no policy, or one that is damaged or newer than this program.
+        """
+        try:
+            about = json.loads((folder / "policy.json").read_text())
+            with np.load(io.BytesIO((folder / "weights.npz").read_bytes()), allow_pickle=False) as file:
+                arrays = {name: jax.numpy.asarray(file[name]) for name in file.files}
+        except FileNotFoundError as error:
+            raise RexError(
+                f"{folder}: no policy there ({error.filename} is missing); give a run of `rex train`"
+            ) from None
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise RexError(f"{folder}: the policy is damaged: {error}") from None
+        if about.get("format") != FORMAT:
+            raise RexError(f"{folder}: policy format {about.get('format')}, but this program reads {FORMAT}; update it")
+        weights = {tuple(name.split("/")[1:]): leaf for name, leaf in arrays.items() if name.startswith("params/")}
+        try:
+            stats = None
+            if about["normalized"]:
+                stats = RunningStats(*(arrays[f"observations/{name}"] for name in _STATS_FIELDS))
+            space = Box(*(about["action_space"][side] for side in ("low", "high")))
+            network = ActorCritic(**about["network"])
+        except (KeyError, TypeError) as error:
+            raise RexError(f"{folder}: the policy is damaged: {error}") from None
+        return cls(traverse_util.unflatten_dict(weights), stats, network, space)
+
+
+_STATS_FIELDS = ("mean", "var", "count")
+_NETWORK_FIELDS = ("action_size", "layers", "units", "activation", "kernel_init", "state_independent_std", "squash")

@@ -1,0 +1,357 @@
+"""Proximal policy optimisation (Schulman et al., 2017), for one seed: collect, advantages, update, and again.
+
+All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from rexcli.compiler.program import Program
+from rexcli.config.schema import PPOSettings
+from rexcli.errors import RexError
+from rexcli.rl.belt import SHARED, Belt, BeltState
+from rexcli.rl.environment import Environment
+from rexcli.rl.graph_env import EnvState
+from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
+from rexcli.rl.normalize import RunningStats, discounted_traces
+from rexcli.rl.policy import Policy
+
+Params = Any
+Metrics = dict[str, jax.Array]
+
+
+class LearnerState(struct.PyTreeNode):
+    """All that one seed carries from update to update.
+
+    Attributes:
+        params: of the networks.
+        optimizer: Adam's.
+        observations: running statistics, `[obs_dim]`.
+        returns: running statistics of the discounted return.
+        trace: discounted sum of past rewards of each environment, `[num_envs]`.
+        earned: reward of each environment since its episode began, `[num_envs]`.
+        belt: the environments.
+        rng: PRNG key.
+        updates: int32, how many were made.
+        failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
+    """
+
+    params: Params
+    optimizer: optax.OptState
+    observations: RunningStats
+    returns: RunningStats
+    trace: jax.Array
+    earned: jax.Array
+    belt: BeltState
+    rng: jax.Array
+    updates: jax.Array
+    failed: jax.Array
+
+
+class Transitions(struct.PyTreeNode):
+    """What was collected, each `[num_steps, num_envs, ...]`.
+
+    Attributes:
+        observation: as the environment gave it, `[..., obs_dim]`.
+        raw: the action before tanh, `[..., action_dim]`.
+        log_prob: of it under the policy that drew it.
+        reward: as the environment gave it.
+        terminated, truncated: whether the episode ended with this step.
+        next_observation: where the step led, before any reset, `[..., obs_dim]`.
+        value_after: what the task says lies beyond a truncation; None to ask the critic.
+    """
+
+    observation: jax.Array
+    raw: jax.Array
+    log_prob: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    next_observation: jax.Array
+    value_after: jax.Array | None
+
+
+class Samples(struct.PyTreeNode):
+    """What the gradient is taken of, each `[samples, ...]`; `observation` is normalised."""
+
+    observation: jax.Array
+    raw: jax.Array
+    log_prob: jax.Array
+    advantage: jax.Array
+    target: jax.Array
+
+
+class PPO:
+    """The algorithm with its settings.
+
+    Args:
+        environment: the task, bound to a system.
+        settings: see `PPOSettings`.
+
+    Raises:
+        RexError: for settings that do not go together.
+    """
+
+    def __init__(self, environment: Environment, settings: PPOSettings):
+        self.environment = environment
+        self.settings = settings
+        self.num_samples = settings.num_envs * settings.num_steps
+        self.num_updates = max(1, settings.total_timesteps // self.num_samples)
+        if self.num_samples % settings.num_minibatches:
+            raise RexError(
+                f"ppo.num_minibatches {settings.num_minibatches}: {settings.num_envs} environments x "
+                f"{settings.num_steps} steps do not split into so many equal parts; change one of the three"
+            )
+        if settings.squash and not environment.action_space.bounded:
+            raise RexError("ppo.squash: the action space has no bounds to squash into; give it some, or squash=false")
+        self.belt = Belt(environment, settings.num_envs, settings.fixed_init, settings.offset_step)
+        self.network = ActorCritic(
+            action_size=environment.action_space.size,
+            layers=settings.num_hidden_layers,
+            units=settings.num_hidden_units,
+            activation=settings.hidden_activation,
+            kernel_init=settings.kernel_init,
+            state_independent_std=settings.state_independent_std,
+            squash=settings.squash,
+        )
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam behind a clip of the gradient's norm, on one flat vector, which is faster than on many small ones."""
+        settings = self.settings
+        steps = self.num_updates * settings.update_epochs * settings.num_minibatches
+        lr = optax.linear_schedule(settings.lr, 0.0, steps) if settings.anneal_lr else settings.lr
+        adam = optax.adam(lr, eps=1e-5)
+        return optax.flatten(optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adam))
+
+    def init(self, program: Program, rng: jax.Array) -> LearnerState:
+        """A fresh policy, and environments about to begin."""
+        rng, belt_rng, network_rng = jax.random.split(rng, 3)
+        belt = self.belt.init(program, belt_rng)
+        size = self.environment.observation_space.size
+        params = self.network.init(network_rng, jnp.zeros(size))
+        zeros = jnp.zeros(self.settings.num_envs)
+        return LearnerState(
+            params=params,
+            optimizer=self.optimizer.init(params),
+            observations=RunningStats.empty((size,)),
+            returns=RunningStats.empty(),
+            trace=zeros,
+            earned=zeros,
+            belt=belt,
+            rng=rng,
+            updates=jnp.int32(0),
+            failed=jnp.int32(-1),
+        )
+
+    def policy(self, state: LearnerState) -> Policy:
+        """The policy as it stands."""
+        stats = state.observations if self.settings.normalize_obs else None
+        return Policy(state.params, stats, self.network, self.environment.action_space)
+
+    # ------------------------------------------------------------------ collect
+
+    def collect(self, program: Program, state: LearnerState) -> tuple[LearnerState, Transitions]:
+        """`num_steps` steps of all environments under the policy as it stands."""
+        rng, act_rng = jax.random.split(state.rng)
+
+        def step(belt: BeltState, rng: jax.Array) -> tuple[BeltState, Transitions]:
+            belt, observation = self.belt.begin(program, belt)
+            actions = self._policy(state, self._normalize(state, observation))
+            raw = actions.sample(rng)
+            belt, outcome = self.belt.step(program, belt, self.environment.action_space.from_unit(actions.unit(raw)))
+            return belt, Transitions(
+                observation=observation,
+                raw=raw,
+                log_prob=actions.log_prob(raw),
+                reward=outcome.reward,
+                terminated=outcome.terminated,
+                truncated=outcome.truncated & ~outcome.terminated,
+                next_observation=outcome.observation,
+                value_after=jax.vmap(self._value_after, in_axes=(SHARED,))(belt.env),
+            )
+
+        belt, transitions = jax.lax.scan(step, state.belt, jax.random.split(act_rng, self.settings.num_steps))
+        return state.replace(belt=belt, rng=rng), transitions
+
+    def _value_after(self, env: EnvState) -> jax.Array | None:
+        return self.environment.value_after(env.graph_state, self.settings.gamma)
+
+    # ------------------------------------------------------------------ advantages
+
+    def advantages(self, state: LearnerState, seen: Transitions) -> tuple[LearnerState, Samples, Metrics]:
+        """What each action was worth beyond the critic's guess, and what the critic should have guessed.
+
+        The critic is asked for the value of where a step led, not of where the next begins, so that an episode cut
+        short by time goes on in its guess. A terminated one is worth nothing more.
+        """
+        settings = self.settings
+        done = seen.terminated | seen.truncated
+        trace, traces = discounted_traces(state.trace, seen.reward, done, settings.gamma)
+        earned, returns = discounted_traces(state.earned, seen.reward, done, 1.0)
+        state = state.replace(trace=trace, earned=earned, returns=state.returns.update(traces))
+        scale = state.returns.scale if settings.normalize_reward else 1.0
+
+        observation = self._normalize(state, seen.observation)
+        value = self._value(state, observation)
+        next_value = self._value(state, self._normalize(state, seen.next_observation))
+        if seen.value_after is not None:
+            next_value = jnp.where(seen.truncated, seen.value_after / scale, next_value)
+        advantage = generalized_advantages(
+            seen.reward / scale, value, next_value, seen.terminated, done, settings.gamma, settings.gae_lambda
+        )
+        target = advantage + value
+        samples = Samples(observation, seen.raw, seen.log_prob, advantage, target)
+        metrics = {
+            "reward_mean": seen.reward.mean(),
+            "episodes": done.sum().astype(jnp.float32),
+            "return_mean": jnp.where(done, returns, 0.0).sum(),
+            "explained_variance": 1 - advantage.var() / (target.var() + 1e-8),
+        }
+        # New observations count from the next update on: this one's probabilities were taken under the old scale.
+        state = state.replace(observations=state.observations.update(seen.observation))
+        return state, jax.tree.map(lambda leaf: leaf.reshape(self.num_samples, *leaf.shape[2:]), samples), metrics
+
+    # ------------------------------------------------------------------ update
+
+    def loss(self, params: Params, samples: Samples) -> tuple[jax.Array, Metrics]:
+        """The clipped surrogate, the critic's squared error and the entropy bonus, equation 9 of the paper."""
+        settings = self.settings
+        actions = action_distribution(self.network, params, samples.observation)
+        value = state_value(self.network, params, samples.observation)
+        log_ratio = actions.log_prob(samples.raw) - samples.log_prob
+        ratio = jnp.exp(log_ratio)
+        advantage = (samples.advantage - samples.advantage.mean()) / (samples.advantage.std() + 1e-8)
+        clipped = jnp.clip(ratio, 1 - settings.clip_eps, 1 + settings.clip_eps)
+        policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
+        value_loss = 0.5 * jnp.square(value - samples.target).mean()
+        loss = policy_loss + settings.vf_coef * value_loss
+        if settings.ent_coef:
+            loss -= settings.ent_coef * actions.entropy().mean()
+        return loss, {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "kl": (ratio - 1 - log_ratio).mean(),
+            "clip_fraction": (jnp.abs(ratio - 1) > settings.clip_eps).mean(),
+        }
+
+    def update(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
+        """`update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order."""
+        settings = self.settings
+        rng, shuffle_rng = jax.random.split(state.rng)
+        Carry = tuple[Params, optax.OptState]
+
+        def gradient_step(carry: Carry, minibatch: Samples) -> tuple[Carry, Metrics]:
+            params, optimizer = carry
+            gradient, metrics = jax.grad(self.loss, has_aux=True)(params, minibatch)
+            change, optimizer = self.optimizer.update(gradient, optimizer, params)
+            metrics["grad_norm"] = optax.tree.norm(gradient)
+            return (optax.apply_updates(params, change), optimizer), metrics
+
+        def epoch(carry: Carry, rng: jax.Array) -> tuple[Carry, Metrics]:
+            order = random_order(rng, self.num_samples).reshape(settings.num_minibatches, -1)
+            return jax.lax.scan(gradient_step, carry, jax.tree.map(lambda leaf: leaf[order], samples))
+
+        keys = jax.random.split(shuffle_rng, settings.update_epochs)
+        (params, optimizer), metrics = jax.lax.scan(epoch, (state.params, state.optimizer), keys)
+        state = state.replace(params=params, optimizer=optimizer, rng=rng, updates=state.updates + 1)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    # ------------------------------------------------------------------ and again
+
+    def learn(self, program: Program, state: LearnerState, num_updates: jax.Array) -> tuple[LearnerState, Metrics]:
+        """Collects and updates `num_updates` times, or until a number is not finite.
+
+        Returns:
+            The state, as it was before the update that failed if one did (`failed` says which); and by name the means
+            over the updates: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
+            actions; `return_mean` is over the episodes that ended (NaN if none did).
+        """
+
+        def once(state: LearnerState) -> tuple[LearnerState, Metrics]:
+            state, transitions = self.collect(program, state)
+            state, samples, collected = self.advantages(state, transitions)
+            state, updated = self.update(state, samples)
+            actions = self._policy(state, samples.observation)
+            spread = {"entropy": actions.entropy().mean(), "std": jnp.exp(actions.log_std).mean()}
+            return state, collected | updated | spread
+
+        def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
+            done, before, totals = carry
+            after, metrics = once(before)
+            numbers = jax.tree.leaves((metrics, after.params, after.observations, after.returns))
+            fine = jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()
+            state = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, before)
+            state = state.replace(failed=jnp.where(fine, before.failed, before.updates))
+            totals = jax.tree.map(lambda total, value: total + jnp.where(fine, value, 0.0), totals, metrics)
+            return done + fine, state, totals
+
+        def more(carry: tuple[jax.Array, LearnerState, Metrics]) -> jax.Array:
+            return (carry[0] < num_updates) & (carry[1].failed < 0)
+
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(once, state)[1])
+        made, state, totals = jax.lax.while_loop(more, body, (jnp.int32(0), state, zeros))
+        episodes = totals.pop("episodes")
+        return state, {name: total / (episodes if name == "return_mean" else made) for name, total in totals.items()}
+
+    # ------------------------------------------------------------------ networks
+
+    def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
+        return state.observations.normalize(observation) if self.settings.normalize_obs else observation
+
+    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution:
+        return action_distribution(self.network, state.params, normalized)
+
+    def _value(self, state: LearnerState, normalized: jax.Array) -> jax.Array:
+        return state_value(self.network, state.params, normalized)
+
+
+def generalized_advantages(
+    reward: jax.Array,
+    value: jax.Array,
+    next_value: jax.Array,
+    terminated: jax.Array,
+    done: jax.Array,
+    gamma: float,
+    gae_lambda: float,
+) -> jax.Array:
+    """Generalised advantage estimation (Schulman et al., 2016), each array `[num_steps, num_envs]`.
+
+    Args:
+        reward: of each step.
+        value: of where it began.
+        next_value: of where it led, before any reset.
+        terminated: nothing more could be earned there.
+        done: the episode ended there, for whatever reason.
+        gamma: discount a step.
+        gae_lambda: how far to trust rewards over the critic.
+    """
+    error = reward + gamma * jnp.where(terminated, 0.0, next_value) - value
+
+    def back(later: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        error, done = now
+        advantage = error + gamma * gae_lambda * jnp.where(done, 0.0, later)
+        return advantage, advantage
+
+    return jax.lax.scan(back, jnp.zeros_like(error[0]), (error, done), reverse=True)[1]
+
+
+def random_order(rng: jax.Array, number: int) -> jax.Array:
+    """A random permutation of `0 … number - 1`, int32.
+
+    Sorting one array of integers, random bits above and index below, is several times as fast on CPU as
+    `jax.random.permutation`. Equal bits leave two in their order, which is rare and of no consequence here.
+    """
+    index_bits = max(1, (number - 1).bit_length())
+    if index_bits > 16:
+        return jax.random.permutation(rng, number)
+    low = jnp.uint32(2**index_bits - 1)
+    keys = (jax.random.bits(rng, (number,), jnp.uint32) & ~low) | jnp.arange(number, dtype=jnp.uint32)
+    return (jnp.sort(keys) & low).astype(jnp.int32)

@@ -1,0 +1,208 @@
+"""The whole road from the command line: every command leaves a run whose files open."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+from PIL import Image
+
+from rexcli.cli.main import main
+from rexcli.runs.view import RunView, find_run
+
+SMALL_TRAINING = [
+    "ppo.total_timesteps=2048",
+    "ppo.num_envs=16",
+    "ppo.num_steps=16",
+    "ppo.num_seeds=2",
+    "ppo.num_minibatches=2",
+    "ppo.update_epochs=1",
+    "ppo.num_evals=2",
+    "ppo.num_eval_envs=4",
+    "timeline.episodes=2",
+    "timeline.steps=60",
+    "eval.seconds=1.2",
+    "eval.episodes=8",
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project of its own, and in it one run of each command."""
+    folder = tmp_path_factory.mktemp("project")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(["init", ".", "--quiet"]) == 0
+        assert main(["record", "record.steps=40", "action.source=constant", "action.value=0.5", "--quiet"]) == 0
+        assert main(["compile", "from=latest:record", "--quiet"]) == 0
+        assert main(["rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5", "--quiet"]) == 0
+        assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
+        assert main(["eval", "latest:train", "--quiet"]) == 0
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def run_of(project: Path, command: str) -> RunView:
+    return find_run(f"latest:{command}", project / "outputs")
+
+
+@pytest.mark.parametrize(
+    ("command", "artifacts", "pictures"),
+    [
+        ("record", ["recording.mcap", "timeline.npz"], ["system", "dataflow", "delays", "trajectories", "pendulum"]),
+        ("compile", ["timeline.npz", "plan.npz", "program.json"], ["system", "dataflow", "supergraph"]),
+        ("rollout", ["timeline.npz", "rollouts.npz", "program.json"], ["trajectories", "pendulum", "supergraph"]),
+        ("train", ["metrics.csv", "policy/policy.json", "policies/1/policy.json"], ["training", "pendulum"]),
+        ("eval", ["evaluation.csv", "rollouts.npz"], ["trajectories", "pendulum"]),
+    ],
+)
+def test_every_command_leaves_its_artifacts(project, command, artifacts, pictures):
+    view = run_of(project, command)
+    assert view.status == "done"
+    assert view.results
+    listed = {artifact["name"] for artifact in view.artifacts}
+    assert listed >= set(artifacts)
+    drawn = {Path(name).stem for name in listed if name.startswith("plots/")}
+    assert drawn >= set(pictures)
+    for name in listed:
+        path = view.path / name
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                assert all(arrays[key] is not None for key in arrays.files)
+        elif path.suffix in (".png", ".gif"):
+            with Image.open(path) as picture:
+                picture.verify()
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".mcap":
+            with path.open("rb") as stream:
+                topics = {channel.topic for _, channel, _ in make_reader(stream).iter_messages()}
+            assert topics >= {"/world", "/agent", "/sensor", "/actuator"}
+
+
+def test_recording_holds_the_timeline_that_was_executed(project):
+    view = run_of(project, "record")
+    recorded, saved = view.recording().timeline(), view.timeline()
+    for name, steps in saved.steps.items():
+        np.testing.assert_array_equal(recorded.steps[name].start, steps.start)
+        np.testing.assert_array_equal(recorded.steps[name].end, steps.end)
+    for name, messages in saved.messages.items():
+        np.testing.assert_array_equal(recorded.messages[name].arrive, messages.arrive)
+        np.testing.assert_array_equal(recorded.messages[name].reader, messages.reader)
+
+
+def test_program_from_recording_repeats_it(project):
+    """The agent's constant action reaches the world in the rollout at the ticks at which it did in the recording."""
+    recording, saved = run_of(project, "record").timeline(), run_of(project, "compile").timeline()
+    for name in recording.steps:
+        np.testing.assert_array_equal(recording.steps[name].start, saved.steps[name].start)
+
+
+def test_rollouts_are_as_many_as_asked_for(project):
+    view = run_of(project, "rollout")
+    arrays = view.arrays("rollouts.npz")
+    assert view.results["rollouts"] == 20
+    assert arrays["world/state/th"].shape == (5, view.results["steps each"])
+    assert (arrays["agent/seq"] == np.arange(view.results["steps each"])).all()
+
+
+def test_the_same_seed_gives_the_same_metrics(project):
+    first = run_of(project, "train")
+    assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
+    second = run_of(project, "train")
+    assert first.path != second.path
+    metrics = [view.path.joinpath("metrics.csv").read_bytes() for view in (first, second)]
+    assert metrics[0] == metrics[1]
+    assert main(["train", *SMALL_TRAINING, "seed=1", "--quiet"]) == 0
+    assert run_of(project, "train").path.joinpath("metrics.csv").read_bytes() != metrics[0]
+
+
+def test_policy_acts_in_record_and_rollout(project):
+    assert main(["record", "policy=latest:train", "record.steps=20", "--quiet"]) == 0
+    view = run_of(project, "record")
+    assert any("train" in parent for parent in view.parents)
+    actions = view.recording().values("agent", "output")["action"]
+    assert np.unique(actions).size > 1
+    assert main(["rollout", "policy=latest:train", "rollout.num=4", "timeline.steps=30", "--quiet"]) == 0
+
+
+def test_plot_overlays_runs(project):
+    runs = [str(run_of(project, "train").path)] * 2
+    assert main(["plot", *runs, "--only", "training", "--out", "overlay", "--quiet"]) == 0
+    assert Image.open("overlay/training.png").size[0] > 500
+
+
+def test_sweep_ends_with_a_table_of_jobs(project, capsys):
+    assert main(["record", "-m", "record.steps=5,6", "nodes.agent.rate=25,50", "--json"]) == 0
+    sweep = Path(json.loads(capsys.readouterr().out)["run"])
+    rows = (sweep / "sweep.csv").read_text().splitlines()
+    assert len(rows) == 5
+    assert {"record.steps", "nodes.agent.rate", "steps"} <= set(rows[0].split(","))
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "1", "2", "3"]
+
+
+def test_export_gives_the_two_tables(project):
+    assert main(["export", "latest:record", "--to", "csv", "--out", "tables", "--quiet"]) == 0
+    assert Path("tables/steps.csv").read_text().startswith("episode,node,seq,ts_start,ts_end\n")
+    header = "episode,source,target,seq_out,seq_in,ts_sent,ts_recv\n"
+    assert Path("tables/messages.csv").read_text().startswith(header)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["record", "conf=nosuch"], "pendulum"),
+        (["record", "record.stepz=3"], "steps"),
+        (["record", "nodes.agent.rate=-1"], "positive"),
+        (["record", "edges.sensor_agent.to=agnt"], "agent"),
+        (["record", "edges.actuator_world.skip=false"], "skip: true"),
+        (["train", "env=null"], "env"),
+        (["rollout", "from=latest:nosuch"], "nosuch"),
+        (["rollout", "timeline.steps=20", "rollout.steps=30"], "20"),
+        (["train", "timeline.steps=100"], "timeline.steps=250"),
+        (["record", "policy=nowhere"], "nowhere"),
+        (["eval", "latest:record"], "policy"),
+        (["compile", "compile.devices=4096"], "4096"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_leaves_nothing(project, capsys, words, hint):
+    def runs():
+        return sorted(path for path in (project / "outputs").glob("*/*/*") if path.is_dir())
+
+    before = runs()
+    assert main(words) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert hint in error
+    assert runs() == before
+
+
+def test_interrupt_keeps_what_was_recorded(project):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rexcli.cli.main", "record", "record.steps=200", "real_time_factor=1.0", "name=stopped"],
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    recording = "outputs/stopped/record/*/recording.mcap"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not any(path.stat().st_size > 20_000 for path in project.glob(recording)):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    view = find_run("latest:record", project / "outputs")
+    assert view.status == "interrupted"
+    assert view.recording().timeline().num_steps[0] >= 1

@@ -1,0 +1,73 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rexcli import RexError
+from rexcli.rl.networks import ActorCritic
+from rexcli.rl.normalize import RunningStats
+from rexcli.rl.policy import Policy
+from rexcli.rl.spaces import Box
+from tests.rl.tiny import ToZero, tiny_program, tiny_system
+
+
+def make_policy(normalised=True, size=1):
+    network = ActorCritic(1, 2, 8, "relu", "xavier_uniform")
+    stats = RunningStats(jnp.full(size, 0.3), jnp.full(size, 4.0), jnp.float32(100)) if normalised else None
+    params = jax.tree.map(lambda leaf: leaf + 0.3, network.init(jax.random.key(0), jnp.zeros(size)))
+    return Policy(params, stats, network, Box([-2.0], [2.0]))
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_saving_and_loading_is_the_identity(tmp_path, normalised):
+    policy = make_policy(normalised)
+    policy.save(tmp_path / "policy", {"_target_": "nodes.mine.Task", "seconds": 2.0})
+    again = Policy.load(tmp_path / "policy")
+    assert jax.tree.structure(again) == jax.tree.structure(policy)
+    jax.tree.map(np.testing.assert_array_equal, again, policy)
+    observation = jnp.linspace(-1, 1, 7)[:, None]
+    np.testing.assert_array_equal(again.action(observation), policy.action(observation))
+
+
+def test_the_folder_holds_plain_arrays_and_json(tmp_path):
+    make_policy().save(tmp_path / "policy", {"_target_": "nodes.mine.Task"})
+    assert {path.name for path in (tmp_path / "policy").iterdir()} == {"policy.json", "weights.npz"}
+    with np.load(tmp_path / "policy" / "weights.npz", allow_pickle=False) as arrays:
+        assert arrays["params/params/actor/Dense_0/kernel"].shape == (1, 8)
+    about = json.loads((tmp_path / "policy" / "policy.json").read_text())
+    assert about["env"] == {"_target_": "nodes.mine.Task"}
+
+
+def test_what_is_no_policy_is_refused_with_its_place(tmp_path):
+    with pytest.raises(RexError, match="no policy there"):
+        Policy.load(tmp_path)
+    make_policy().save(tmp_path / "policy")
+    file = tmp_path / "policy" / "weights.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(RexError, match="damaged"):
+        Policy.load(tmp_path / "policy")
+    make_policy().save(tmp_path / "policy")
+    about = tmp_path / "policy" / "policy.json"
+    about.write_text(about.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(RexError, match="format 99"):
+        Policy.load(tmp_path / "policy")
+
+
+def test_actions_fill_the_space_and_normalisation_counts():
+    observation = jnp.linspace(-3, 3, 50)[:, None]
+    actions = make_policy().action(observation)
+    assert (jnp.abs(actions) <= 2).all()
+    assert (actions != make_policy(normalised=False).action(observation)).any()
+
+
+def test_a_controller_acts_on_what_the_supervisor_sees():
+    task = ToZero().bind(tiny_system())
+    policy, program = make_policy(), tiny_program()
+    _, seen = program.reset(program.init(jax.random.key(1)))
+    _, output = policy.controller(task)(seen)
+    np.testing.assert_array_equal(output, policy.action(task.observe(seen)))
+    noisy = policy.controller(task, deterministic=False)
+    outputs = {float(noisy(seen.replace(seq=jnp.int32(seq)))[1][0]) for seq in range(5)}
+    assert len(outputs) == 5

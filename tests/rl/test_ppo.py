@@ -1,0 +1,213 @@
+"""PPO against slow, obvious transcriptions and numbers worked by hand."""
+
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rexcli import RexError
+from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, random_order
+from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
+
+
+@functools.cache
+def tiny_ppo(**changes):
+    ppo = PPO(ToZero().bind(tiny_system()), replace(TINY, **changes))
+    return ppo, ppo.init(tiny_program(), jax.random.key(0))
+
+
+def slow_advantages(reward, value, next_value, terminated, done, gamma, gae_lambda):
+    """Equations 14 and 16 of the paper, summed forward from every step to the end of its episode."""
+    advantage = np.zeros_like(reward)
+    for env in range(reward.shape[1]):
+        for first in range(len(reward)):
+            weight = 1.0
+            for now in range(first, len(reward)):
+                beyond = 0.0 if terminated[now, env] else next_value[now, env]
+                advantage[first, env] += weight * (reward[now, env] + gamma * beyond - value[now, env])
+                weight *= gamma * gae_lambda
+                if done[now, env]:
+                    break
+    return advantage
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([1, 2, 9]), st.floats(0, 1), st.floats(0, 1))
+def test_advantages_are_the_sums_of_the_paper(seed, steps, gamma, gae_lambda):
+    rng = np.random.default_rng(seed)
+    reward, value, next_value = rng.normal(size=(3, steps, 3))
+    terminated = rng.random((steps, 3)) < 0.2
+    done = terminated | (rng.random((steps, 3)) < 0.2)
+    fast = jax.jit(generalized_advantages)(reward, value, next_value, terminated, done, gamma, gae_lambda)
+    slow = slow_advantages(reward, value, next_value, terminated, done, gamma, gae_lambda)
+    np.testing.assert_allclose(fast, slow, rtol=1e-4, atol=1e-4)
+
+
+def test_advantages_by_hand():
+    column = lambda *numbers: jnp.array(numbers)[:, None]  # noqa: E731
+    advantage = generalized_advantages(
+        reward=column(1.0, 2.0, 3.0),
+        value=column(0.5, 1.0, 2.0),
+        next_value=column(1.0, 4.0, 8.0),
+        terminated=column(False, False, True),
+        done=column(False, True, True),
+        gamma=0.5,
+        gae_lambda=0.5,
+    )
+    # Truncated: 2 + 0.5*4 - 1 = 3. Terminated: 3 - 2 = 1. The first: 1 + 0.5*1 - 0.5 + 0.25*3 = 1.75.
+    np.testing.assert_allclose(advantage[:, 0], [1.75, 3.0, 1.0])
+
+
+def collected(ppo, state, **changes):
+    """Transitions of `num_steps` x `num_envs` where every reward is 1 and every observation 0."""
+    shape = (ppo.settings.num_steps, ppo.settings.num_envs)
+    zeros, no = jnp.zeros(shape), jnp.zeros(shape, bool)
+    observation = jnp.zeros((*shape, 1))
+    seen = Transitions(observation, observation, zeros, zeros + 1, no, no, observation, None)
+    return seen.replace(**changes)
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+def test_a_critic_that_is_right_about_a_constant_reward_leaves_no_advantage(truncated):
+    """The value of 1 a step for ever is 1 / (1 - gamma), at a truncation too."""
+    ppo, state = tiny_ppo(normalize_reward=False, gamma=0.9)
+    params = jax.tree.map(jnp.zeros_like, state.params)
+    params["params"]["critic"]["Dense_2"]["bias"] = jnp.array([1 / (1 - 0.9)])
+    ends = jnp.zeros((16, 8), bool).at[::3].set(truncated)
+    _, samples, _ = ppo.advantages(state.replace(params=params), collected(ppo, state, truncated=ends))
+    np.testing.assert_allclose(samples.advantage, 0.0, atol=1e-4)
+    np.testing.assert_allclose(samples.target, 10.0, rtol=1e-4)
+    _, samples, _ = ppo.advantages(
+        state.replace(params=params), collected(ppo, state, terminated=jnp.ones((16, 8), bool))
+    )
+    np.testing.assert_allclose(samples.target, 1.0, rtol=1e-4)
+
+
+def test_what_the_task_knows_beyond_a_truncation_replaces_the_critic():
+    ppo, state = tiny_ppo(normalize_reward=False, gamma=0.9)
+    seen = collected(ppo, state, truncated=jnp.ones((16, 8), bool), value_after=jnp.full((16, 8), 7.0))
+    _, samples, _ = ppo.advantages(state, seen)
+    np.testing.assert_allclose(samples.target, 1 + 0.9 * 7, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("terminates", "value"), [(False, 1 / (1 - 0.8)), (True, 1.0)])
+def test_a_critic_learns_the_worth_of_a_constant_reward(terminates, value):
+    changes = replace(TINY, gamma=0.8, normalize_reward=False, lr=2e-2, update_epochs=4, total_timesteps=128 * 60)
+    ppo = PPO(Constantly(terminates).bind(tiny_system()), changes)
+    state = ppo.init(tiny_program(), jax.random.key(0))
+    state, _ = jax.jit(ppo.learn)(tiny_program(), state, 60)
+    guess = ppo.policy(state).value(jnp.array([[0.0], [0.5]]))
+    np.testing.assert_allclose(guess, value, rtol=0.03)
+
+
+def test_the_loss_is_equation_9_summed_sample_by_sample():
+    ppo, state = tiny_ppo(ent_coef=0.02, clip_eps=0.1, vf_coef=0.7)
+    rng = np.random.default_rng(0)
+    observation, raw = rng.normal(size=(2, 32, 1)).astype(np.float32)
+    log_prob, advantage, target = rng.normal(size=(3, 32)).astype(np.float32) * [[0.1], [1], [1]]
+    policy = ppo.policy(state).replace(observations=None)
+    old = policy.distribution(observation).log_prob(raw)
+    samples = Samples(observation, raw, old - log_prob, advantage, target)
+
+    surrogate = error = bonus = 0.0
+    scaled = (advantage - advantage.mean()) / advantage.std()
+    for i in range(32):
+        actions = policy.distribution(observation[i])
+        ratio = float(jnp.exp(actions.log_prob(raw[i]) - samples.log_prob[i]))
+        surrogate += min(ratio * scaled[i], np.clip(ratio, 0.9, 1.1) * scaled[i]) / 32
+        error += 0.5 * float(policy.value(observation[i]) - target[i]) ** 2 / 32
+        bonus += float(actions.entropy()) / 32
+    loss, metrics = ppo.loss(state.params, samples)
+    np.testing.assert_allclose(loss, -surrogate + 0.7 * error - 0.02 * bonus, rtol=1e-4)
+    np.testing.assert_allclose(metrics["clip_fraction"], (np.abs(np.exp(log_prob) - 1) > 0.1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(metrics["kl"], (np.exp(log_prob) - 1 - log_prob).mean(), rtol=1e-3)
+
+
+def test_the_probabilities_of_what_was_collected_are_those_that_the_update_starts_from():
+    ppo, state = tiny_ppo()
+    program = tiny_program()
+    for _ in range(2):
+        state, seen = ppo.collect(program, state)
+        _, samples, _ = ppo.advantages(state, seen)
+        _, metrics = ppo.loss(state.params, samples)
+        np.testing.assert_allclose(metrics["kl"], 0.0, atol=1e-6)
+        state = state.replace(observations=ppo.advantages(state, seen)[0].observations)
+
+
+def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sum():
+    ppo, state = tiny_ppo(gamma=0.5)
+    seen = collected(ppo, state, terminated=jnp.ones((16, 8), bool), reward=jnp.arange(128.0).reshape(16, 8))
+    after, samples, _ = ppo.advantages(state, seen)
+    np.testing.assert_allclose(after.returns.var, np.arange(128).var(), rtol=1e-5)
+    np.testing.assert_allclose(samples.target, np.arange(128) / np.arange(128).std(), rtol=1e-4)
+
+
+def test_a_flat_learning_rate_stays_and_an_annealed_one_ends_at_0():
+    gradient = {"w": jnp.ones(3)}
+    for anneal in (False, True):
+        ppo, _ = tiny_ppo(anneal_lr=anneal)
+        steps = ppo.num_updates * 2 * 4
+        state = ppo.optimizer.init(gradient)
+        sizes = []
+        for _ in range(steps + 1):
+            change, state = ppo.optimizer.update(gradient, state)
+            sizes.append(float(-change["w"][0]))
+        np.testing.assert_allclose(sizes[0], TINY.lr, rtol=1e-3)
+        np.testing.assert_allclose(sizes[steps // 2], TINY.lr * (0.5 if anneal else 1), rtol=1e-3)
+        np.testing.assert_allclose(sizes[-1], 0.0 if anneal else TINY.lr, atol=1e-8, rtol=1e-3)
+
+
+def test_an_update_that_meets_nan_stops_the_learning_and_changes_nothing():
+    class Poisoned(ToZero):
+        def reward(self, graph_state):
+            # Late on the belt's first round only: 12 steps a round, 16 an update.
+            return jnp.where((graph_state.eps == 1) & (graph_state.step == 9), jnp.nan, 1.0)
+
+    ppo = PPO(Poisoned().bind(tiny_system()), TINY)
+    program = tiny_program()
+    start = ppo.init(program, jax.random.key(2))
+    learn = jax.jit(ppo.learn)
+    first, _ = learn(program, start, 1)
+    state, _ = learn(program, start, 6)
+    bad = int(state.failed)
+    assert bad in (0, 1)
+    assert state.updates == bad
+    before = start if bad == 0 else first
+    for now, then in zip(jax.tree.leaves(state.params), jax.tree.leaves(before.params), strict=True):
+        np.testing.assert_array_equal(now, then)
+    again, _ = learn(program, state, 3)
+    assert (again.failed, again.updates) == (bad, bad)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 97, 4096, 70_000])
+def test_a_random_order_is_a_permutation(number):
+    orders = [np.asarray(random_order(jax.random.key(seed), number)) for seed in range(3)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(number))
+    assert number < 97 or not (orders[0] == orders[1]).all()
+
+
+def test_random_orders_are_even():
+    orders = np.asarray(jax.vmap(lambda key: random_order(key, 6))(jax.random.split(jax.random.key(0), 12_000)))
+    share = np.stack([(orders == number).mean(axis=0) for number in range(6)])
+    np.testing.assert_allclose(share, 1 / 6, atol=0.02)
+
+
+def test_settings_that_do_not_go_together_are_refused():
+    with pytest.raises(RexError, match="num_minibatches 5"):
+        tiny_ppo(num_minibatches=5)
+
+    class Unbounded(ToZero):
+        @property
+        def action_space(self):
+            from rexcli import Box
+
+            return Box.unbounded(1)
+
+    with pytest.raises(RexError, match="no bounds"):
+        PPO(Unbounded().bind(tiny_system()), TINY)

@@ -1,0 +1,103 @@
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rexcli import RexError
+from rexcli.rl.evaluate import evaluate
+from rexcli.rl.train import schedule, train
+from tests.rl.pendulum import make_program, make_system
+from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
+
+
+def run(key=0, task=ToZero, **options):
+    settings = options.pop("settings", TINY)
+    return train(tiny_program(), task().bind(tiny_system()), settings, jax.random.key(key), eval_seconds=1.0, **options)
+
+
+@functools.cache
+def once():
+    """A training, and what it told on the way."""
+    told = []
+    return run(on_evaluation=told.append), told
+
+
+def test_ctrl_c_keeps_what_was_made_and_the_same_seed_makes_the_same():
+    def interrupt(progress):
+        if progress.evaluation == 2:
+            raise KeyboardInterrupt
+
+    whole, cut = once()[0], run(on_evaluation=interrupt)
+    assert cut.interrupted
+    assert not whole.interrupted
+    assert np.isfinite(cut.best_returns).all()
+    assert cut.table() == (whole.table()[0], whole.table()[1][:4])
+
+
+def test_the_table_has_a_row_for_each_evaluation_and_seed():
+    columns, rows = once()[0].table()
+    assert columns[:3] == ["timesteps", "updates", "seed"]
+    assert [row[:3] for row in rows] == [[n * 128, n, seed] for n in (2, 4, 6) for seed in (0, 1)]
+    values = np.array([row[3:] for row in rows])
+    assert np.isfinite(values).all()
+    assert len(np.unique(values[:, columns.index("train/kl") - 3])) == len(rows), "seeds and updates differ"
+
+
+def test_a_seed_learns_the_same_whether_told_on_often_or_once():
+    both = once()[0].history[-1].metrics["eval/return_mean"]
+    fewer = run(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
+    np.testing.assert_array_equal(both, fewer)
+
+
+def test_progress_and_the_best_policies_are_of_the_best_evaluation():
+    result, told = once()
+    assert [progress.evaluation for progress in told] == [1, 2, 3]
+    returns = np.array([progress.metrics["eval/return_mean"] for progress in told])
+    np.testing.assert_array_equal(result.best_returns, returns.max(axis=0))
+    assert result.best == returns.max(axis=0).argmax()
+    assert result.timesteps == 2 * 6 * 128
+    assert result.steps_per_second > 0
+
+
+def test_nan_in_every_seed_is_an_error_that_names_the_update():
+    class Poisoned(ToZero):
+        def reward(self, graph_state):
+            return jnp.where(graph_state.eps == 1, jnp.nan, 0.0)
+
+    with pytest.raises(RexError, match=r"not finite in every seed, first in update \d"):
+        run(task=Poisoned)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 100))
+def test_turns_give_every_seed_its_updates_and_no_device_a_rest(seeds, devices, updates):
+    devices = min(seeds, devices)
+    made = np.zeros(seeds, int)
+    rounds = schedule(seeds, devices, updates)
+    for who, shares in rounds:
+        assert len(who) == len(shares) == len(set(who)) == devices
+        assert max(shares) - min(shares) <= 1
+        made[who] += shares
+    np.testing.assert_array_equal(made, updates)
+
+
+@pytest.mark.slow
+def test_the_pendulum_swings_up():
+    from nodes.pendulum import SwingUp
+    from rexcli.config.schema import PPOSettings
+
+    system = make_system()
+    program, task = make_program(system, episodes=10, steps=300), SwingUp().bind(system)
+    settings = PPOSettings(
+        lr=1e-3, anneal_lr=True, ent_coef=0.01, gamma=0.994, update_epochs=8, num_minibatches=16,
+        total_timesteps=1_500_000, num_evals=5, num_eval_envs=100, kernel_init="xavier_uniform",
+    )  # fmt: skip
+    result = train(program, task, settings, jax.random.key(0))
+    fresh = jax.jit(
+        lambda policy, rng: evaluate(program, task, policy.controller(task), rng, episodes=500, seconds=5.0)
+    )(result.policy, jax.random.key(1))
+    assert fresh.summary["hold"].mean() > 0.9

@@ -1,0 +1,96 @@
+"""The smallest system with a loop: a world that moves as it is told, an agent, and a task of a few lines."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from rexcli import Environment, Node
+from rexcli.compiler.plan import make_plan
+from rexcli.compiler.program import Program
+from rexcli.config.schema import PPOSettings
+from rexcli.graph.delays import Constant
+from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.timeline.simulate import simulate
+
+
+class World(Node):
+    """Moves by the action; starts anywhere within ±1."""
+
+    def init_state(self, rng, graph_state):
+        return jax.random.uniform(rng, (1,), minval=-1.0)
+
+    def init_output(self, rng, graph_state):
+        return graph_state.state["world"]
+
+    def step(self, step_state):
+        place = step_state.state + 0.1 * step_state.inputs["agent"][-1].data
+        return step_state.replace(state=place), place
+
+
+class Agent(Node):
+    def init_output(self, rng, graph_state):
+        return jnp.zeros(1)
+
+    def step(self, step_state):
+        return step_state, jnp.zeros(1)
+
+
+class ToZero(Environment):
+    """Nothing but a reward: the rest is default."""
+
+    seconds = 0.5
+
+    def reward(self, graph_state):
+        return -jnp.abs(graph_state.state["world"][0])
+
+
+class Constantly(Environment):
+    """Earns 1 a step, whatever happens; terminates after every step or never."""
+
+    def __init__(self, terminates: bool = False):
+        self.terminates = terminates
+        self.seconds = 0.5
+
+    def reward(self, graph_state):
+        return 1.0
+
+    def terminated(self, graph_state):
+        return self.terminates
+
+
+@functools.cache
+def tiny_system() -> System:
+    nodes = [(NodeSpec("world", 10, delay=Constant(0.01)), World()), (NodeSpec("agent", 10), Agent())]
+    edges = [
+        Edge("world_agent", "world", "agent", "world", blocking=True),
+        Edge("agent_world", "agent", "world", "agent", skip=True),
+    ]
+    return System(nodes, edges, "agent")
+
+
+@functools.cache
+def tiny_program(episodes: int = 2, steps: int = 12) -> Program:
+    system = tiny_system()
+
+    def sample(kind, name, ticks):
+        return system.sample_delays(kind, name, 0, episodes, ticks)
+
+    return Program(system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps)))
+
+
+TINY = PPOSettings(
+    lr=3e-3,
+    num_envs=8,
+    num_steps=16,
+    total_timesteps=8 * 16 * 6,
+    update_epochs=2,
+    num_minibatches=4,
+    num_hidden_units=8,
+    num_seeds=2,
+    num_evals=3,
+    num_eval_envs=4,
+)
+"""Six updates of 128 steps."""
