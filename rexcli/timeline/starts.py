@@ -7,7 +7,9 @@ in a loop of blocking edges, ticks are taken one by one, each for all episodes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -82,34 +84,14 @@ def _keep_spacing(scheduled: Times, delay: Times, needed: Times | None) -> Times
     return late if needed is None else np.maximum(late, needed, out=late)
 
 
-@dataclass
-class LoopEdge:
-    """A blocking edge inside a loop.
-
-    Attributes:
-        source, target: places in the list of the loop's nodes.
-        required: messages that each tick of the target waits for, `[target ticks]`.
-        delay: sampled communication delays, ns, `[source ticks, episodes]`.
-    """
-
-    source: int
-    target: int
-    required: Times
-    delay: Times
-    arrive: Times = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.arrive = np.empty_like(self.delay)
-
-
-@dataclass
+@dataclass(frozen=True)
 class LoopNode:
     """A node inside a loop of blocking edges.
 
     Attributes:
         scheduled: ns, `[ticks]`.
-        delay: sampled computation delays, ns, `[ticks, episodes]`.
-        needed: when the blocking inputs from outside the loop are there, ns, `[ticks, episodes]`, or None.
+        delay: sampled computation delays, ns, `[episodes, ticks]`.
+        needed: when the blocking inputs from outside the loop are there, ns, `[episodes, ticks]`, or None.
         scheduling, advance: as in `starts`.
     """
 
@@ -118,42 +100,89 @@ class LoopNode:
     needed: Times | None
     scheduling: Scheduling
     advance: bool
-    start: Times = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.start = np.empty_like(self.delay)
 
 
-def loop_starts(nodes: list[LoopNode], edges: list[LoopEdge]) -> None:
-    """Fills `start` of the nodes (in topological order) and `arrive` of the edges of a loop."""
-    times = np.concatenate([node.scheduled for node in nodes])
-    owner = np.repeat(np.arange(len(nodes)), [len(node.scheduled) for node in nodes])
-    tick = np.concatenate([np.arange(len(node.scheduled)) for node in nodes])
-    order = np.lexsort((tick, owner, times))
-    inputs = [[edge for edge in edges if edge.target == place] for place in range(len(nodes))]
-    outputs = [[edge for edge in edges if edge.source == place] for place in range(len(nodes))]
-    counts = [[edge.required.tolist() for edge in group] for group in inputs]
-    episodes = nodes[0].delay.shape[1]
-    late = [np.zeros(episodes, np.int64) for _ in nodes]
-    end = [np.zeros(episodes, np.int64) for _ in nodes]
-    sequence = np.stack([owner[order], tick[order], times[order]], axis=1)
-    for place, k, time in sequence.tolist():
-        node, start = nodes[place], nodes[place].start[k]
+@dataclass(frozen=True)
+class LoopEdge:
+    """A blocking edge inside a loop.
+
+    Attributes:
+        source, target: places in the list of the loop's nodes.
+        required: messages that each tick of the target waits for, `[target ticks]`.
+        delay: sampled communication delays, ns, `[episodes, source ticks]`.
+    """
+
+    source: int
+    target: int
+    required: Times
+    delay: Times
+
+
+def loop_starts(nodes: list[LoopNode], edges: list[LoopEdge]) -> tuple[list[Times], list[Times]]:
+    """Starts of nodes and arrivals on edges that wait for each other in a loop.
+
+    Args:
+        nodes: in topological order of the edges without `skip`.
+        edges: the blocking edges between them.
+
+    Returns:
+        Starts, ns, `[episodes, ticks]` for each node; arrivals, ns, `[episodes, source ticks]` for each edge.
+    """
+    alone = len(nodes[0].delay) == 1
+    # A moment is one number of every episode: an array of them, or of a single episode a plain and faster int.
+    later: Callable[..., Any] = max if alone else np.maximum
+    inputs = [[index for index, edge in enumerate(edges) if edge.target == place] for place in range(len(nodes))]
+    outputs = [[index for index, edge in enumerate(edges) if edge.source == place] for place in range(len(nodes))]
+    required = [edge.required.tolist() for edge in edges]
+    transfer = [_moments(edge.delay) for edge in edges]
+    delay = [_moments(node.delay) for node in nodes]
+    needed = [None if node.needed is None else _moments(node.needed) for node in nodes]
+    start: list[list[Any]] = [[] for _ in nodes]
+    arrive: list[list[Any]] = [[] for _ in edges]
+    late: list[Any] = [0] * len(nodes)
+    end: list[Any] = [0] * len(nodes)
+    for place, tick, time in _sequence(nodes):
+        node = nodes[place]
         if node.advance:
-            start[:] = end[place]
+            begin = end[place]
         elif node.scheduling == "phase":
-            np.maximum(end[place], time, out=start)
+            begin = later(end[place], time)
         else:
-            np.add(late[place], time, out=start)
-            np.maximum(start, end[place], out=start)
-            np.subtract(start, time, out=late[place])
-        if node.needed is not None:
-            np.maximum(start, node.needed[k], out=start)
-        for edge, required in zip(inputs[place], counts[place], strict=True):
-            if required[k]:
-                np.maximum(start, edge.arrive[required[k] - 1], out=start)
-        np.add(start, node.delay[k], out=end[place])
-        for edge in outputs[place]:
-            np.add(end[place], edge.delay[k], out=edge.arrive[k])
-            if k:
-                np.maximum(edge.arrive[k], edge.arrive[k - 1], out=edge.arrive[k])
+            begin = later(end[place], late[place] + time)
+            late[place] = begin - time
+        outside = needed[place]
+        if outside is not None:
+            begin = later(begin, outside[tick])
+        for index in inputs[place]:
+            count = required[index][tick]
+            if count:
+                begin = later(begin, arrive[index][count - 1])
+        end[place] = begin + delay[place][tick]
+        start[place].append(begin)
+        for index in outputs[place]:
+            there = end[place] + transfer[index][tick]
+            arrive[index].append(later(there, arrive[index][-1]) if tick else there)
+    episodes = len(nodes[0].delay)
+    return [_rows(each, episodes) for each in start], [_rows(each, episodes) for each in arrive]
+
+
+def _sequence(nodes: list[LoopNode]) -> list[list[int]]:
+    """`[place, tick, scheduled]` of every tick, in an order in which nothing waits for what comes after it."""
+    place = np.repeat(np.arange(len(nodes)), [len(node.scheduled) for node in nodes])
+    tick = np.concatenate([np.arange(len(node.scheduled)) for node in nodes])
+    time = np.concatenate([node.scheduled for node in nodes])
+    order = np.lexsort((tick, place, time))
+    return np.stack([place[order], tick[order], time[order]], axis=1).tolist()
+
+
+def _moments(rows: Times) -> list[Any]:
+    """`[episodes, ticks]` as one moment a tick."""
+    return rows[0].tolist() if len(rows) == 1 else list(np.ascontiguousarray(rows.T))
+
+
+def _rows(moments: list[Any], episodes: int) -> Times:
+    """Moments as `[episodes, ticks]`."""
+    columns = np.empty((len(moments), episodes), np.int64)
+    for tick, moment in enumerate(moments):
+        columns[tick] = moment
+    return np.ascontiguousarray(columns.T)

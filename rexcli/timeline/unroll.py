@@ -90,12 +90,11 @@ def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: in
     loop_nodes: list[LoopNode] = []
     for name in group:
         node = spec.node(name)
-        needed = _needed(unrolled, name)
         loop_nodes.append(
             LoopNode(
                 scheduled=schedule.times[name],
-                delay=_columns(_draw(sample, "node", name, episodes, len(schedule.times[name]))),
-                needed=None if needed is None else _columns(needed),
+                delay=_draw(sample, "node", name, episodes, len(schedule.times[name])),
+                needed=_needed(unrolled, name),
                 scheduling=node.scheduling,
                 advance=advances(spec, node),
             )
@@ -105,16 +104,16 @@ def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: in
             source=group.index(edge.source),
             target=group.index(edge.target),
             required=schedule.required(edge),
-            delay=_columns(_draw(sample, "edge", edge.name, episodes, len(schedule.times[edge.source]))),
+            delay=_draw(sample, "edge", edge.name, episodes, len(schedule.times[edge.source])),
         )
         for edge in inner
     ]
-    loop_starts(loop_nodes, loop_edges)
-    for name, loop_node in zip(group, loop_nodes, strict=True):
-        unrolled.start[name] = _columns(loop_node.start)
-        unrolled.end[name] = _columns(loop_node.start + loop_node.delay)
-    for edge, loop_edge in zip(inner, loop_edges, strict=True):
-        unrolled.arrive[edge.name] = _columns(loop_edge.arrive)
+    start, arrive = loop_starts(loop_nodes, loop_edges)
+    for name, loop_node, begin in zip(group, loop_nodes, start, strict=True):
+        unrolled.start[name] = begin
+        unrolled.end[name] = begin + loop_node.delay
+    for edge, there in zip(inner, arrive, strict=True):
+        unrolled.arrive[edge.name] = there
 
 
 def _needed(unrolled: Unrolled, name: str) -> Times | None:
@@ -182,8 +181,3 @@ def _groups(spec: SystemTiming, names: list[str]) -> list[list[str]]:
         else:
             groups.append([names[index]])
     return groups
-
-
-def _columns(rows: Times) -> Times:
-    """`[a, b]` to `[b, a]`, contiguous."""
-    return np.ascontiguousarray(rows.T)
