@@ -216,7 +216,7 @@ class System:
         which = np.arange(first_episode, first_episode + episodes)
         seconds = delay.sample_episodes(key, which, block)[:, :ticks]
         if not np.isfinite(seconds).all():
-            raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no finite time; check its parameters")
+            raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no time; check its parameters")
         return np.rint(seconds.astype(np.float64) * 1e9).astype(np.int64)
 
 
