@@ -6,6 +6,7 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
+from rexcli.graph.call import StepFunction
 from rexcli.graph.states import StepState
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
@@ -35,9 +37,11 @@ from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import train as train_seeds
+from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
-from rexcli.timeline.edit import augment
+from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
+from rexcli.timeline.edit import augment, drop
 from rexcli.timeline.simulate import simulate as simulate_timeline
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
@@ -83,7 +87,8 @@ def simulate(
 def timeline_for(experiment: Experiment, system: System, project: Project | None = None) -> tuple[Timeline, list[Path]]:
     """The timeline to compile: the one of `from=RUN`, or a simulated one.
 
-    Nodes and edges that a recording lacks are simulated around it.
+    Nodes and edges that a recording has and the system has not are left out; those that it lacks are simulated
+    around it.
 
     Returns:
         The timeline, and the runs that it came from.
@@ -96,7 +101,7 @@ def timeline_for(experiment: Experiment, system: System, project: Project | None
         return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=declared.steps), []
     view = parent(experiment, project)
     recorded = view.timeline()
-    _same_ends(recorded.spec, system.timing, view.path)
+    recorded = _fit(recorded, system.timing, view.path)
     sample = sampler(system, experiment.seed, recorded.num_episodes)
     if len(recorded.steps) < len(system.nodes) or len(recorded.messages) < len(system.edges):
         recorded = augment(recorded, system.timing, sample)
@@ -132,21 +137,29 @@ def parent(experiment: Experiment, project: Project | None = None) -> RunView:
     return find_run(experiment.from_run, outputs, having=("timeline.npz", "recording.mcap"))
 
 
-def _same_ends(recorded: SystemTiming, system: SystemTiming, path: Path) -> None:
-    """Refuses a recording with nodes, or edges, or a supervisor that the system does not have."""
-    nodes = {node.name for node in system.nodes}
-    ends = {edge.name: (edge.source, edge.target) for edge in system.edges}
-    for node in recorded.nodes:
-        if node.name not in nodes:
-            raise RexError(f"from={path}: it has node '{node.name}', which the experiment has not; give its own conf")
-    for edge in recorded.edges:
-        if ends.get(edge.name) != (edge.source, edge.target):
+def _fit(recorded: Timeline, system: SystemTiming, path: Path) -> Timeline:
+    """A recording without the nodes and edges that the system does not have.
+
+    Raises:
+        RexError: if an edge has other ends, or the supervisor was not recorded.
+    """
+    nodes, ends = {node.name for node in system.nodes}, {edge.name: edge for edge in system.edges}
+    for edge in recorded.spec.edges:
+        declared = ends.get(edge.name)
+        if declared is not None and (declared.source, declared.target) != (edge.source, edge.target):
             raise RexError(
-                f"from={path}: it has edge '{edge.name}', {edge.source} -> {edge.target}, which the experiment has "
-                "not; give its own conf"
+                f"from={path}: edge '{edge.name}' was {edge.source} -> {edge.target} when it was recorded, but the "
+                f"experiment has {declared.source} -> {declared.target}; give its own conf, or rename the edge"
             )
-    if recorded.supervisor != system.supervisor and system.supervisor not in {n.name for n in recorded.nodes}:
-        raise RexError(f"from={path}: supervisor '{system.supervisor}' was not recorded; choose one that was")
+    if system.supervisor not in recorded.steps:
+        known = ", ".join(recorded.steps)
+        raise RexError(f"from={path}: supervisor '{system.supervisor}' was not recorded; there are {known}")
+    recorded = replace(recorded, spec=replace(recorded.spec, supervisor=system.supervisor))
+    return drop(
+        recorded,
+        nodes=[name for name in recorded.steps if name not in nodes],
+        edges=[name for name in recorded.messages if name not in ends],
+    )
 
 
 def controller(
@@ -211,6 +224,48 @@ def record(
     finally:
         stepper.stop()
     return timeline
+
+
+def record_wall(
+    experiment: Experiment,
+    system: System,
+    *,
+    writer: RecordingWriter | None = None,
+    controller: StepFunction | None = None,
+    params: Mapping[str, PyTree] | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Runs the system in real time, as `experiment.record` and `experiment.wall` say.
+
+    Args:
+        experiment: whose seed and settings.
+        system: to run.
+        writer: of the recording.
+        controller: steps the supervisor; its own code if None.
+        params: parameters by node, in place of what `init_params` gives.
+        watch: is called now and then with the episode that runs.
+
+    Returns:
+        How it ended; `Outcome.check` raises what went wrong.
+    """
+    if experiment.real_time_factor not in (0.0, 1.0):
+        where = experiment.origins.where("real_time_factor")
+        raise RexError(
+            f"{where}: real_time_factor={experiment.real_time_factor:g}: the wall clock runs in real time; leave "
+            "it out, or give clock=simulated"
+        )
+    declared = experiment.record
+    clock = WallClock(
+        system, writer, controller=controller, settings=WallSettings(**dataclasses.asdict(experiment.wall))
+    )
+    return clock.run(
+        jax.random.key(experiment.seed),
+        episodes=declared.episodes,
+        steps=declared.steps if declared.seconds is None else None,
+        seconds=declared.seconds,
+        params=params,
+        watch=watch,
+    )
 
 
 def record_timeline(experiment: Experiment, system: System) -> Timeline:

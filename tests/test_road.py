@@ -8,8 +8,15 @@ from pathlib import Path
 import jax
 import matplotlib as mpl
 import numpy as np
+import pytest
 
 import rexcli as rex
+from rexcli.compiler.storage import from_arrays as plan_from_arrays
+from rexcli.compiler.storage import to_arrays as plan_to_arrays
+from rexcli.road import timeline_for
+from rexcli.runs.rundir import Run
+from rexcli.timeline.edit import drop
+from rexcli.timeline.storage import to_arrays
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -66,3 +73,58 @@ def test_stepper_and_program_agree_on_the_pendulum():
                 jax.tree.map(
                     lambda a, b, seq=seq: np.testing.assert_allclose(b, a[seq], rtol=1e-4, atol=1e-4), want, got
                 )
+
+
+def saved(folder: Path, timeline: rex.Timeline) -> str:
+    """A run with nothing but a timeline; returns its folder."""
+    run = Run.create(folder, "pendulum", "record", argv=["rex"], seed=0, config_yaml="name: pendulum\n")
+    with run:
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+    return str(run.path)
+
+
+def test_what_a_recording_lacks_is_simulated_around_it(tmp_path):
+    system = rex.build(rex.compose("pendulum"))
+    whole = rex.simulate(system, seed=5, episodes=2, steps=30)
+    robot = saved(tmp_path, drop(whole, nodes=["world"]))
+    experiment = rex.compose("pendulum", f"from={robot}")
+    timeline, parents = timeline_for(experiment, system)
+    assert [str(parent) for parent in parents] == [robot]
+    for name in ("sensor", "agent", "actuator"):
+        np.testing.assert_array_equal(timeline.steps[name].start, whole.steps[name].start)
+    assert timeline.steps["world"].count.min() > 30
+    program = rex.compile(experiment, system, timeline)
+    state, _ = jax.jit(lambda program: program.reset(program.init(jax.random.key(0))))(program)
+    assert jax.numpy.isfinite(state.state["world"].th)
+
+
+def test_what_a_system_lacks_of_a_recording_is_left_out(tmp_path):
+    system = rex.build(rex.compose("pendulum"))
+    whole = rex.simulate(system, seed=5, steps=30)
+    experiment = rex.compose("pendulum", f"from={saved(tmp_path, whole)}", "~edges.actuator_world")
+    timeline, _ = timeline_for(experiment, rex.build(experiment))
+    assert "actuator_world" not in timeline.messages
+    assert set(timeline.steps) == set(whole.steps)
+
+
+def test_a_recording_of_other_ends_is_refused(tmp_path):
+    system = rex.build(rex.compose("pendulum"))
+    run = saved(tmp_path, rex.simulate(system, steps=30))
+    changes = ("edges.world_sensor.from=actuator", "edges.world_sensor.skip=true", "edges.world_sensor.name=world")
+    experiment = rex.compose("pendulum", f"from={run}", *changes)
+    with pytest.raises(rex.RexError, match="edge 'world_sensor' was world -> sensor"):
+        timeline_for(experiment, rex.build(experiment))
+
+
+def test_a_saved_plan_is_the_plan_that_a_search_finds(tmp_path):
+    experiment = rex.compose("pendulum")
+    system = rex.build(experiment)
+    timeline = rex.simulate(system, episodes=3, steps=40)
+    plan = rex.compile(experiment, system, timeline).plan
+    again = plan_from_arrays(plan_to_arrays(plan), timeline)
+    assert again.template == plan.template
+    assert (again.warmup, again.rings, again.efficiency) == (plan.warmup, plan.rings, plan.efficiency)
+    for slot, other in zip(plan.slots, again.slots, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, vars(slot)["tick"], vars(other)["tick"])
+    with pytest.raises(rex.RexError, match="run rex compile again"):
+        plan_from_arrays(plan_to_arrays(plan), rex.simulate(system, episodes=2, steps=40))
