@@ -111,7 +111,8 @@ class Console:
         if self.quiet:
             return
         if is_terminal(self._talk):
-            self._rich_table(table)
+            for part in fitting(table, _width()):
+                self._rich_table(part)
         else:
             print("\n".join(plain_table(table)), file=self._talk, flush=True)
 
@@ -242,6 +243,29 @@ def is_terminal(stream: IO[str]) -> bool:
     import os
 
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+
+
+def fitting(table: Table, width: int) -> list[Table]:
+    """A table as tables no wider than a terminal: its columns in turns, the first one in each."""
+    widths = [
+        max(len(cell(value)) for value in [column, *(row[i] for row in table.rows)]) + 2
+        for i, column in enumerate(table.columns)
+    ]
+    groups: list[list[int]] = [[0]]
+    for i in range(1, len(widths)):
+        if len(groups[-1]) > 1 and sum(widths[j] for j in groups[-1]) + widths[i] > width:
+            groups.append([0])
+        groups[-1].append(i)
+    if len(groups) == 1:
+        return [table]
+    return [
+        Table(
+            table.title if number == 0 else "",
+            [table.columns[i] for i in group],
+            [[row[i] for i in group] for row in table.rows],
+        )
+        for number, group in enumerate(groups)
+    ]
 
 
 def plain_table(table: Table) -> list[str]:

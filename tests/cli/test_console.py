@@ -9,7 +9,7 @@ from itertools import count as counter
 import pytest
 
 from rexcli.cli import console as console_module
-from rexcli.cli.console import Console, Progress, Result, Table, cell, count, plain_table, seconds
+from rexcli.cli.console import Console, Progress, Result, Table, cell, count, fitting, plain_table, seconds
 
 
 class Terminal(io.StringIO):
@@ -103,3 +103,14 @@ def test_json_is_strict() -> None:
     console.finish(Result({"a": float("nan"), "b": [1.0, float("inf")]}), command="x")
     assert json.loads(out.getvalue())["results"] == {"a": "nan", "b": [1.0, "inf"]}
     assert err.getvalue() == "hello\n"
+
+
+def test_a_table_too_wide_for_the_terminal_comes_in_parts():
+    table = Table("runs", ["run", *(f"metric {i}" for i in range(12))], [["outputs/a", *range(12)], ["b", *range(12)]])
+    parts = fitting(table, 60)
+    assert len(parts) > 1
+    assert [part.columns[0] for part in parts] == ["run"] * len(parts)
+    assert [name for part in parts for name in part.columns[1:]] == list(table.columns[1:])
+    assert all(len(line) <= 60 for part in parts for line in plain_table(part))
+    assert [value for part in parts for value in part.rows[0][1:]] == list(range(12))
+    assert fitting(table, 1000) == [table]
