@@ -31,6 +31,7 @@ from rexcli.errors import RexError
 from rexcli.runs import formats, provenance, storage
 from rexcli.runs.logs import ROOT, log_to, record
 from rexcli.runs.recording import RecordingWriter
+from rexcli.runs.view import RunView
 from rexcli.timeline.spec import SystemTiming
 
 OWN_FILES = ("run.json", "config.yaml", "log.txt")
@@ -105,6 +106,30 @@ class Run:
             },
         )
         storage.write_atomic(folder / "config.yaml", config_yaml.encode())
+        run._save()
+        return run
+
+    @classmethod
+    def reopen(cls, path: Path, *, argv: Sequence[str]) -> Run:
+        """Opens a run that was stopped, to go on with it: what it has stays.
+
+        Args:
+            path: its folder.
+            argv: the command line that goes on with it, program first; noted beside the first one.
+
+        Raises:
+            RexError: there is no run, or it is still running.
+        """
+        view = RunView(path)
+        if view.status == "running":
+            raise RexError(f"{path}: this run is still running; stop it first")
+        old = dict(view.record)
+        artifacts = {artifact["name"]: artifact for artifact in old.pop("artifacts", [])}
+        resumed = [*old.get("resumed", []), {"command_line": shlex.join(map(str, argv)), "at": _now()}]
+        process = provenance.this_process()
+        run = cls(path, {**old, "status": "running", "error": None, "ended": None, "process": process})
+        run._record["resumed"] = resumed
+        run._artifacts = artifacts
         run._save()
         return run
 

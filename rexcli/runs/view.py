@@ -44,6 +44,11 @@ class RunView:
         return f"RunView({str(self.path)!r})"
 
     @property
+    def record(self) -> dict[str, Any]:
+        """`run.json` as it is."""
+        return dict(self._record)
+
+    @property
     def experiment(self) -> str:
         return self._field("experiment", str)
 

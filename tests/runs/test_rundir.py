@@ -277,3 +277,24 @@ def test_a_disk_that_is_full_at_the_end_does_not_hide_the_error(
         work(ValueError("the cause"))
     with pytest.raises(OSError, match="No space left"):
         work(None)
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    with pytest.raises(KeyboardInterrupt), run:
+        run.write_text("first.txt", "one")
+        run.add_result("steps", 1)
+        raise KeyboardInterrupt
+    with Run.reopen(run.path, argv=["rex", "train", "resume=it"]) as again:
+        assert again.results == {"steps": 1}
+        assert RunView(run.path).status == "running"
+        again.write_text("second.txt", "two")
+    view = RunView(run.path)
+    assert view.status == "done"
+    assert {artifact["name"] for artifact in view.artifacts} == {"first.txt", "second.txt"}
+    assert view.record["resumed"][0]["command_line"] == "rex train resume=it"
+
+
+def test_a_running_run_is_not_reopened(tmp_path: Path) -> None:
+    with new_run(tmp_path) as run, pytest.raises(RexError, match="still running"):
+        Run.reopen(run.path, argv=["rex"])
