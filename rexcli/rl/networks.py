@@ -57,7 +57,7 @@ class ActorCritic(nn.Module):
         action_size: numbers in an action.
         layers, units, activation, kernel_init: of the hidden layers of each.
         state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
-        squash: actions pass through tanh; else they are clipped.
+        squash: actions pass through tanh; else the action space clips them.
     """
 
     action_size: int
@@ -138,8 +138,8 @@ class ActionDistribution(struct.PyTreeNode):
         return self.mean
 
     def unit(self, raw: jax.Array) -> jax.Array:
-        """A raw action as one within ±1."""
-        return jnp.tanh(raw) if self.squash else jnp.clip(raw, -1.0, 1.0)
+        """A raw action as `Box.from_unit` takes it: within ±1 where it is squashed."""
+        return jnp.tanh(raw) if self.squash else raw
 
     def log_prob(self, raw: jax.Array) -> jax.Array:
         """Log density of `unit(raw)` (of `raw` itself where it is not squashed), `[...]`."""

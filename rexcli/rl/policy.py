@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from flax import struct, traverse_util
 
+from rexcli.compiler.program import Controller
 from rexcli.errors import RexError
 from rexcli.graph.states import StepState
 from rexcli.rl.environment import Environment
@@ -23,7 +24,6 @@ from rexcli.runs.formats import encode_json
 from rexcli.runs.storage import atomic_folder
 
 PyTree = Any
-Controller = Callable[[StepState], tuple[StepState, PyTree]]
 
 FORMAT = 1
 """Of the folder; a reader refuses another."""
@@ -62,8 +62,27 @@ class Policy(struct.PyTreeNode):
         raw = actions.mode() if rng is None else actions.sample(rng)
         return self.action_space.from_unit(actions.unit(raw))
 
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation."""
+        return self.params["params"]["actor"]["Dense_0"]["kernel"].shape[0]
+
     def controller(self, environment: Environment, *, deterministic: bool = True) -> Controller:
-        """The supervisor's step under this policy, `step_state -> (step_state, output)`, for any executor."""
+        """The supervisor's step under this policy, `step_state -> (step_state, output)`, for any executor.
+
+        Raises:
+            RexError: for a task whose observations or actions are of another size.
+        """
+        sizes = (
+            ("observations", environment.observation_space.size, self.observation_size),
+            ("actions", environment.action_space.size, self.action_space.size),
+        )
+        for what, offered, trained in sizes:
+            if offered != trained:
+                raise RexError(
+                    f"{what} of {type(environment).__name__} have {offered} numbers, but the policy was trained with "
+                    f"{trained}; give it the system and the task that it was trained on"
+                )
 
         def control(step_state: StepState) -> tuple[StepState, PyTree]:
             rng = None if deterministic else jax.random.fold_in(step_state.rng, step_state.seq)

@@ -49,11 +49,11 @@ class Box:
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
-        """A vector `[..., size]` within ±1 stretched to the bounds; unchanged where there are none."""
+        """A vector `[..., size]` clipped to ±1 and stretched to the bounds; unchanged where there are none."""
         if not self.bounded:
             return unit
         low, high = jnp.asarray(self.low, jnp.float32), jnp.asarray(self.high, jnp.float32)
-        return low + (unit + 1) / 2 * (high - low)
+        return low + (jnp.clip(unit, -1.0, 1.0) + 1) / 2 * (high - low)
 
     def sample(self, rng: jax.Array) -> jax.Array:
         """A random vector `[size]`: uniform within bounds, standard normal where there are none."""

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from rexcli.rl.normalize import RunningStats, discounted_traces
 
-
 update = jax.jit(RunningStats.update)
 
 

@@ -62,6 +62,11 @@ def test_actions_fill_the_space_and_normalisation_counts():
     assert (actions != make_policy(normalised=False).action(observation)).any()
 
 
+def test_a_task_of_another_size_is_refused():
+    with pytest.raises(RexError, match="observations of ToZero have 1 numbers, but the policy was trained with 3"):
+        make_policy(size=3).controller(ToZero().bind(tiny_system()))
+
+
 def test_a_controller_acts_on_what_the_supervisor_sees():
     task = ToZero().bind(tiny_system())
     policy, program = make_policy(), tiny_program()

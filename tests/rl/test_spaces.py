@@ -8,7 +8,7 @@ from rexcli import Box, RexError
 def test_unit_vectors_reach_the_bounds_and_nothing_beyond():
     box = Box([-2.0, 0.0], [2.0, 10.0])
     np.testing.assert_allclose(
-        box.from_unit(np.array([[-1.0, -1.0], [0.0, 0.0], [1.0, 1.0]])), [[-2, 0], [0, 5], [2, 10]]
+        box.from_unit(np.array([[-1.0, -3.0], [0.0, 0.0], [1.0, 1.5]])), [[-2, 0], [0, 5], [2, 10]]
     )
 
 
