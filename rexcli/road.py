@@ -30,6 +30,7 @@ from rexcli.graph.call import StepFunction
 from rexcli.graph.states import StepState
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
+from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation
 from rexcli.rl.evaluate import evaluate as evaluate_controller
@@ -340,8 +341,10 @@ def train(
     *,
     on_compiled: Callable[[float], None] | None = None,
     on_evaluation: Callable[[Progress], None] | None = None,
+    on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    start: Checkpoint | None = None,
 ) -> Training:
-    """PPO with `experiment.ppo`, several seeds in parallel."""
+    """PPO with `experiment.ppo`, several seeds in parallel; from a checkpoint on if `start` gives one."""
     return train_seeds(
         program,
         task,
@@ -351,6 +354,8 @@ def train(
         devices=backend.choose_devices(experiment.compile.devices),
         on_compiled=on_compiled,
         on_evaluation=on_evaluation,
+        on_checkpoint=on_checkpoint,
+        start=start,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +18,36 @@ from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
-from rexcli.rl.train import Progress
+from rexcli.config.compose import experiment_from_config
+from rexcli.config.schema import Experiment
+from rexcli.errors import RexError
+from rexcli.rl import checkpoints
+from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.policy import Policy
+from rexcli.rl.train import Progress, Training
 from rexcli.runs.rundir import Run
+from rexcli.runs.storage import write_atomic
+from rexcli.runs.view import RunView, find_run
 from rexcli.timeline.storage import to_arrays
 
 
 class MetricsLog:
-    """`metrics.csv`, appended after each evaluation, so that a killed run keeps it."""
+    """`metrics.csv`, appended after each evaluation, so that a killed run keeps it.
 
-    def __init__(self, run: Run):
+    Args:
+        run: whose file.
+        updates: rows of later ones, which a stopped training wrote after its last checkpoint, are dropped.
+    """
+
+    def __init__(self, run: Run, updates: int = 0):
         self._run = run
         self._path = run.path / "metrics.csv"
         self._names: list[str] = []
+        if self._path.exists():
+            head, *rows = self._path.read_text(encoding="utf-8").splitlines() or [""]
+            kept = [row for row in rows if row.count(",") == head.count(",") and int(row.split(",")[1]) <= updates]
+            self._names = head.split(",")[3:] if kept else []
+            write_atomic(self._path, "".join(f"{line}\n" for line in [head, *kept] if kept).encode())
 
     def append(self, progress: Progress) -> None:
         """One row a seed."""
@@ -35,8 +55,7 @@ class MetricsLog:
         if not self._names:
             self._names = sorted(progress.metrics)
             rows.append(["seed", "update", "total_steps", *self._names])
-        num_seeds = len(next(iter(progress.metrics.values())))
-        for seed in range(num_seeds):
+        for seed in range(len(next(iter(progress.metrics.values())))):
             metrics = [repr(float(progress.metrics[name][seed])) for name in self._names]
             rows.append([seed, progress.updates, progress.timesteps, *metrics])
         text = io.StringIO()
@@ -46,20 +65,38 @@ class MetricsLog:
         self._run.register("metrics.csv")
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """A training to go on with: its run, its own experiment, and where it stood (None: before its first checkpoint)."""
+
+    view: RunView
+    experiment: Experiment
+    checkpoint: Checkpoint | None
+
+
 def train(job: Job) -> Result:
-    """Writes `metrics.csv`, `policy/` (the best seed's) and `policies/` (every seed's), and evaluates the best."""
+    """Writes `metrics.csv`, `checkpoints/`, `policy/` (the best seed's), `policies/`, and evaluates the best."""
+    stopped = None if job.experiment.resume is None else find_stopped(job)
+    if stopped is not None:
+        job = replace(job, experiment=stopped.experiment)
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
     task = road.environment(experiment, system)
-    timeline, parents = road.timeline_for(experiment, system, job.project)
-    program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+    parents: list[Path] = []
+    if stopped is not None and stopped.view.has("timeline.npz"):
+        timeline = stopped.view.timeline()
+        program = road.compile(experiment, system, timeline)
+    else:
+        timeline, parents = road.timeline_for(experiment, system, job.project)
+        program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
     road.check_training(experiment, program, task)
     assert program.plan is not None
-    with job.new_run(parents) as run:
+    with job.new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_json("program.json", describe(program.plan))
-        log = MetricsLog(run)
+        start = None if stopped is None else stopped.checkpoint
+        log = MetricsLog(run, 0 if start is None else start.updates)
         settings = experiment.ppo
         with job.console.progress("train", settings.total_timesteps * settings.num_seeds, "steps") as bar:
 
@@ -70,17 +107,20 @@ def train(job: Job) -> Result:
                 log.append(progress)
                 bar.update(progress.timesteps * settings.num_seeds, _standing(progress))
 
-            training = road.train(experiment, program, task, on_compiled=on_compiled, on_evaluation=on_evaluation)
-        recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
-        for seed, policy in enumerate(training.policies):
-            policy.save(run.path / "policies" / str(seed), recipe)
-        training.policy.save(run.path / "policy", recipe)
-        run.register("policies")
-        run.register("policy")
-        for seed, update in training.failed.items():
-            job.console.warn(
-                f"seed {seed} met a number that is not finite in update {update}; its last good policy is kept"
+            training = road.train(
+                experiment,
+                program,
+                task,
+                on_compiled=on_compiled,
+                on_evaluation=on_evaluation,
+                on_checkpoint=lambda checkpoint: checkpoints.save(run.path / "checkpoints", checkpoint),
+                start=start,
             )
+        run.register("checkpoints")
+        recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
+        _save_policies(run, training, recipe)
+        for seed, update in training.failed.items():
+            job.console.warn(f"seed {seed} met a number that is not finite in update {update}; its best policy is kept")
         values: dict[str, Any] = {
             "steps": training.timesteps,
             "compile s": training.compile_seconds,
@@ -91,7 +131,7 @@ def train(job: Job) -> Result:
         }
         if training.interrupted:
             draw(run, values, system)
-            job.console.note(f"interrupted; what was trained so far is kept in {run.path}")
+            job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise KeyboardInterrupt
         evaluation = road.evaluate(experiment, program, task, training.policy)
         values |= evaluation_values(evaluation)
@@ -99,6 +139,36 @@ def train(job: Job) -> Result:
         draw(run, values, system)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)
+
+
+def find_stopped(job: Job) -> Stopped:
+    """The training of `resume=RUN`, with the experiment that it began with.
+
+    Raises:
+        RexError: where there is none, it is done or still running, or anything else was typed beside it.
+    """
+    text = job.experiment.resume
+    assert text is not None
+    view = find_run(text, job.project.outputs)
+    if view.command != "train":
+        raise RexError(f"resume={text}: this is a run of `rex {view.command}`; give one of `rex train`")
+    if view.status in ("done", "running"):
+        state = "done; start a new one" if view.status == "done" else "still running; stop it first"
+        raise RexError(f"resume={text}: {view.path} is {state}")
+    own = ("resume=", "trusted_targets=")
+    others = [word for word in job.argv[2:] if "=" in word and not word.startswith("-") and not word.startswith(own)]
+    if others:
+        raise RexError(f"resume={text}: it goes on with its own configuration; leave out {' '.join(others)}")
+    trusted = [word for word in job.argv if word.startswith("trusted_targets=")]
+    experiment = experiment_from_config(view.config, str(view.path / "config.yaml"), trusted)
+    return Stopped(view, experiment, checkpoints.load_latest(view.path / "checkpoints"))
+
+
+def _save_policies(run: Run, training: Training, recipe: dict[str, Any]) -> None:
+    named: list[tuple[str, Policy]] = [(f"policies/{seed}", policy) for seed, policy in enumerate(training.policies)]
+    for name, policy in [*named, ("policy", training.policy)]:
+        policy.save(run.path / name, recipe)
+        run.register(name)
 
 
 def _standing(progress: Progress) -> str:

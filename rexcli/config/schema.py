@@ -117,6 +117,24 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
+class WallConfig:
+    """How the wall clock runs."""
+
+    watchdog: float | None = field(default=10.0, metadata={"check": positive("periods")})
+    """A step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any."""
+    nan: Literal["stop", "allow"] = "stop"
+    """`stop` ends the run before anybody reads a message with NaN in it; `allow` passes it on."""
+    startup_timeout: float | None = field(default=60.0, metadata={"check": positive("seconds")})
+    """Seconds that a node's `startup` may take; None for any."""
+    stop_timeout: float = field(default=5.0, metadata={"check": positive("seconds")})
+    """Seconds that a node's `stop` may take before it is left behind."""
+    spin: float = field(default=1e-4, metadata={"check": between(0, 0.01)})
+    """Seconds before a step is due that its thread waits awake."""
+    priority: int = field(default=10, metadata={"check": between(0, 90)})
+    """Of the real-time scheduler where this user may have it (Linux); 0 for the ordinary scheduler."""
+
+
+@dataclass(frozen=True)
 class TimelineConfig:
     """The timeline that `compile`, `rollout` and `train` simulate where they start from no recording."""
 
@@ -260,8 +278,11 @@ class Experiment:
     """The run to start from: a folder, `latest` or `latest:COMMAND`; None to simulate a timeline."""
     policy: str | None = None
     """The run whose policy acts: a folder, `latest` or `latest:train`."""
+    resume: str | None = None
+    """The stopped run to go on with, in its own folder: a folder, `latest` or `latest:train`."""
     action: ActionConfig = field(default_factory=ActionConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    wall: WallConfig = field(default_factory=WallConfig)
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
     compile: CompileConfig = field(default_factory=CompileConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)

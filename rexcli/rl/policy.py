@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.export
+import jax.numpy as jnp
 import numpy as np
 from flax import struct, traverse_util
 
@@ -24,6 +26,9 @@ from rexcli.runs.formats import encode_json
 from rexcli.runs.storage import atomic_folder
 
 PyTree = Any
+
+EXPORTED = "policy.jax_export"
+"""The file with the policy as a function that needs nothing but JAX."""
 
 FORMAT = 1
 """Of the folder; a reader refuses another."""
@@ -110,8 +115,18 @@ class Policy(struct.PyTreeNode):
             "env": dict(recipe or {}),
         }
         with atomic_folder(folder) as temporary:
+            (temporary / EXPORTED).write_bytes(self.exported())
             np.savez(temporary / "weights.npz", **arrays)
             (temporary / "policy.json").write_bytes(encode_json(about))
+
+    def exported(self) -> bytes:
+        """The policy as one function from observation `[obs_dim]` to action, float32, in `jax.export`'s form.
+
+        A robot needs JAX alone: `jax.export.deserialize(bytearray(data)).call(observation)`.
+        """
+        observation = jax.ShapeDtypeStruct((self.observation_size,), jnp.float32)
+        exporting = jax.export.export(jax.jit(self.action), platforms=("cpu", "cuda", "tpu"))
+        return bytes(exporting(observation).serialize())
 
     @classmethod
     def load(cls, folder: Path) -> Policy:

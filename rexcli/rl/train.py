@@ -23,6 +23,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
+from rexcli.graph.paths import leaf_paths
+from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
@@ -112,6 +114,8 @@ def train(
     devices: Sequence[jax.Device] | None = None,
     on_compiled: Callable[[float], None] | None = None,
     on_evaluation: Callable[[Progress], None] | None = None,
+    on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    start: Checkpoint | None = None,
 ) -> Training:
     """Trains `num_seeds` policies.
 
@@ -124,6 +128,8 @@ def train(
         devices: that share the seeds; all if None.
         on_compiled: is told the seconds that compilation took.
         on_evaluation: is told how training stands.
+        on_checkpoint: after that, is given all that it takes to go on from there.
+        start: go on from here, with all else the same; the numbers are those of a training that never stopped.
 
     Raises:
         RexError: for settings that do not go together, or where no seed gave finite numbers.
@@ -140,9 +146,17 @@ def train(
         on_compiled(training.compile_seconds)
     evaluations = min(settings.num_evals, ppo.num_updates)
     began = time.perf_counter()
-    made = 0
+    made, done = 0, 0
+    if start is not None:
+        crew.restore(start)
+        made, done = start.updates, start.evaluation
+        began -= start.seconds
+        training.best_returns = start.best_returns.copy()
+        training.policies = [crew.policy(seed, best=True) for seed in range(settings.num_seeds)]
+        training.timesteps = made * ppo.num_samples * settings.num_seeds
+        training.train_seconds = start.seconds
     try:
-        for evaluation in range(1, evaluations + 1):
+        for evaluation in range(done + 1, evaluations + 1):
             until = round(ppo.num_updates * evaluation / evaluations)
             metrics = crew.advance(until - made)
             made = until
@@ -151,6 +165,7 @@ def train(
             training.failed = crew.failed()
             for seed, value in enumerate(metrics["eval/return_mean"]):
                 if seed not in training.failed and value > training.best_returns[seed]:
+                    crew.keep(seed)
                     training.policies[seed] = crew.policy(seed)
                     training.best_returns[seed] = value
             training.history.append(
@@ -158,6 +173,8 @@ def train(
             )
             if on_evaluation:
                 on_evaluation(training.history[-1])
+            if on_checkpoint:
+                on_checkpoint(crew.checkpoint(evaluation, made, training))
             if len(training.failed) == settings.num_seeds:
                 raise RexError(
                     "training met numbers that are not finite in every seed, first in update "
@@ -206,6 +223,7 @@ class _Crew:
         self.keys = jax.tree.map(_is_key, jax.eval_shape(ppo.init, program, keys[0]))
         self.impl = jax.random.key_impl(rng)
         self.states = jax.tree.map(np.array, init(program, keys))
+        self.best = jax.tree.map(np.copy, self.states)
         run = jax.shard_map(
             partial(self._lanes, eval_seconds=eval_seconds),
             mesh=mesh,
@@ -280,13 +298,36 @@ class _Crew:
 
         return jax.tree.map(unpack, packed, self.keys)
 
-    def state(self, seed: int) -> LearnerState:
-        """One seed's state."""
-        return self._unpack(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), self.states))
+    def policy(self, seed: int, best: bool = False) -> Policy:
+        """One seed's policy as it stands, or as `keep` last kept it."""
+        states = self.best if best else self.states
+        return self.ppo.policy(self._unpack(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), states)))
 
-    def policy(self, seed: int) -> Policy:
-        """One seed's policy as it stands."""
-        return self.ppo.policy(self.state(seed))
+    def keep(self, seed: int) -> None:
+        """Notes one seed's state as its best."""
+        for whole, now in zip(jax.tree.leaves(self.best), jax.tree.leaves(self.states), strict=True):
+            whole[seed] = now[seed]
+
+    def checkpoint(self, evaluation: int, updates: int, training: Training) -> Checkpoint:
+        """All that the next update depends on."""
+        states, best = (leaf_paths(jax.tree.map(np.copy, tree)) for tree in (self.states, self.best))
+        seconds, returns = training.train_seconds, training.best_returns.copy()
+        return Checkpoint(evaluation, updates, seconds, states, best, returns)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes every seed back to a checkpoint.
+
+        Raises:
+            RexError: if it is of another training.
+        """
+        for tree, saved in ((self.states, checkpoint.states), (self.best, checkpoint.best)):
+            for path, leaf in leaf_paths(tree).items():
+                there = saved.get(path)
+                if there is None or (there.shape, there.dtype) != (leaf.shape, leaf.dtype):
+                    raise RexError(
+                        f"the checkpoint does not fit this training (at '{path}'); train again without resume"
+                    )
+                leaf[...] = there
 
     def failed(self) -> dict[int, int]:
         """The update at which a seed met a number that is not finite, by seed."""

@@ -1,6 +1,7 @@
 import json
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from rexcli import RexError
 from rexcli.rl.networks import ActorCritic
 from rexcli.rl.normalize import RunningStats
-from rexcli.rl.policy import Policy
+from rexcli.rl.policy import EXPORTED, Policy
 from rexcli.rl.spaces import Box
 from tests.rl.tiny import ToZero, tiny_program, tiny_system
 
@@ -33,11 +34,20 @@ def test_saving_and_loading_is_the_identity(tmp_path, normalised):
 
 def test_the_folder_holds_plain_arrays_and_json(tmp_path):
     make_policy().save(tmp_path / "policy", {"_target_": "nodes.mine.Task"})
-    assert {path.name for path in (tmp_path / "policy").iterdir()} == {"policy.json", "weights.npz"}
+    assert {path.name for path in (tmp_path / "policy").iterdir()} == {"policy.json", "weights.npz", EXPORTED}
     with np.load(tmp_path / "policy" / "weights.npz", allow_pickle=False) as arrays:
         assert arrays["params/params/actor/Dense_0/kernel"].shape == (1, 8)
     about = json.loads((tmp_path / "policy" / "policy.json").read_text())
     assert about["env"] == {"_target_": "nodes.mine.Task"}
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_the_exported_function_needs_jax_alone_and_acts_the_same(tmp_path, normalised):
+    policy = make_policy(normalised)
+    policy.save(tmp_path / "policy")
+    exported = jax.export.deserialize(bytearray((tmp_path / "policy" / EXPORTED).read_bytes()))
+    for observation in (jnp.array([0.7]), jnp.array([-2.0])):
+        np.testing.assert_allclose(exported.call(observation), policy.action(observation), rtol=1e-6)
 
 
 def test_what_is_no_policy_is_refused_with_its_place(tmp_path):

@@ -281,9 +281,9 @@ def test_a_disk_that_is_full_at_the_end_does_not_hide_the_error(
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     run = new_run(tmp_path)
+    run.write_text("first.txt", "one")
+    run.add_result("steps", 1)
     with pytest.raises(KeyboardInterrupt), run:
-        run.write_text("first.txt", "one")
-        run.add_result("steps", 1)
         raise KeyboardInterrupt
     with Run.reopen(run.path, argv=["rex", "train", "resume=it"]) as again:
         assert again.results == {"steps": 1}

@@ -1,0 +1,85 @@
+"""Checkpoints of a training: everything that the next update depends on, by Orbax, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import orbax.checkpoint as ocp
+
+from rexcli.errors import RexError
+from rexcli.runs.storage import atomic_folder, is_temporary
+
+Arrays = dict[str, npt.NDArray]
+
+KEPT = 2
+"""Newest checkpoints that stay: one more than is needed, in case the disk lost the last."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after an evaluation.
+
+    Attributes:
+        evaluation: which, from 1.
+        updates: of each seed, so far.
+        seconds: of training, so far.
+        states: the learners, by key path, each leaf `[num_seeds, ...]`.
+        best: the learners as they were at their best evaluation, likewise.
+        best_returns: mean return of that evaluation, `[num_seeds]`.
+    """
+
+    evaluation: int
+    updates: int
+    seconds: float
+    states: Arrays
+    best: Arrays
+    best_returns: npt.NDArray[np.float32]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes `folder/<updates>` and removes the oldest ones."""
+    path = folder / str(checkpoint.updates)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(path) as temporary, ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((temporary / "state").absolute(), vars(checkpoint))
+        checkpointer.wait_until_finished()
+    for old in _numbered(folder)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read; None if there is none.
+
+    Raises:
+        RexError: if there are some, but none is whole.
+    """
+    numbered = _numbered(folder)
+    for path in reversed(numbered):
+        try:
+            with ocp.StandardCheckpointer() as checkpointer:
+                tree = checkpointer.restore((path / "state").absolute())
+            return Checkpoint(
+                evaluation=int(tree["evaluation"]),
+                updates=int(tree["updates"]),
+                seconds=float(tree["seconds"]),
+                states=tree["states"],
+                best=tree["best"],
+                best_returns=np.asarray(tree["best_returns"], np.float32),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    if numbered:
+        raise RexError(f"{folder}: none of its checkpoints can be read; train again without resume")
+    return None
+
+
+def _numbered(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        (path for path in folder.iterdir() if path.name.isdigit() and not is_temporary(path)), key=lambda p: int(p.name)
+    )

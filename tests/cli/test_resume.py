@@ -1,0 +1,99 @@
+"""A training that was stopped goes on as if it never had been."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rexcli.cli.main import main
+from rexcli.runs.view import RunView, find_run
+from tests.cli.test_pipeline import SMALL_TRAINING
+
+LONGER = [*SMALL_TRAINING, "ppo.total_timesteps=8192", "ppo.num_evals=8"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with one whole training in it."""
+    folder = tmp_path_factory.mktemp("resume")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(["train", *LONGER, "name=whole", "--quiet"]) == 0
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def whole(project: Path) -> RunView:
+    return RunView(next((project / "outputs" / "whole" / "train").iterdir()))
+
+
+def kill_after(project: Path, name: str, evaluations: int, delay: float) -> RunView:
+    """Starts a training, kills it once it has made so many evaluations and a little more."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rexcli.cli.main", "train", *LONGER, f"name={name}", "--quiet"], cwd=project
+    )
+    deadline = time.monotonic() + 120
+    metrics = f"outputs/{name}/train/*/metrics.csv"
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(len(path.read_text().splitlines()) > 2 * evaluations for path in project.glob(metrics)):
+            break
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return RunView(next((project / "outputs" / name / "train").iterdir()))
+
+
+def assert_resumes(project: Path, stopped: RunView) -> None:
+    assert stopped.status == "killed"
+    assert main(["train", f"resume={stopped.path}", "--quiet"]) == 0
+    resumed, unbroken = RunView(stopped.path), whole(project)
+    assert resumed.status == "done"
+    for name in ("metrics.csv", "policy/weights.npz", "policies/1/weights.npz"):
+        same = (resumed.path / name).read_bytes() == (unbroken.path / name).read_bytes()
+        assert same, f"{name} differs"
+    assert resumed.results["return mean"] == unbroken.results["return mean"]
+
+
+def test_a_killed_training_goes_on_bit_for_bit(project):
+    assert_resumes(project, kill_after(project, "killed", 2, 0.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(20))
+def test_a_training_killed_at_any_moment_goes_on_bit_for_bit(project, attempt):
+    chance = random.Random(attempt)
+    stopped = kill_after(project, f"killed{attempt}", chance.randint(0, 6), chance.uniform(0, 0.3))
+    if stopped.status == "done":
+        pytest.skip("it was done before it could be killed")
+    assert_resumes(project, stopped)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["resume=latest:train", "ppo.lr=1e-3"], "leave out ppo.lr=1e-3"),
+        (["resume=latest:train"], "done; start a new one"),
+        (["resume=nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(project, capsys, words, hint):
+    newest = find_run("latest:train", project / "outputs")
+    if "ppo.lr=1e-3" in words:  # of a run that could be resumed
+        copy = project / "outputs" / "copy" / "train" / "2999-01-01_00-00-00"
+        shutil.copytree(newest.path, copy, dirs_exist_ok=True)
+        text = (copy / "run.json").read_text().replace('"status": "done"', '"status": "failed"')
+        (copy / "run.json").write_text(text)
+        words = [f"resume={copy}", *words[1:]]
+    assert main(["train", *words]) == 2
+    assert hint in capsys.readouterr().err
