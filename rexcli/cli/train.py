@@ -18,6 +18,8 @@ from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
+from rexcli.compiler.storage import from_arrays as plan_from_arrays
+from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.config.compose import experiment_from_config
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -84,9 +86,10 @@ def train(job: Job) -> Result:
     system = job.system()
     task = road.environment(experiment, system)
     parents: list[Path] = []
-    if stopped is not None and stopped.view.has("timeline.npz"):
+    if stopped is not None and stopped.view.has("plan.npz"):
         timeline = stopped.view.timeline()
-        program = road.compile(experiment, system, timeline)
+        plan = plan_from_arrays(stopped.view.arrays("plan.npz"), timeline)
+        program = road.compile(experiment, system, timeline, plan)
     else:
         timeline, parents = road.timeline_for(experiment, system, job.project)
         program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
@@ -94,6 +97,7 @@ def train(job: Job) -> Result:
     assert program.plan is not None
     with job.new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
+        run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
         start = None if stopped is None else stopped.checkpoint
         log = MetricsLog(run, 0 if start is None else start.updates)

@@ -148,7 +148,7 @@ def test_sweep_ends_with_a_table_of_jobs(project, capsys):
     rows = (sweep / "sweep.csv").read_text().splitlines()
     assert len(rows) == 5
     assert {"record.steps", "nodes.agent.rate", "steps"} <= set(rows[0].split(","))
-    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "1", "2", "3"]
+    assert {path.name for path in sweep.iterdir() if path.is_dir()} >= {"0", "1", "2", "3"}
 
 
 def test_export_gives_the_two_tables(project):

@@ -41,6 +41,7 @@ def _run(tmp_path: Path, *, rollouts: bool) -> RunView:
         run.write_json("program.json", program())
         for name, table in (("metrics.csv", metrics(2, 4)), ("sweep.csv", sweep())):
             run.write_csv(name, list(table), list(zip(*(column.tolist() for column in table.values()), strict=True)))
+        run.write_arrays("lateness.npz", {name: np.linspace(1e4, 1e6, 40) for name in PENDULUM["nodes"]})
         if rollouts:
             run.write_arrays("rollouts.npz", pendulum_rollouts(5))
             run.write_arrays("timeline.npz", to_arrays(source.timeline()))
