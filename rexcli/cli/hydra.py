@@ -1,4 +1,4 @@
-"""Runs a command under Hydra: one job, or with `-m` a sweep by Hydra's sweepers and launchers.
+"""Runs a command under Hydra: one job, or with `-m` a sweep, see `rexcli.cli.multirun`.
 
 Hydra keeps its hands off the disk in single runs. In a sweep it has `outputs/<experiment>/<command>/<time>/`, one
 folder a job; see `rexcli.cli.sweep` for what comes of it.
@@ -11,13 +11,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rexcli.cli import sweep
 from rexcli.cli.console import Console, Result
-from rexcli.cli.errors import describe, report
 from rexcli.cli.job import Job
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose
@@ -30,17 +27,13 @@ PLAIN = {
     "hydra/hydra_logging": "none",
     "hydra.run.dir": ".",
     "hydra.output_subdir": "null",
-    "hydra.sweep.subdir": "'${hydra.job.num}'",
 }
 """Hydra's settings here, where the command line does not set them."""
-
-MOST_CHECKED = 200
-"""Jobs of a sweep that are composed beforehand to find mistakes before anything runs."""
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Hydra's own flags."""
+    """Hydra's own flags, and `--sort` of a sweep's table."""
 
     multirun: bool = False
     cfg: str | None = None
@@ -49,6 +42,7 @@ class Flags:
     info: str | None = None
     config_dir: str | None = None
     config_name: str | None = None
+    sort: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,40 +86,6 @@ class Single:
         return self.result.objective
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """The task of a sweep's job: notes how it went in its folder, and never stops the others."""
-
-    task: Task
-
-    def __call__(self, _: Any) -> float | None:
-        from hydra.core.hydra_config import HydraConfig
-
-        settings: Any = HydraConfig.get()
-        own_settings, overrides = composing.given_overrides(settings)
-        folder = Path(settings.runtime.output_dir)
-        number = settings.job.num
-        shown = [text.removeprefix("++") for text in overrides]
-        console = Console(self.task.quiet, self.task.as_json)
-        console.note(f"job {number}: {' '.join(shown)}")
-        try:
-            experiment = compose(
-                self.task.conf, own_settings + overrides, project=self.task.project, config_dir=self.task.config_dir
-            )
-            sweep.write_job(folder, shown, "running")
-            result = self.task.run(self.task.job(experiment, folder))
-        except Exception as error:
-            sweep.write_job(folder, shown, "failed", describe(error))
-            console.note(f"job {number} failed: {describe(error)}")
-            return float("nan")
-        except KeyboardInterrupt:
-            sweep.write_job(folder, shown, "interrupted")
-            raise
-        sweep.write_job(folder, shown, "done")
-        console.note(f"job {number} done: {sweep.one_line(result.values)}")
-        return result.objective
-
-
 def run(command: str, module: str, words: Sequence[str], flags: Flags, console: Console, argv: Sequence[str]) -> int:
     """Runs a command as its flags say.
 
@@ -149,7 +109,14 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     if flags.cfg or flags.info:
         return _show(task, overrides, flags)
     if flags.multirun:
-        return _run_sweep(task, overrides, console)
+        from rexcli.cli import multirun
+
+        return multirun.run(task, overrides, console, flags.sort)
+    for text in overrides:
+        if text.startswith(("launcher=", "sweeper=")):
+            raise RexError(f"command line: {text}: this is for sweeps; add -m")
+    if flags.sort is not None:
+        raise RexError(f"command line: --sort {flags.sort}: this is for sweeps; add -m")
     single = Single(task, compose(conf, overrides, project=project, config_dir=flags.config_dir))
     with composing.hydra(project, flags.config_dir) as app, composing.one_line_errors(project, conf):
         app.run(
@@ -184,8 +151,11 @@ def _show(task: Task, overrides: list[str], flags: Flags) -> int:
     """Hydra's `--cfg` and `--info`."""
     from hydra.types import RunMode
 
+    from rexcli.cli.multirun import chosen
+
     with composing.hydra(task.project, flags.config_dir) as app, composing.one_line_errors(task.project, task.conf):
         name = composing.conf_name(task.conf, task.project, flags.config_dir)
+        overrides = chosen(overrides, app, name)
         translated = settings(overrides) + composing.translate(overrides, app)
         if flags.cfg:
             if flags.cfg not in ("job", "hydra", "all"):
@@ -210,60 +180,3 @@ def _root_logger_kept() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-
-
-def _run_sweep(task: Task, overrides: list[str], console: Console) -> int:
-    """A multirun; its table goes to the console and to `sweep.csv`, however it ends."""
-    from hydra.types import RunMode
-
-    names = [
-        compose(task.conf, variant, project=task.project, config_dir=task.config_dir).name
-        for variant in variants(overrides)
-    ]
-    with composing.hydra(task.project, task.config_dir) as app, composing.one_line_errors(task.project, task.conf):
-        conf = composing.conf_name(task.conf, task.project, task.config_dir)
-        translated = [*settings(overrides), *composing.translate(overrides, app), "hydra.mode=MULTIRUN"]
-        if any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in overrides):
-            chosen = app.compose_config(conf, translated, RunMode.MULTIRUN).hydra.sweep.dir
-        else:
-            chosen = task.project.outputs / names[0] / task.command / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        folder = sweep.new_folder(Path(chosen))
-        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-        stopped: BaseException | None = None
-        try:
-            app.multirun(
-                config_name=conf,
-                task_function=Sweep(task),
-                overrides=[*translated, f"hydra.sweep.dir='{quoted}'"],
-            )
-        except (Exception, KeyboardInterrupt) as error:
-            stopped = error
-    table = sweep.collect(folder)
-    sweep.write_csv(folder, table)
-    console.finish(Result(tables=[sweep.shown(table)], path=folder), command=task.command, experiment=names[0])
-    if stopped is not None:
-        return report(stopped)
-    return max((0 if job.status == "done" else 1 for job in table), default=1)
-
-
-def variants(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """The single runs that show every value of a sweep at least once, so that mistakes are found before it starts.
-
-    Sweeps over intervals, which only some sweepers know, are left at what the YAML files say.
-    """
-    choices: list[list[str]] = []
-    for text, override in zip(overrides, composing.parse(overrides), strict=True):
-        if not override.is_sweep_override():
-            choices.append([text])
-        elif override.is_discrete_sweep() and "glob(" not in text:
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-    first = [values[0] for values in choices]
-    yield first
-    left = MOST_CHECKED
-    for index, values in enumerate(choices):
-        for value in values[1:left]:
-            yield [*first[:index], value, *first[index + 1 :]]
-        left -= len(values)
-        if left <= 1:
-            return

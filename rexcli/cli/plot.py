@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rexcli.cli.console import Result, Table, shorten
+from rexcli.cli.sweep import SweepView, is_sweep
 from rexcli.config.project import find_project
 from rexcli.runs.view import find_run
+
+if TYPE_CHECKING:
+    from rexcli.plot.registry import View
 
 
 def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **options: object) -> Result:
     """Draws one run's pictures, or those in which several can be overlaid.
 
     Args:
-        runs: folders, `latest` or `latest:COMMAND`.
+        runs: folders of runs or sweeps, `latest` or `latest:COMMAND`.
         only: names of pictures; empty for all that fit.
         out: the folder for the files; None for `plots/` in the run, or for several runs `outputs/plots/<time>`.
         **options: see `rexcli.plot.Options`.
@@ -23,7 +28,7 @@ def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **optio
     from rexcli.plot import draw_many, draw_run
 
     outputs = find_project().outputs
-    views = [find_run(run, outputs) for run in runs]
+    views = [_view(run, outputs) for run in runs]
     if len(views) == 1:
         folder = views[0].path / "plots" if out is None else Path(out)
         written = draw_run(views[0], folder, only or None, **options)
@@ -32,3 +37,11 @@ def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **optio
         written = draw_many(views, folder, only or None, **options)
     pictures = Table("pictures", ("picture", "file"), [(path.stem, shorten(path)) for path in written])
     return Result(path=folder, tables=[pictures])
+
+
+def _view(text: str, outputs: Path) -> View:
+    """A sweep where `text` is the folder of one, else a run."""
+    for path in (Path(text), outputs / text):
+        if is_sweep(path):
+            return SweepView(path)
+    return find_run(text, outputs)

@@ -1,7 +1,13 @@
 """A sweep's folder: what its jobs were given and what came of each, as a table and as `sweep.csv`.
 
-Each job's folder has a `job.json`: its overrides, its status and, where it failed, why. A job that came as far as a run
-has the run's own files beside it, and its results are read from there.
+    sweep.json      what was typed, and every job's overrides by number
+    <number>/       a job: `job.json` and, where it came as far as a run, the run's own files
+    earlier/        what was there of jobs that were made again
+    .stop-<n>       there once the n-th attempt is over: its jobs end, or do not start
+    sweep.csv, plots/
+
+A job's `job.json` has its overrides, its status, its objective and, where it failed, why. Its results are read from its
+run. While a job runs, its `job.json` is touched every few seconds, so that other machines see that it lives.
 """
 
 from __future__ import annotations
@@ -9,14 +15,70 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import platform
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rexcli.cli.console import Table, cell, jsonable
-from rexcli.errors import RexError
+from rexcli.errors import RexError, suggest
+from rexcli.runs import formats, provenance
 from rexcli.runs.storage import write_atomic
+from rexcli.runs.view import EARLIER, RunView
+
+RECORD = "sweep.json"
+
+SIGN_OF_LIFE = 10.0
+"""Seconds between signs of life of a job."""
+
+PATIENCE = 120.0
+"""Seconds without one after which a job on another machine counts as killed."""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What `sweep.json` says.
+
+    Attributes:
+        command: the command's name.
+        experiment: the experiment's name.
+        conf: as typed; None for the default.
+        config_dir: as typed, absolute.
+        overrides: of the experiment, as typed.
+        choices: of launcher, sweeper and Hydra's own settings, as typed.
+        config: the first job's configuration, plain data.
+        started: when the sweep was first started, ISO 8601.
+        attempt: how often it was started.
+        process, host: who runs it, and where; None once its table is written.
+        jobs: overrides of each job, by number.
+    """
+
+    command: str
+    experiment: str
+    conf: str | None
+    config_dir: str | None
+    overrides: tuple[str, ...]
+    choices: tuple[str, ...]
+    config: Mapping[str, Any]
+    started: str
+    attempt: int = 1
+    process: Mapping[str, Any] | None = field(default_factory=provenance.this_process)
+    host: str = field(default_factory=platform.node)
+    jobs: tuple[tuple[str, ...], ...] = ()
+
+    def begun_again(self) -> SweepRecord:
+        """The record of the next attempt, by this process."""
+        return replace(self, attempt=self.attempt + 1, process=provenance.this_process(), host=platform.node())
+
+    def is_alive(self) -> bool:
+        """Whether the process that started it last runs on this machine."""
+        return self.host == platform.node() and provenance.is_alive(self.process)
 
 
 @dataclass(frozen=True)
@@ -26,9 +88,10 @@ class JobRow:
     Attributes:
         number: its folder's name.
         overrides: by key, as typed.
-        status: `running`, `done`, `failed`, `interrupted` or `killed`.
+        status: `waiting`, `running`, `done`, `failed`, `interrupted` or `killed`.
         results: from its run.
         error: why it failed.
+        objective: what a sweeper maximises or minimises.
     """
 
     number: int
@@ -36,6 +99,7 @@ class JobRow:
     status: str
     results: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    objective: float | None = None
 
 
 def new_folder(path: Path) -> Path:
@@ -51,35 +115,136 @@ def new_folder(path: Path) -> Path:
             return folder
 
 
-def write_job(folder: Path, overrides: Sequence[str], status: str, error: str | None = None) -> None:
+def write_record(folder: Path, record: SweepRecord) -> None:
+    """Writes `sweep.json`."""
+    write_atomic(folder / RECORD, formats.encode_json(asdict(record)))
+
+
+def read_record(folder: Path) -> SweepRecord:
+    """Reads `sweep.json`.
+
+    Raises:
+        RexError: it is not there, or damaged.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise RexError(f"{folder}: no {RECORD} here; give the folder of a sweep, which `rex COMMAND -m` makes")
+    try:
+        plain = dict(formats.decode_json(path.read_bytes()))
+        texts = {name: tuple(map(str, plain[name])) for name in ("overrides", "choices")}
+        jobs = tuple(tuple(map(str, job)) for job in plain["jobs"])
+        return SweepRecord(**{**plain, **texts, "jobs": jobs, "attempt": int(plain["attempt"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise RexError(f"{path}: damaged: {type(error).__name__} {error}") from None
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether `path` is a sweep's folder."""
+    return (path / RECORD).is_file()
+
+
+def find_sweep(text: str, outputs: Path, command: str) -> Path:
+    """The sweep that a person means: a folder, from here or from `outputs`, or `latest`, or `latest:COMMAND`.
+
+    Raises:
+        RexError: there is none.
+    """
+    if text == "latest" or text.startswith("latest:"):
+        wanted = text.partition(":")[2] or command
+        found = [(read_record(file.parent), file.parent) for file in outputs.glob(f"*/*/*/{RECORD}")]
+        ours = [(record.started, str(path)) for record, path in found if record.command == wanted]
+        if not ours:
+            raise RexError(f"resume={text}: no sweep of '{wanted}' in {outputs} yet; give a sweep's folder")
+        return Path(max(ours)[1])
+    for path in (Path(text), outputs / text):
+        if is_sweep(path):
+            return path
+        if (path / "run.json").is_file():
+            raise RexError(f"resume={text}: this is one run, not a sweep; leave out -m")
+    raise RexError(f"resume={text}: no sweep is there; give a sweep's folder, latest or latest:COMMAND")
+
+
+def stop_file(folder: Path, attempt: int) -> Path:
+    """The file that tells the jobs of an attempt to end, and those that wait not to start."""
+    return folder / f".stop-{attempt}"
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Moves what an earlier attempt left of a job into `earlier/`, so that its folder is new.
+
+    Returns:
+        Where the earlier run is now; None where there was none worth keeping.
+    """
+    left = list(folder.iterdir()) if folder.is_dir() else []
+    if not left:
+        return None
+    if [file.name for file in left] == ["job.json"]:
+        left[0].unlink()
+        return None
+    (folder.parent / EARLIER).mkdir(exist_ok=True)
+    number = 1
+    while True:
+        place = folder.parent / EARLIER / (folder.name if number == 1 else f"{folder.name}-{number}")
+        if not place.exists():
+            break
+        number += 1
+    folder.rename(place)
+    folder.mkdir()
+    return place
+
+
+def write_job(
+    folder: Path, overrides: Sequence[str], status: str, error: str | None = None, objective: float | None = None
+) -> None:
     """Notes in a job's folder what it was given and how it goes."""
-    record = {"overrides": list(overrides), "status": status, "error": error}
-    write_atomic(folder / "job.json", json.dumps(record, indent=2).encode())
+    record = {
+        "overrides": list(overrides),
+        "status": status,
+        "error": error,
+        "objective": objective,
+        "process": provenance.this_process(),
+        "host": platform.node(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "job.json", formats.encode_json(record))
 
 
 def collect(folder: Path) -> list[JobRow]:
-    """The jobs in a sweep's folder, by number. Reads data only."""
-    rows = []
-    for path in folder.iterdir():
-        if path.name.isdigit() and (path / "job.json").is_file():
-            rows.append(_row(path))
-    return sorted(rows, key=lambda row: row.number)
+    """The jobs of a sweep, by number. Reads data only."""
+    jobs = read_record(folder).jobs if is_sweep(folder) else ()
+    started = {int(path.parent.name) for path in folder.glob("*/job.json") if path.parent.name.isdigit()}
+    return [
+        job_row(folder / str(number), jobs[number] if number < len(jobs) else ())
+        for number in sorted(started | set(range(len(jobs))))
+    ]
 
 
-def _row(path: Path) -> JobRow:
-    from rexcli.runs.view import RunView
-
-    record = json.loads((path / "job.json").read_text(encoding="utf-8"))
-    overrides = dict(text.partition("=")[::2] for text in record["overrides"])
-    status, error, results = record["status"], record["error"], {}
+def job_row(path: Path, overrides: Sequence[str] = ()) -> JobRow:
+    """One job, from its folder; `overrides` where it has not started."""
     try:
-        view = RunView(path)
-        results = view.results
-        if status == "running":
-            status, error = view.status, view.error
-    except RexError:
-        pass
-    return JobRow(int(path.name), overrides, status, results, error)
+        stat = (path / "job.json").stat()
+        record = formats.decode_json((path / "job.json").read_bytes())
+        overrides, status, error = record["overrides"], str(record["status"]), record.get("error")
+        objective = record.get("objective")
+    except FileNotFoundError:
+        return JobRow(int(path.name), _by_key(overrides), "waiting")
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise RexError(f"{path / 'job.json'}: damaged: {type(problem).__name__} {problem}") from None
+    if status == "running":
+        here = record.get("host") in (None, platform.node())
+        lives = provenance.is_alive(record.get("process")) if here else time.time() - stat.st_mtime < PATIENCE
+        status = "running" if lives else "killed"
+    results: dict[str, Any] = {}
+    if (path / "run.json").is_file():
+        try:
+            results = RunView(path).results
+        except RexError as problem:
+            error = error or str(problem)
+    return JobRow(int(path.name), _by_key(overrides), status, results, error, objective)
+
+
+def _by_key(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(text.partition("=")[::2] for text in overrides)
 
 
 def columns(rows: Sequence[JobRow]) -> tuple[list[str], list[str]]:
@@ -89,11 +254,25 @@ def columns(rows: Sequence[JobRow]) -> tuple[list[str], list[str]]:
     return overrides, results
 
 
-def shown(rows: Sequence[JobRow]) -> Table:
-    """The table for a person: only the overrides in which the jobs differ, results that are one number or word."""
+def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
+    """The table for a person: only the overrides in which the jobs differ, results that are one number or word.
+
+    Args:
+        rows: the jobs.
+        sort: a result or an override to sort by, the highest last; a list counts by its mean.
+
+    Raises:
+        RexError: no job has what it should be sorted by.
+    """
     overrides, results = columns(rows)
+    if sort is not None:
+        if sort not in (*overrides, *results):
+            raise RexError(f"--sort {sort}: no job has this result{suggest(sort, [*results, *overrides])}")
+        rows = sorted(rows, key=lambda row: rank(row.results.get(sort, row.overrides.get(sort))))
     varied = [key for key in overrides if len({row.overrides.get(key) for row in rows}) > 1]
-    results = [key for key in results if not any(isinstance(row.results.get(key), list | dict) for row in rows)]
+    results = [
+        key for key in results if key == sort or not any(isinstance(row.results.get(key), list | dict) for row in rows)
+    ]
     failed = any(row.error for row in rows)
     return Table(
         "sweep",
@@ -111,7 +290,19 @@ def shown(rows: Sequence[JobRow]) -> Table:
     )
 
 
-def write_csv(folder: Path, rows: Sequence[JobRow]) -> Path:
+def rank(value: Any) -> float:
+    """A result as a number to sort by: a list by its mean; what is no number comes first."""
+    if isinstance(value, list):
+        ranks = [number for number in map(rank, value) if math.isfinite(number)]
+        return sum(ranks) / len(ranks) if ranks else -math.inf
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return -math.inf
+    return -math.inf if math.isnan(number) else number
+
+
+def encode_csv(rows: Sequence[JobRow]) -> bytes:
     """`sweep.csv`: every override and result of every job, status and error."""
     overrides, results = columns(rows)
     text = io.StringIO()
@@ -131,9 +322,62 @@ def write_csv(folder: Path, rows: Sequence[JobRow]) -> Path:
                 row.error or "",
             ]
         )
+    return text.getvalue().encode()
+
+
+def write_csv(folder: Path, rows: Sequence[JobRow]) -> Path:
+    """Writes `sweep.csv`; see `encode_csv`."""
     path = folder / "sweep.csv"
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, encode_csv(rows))
     return path
+
+
+class SweepView:
+    """A sweep as pictures read it: the table is made from the jobs as they are now, also of a sweep that was killed."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._record = read_record(path)
+
+    @property
+    def command(self) -> str:
+        return self._record.command
+
+    @property
+    def experiment(self) -> str:
+        return self._record.experiment
+
+    @property
+    def seed(self) -> int | None:
+        return None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The first job's configuration."""
+        return dict(self._record.config)
+
+    def has(self, name: str) -> bool:
+        return name == "sweep.csv"
+
+    def csv(self, name: str) -> dict[str, np.ndarray]:
+        if name != "sweep.csv":
+            return self._missing(name)
+        return formats.decode_csv(encode_csv(collect(self.path)))
+
+    def arrays(self, name: str) -> Any:
+        return self._missing(name)
+
+    def json(self, name: str) -> Any:
+        return self._missing(name)
+
+    def timeline(self) -> Any:
+        return self._missing("timeline.npz")
+
+    def recording(self) -> Any:
+        return self._missing("recording.mcap")
+
+    def _missing(self, name: str) -> Any:
+        raise RexError(f"{self.path}: a sweep has no {name}; name one of its jobs, such as {self.path / '0'}")
 
 
 def one_line(values: Mapping[str, Any]) -> str:

@@ -29,6 +29,9 @@ DEFAULT_CONF = "default"
 PARTS = ("base", DEFAULT_CONF)
 """Files of `conf/` that are no experiments of their own."""
 
+SWEEP_GROUPS = (("launcher",), ("sweeper",))
+"""Folders of `conf/` that say how a sweep is run."""
+
 
 def compose(
     conf: str | None = None,
@@ -303,7 +306,7 @@ def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
 def _name(conf: str, files: list[ResultDefault]) -> str:
     """The name of an experiment that gives itself none: its file's, or of the file that `default.yaml` names."""
     named = [file.config_path or "" for file in files if not file.package]
-    names = [name for name in named if Path(name).name not in PARTS]
+    names = [name for name in named if Path(name).name not in PARTS and Path(name).parts[:1] not in SWEEP_GROUPS]
     return Path(names[-1] if conf == DEFAULT_CONF and names else conf).name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from rexcli.plot.registry import Options, View, picture
 from rexcli.plot.training import TITLES, to_number
 
 BOOKKEEPING = ("job", "number", "run", "path", "status", "error", "reason", "seconds", "exit_code")
-PREFERRED = ("hold", "eval/hold", "hold_median", "return_mean", "eval/return_mean", "return")
+PREFERRED = ("hold", "eval/hold", "hold_median", "return mean", "return_mean", "eval/return_mean", "return", "steps/s")
 
 
 @picture("sweep", needs="sweep.csv")
@@ -60,6 +61,8 @@ def draw(
 ) -> Figure:
     """A row of panels a metric, a panel a swept key: a dot a job, and a line through the means of each value.
 
+    A result that is a list, such as the return of each seed, has a dot for every number in it.
+
     Numeric keys have an axis of numbers, logarithmic where they lie by ratios; others are categories, with a dash at
     the mean. Of two swept keys, the one with more values is the axis and the other's values are lines.
 
@@ -78,8 +81,9 @@ def draw(
             raise RexError(f"column '{name}' is not in sweep.csv{suggest(name, names)}")
     shown_keys = list(keys) or [key for key in swept if len({str(row[key]) for row in rows}) > 1][:4] or list(swept)[:1]
     results = [name for name in names if name not in swept and name not in BOOKKEEPING]
-    numeric = [name for name in results if any(np.isfinite(to_number(row[name])) for row in rows)]
-    shown_metrics = list(metrics) or [name for name in PREFERRED if name in numeric][:1] or numeric[:1]
+    numeric = [name for name in results if any(numbers_of(row[name]) for row in rows)]
+    telling = [name for name in numeric if len({str(row[name]) for row in rows}) > 1] or numeric
+    shown_metrics = list(metrics) or [name for name in PREFERRED if name in telling][:1] or telling[:1]
     if not shown_keys or not shown_metrics:
         raise RexError("sweep.csv has no swept key with a numeric result to draw; did all jobs fail?")
     other = None
@@ -115,8 +119,8 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, metric: str,
     for index, group in enumerate(groups):
         colour = style.CYCLE[index]
         own = [row for row in rows if group in ("", str(row[other]) if other else "")]
-        points = [(place[str(row[key])], to_number(row[metric])) for row in own]
-        x, y = np.asarray([point for point in points if np.isfinite(point[1])]).reshape(-1, 2).T
+        points = [(place[str(row[key])], number) for row in own for number in numbers_of(row[metric])]
+        x, y = np.asarray(points).reshape(-1, 2).T
         if not len(x):
             continue
         dots = axes.plot(x, y, linestyle="none", marker="o", markersize=4.5, color=colour, alpha=0.65)[0]
@@ -135,6 +139,15 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, metric: str,
         )
         handles.append(Line2D([], [], color=style.CYCLE[0], label="mean"))
     return handles
+
+
+def numbers_of(value: Any) -> list[float]:
+    """The finite numbers in a cell: one, or all of a list, which sweep.csv holds as JSON (`[1.5, 2.0]`)."""
+    try:
+        items = json.loads(value) if isinstance(value, str) and value.startswith("[") else [value]
+    except ValueError:
+        return []
+    return [number for number in map(to_number, items) if np.isfinite(number)]
 
 
 def _in_order(values: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rexcli.runs.recording import Recording
 
 T = TypeVar("T")
+
+EARLIER = "earlier"
+"""The folder of a sweep in which lie the runs of jobs that were made again; they count no more."""
 
 
 class RunView:
@@ -195,16 +199,26 @@ class RunView:
 
 
 def list_runs(root: Path, experiment: str | None = None, command: str | None = None) -> list[RunView]:
-    """All runs in an outputs folder, sweeps' jobs included, newest first. Damaged ones are left out."""
+    """All runs in a folder, however deep, sweeps' jobs included, newest first. Damaged ones are left out."""
     views = []
-    for file in [*root.glob("*/*/*/run.json"), *root.glob("*/*/*/*/run.json")]:
+    for folder in _run_folders(root):
         try:
-            view = RunView(file.parent)
+            view = RunView(folder)
+            _ = view.status, view.results
             if experiment in (None, view.experiment) and command in (None, view.command):
                 views.append((view.started, str(view.path), view))
         except RexError:
             continue
     return [view for *_, view in sorted(views, key=lambda entry: entry[:2], reverse=True)]
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Folders with a `run.json`; what is below one of them is the run's own, and hidden folders hold no runs."""
+    for folder, below, files in os.walk(root):
+        if "run.json" in files:
+            below.clear()
+            yield Path(folder)
+        below[:] = [name for name in below if not name.startswith(".") and name != EARLIER]
 
 
 def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from rexcli.cli.console import Console
-from rexcli.cli.hydra import Sweep, Task
+from rexcli.cli.hydra import Task
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
+from rexcli.cli.sweepjob import SweepJob
 from rexcli.config.project import Project
 from rexcli.runs.view import RunView, find_run
 from tests.cli.conftest import Make
@@ -113,7 +114,7 @@ def test_a_failed_job_does_not_stop_the_others(make: Make, toy: Project, capsys:
 
 def test_an_interrupted_sweep_leaves_its_table(make: Make, toy: Project) -> None:
     assert make("conf=toy", "seed=1,15,2", multirun=True) == 130
-    assert [row["status"] for row in sweep_rows(toy)] == ["done", "interrupted"]
+    assert [row["status"] for row in sweep_rows(toy)] == ["done", "interrupted", "waiting"]
 
 
 def test_sweeps_take_hydras_grammar(make: Make, toy: Project) -> None:
@@ -171,7 +172,7 @@ def test_reading_runs_imports_no_jax(make: Make, toy: Project, capsys: pytest.Ca
 
 
 def test_a_sweeps_task_travels_to_other_processes(toy: Project) -> None:
-    task = Sweep(Task("make", "making", "toy", ("rex",), toy, None, False, True))
+    task = SweepJob(Task("make", "making", "toy", ("rex",), toy, None, False, True))
     assert pickle.loads(pickle.dumps(task)) == task
 
 
