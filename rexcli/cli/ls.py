@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from rexcli.cli import sweep
 from rexcli.cli.console import Result, Table, shorten
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
-from rexcli.runs.view import list_runs
+from rexcli.runs.view import RunView, list_runs
 
 
 def list_results(folder: str | None, sort: str | None) -> Result:
-    """A table of the runs in `folder` (default: the project's outputs), oldest first or by result `sort`.
+    """The runs in `folder` (default: the project's outputs), a table a command, oldest first; or all by result `sort`.
 
     The folder of a sweep gives the sweep's table.
 
@@ -31,12 +32,24 @@ def list_results(folder: str | None, sort: str | None) -> Result:
         if sort not in known:
             raise RexError(f"--sort {sort}: no run in {shorten(root)} has this result{suggest(sort, known)}")
         views.sort(key=lambda view: sweep.rank(view.results.get(sort)))
+    if sort is not None:
+        return Result(tables=[_table("runs", views, sort)])
+    commands = dict.fromkeys(view.command for view in views)
+    return Result(
+        tables=[_table(command, [view for view in views if view.command == command]) for command in commands]
+        or [_table("runs", [])]
+    )
+
+
+def _table(title: str, views: Sequence[RunView], sort: str | None = None) -> Table:
+    """Runs with those results that are one number or word in any of them."""
+    known = list(dict.fromkeys(name for view in views for name in view.results))
     names = [name for name in known if name == sort or any(_short(view.results.get(name)) for view in views)]
     rows = [
         [shorten(view.path.resolve()), view.status, view.seed, *(view.results.get(name) for name in names)]
         for view in views
     ]
-    return Result(tables=[Table("runs", ("run", "status", "seed", *names), rows)])
+    return Table(title, ("run", "status", "seed", *names), rows)
 
 
 def _short(value: Any) -> bool:

@@ -76,6 +76,10 @@ ConfigName = Annotated[
     str | None,
     typer.Option("--config-name", "-cn", metavar="NAME", help="The same as conf=NAME.", rich_help_panel=HYDRA),
 ]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="RESULT", help="With -m: the table by this, highest last.", rich_help_panel=HYDRA),
+]
 
 
 def _experiment_command(name: str, help: str, panel: str) -> None:
@@ -94,12 +98,16 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         info: Info = None,
         config_dir: ConfigDir = None,
         config_name: ConfigName = None,
+        sort: Sort = None,
     ) -> None:
         from rexcli.cli import hydra
 
-        flags = hydra.Flags(multirun, cfg, resolve, package, info, config_dir, config_name)
+        flags = hydra.Flags(multirun, cfg, resolve, package, info, config_dir, config_name, sort)
         console = Console(quiet, as_json)
-        code = hydra.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
+        try:
+            code = hydra.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
+        except KeyboardInterrupt as error:  # Typer would make 130 of every one of them, without a word
+            code = errors.report(error)
         raise typer.Exit(code)
 
 
@@ -130,7 +138,9 @@ def evaluate(
 
 @app.command("plot", rich_help_panel="On runs")
 def plot(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders, latest or latest:COMMAND.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Folders (a sweep's too), latest or latest:COMMAND.")
+    ],
     only: Annotated[list[str] | None, typer.Option("--only", metavar="PICTURE", help="Repeatable.")] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/plots.")] = None,
     episode: Annotated[int, typer.Option(help="Of the recording or timeline.")] = 0,
@@ -138,7 +148,8 @@ def plot(
     max_seconds: Annotated[float, typer.Option(help="How much of the data flow to show, s.")] = 0.5,
     mode: Annotated[str, typer.Option(metavar="arrival|usage", help="Where the arrows of messages end.")] = "arrival",
     field: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Trajectories, as world/state/*.")] = None,
-    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Columns of metrics.csv.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Of metrics.csv, or a sweep's.")] = None,
+    key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Swept keys to show.")] = None,
     max_rows: Annotated[int, typer.Option(help="Quantities in one picture.")] = 12,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -156,6 +167,7 @@ def plot(
         mode=mode,
         fields=tuple(field or ()),
         metrics=tuple(metric or ()),
+        keys=tuple(key or ()),
         max_rows=max_rows,
     )
     Console(quiet, as_json).finish(result, command="plot")
@@ -163,7 +175,9 @@ def plot(
 
 @app.command("ls", rich_help_panel="On runs")
 def ls(
-    folder: Annotated[str | None, typer.Argument(help="Only the runs in this folder; default: outputs.")] = None,
+    folder: Annotated[
+        str | None, typer.Argument(help="Only the runs in this folder, or a sweep; default: outputs.")
+    ] = None,
     sort: Annotated[str | None, typer.Option("--sort", metavar="RESULT", help="Best (highest) last.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,

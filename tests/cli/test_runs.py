@@ -154,7 +154,7 @@ def test_ls_lists_runs_and_sorts_them(make: Make, toy: Project, capsys: pytest.C
         assert make(f"seed={seed}", quiet=True) == 0
     capsys.readouterr()
     assert main(["ls", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["tables"]["runs"]
+    rows = json.loads(capsys.readouterr().out)["tables"]["make"]
     assert [row["seed"] for row in rows] == [5, 9, 2]
     assert main(["ls", "outputs/toy", "--sort", "double"]) == 0
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:5]] == ["4", "10", "18"]
@@ -168,7 +168,7 @@ def test_reading_runs_imports_no_jax(make: Make, toy: Project, capsys: pytest.Ca
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
     assert run.returncode == 0
-    assert b"runs\n" in run.stdout
+    assert b"make\n" in run.stdout
 
 
 def test_a_sweeps_task_travels_to_other_processes(toy: Project) -> None:
