@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rexcli.runs.view import RunView
     from rexcli.runtime.memory import Memory
     from rexcli.runtime.stepper import Stepper
+    from rexcli.runtime.wall import WallClock, WallSettings
     from rexcli.timeline.timeline import Timeline
 
 __version__ = "0.1.0"
@@ -44,6 +45,8 @@ _HOMES = {
     "Stepper": "rexcli.runtime.stepper",
     "System": "rexcli.graph.system",
     "Timeline": "rexcli.timeline.timeline",
+    "WallClock": "rexcli.runtime.wall",
+    "WallSettings": "rexcli.runtime.wall",
     "build": "rexcli.road",
     "compile": "rexcli.road",
     "compose": "rexcli.road",
@@ -73,6 +76,8 @@ __all__ = [
     "Stepper",
     "System",
     "Timeline",
+    "WallClock",
+    "WallSettings",
     "build",
     "compile",
     "compose",

@@ -1,4 +1,4 @@
-"""`rex record`: runs the system on its clock with the stepper and keeps everything."""
+"""`rex record`: runs the system on its clock and keeps everything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rexcli import road
 from rexcli.cli.console import Result
 from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
+from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.runtime.recorder import Recorder
 from rexcli.timeline.storage import to_arrays
@@ -19,6 +20,8 @@ def record(job: Job) -> Result:
     backend.prepare(experiment.compile.devices)
     system = job.system()
     controller, parents = road.controller(experiment, system, job.project)
+    if experiment.clock == "wall":
+        return record_wall(job, system, controller, parents)
     timeline = road.record_timeline(experiment, system)
     total = int(timeline.num_steps.sum())
     with job.new_run(parents) as run:

@@ -78,8 +78,8 @@ class NodeCall:
 def warn_untraceable(node: Node, error: Exception) -> None:
     """Says that a step is called as plain Python, and how to declare that."""
     logging.getLogger(f"rex.nodes.{node.name}").warning(
-        "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the class to say "
-        "so (%s)",
+        "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the class "
+        "to say so (%s)",
         node.name,
         type(node).__name__,
         str(error).splitlines()[0],

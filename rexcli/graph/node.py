@@ -24,7 +24,8 @@ class Node:
     """
 
     jit: ClassVar[bool] = True
-    """Whether `step` is pure JAX. Set to False for code that talks to hardware or calls back to Python."""
+    """Whether `step` is pure JAX. Set to False for code that talks to hardware or calls back to Python: on the wall
+    clock it has a thread of its own, the same from `startup` to `stop`, and is given NumPy arrays."""
 
     spec: NodeSpec
     """How the node was declared; set before any method but `__init__` is called."""

@@ -181,8 +181,8 @@ class Stepper:
         initial = self._initial[edge.source]
         return (
             np.where(gap, -1, seqs).astype(np.int32),
-            np.where(gap, 0.0, sent[at] / 1e9).astype(np.float32),
-            np.where(gap, 0.0, arrive[at] / 1e9).astype(np.float32),
+            _seconds(sent, at, gap),
+            _seconds(arrive, at, gap),
             tuple(initial if seq < 0 else outputs[seq] for seq in seqs.tolist()),
         )
 
@@ -215,6 +215,12 @@ class Stepper:
             ahead = start / 1e9 / self.real_time_factor - (time.monotonic() - self._clock)
             if ahead > 0:
                 time.sleep(ahead)
+
+
+def _seconds(times: np.ndarray, at: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """`times[at]`, ns, in seconds; 0 in the gap, which is all that there is where the source never ticks."""
+    picked = times[np.minimum(at, len(times) - 1)] if len(times) else np.zeros(at.shape)
+    return np.where(gap, 0.0, picked / 1e9).astype(np.float32)
 
 
 def _look(step_state: StepState) -> tuple[StepState, PyTree]:

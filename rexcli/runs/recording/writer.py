@@ -113,6 +113,11 @@ class RecordingWriter:
         """Why nothing is recorded any more; None while all is well."""
         return self._failed
 
+    @property
+    def crowded(self) -> bool:
+        """Whether whoever notes something now may have to wait for the file."""
+        return len(self._pending) > BATCH_RECORDS - 64 or self._pending_bytes > BATCH_BYTES // 2
+
     def step(
         self,
         episode: int,

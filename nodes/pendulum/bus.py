@@ -1,0 +1,101 @@
+"""How the encoder and the motor reach the pendulum: datagrams on this machine, one at a time, each with its answer."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from nodes.pendulum import plant
+from rexcli import RexError
+
+
+class Bus:
+    """A node's line to the plant. The first in a process that opens one starts the plant, the last that closes ends it.
+
+    Args:
+        port: of a plant that runs already; 0 for one of this process's own.
+    """
+
+    _lock = threading.Lock()
+    _process: subprocess.Popen[bytes] | None = None
+    _port = 0
+    _users = 0
+
+    def __init__(self, port: int = 0):
+        self._own = port == 0
+        if self._own:
+            port = self._start()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.connect((plant.HOST, port))
+        self._number = 0
+
+    def ask(self, kind: bytes, value: float, answer: struct.Struct, timeout: float) -> tuple[float, ...]:
+        """Sends a message and waits for its answer: what comes behind the number in it.
+
+        Raises:
+            RexError: there is none in time.
+        """
+        self._number += 1
+        until = time.monotonic() + timeout
+        try:
+            self._socket.send(plant.COMMAND.pack(kind, self._number, value))
+            while (left := until - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                message = self._socket.recv(64)
+                if len(message) == answer.size:
+                    _, number, *values = answer.unpack(message)
+                    if number == self._number:
+                        return tuple(values)
+        except OSError as error:
+            raise RexError(f"the plant does not answer: {error}; see that it runs") from None
+        raise RexError(f"the plant does not answer within {timeout:g} s; see that it runs")
+
+    def close(self) -> None:
+        """Closes the line. A second call does nothing."""
+        if self._socket.fileno() < 0:
+            return
+        self._socket.close()
+        if self._own:
+            with Bus._lock:
+                Bus._users -= 1
+                if Bus._users == 0 and Bus._process is not None:
+                    _end(Bus._process)
+                    Bus._process = None
+
+    @classmethod
+    def _start(cls) -> int:
+        """The port of this process's plant, which is started if it does not run."""
+        with cls._lock:
+            if cls._process is None or cls._process.poll() is not None:
+                if importlib.util.find_spec("mujoco") is None:
+                    raise RexError("the plant needs MuJoCo: pip install 'rexcli[mujoco]'")
+                process = subprocess.Popen(
+                    [sys.executable, "-P", plant.__file__],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C is for whoever started it, who then stops the motor
+                )
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                if not line.strip().isdigit():
+                    _end(process)
+                    raise RexError(f"the plant did not start; `python {plant.__file__}` says why")
+                cls._process, cls._port, cls._users = process, int(line), 0
+            cls._users += 1
+            return cls._port
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(2.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

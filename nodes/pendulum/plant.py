@@ -1,0 +1,147 @@
+"""A pendulum to run against without a robot: MuJoCo in its own process, 1,000 steps a second in real time.
+
+It is reached over UDP on this machine, as a motor driver and an encoder would be over a bus. Its inertia, friction and
+delays are not those of `OdeWorld`, on purpose: closing that gap is what recordings are for. Like good hardware it looks
+after itself: without a command for a quarter of a second the motor gets no voltage, and when whoever started it is
+gone, so is it.
+
+    python nodes/pendulum/plant.py        # prints its port, and ends when stdin does
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import heapq
+import math
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+COMMAND = struct.Struct("<4sId")
+"""`MOTR`, number, voltage: answered with `DONE`, number, voltage."""
+REQUEST = struct.Struct("<4sId")
+"""`READ`, number, 0: answered with a `READING`."""
+READING = struct.Struct("<4sIddd")
+"""`ANGL`, number, angle (rad, 0 upright), speed (rad/s), age of the sample (s)."""
+
+STEP = 0.001
+"""Seconds of simulation a step."""
+DEADMAN = 0.25
+"""Seconds after the last command until the motor is switched off."""
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Physical constants, each some way off those of `nodes.pendulum.world.Params`."""
+
+    inertia: float = 1.12 * 0.000159931461600856  # about the axis, kg m^2
+    mass: float = 0.0508581731919534  # kg
+    length: float = 0.0415233722862552  # from the axis to the centre of mass, m
+    damping: float = 1.5 * 1.43298488e-05  # N m s
+    motor_constant: float = 0.97 * 0.03333912  # N m / A
+    resistance: float = 7.73125142  # ohm
+    coulomb_friction: float = 1.2 * 0.000975041213361349  # N m
+    max_voltage: float = 2.0  # V
+    command_delay: float = 0.004  # from a command to the motor, s
+    reading_delay: float = 0.002  # from a request to its sample, on average, s
+    reading_spread: float = 0.001  # around that, s
+
+    def xml(self) -> str:
+        """The model for MuJoCo."""
+        drive = self.motor_constant / self.resistance
+        about_centre = self.inertia - self.mass * self.length**2
+        return f"""
+        <mujoco>
+          <option timestep="{STEP}" gravity="0 0 -9.81" integrator="implicitfast"/>
+          <worldbody>
+            <body>
+              <joint name="axis" type="hinge" axis="0 1 0" damping="{self.damping + drive * self.motor_constant}"
+                     frictionloss="{self.coulomb_friction}"/>
+              <inertial pos="0 0 {self.length}" mass="{self.mass}"
+                        diaginertia="{about_centre} {about_centre} {about_centre}"/>
+            </body>
+          </worldbody>
+          <actuator><motor joint="axis" gear="{drive}"/></actuator>
+        </mujoco>"""
+
+
+def serve(plant: Plant, port: int, seed: int = 0) -> None:
+    """Simulates and answers until stdin is closed. Prints the port first."""
+    import mujoco
+
+    model = mujoco.MjModel.from_xml_string(plant.xml())
+    data = mujoco.MjData(model)
+    data.qpos[0] = math.pi
+    rng = np.random.default_rng(seed)
+    with contextlib.suppress(AttributeError, OSError):  # hardware does not wait for a processor to be free
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bus:
+        bus.bind((HOST, port))
+        bus.setblocking(False)
+        print(bus.getsockname()[1], flush=True)
+        commands: deque[tuple[float, float]] = deque()  # when it takes effect, V
+        readings: list[tuple[float, int, tuple[str, int]]] = []  # when it is taken, number, for whom
+        last_command = -math.inf
+        due = time.monotonic()
+        while not _closed(sys.stdin.fileno()):
+            for _ in range(100):  # a look at stdin every tenth of a second
+                due = max(due + STEP, time.monotonic() - 50 * STEP)  # what was missed for long is not made up for
+                time.sleep(max(0.0, due - time.monotonic()))
+                now = time.monotonic()
+                for message, sender in _received(bus):
+                    kind, number, value = COMMAND.unpack(message)
+                    if kind == b"MOTR":
+                        last_command = now
+                        voltage = min(plant.max_voltage, max(-plant.max_voltage, value)) if value == value else 0.0
+                        commands.append((now + plant.command_delay, voltage))
+                        bus.sendto(COMMAND.pack(b"DONE", number, voltage), sender)
+                    elif kind == b"READ":
+                        wait = max(0.0, rng.normal(plant.reading_delay, plant.reading_spread))
+                        heapq.heappush(readings, (now + wait, number, sender))
+                while commands and commands[0][0] <= now:
+                    data.ctrl[0] = commands.popleft()[1]
+                if now - last_command > DEADMAN:
+                    data.ctrl[0] = 0.0
+                mujoco.mj_step(model, data)
+                while readings and readings[0][0] <= now:
+                    _, number, sender = heapq.heappop(readings)
+                    age = time.monotonic() - now
+                    reading = READING.pack(b"ANGL", number, float(data.qpos[0]), float(data.qvel[0]), age)
+                    with contextlib.suppress(OSError):
+                        bus.sendto(reading, sender)
+
+
+def _received(bus: socket.socket) -> list[tuple[bytes, tuple[str, int]]]:
+    messages = []
+    with contextlib.suppress(OSError):  # nothing is left, or who was answered is gone
+        while True:
+            message, sender = bus.recvfrom(64)
+            if len(message) == COMMAND.size:
+                messages.append((message, sender))
+    return messages
+
+
+def _closed(handle: int) -> bool:
+    ready, _, _ = select.select([handle], [], [], 0)
+    return bool(ready) and not os.read(handle, 64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, default=0, help="UDP port on this machine; 0 for any that is free")
+    parser.add_argument("--seed", type=int, default=0, help="of its delays")
+    options = parser.parse_args()
+    serve(Plant(), options.port, options.seed)
+
+
+if __name__ == "__main__":
+    main()

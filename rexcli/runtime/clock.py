@@ -1,0 +1,118 @@
+"""Waiting for a moment, precisely: what a thread in real time needs of its machine. Times in ns."""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+PR_SET_TIMERSLACK = 29
+SWITCH = 2e-5
+"""Seconds after which a thread that wants Python's interpreter lock gets it from one that is busy."""
+
+now = time.monotonic_ns
+
+
+class Bell:
+    """Wakes one waiting thread; a ring while nobody waits is kept for who waits next."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        with suppress(RuntimeError):
+            self._lock.release()
+
+    def wait(self, seconds: float = -1.0) -> bool:
+        """Whether it rang within some seconds; without a limit if they are below 0."""
+        return self._lock.acquire(True, seconds)
+
+    def wait_until(self, due: int, spin: int) -> bool:
+        """Waits for a moment on the clock of `now`, the last `spin` ns of it awake. Whether the bell rang before."""
+        ahead = due - now() - spin
+        if ahead > 0 and self._lock.acquire(True, ahead / 1e9):
+            return True
+        while now() < due:
+            time.sleep(0)
+        return False
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Takes out of the way what holds threads up: long turns at the interpreter lock, and garbage of the past."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
+
+
+def sharpen(priority: int = 0) -> None:
+    """Asks the kernel to wake this thread on time and not when it suits (Linux; elsewhere nothing happens).
+
+    Args:
+        priority: see `schedule`.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+        if priority:
+            schedule(0, priority)
+
+
+def soften(priority: int) -> None:
+    """Takes back what `sharpen` did to this thread's priority."""
+    if priority and sys.platform == "linux":
+        schedule(0, 0)
+
+
+def schedule(thread: int, priority: int) -> bool:
+    """Gives a thread to the real-time scheduler with a priority of 1 to 99, or with 0 to the ordinary one.
+
+    Threads and processes that it starts have the ordinary one.
+
+    Args:
+        thread: its native id, 0 for this one.
+
+    Returns:
+        Whether this user may.
+    """
+    # Without further rights the flag for children stays once it is set, so the way back keeps it.
+    policy = (os.SCHED_RR if priority else os.SCHED_OTHER) | os.SCHED_RESET_ON_FORK
+    try:
+        os.sched_setscheduler(thread, policy, os.sched_param(priority))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def elevated(priority: int) -> Iterator[bool]:
+    """While the block runs, this thread comes right before those of `priority`, the process's others right after.
+
+    None may stay with the ordinary scheduler: one that has the interpreter's lock and has to wait keeps all waiting.
+
+    Yields:
+        Whether this user may have real-time priorities here.
+    """
+    changed = []
+    if priority and sys.platform == "linux" and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:
+        this = threading.get_native_id()
+        others = [thread.native_id for thread in threading.enumerate() if thread.native_id not in (None, this)]
+        wanted = [(this, priority + 1), *((other, max(1, priority - 1)) for other in others if other is not None)]
+        changed = [thread for thread, level in wanted if schedule(thread, level)]
+    try:
+        yield bool(changed)
+    finally:
+        for thread in changed:
+            schedule(thread, 0)

@@ -1,0 +1,87 @@
+"""How well a node keeps its time: gathered while it runs, summed up for people."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+
+RECENT = 4096
+"""Ticks that the live view sums up."""
+
+
+@dataclass(frozen=True)
+class Punctuality:
+    """How a node kept its time.
+
+    Attributes:
+        node: its name.
+        ticks: steps made.
+        rate: steps per second achieved, Hz.
+        declared: steps per second asked for, Hz.
+        late_p50, late_p99, late_max: from when the rules let a step start until it started, s.
+        missed: ticks that the schedule had by now and that did not start.
+        busy: seconds of computation per second.
+        age_p50, age_max: how old the oldest input's newest message was at a step's start, s; NaN without inputs.
+    """
+
+    node: str
+    ticks: int
+    rate: float
+    declared: float
+    late_p50: float
+    late_p99: float
+    late_max: float
+    missed: int
+    busy: float
+    age_p50: float
+    age_max: float
+
+
+class Gauge:
+    """Of one node, over all episodes. One thread adds; others may sum up."""
+
+    def __init__(self, node: str, rate: float):
+        self.node = node
+        self.declared = rate
+        self.late = array("q")
+        self.age = array("q")
+        self.busy = 0
+        self.missed = 0
+        self._span = 0
+        self._intervals = 0
+
+    def add(self, late: int, age: int | None) -> None:
+        """A step starts, ns late; its inputs are `age` ns old."""
+        self.late.append(late)
+        if age is not None:
+            self.age.append(age)
+
+    def end_episode(self, first: int, last: int, ticks: int, missed: int) -> None:
+        """An episode is over: its first and last start, ns, how many there were, and how many there were not."""
+        self._span += last - first
+        self._intervals += max(0, ticks - 1)
+        self.missed += missed
+
+    def summary(self, *, recent: bool = False, span: int = 0, intervals: int = 0, missed: int = 0) -> Punctuality:
+        """Over all ticks, or the most recent; `span`, `intervals` and `missed` add the episode that is running."""
+        most_recent = slice(-RECENT if recent else 0, None)
+        late, age = (np.array(times[most_recent], np.float64) / 1e9 for times in (self.late, self.age))
+        nan = float("nan")
+        p50, p99, most = (np.percentile(late, [50, 99, 100]).tolist()) if len(late) else (nan, nan, nan)
+        age_p50, age_max = (np.percentile(age, [50, 100]).tolist()) if len(age) else (nan, nan)
+        span, intervals = self._span + span, self._intervals + intervals
+        return Punctuality(
+            node=self.node,
+            ticks=len(self.late),
+            rate=intervals / span * 1e9 if span else nan,
+            declared=self.declared,
+            late_p50=p50,
+            late_p99=p99,
+            late_max=most,
+            missed=self.missed + missed,
+            busy=self.busy / span if span else nan,
+            age_p50=age_p50,
+            age_max=age_max,
+        )

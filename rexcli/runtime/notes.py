@@ -1,0 +1,177 @@
+"""From what happens in real time to a recording: noted in a moment, turned into arrays when there is time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.graph.paths import leaf_paths
+from rexcli.graph.states import InputState
+from rexcli.graph.system import System
+from rexcli.runs.recording import RecordingWriter
+from rexcli.runtime.mailbox import Letter
+from rexcli.runtime.realtime_call import Done, is_key
+
+PyTree = Any
+AGE = 0.2
+"""Seconds that a lane may keep a note, if it has no time to write it itself."""
+SLICE = 8
+"""Notes that are written at a time."""
+LARGE = 2**17
+"""Bytes a step above which a lane does not write itself."""
+
+
+class Notebook:
+    """Takes notes in every lane, and brings all of them into a recording.
+
+    A lane writes its own notes while it waits for its next step, so that writing gets in nobody's way. What it has no
+    time for is done by whoever calls `write_old`.
+
+    Args:
+        writer: of the recording; None to forget everything.
+        system: whose record settings say what is kept.
+    """
+
+    def __init__(self, writer: RecordingWriter | None, system: System):
+        self._writer = writer
+        self._system = system
+        self._pages: list[Notes] = []
+        self._looked = 0.0
+
+    def page(self) -> Notes:
+        """For one more lane."""
+        self._pages.append(Notes(self._writer, self._system))
+        return self._pages[-1]
+
+    def write_old(self) -> bool:
+        """Writes a little of what the lanes have no time for. Whether more is left."""
+        if time.monotonic() - self._looked > AGE:
+            self._looked = time.monotonic()
+            for page in self._pages:
+                page.old = len(page.kept)
+        left = False
+        for page in self._pages:
+            if page.old > 0 or page.large:
+                page.old -= SLICE
+                left |= page.write()
+        return left
+
+    def write_all(self) -> None:
+        """Writes all that was noted."""
+        for page in self._pages:
+            while page.write():
+                pass
+        self._pages = []
+
+
+class Notes:
+    """A `Witness` for one lane.
+
+    What a node's state and output are made of does not change while it runs, so all that is kept is references.
+
+    Attributes:
+        kept: what was noted and not written.
+        large: steps take so long to write that the lane leaves it to another thread.
+        old: how many of the notes are.
+    """
+
+    def __init__(self, writer: RecordingWriter | None, system: System):
+        self.kept: deque[tuple[Any, ...]] = deque()
+        self.large = False
+        self.old = 0
+        self._writer = writer
+        self._system = system
+        self._paths: dict[Any, tuple[str, ...]] = {}
+        self._inputs = {name: tuple(edge.input for edge in system.inputs(name)) for name in system.nodes}
+
+    def message(self, episode: int, edge: str, letter: Letter, reader: int) -> None:
+        if self._writer is not None:
+            self.kept.append((episode, edge, letter, reader))
+
+    def step(
+        self,
+        episode: int,
+        node: str,
+        seq: int,
+        start: int,
+        end: int,
+        windows: Sequence[Sequence[Letter]],
+        done: Done | None,
+    ) -> None:
+        if self._writer is not None:
+            kept = windows if self._system.specs[node].record.inputs else None
+            self.kept.append((episode, node, seq, start, end, kept, done))
+
+    def catch_up(self) -> bool:
+        if not self.kept or self.large or (self._writer is not None and self._writer.crowded):
+            return False
+        return self.write(1) or True
+
+    def write(self, most: int = SLICE) -> bool:
+        """Hands over what was noted, so much at a time. Whether anything is left."""
+        writer = self._writer
+        if writer is None or writer.failed:
+            self.kept.clear()
+            return False
+        for _ in range(most):
+            try:
+                note = self.kept.popleft()
+            except IndexError:
+                return False
+            if len(note) == 4:
+                episode, edge, letter, reader = note
+                writer.message(episode, edge, letter.seq, letter.sent, letter.arrived, reader)
+            else:
+                episode, node, seq, start, end, windows, done = note
+                try:
+                    writer.step(episode, node, seq, start, end, self._fields(node, windows, done))
+                except RexError as error:
+                    logging.getLogger("rex.recording").error("%s", error)
+                    writer.step(episode, node, seq, start, end, {})
+        return bool(self.kept)
+
+    def _fields(
+        self, node: str, windows: Sequence[Sequence[Letter]] | None, done: Done | None
+    ) -> dict[str, dict[str, np.ndarray]]:
+        if done is None:
+            return {}
+        keep = self._system.specs[node].record
+        fields = {}
+        if keep.params:
+            fields["params"] = self._arrays(done.given.params)
+        if keep.inputs and windows is not None:
+            inputs = {name: _input(window) for name, window in zip(self._inputs[node], windows, strict=True)}
+            fields["inputs"] = self._arrays(inputs)
+        if keep.state:
+            fields["state"] = self._arrays(done.given.state)
+        if keep.output:
+            fields["output"] = self._arrays(done.output)
+        if sum(array.nbytes for arrays in fields.values() for array in arrays.values()) > LARGE:
+            self.large = True
+        return fields
+
+    def _arrays(self, tree: PyTree) -> dict[str, np.ndarray]:
+        """Leaves by key path, as `recorder.arrays`; the paths of each structure are worked out once."""
+        leaves, structure = jax.tree.flatten(tree)
+        if not leaves:
+            return {}
+        if structure not in self._paths:
+            self._paths[structure] = tuple(leaf_paths(tree))
+        arrays = (np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf) for leaf in leaves)
+        return dict(zip(self._paths[structure], arrays, strict=True))
+
+
+def _input(window: Sequence[Letter]) -> InputState:
+    return InputState(
+        np.array([letter.seq for letter in window], np.int32),  # type: ignore[arg-type]
+        np.array([letter.sent / 1e9 for letter in window], np.float32),  # type: ignore[arg-type]
+        np.array([letter.arrived / 1e9 for letter in window], np.float32),  # type: ignore[arg-type]
+        jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *(m.data for m in window)),
+    )

@@ -1,0 +1,411 @@
+"""The wall clock: a system's nodes in real time, for robots.
+
+Whatever happens (a node that raises or hangs, NaN, Ctrl-C, SIGTERM), no further step starts, `stop` is called on every
+node, and what happened so far is recorded. The thread that calls `WallClock.run` watches: it steps nothing itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+
+from rexcli.errors import RexError, RunError
+from rexcli.graph.call import StepFunction, find_device
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.states import GraphState
+from rexcli.graph.system import System
+from rexcli.runs.recording import RecordingWriter
+from rexcli.runtime import signals
+from rexcli.runtime.clock import elevated, now, undisturbed
+from rexcli.runtime.episode import Episode, Lane, Seat
+from rexcli.runtime.gauge import Gauge, Punctuality
+from rexcli.runtime.mailbox import Letter
+from rexcli.runtime.notes import Notebook
+from rexcli.runtime.realtime_call import Call, Given, prepare
+from rexcli.runtime.workers import Job, Worker
+
+PyTree = Any
+Watch = Callable[[Episode], None]
+
+LEAD = 0.03
+"""Seconds from when all lanes are there to time 0."""
+LOOK = 0.01
+"""Seconds between two looks at how things go."""
+PATIENCE = 0.2
+"""Seconds that the watchdog allows any step: an ordinary kernel may keep a thread waiting as long when it is busy."""
+SHARE_SECONDS = 3e-4
+SHARE_OF_PERIOD = 0.2
+SHARE_LOAD = 0.5
+"""Nodes share a thread if a step takes no longer than these, and all of theirs no more of the time than that."""
+
+log = logging.getLogger("rex.wall")
+
+
+@dataclass(frozen=True)
+class WallSettings:
+    """How the wall clock runs.
+
+    Attributes:
+        watchdog: a step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any.
+        nan: `stop` ends the run before anybody reads a message with NaN in it, `allow` passes it on.
+        startup_timeout: seconds that a node's `startup` may take; None for any.
+        stop_timeout: seconds that a node's `stop` may take before it is left behind.
+        spin: seconds before a step is due that its thread waits awake: more is more punctual, and takes more CPU.
+        priority: of the real-time scheduler (Linux, with the right to it), 1 to 99; 0 for the ordinary one.
+    """
+
+    watchdog: float | None = 10.0
+    nan: Literal["stop", "allow"] = "stop"
+    startup_timeout: float | None = 60.0
+    stop_timeout: float = 5.0
+    spin: float = 1e-4
+    priority: int = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run on the wall clock ended.
+
+    Attributes:
+        error: None if it came to its end; what to raise otherwise: a `RunError`, or `KeyboardInterrupt`.
+        stop_failures: nodes whose `stop` failed, a line each.
+        episodes: begun.
+        steps: supervisor steps made, in all episodes.
+        seconds: that the episodes took.
+        punctuality: by node.
+        lateness: by node, ns from when the rules let a step start until it started, `[ticks]`.
+    """
+
+    error: BaseException | None
+    stop_failures: tuple[str, ...]
+    episodes: int
+    steps: int
+    seconds: float
+    punctuality: tuple[Punctuality, ...]
+    lateness: Mapping[str, Any]
+
+    def check(self) -> Outcome:
+        """Itself, if all went well.
+
+        Raises:
+            BaseException: `error`, or a `RunError` that names the nodes whose `stop` failed.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.stop_failures:
+            raise RunError(f"stop failed: {'; '.join(self.stop_failures)}")
+        return self
+
+
+class WallClock:
+    """A system in real time.
+
+    Args:
+        system: whose nodes.
+        writer: of the recording, or None. The caller closes it.
+        controller: steps the supervisor; its own code if None.
+        settings: how to run.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        writer: RecordingWriter | None = None,
+        *,
+        controller: StepFunction | None = None,
+        settings: WallSettings | None = None,
+    ):
+        self.system = system
+        self.settings = settings or WallSettings()
+        self._controller = controller
+        self._notes = Notebook(writer, system)
+        self._calls: dict[str, Call] = {}
+
+    def prepare(self, graph_state: GraphState) -> None:
+        """Compiles, checks and warms up what can be jitted; `run` does it where it was not done.
+
+        Raises:
+            RexError: a step returns something else than it began with, or a device is not there.
+        """
+        several = any(find_device(node.spec.device, name) is not None for name, node in self.system.nodes.items())
+        calls: dict[str, Call] = {}
+        for name, node in self.system.nodes.items():
+            windows = {
+                edge.input: [Letter(-1, 0, 0, graph_state.outputs[edge.source])] * edge.window
+                for edge in self.system.inputs(name)
+            }
+            calls[name] = prepare(
+                node,
+                self._controller if name == self.system.supervisor else None,
+                Given(graph_state.rng[name], graph_state.params[name], graph_state.state[name]),
+                graph_state.outputs[name],
+                windows,
+                several_devices=several,
+            )
+        self._calls = calls
+        gc.collect()
+
+    @property
+    def shared(self) -> list[str]:
+        """The nodes that share a thread, once `prepare` has measured them."""
+        rates = {name: spec.rate for name, spec in self.system.specs.items()}
+        limit = min(SHARE_SECONDS, SHARE_OF_PERIOD / max(rates.values()))
+        known = {name: call.seconds for name, call in self._calls.items() if call.seconds is not None}
+        chosen, load = [], 0.0
+        for name in sorted(known, key=known.__getitem__):
+            load += known[name] * rates[name]
+            if known[name] <= limit and load <= SHARE_LOAD:
+                chosen.append(name)
+        return chosen
+
+    def run(
+        self,
+        rng: jax.Array,
+        *,
+        episodes: int = 1,
+        steps: int | None = None,
+        seconds: float | None = None,
+        params: Mapping[str, PyTree] | None = None,
+        watch: Watch | None = None,
+    ) -> Outcome:
+        """Starts the nodes up, runs the episodes one after another, and stops the nodes.
+
+        Args:
+            rng: PRNG key; each episode folds its number in.
+            episodes: how many.
+            steps: supervisor steps an episode; or
+            seconds: its length.
+            params: parameters by node, in place of what `init_params` gives.
+            watch: is called every now and then with the episode that runs, in a thread that has the time.
+
+        Returns:
+            How it ended: nothing that happens to the robot is raised, see `Outcome.check`.
+
+        Raises:
+            RexError: what is wrong before any node is started.
+        """
+        if (steps is None) == (seconds is None):
+            raise RexError("give the length of an episode either as steps or as seconds")
+        first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
+        if not self._calls:
+            self.prepare(first)
+        session = _Session(self.system, self._calls, self.shared, self._notes, self.settings, watch)
+        with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
+            try:
+                session.startup(first, request)
+                for number in range(episodes):
+                    if session.error is not None:
+                        break
+                    start = first
+                    if number:
+                        start = init_graph_state(self.system, jax.random.fold_in(rng, number), params, number)
+                    session.episode(number, start, steps, seconds, request)
+            except BaseException as error:
+                session.error = session.error or error
+            finally:
+                session.stop()
+                session.write_up()
+        return session.outcome()
+
+
+class _Session:
+    """One run of a wall clock: its threads, its watchdog, its end."""
+
+    def __init__(
+        self,
+        system: System,
+        calls: Mapping[str, Call],
+        shared: Sequence[str],
+        notes: Notebook,
+        settings: WallSettings,
+        watch: Watch | None,
+    ):
+        self.system = system
+        self.error: BaseException | None = None
+        self._calls, self._shared, self._notes, self._settings, self._watch = calls, shared, notes, settings, watch
+        self._gauges = {name: Gauge(name, spec.rate) for name, spec in system.specs.items()}
+        self._workers = {name: Worker(name) for name in system.nodes}
+        self._together = Worker("shared")
+        self._writing = Worker("notes")
+        self._now: Episode | None = None
+        self._ended = False
+        self._writing_up: Job | None = None
+        self._busy: dict[str, Job] = {}
+        self._stop_failures: list[str] = []
+        self._episodes = self._steps = 0
+        self._seconds = 0.0
+
+    def startup(self, graph_state: GraphState, request: signals.StopRequest) -> None:
+        """Calls `startup` of every node, one after another."""
+        self._writing_up = self._writing.submit(self._write)
+        limit = self._settings.startup_timeout
+        for name, node in self.system.nodes.items():
+            job = self._busy[name] = self._workers[name].submit(partial(node.startup, graph_state))
+            began = time.monotonic()
+            while not job.wait(LOOK):
+                if request.error is not None:
+                    break
+                if limit is not None and time.monotonic() - began > limit:
+                    self.error = RunError(f"node '{name}': startup takes longer than wall.startup_timeout={limit:g} s")
+                    break
+            if request.error is not None:
+                self.error = request.error
+            elif job.error is not None:
+                self.error = RunError(f"node '{name}': startup raised {type(job.error).__name__}: {job.error}")
+                self.error.__cause__ = job.error
+            elif job.done and job.result is False:
+                self.error = RunError(f"node '{name}': startup failed: it returned False")
+            if self.error is not None:
+                return
+
+    def episode(
+        self,
+        number: int,
+        graph_state: GraphState,
+        steps: int | None,
+        seconds: float | None,
+        request: signals.StopRequest,
+    ) -> None:
+        """Runs one episode; `error` says if it was cut short."""
+        self._notes.write_all()
+        episode = Episode(
+            number,
+            self.system.timing,
+            self._calls,
+            self._gauges,
+            self._shared,
+            graph_state,
+            self._notes.page,
+            steps=steps,
+            seconds=seconds,
+            refuse_nan=self._settings.nan == "stop",
+            spin=round(self._settings.spin * 1e9),
+            priority=self._settings.priority,
+        )
+        self._episodes += 1
+        self._now = episode
+        began = now()
+        episode.begin(began + round(LEAD * 1e9))
+        jobs = []
+        for lane in episode.lanes:
+            worker = self._together if len(lane.seats) > 1 else self._workers[lane.seats[0].name]
+            jobs.append((lane, worker.submit(partial(episode.drive, lane))))
+        for lane, job in jobs:
+            self._busy |= {seat.name: job for seat in lane.seats}
+        try:
+            self._attend(episode, jobs, request)
+        finally:
+            self._now = None
+            episode.close()
+            self._await_end(episode, jobs)
+            episode.finish()
+            self._steps += episode.steps_done
+            self._seconds += max(0, episode.ended) / 1e9
+            self.error = self.error or request.error or episode.error
+
+    def _attend(self, episode: Episode, jobs: list[tuple[Lane, Job]], request: signals.StopRequest) -> None:
+        """Watches over an episode until its end, or until it must end."""
+        while not episode.closed:
+            if request.error is not None:
+                return
+            if (hung := self._hung(episode)) is not None:
+                seat, seconds = hung
+                episode.close(
+                    RunError(
+                        f"node '{seat.name}': step {seat.tick} has not ended after {seconds:.3g} s, more than "
+                        f"wall.watchdog={self._settings.watchdog:g} periods of {seat.period / 1e9:g} s"
+                    )
+                )
+                return
+            jobs[0][1].wait(LOOK)
+
+    def _await_end(self, episode: Episode, jobs: list[tuple[Lane, Job]]) -> None:
+        """Waits for the steps that still run, as long as the watchdog allows them."""
+        began = time.monotonic()
+        while any(not job.done for _, job in jobs):
+            waited = time.monotonic() - began
+            if all(job.done or self._is_lost(lane, episode, waited) for lane, job in jobs):
+                return
+            time.sleep(0.001)
+
+    def _is_lost(self, lane: Lane, episode: Episode, waited: float) -> bool:
+        """Whether a lane is not to be waited for: one of its steps has hung, or it does not end."""
+        if waited > self._settings.stop_timeout + PATIENCE:
+            return True
+        return any(seat.lane is lane and ns / 1e9 > self._limit(seat) for seat, ns in episode.running())
+
+    def _hung(self, episode: Episode) -> tuple[Seat, float] | None:
+        if self._settings.watchdog is None:
+            return None
+        return next(((seat, ns / 1e9) for seat, ns in episode.running() if ns / 1e9 > self._limit(seat)), None)
+
+    def _limit(self, seat: Seat) -> float:
+        """Seconds that a step may take."""
+        if self._settings.watchdog is None:
+            return float("inf")
+        return max(PATIENCE, self._settings.watchdog * seat.period / 1e9)
+
+    def stop(self) -> None:
+        """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
+        limit = self._settings.stop_timeout
+        jobs: dict[str, Job] = {}
+        with ExitStack() as ends:
+            for name, node in self.system.nodes.items():
+                worker = self._workers[name]
+                if name in self._busy and not self._busy[name].done:
+                    worker = Worker(f"{name}-stop")
+                ends.callback(worker.close, 0.0)
+                jobs[name] = worker.submit(node.stop)
+                jobs[name].wait(min(PATIENCE, limit))
+            ends.callback(self._together.close, 0.0)
+        until = time.monotonic() + limit
+        for name, job in jobs.items():
+            if not job.wait(max(0.0, until - time.monotonic())):
+                self._stop_failures.append(f"node '{name}' does not end within wall.stop_timeout={limit:g} s")
+            elif job.error is not None:
+                self._stop_failures.append(f"node '{name}' raised {type(job.error).__name__}: {job.error}")
+            elif job.result is False:
+                self._stop_failures.append(f"node '{name}' returned False")
+        for failure in self._stop_failures:
+            log.error("stop failed: %s", failure)
+
+    def write_up(self) -> None:
+        """Hands all that was noted to the recording."""
+        self._ended = True
+        if self._writing_up is not None:
+            self._writing_up.wait()
+        self._writing.close(0.0)
+        self._notes.write_all()
+
+    def _write(self) -> None:
+        """What is not urgent: hands notes to the recording, and lets a person see how things go."""
+        while not self._ended:
+            episode = self._now
+            left = self._notes.write_old()
+            if episode is not None and self._watch is not None:
+                try:
+                    self._watch(episode)
+                except Exception:
+                    log.exception("the live view failed")
+                    self._watch = None
+            if not left:
+                time.sleep(LOOK)
+
+    def outcome(self) -> Outcome:
+        return Outcome(
+            error=self.error,
+            stop_failures=tuple(self._stop_failures),
+            episodes=self._episodes,
+            steps=self._steps,
+            seconds=self._seconds,
+            punctuality=tuple(gauge.summary() for gauge in self._gauges.values()),
+            lateness={name: gauge.late for name, gauge in self._gauges.items()},
+        )

@@ -1,0 +1,50 @@
+"""Waiting: not too short, not much too long, and woken by a bell; priorities go back to what they were."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from rexcli.runtime.clock import Bell, elevated, now, undisturbed
+
+
+@pytest.mark.parametrize("spin", [0, 200_000])
+def test_a_wait_ends_when_it_is_due(spin: int) -> None:
+    for _ in range(20):
+        due = now() + 3_000_000
+        assert not Bell().wait_until(due, spin)
+        assert due <= now() < due + 500_000_000
+
+
+def test_a_bell_wakes_who_waits_and_is_kept_for_who_comes_later() -> None:
+    bell = Bell()
+    threading.Timer(0.05, bell.ring).start()
+    began = time.monotonic()
+    assert bell.wait_until(now() + 10**10, 0)
+    assert time.monotonic() - began < 5
+    bell.ring()
+    bell.ring()
+    assert bell.wait(0.0)
+    assert not bell.wait(0.0), "two rings while nobody waits are one"
+
+
+def test_what_was_changed_for_real_time_is_changed_back() -> None:
+    interval = sys.getswitchinterval()
+    with undisturbed():
+        assert sys.getswitchinterval() < interval
+    assert sys.getswitchinterval() == interval
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
+@pytest.mark.parametrize("turn", [1, 2])
+def test_priorities_are_given_back(turn: int) -> None:
+    with elevated(5) as granted:
+        policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        assert policy == (os.SCHED_RR if granted else os.SCHED_OTHER)
+    assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
+    with elevated(0) as granted:
+        assert not granted
