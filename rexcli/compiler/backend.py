@@ -53,7 +53,12 @@ def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:
 
 
 def choose_skip(skip: Literal["auto", "cond", "mask"]) -> Skip:
-    """How slots are skipped: a branch that is not taken costs nothing on a CPU, but may stall an accelerator."""
+    """How slots are skipped: a branch that is not taken costs nothing on a CPU, but may stall an accelerator.
+
+    Measured on a CPU with 10,000 pendulums (`tests/benchmarks/bench_rollouts.py`), `cond` is 1.6 to 1.8 times as fast
+    as `mask` with one episode of which 99 percent of the slots run, 1.9 to 2.2 times with 16 episodes. On an
+    accelerator nothing was measured; `mask` is chosen there because it never waits for the host.
+    """
     if skip == "auto":
         return "cond" if jax.default_backend() == "cpu" else "mask"
     return skip

@@ -12,6 +12,7 @@ programs short: where delays vary from step to step, the work need not.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +48,14 @@ class Cuts:
     pruned: dict[str, int]
 
 
-def cut(timeline: Timeline, *, prune: bool = True) -> Cuts:
+def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
     """Cuts every episode of `timeline` at its supervisor's ticks.
 
     Args:
         timeline: one or many episodes.
         prune: leave out ticks that no supervisor tick depends on; otherwise everything that starts before a
             supervisor tick is required by it.
+        ahead: let `started` reach as many cuts further, as far as that takes nothing from a later supervisor tick.
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
@@ -67,18 +69,19 @@ def cut(timeline: Timeline, *, prune: bool = True) -> Cuts:
     for i, name in enumerate(nodes):
         started[i] = _started(timeline.steps[name].start, supervisor.start, past_end)
     required = np.zeros_like(started)
-    grown = True
-    while grown:
-        grown = False
-        for edge in spec.edges:
-            if edge.source == spec.supervisor or edge.source == edge.target:
+    changed = deque([spec.supervisor])
+    while changed:
+        target = changed.popleft()
+        last = np.arange(num) if target == spec.supervisor else required[index[target]] - 1
+        for edge in spec.inputs(target):
+            if edge.source in (spec.supervisor, target):
                 continue
-            last = np.arange(num) if edge.target == spec.supervisor else required[index[edge.target]] - 1
             needed = np.where(past_end, 0, _take(newest[edge.name], last) + 1)
             needed = np.maximum.accumulate(needed, axis=1)
             if (needed > required[index[edge.source]]).any():
                 required[index[edge.source]] = np.maximum(required[index[edge.source]], needed)
-                grown = True
+                if edge.source not in changed:
+                    changed.append(edge.source)
     started = np.maximum(started, required)  # what takes no time may start and be needed at the same instant
     pruned = {}
     if prune:
@@ -88,10 +91,46 @@ def cut(timeline: Timeline, *, prune: bool = True) -> Cuts:
     else:
         required = started
     needs: list[list[tuple[int, Counts]]] = [[] for _ in nodes]
+    from_supervisor: list[tuple[int, Counts]] = []
     for edge in spec.edges:
-        if spec.supervisor not in (edge.source, edge.target) and edge.source != edge.target:
+        if edge.source == spec.supervisor != edge.target:
+            from_supervisor.append((index[edge.target], newest[edge.name] + 1))
+        elif edge.target not in (spec.supervisor, edge.source):
             needs[index[edge.target]].append((index[edge.source], newest[edge.name] + 1))
+    if ahead:
+        started = _ahead(started, ahead, needs, from_supervisor)
     return Cuts(nodes, required, started, tuple(map(tuple, needs)), newest, supervisor.count, pruned)
+
+
+def _ahead(
+    started: Counts, ahead: int, needs: list[list[tuple[int, Counts]]], from_supervisor: list[tuple[int, Counts]]
+) -> Counts:
+    """What may have run at each cut, `[nodes, episodes, cuts]`: all that starts up to `ahead` cuts later and is ready.
+
+    At cut p the supervisor's ticks before p have run, so p of them.
+    """
+    cuts = np.arange(started.shape[2])
+    may = started[:, :, np.minimum(cuts + ahead, cuts[-1])]
+    for target, need in from_supervisor:
+        may[target] = np.minimum(may[target], _ready(need, np.broadcast_to(cuts, may[target].shape)))
+    changed = deque(range(len(needs)))
+    while changed:
+        source = changed.popleft()
+        for target, inputs in enumerate(needs):
+            for other, need in inputs:
+                if other != source:
+                    continue
+                fewer = np.minimum(may[target], _ready(need, may[source]))
+                if (fewer < may[target]).any():
+                    may[target] = fewer
+                    if target not in changed:
+                        changed.append(target)
+    return np.maximum(may, started)
+
+
+def _ready(need: Counts, ran: Counts) -> Counts:
+    """Ticks of the target that need no more than `ran` of the source, `[episodes, cuts]`; `need` never decreases."""
+    return np.stack([np.searchsorted(row, limit, side="right") for row, limit in zip(need, ran, strict=True)])
 
 
 def not_empty(values: Counts, fill: int) -> Counts:

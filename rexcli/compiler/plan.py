@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.compiler.partition import Cuts, cut, not_empty
-from rexcli.compiler.schedule import Placement, bound, place, spread, without_idle
-from rexcli.compiler.supergraph import Mode, find_patterns, find_template
+from rexcli.compiler.schedule import Placement, bound, place, shorten, spread
+from rexcli.compiler.supergraph import Mode, Patterns, Rule, find_patterns, rules
 from rexcli.errors import RexError
+from rexcli.timeline.order import order
 from rexcli.timeline.timeline import Timeline
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+LONG = 40
+"""Slots from which on one rule's templates have to do: to shorten one takes longer the longer it is."""
 
 
 @dataclass(frozen=True)
@@ -105,31 +108,58 @@ class Plan:
         return int(self.length.max())
 
 
-def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True) -> Plan:
+def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True, ahead: int = 0) -> Plan:
     """Plans the program of a timeline.
 
     Args:
         timeline: one or many episodes; each has at least the supervisor's tick 0.
-        mode: how to search the template, see `find_template`.
+        mode: how to search the template, see `rules`.
         prune: leave out what cannot reach the supervisor.
+        ahead: how many supervisor steps before its start a tick may run if all that it depends on has. Messages are
+            the same at any value and templates may be shorter, but node states between steps are then ahead of time.
 
     Raises:
-        RexError: if an episode has no supervisor tick.
+        RexError: if an episode has no supervisor tick, or steps that wait for each other.
     """
     spec = timeline.spec
     if timeline.num_episodes == 0 or (timeline.steps[spec.supervisor].count < 1).any():
         raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
-    cuts = cut(timeline, prune=prune)
+    cuts = cut(timeline, prune=prune, ahead=ahead)
     patterns = find_patterns(cuts, spread(cuts))
-    template = find_template(patterns, mode)
-    template += [node for node in np.flatnonzero(cuts.started.any(axis=(1, 2))).tolist() if node not in template]
-    placement = place(cuts, template)
-    if placement is None:
+    found = _search(cuts, patterns, mode)
+    if found is None:
+        for episode in range(timeline.num_episodes):
+            order(timeline, episode)  # names the steps that wait for each other
         raise RexError("the template does not fit its own timeline; please report this with the timeline")
-    if mode == "mcs" and len(template) > bound(cuts).sum():
-        template, placement = without_idle(cuts, template, placement)
+    return assemble(timeline, cuts, mode, *found, len(patterns.weight))
 
-    return assemble(timeline, cuts, mode, template, placement, len(patterns.weight))
+
+def _search(cuts: Cuts, patterns: Patterns, mode: Mode) -> tuple[list[int], Placement] | None:
+    """The shortest template that is found, and where it places every tick."""
+    unseen = np.flatnonzero(cuts.started.any(axis=(1, 2))).tolist()
+
+    def grown(rule: Rule, aim: Patterns) -> list[int]:
+        template = rule(aim)
+        return template + [node for node in unseen if node not in template]
+
+    if mode != "mcs":
+        return place(cuts, grown(rules(mode)[0], patterns))
+    fewest, best = int(bound(cuts).sum()), None
+    required = find_patterns(cuts, cuts.required)
+    for rule in rules("mcs"):
+        for aim in (patterns, required):
+            found = shorten(cuts, grown(rule, aim))
+            if found is not None and (best is None or len(found[0]) < len(best[0])):
+                best = found
+            if best is not None and len(best[0]) == fewest:
+                return best
+        if best is not None and len(best[0]) > LONG:
+            break
+    for rule in (*rules("generational"), *rules("topological")):  # so that no other mode is ever shorter
+        template = grown(rule, patterns)
+        if best is None or len(template) < len(best[0]):
+            best = shorten(cuts, template) or best
+    return best
 
 
 def assemble(
@@ -200,6 +230,13 @@ def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, np
         runs = slot.tick >= 0
         for read in slot.inputs:
             edge = timeline.spec.edge(read.edge)
+            early = runs & (read.newest >= written[edge.source])
+            if early.any():
+                raise RexError(
+                    f"edge '{edge.name}': tick {slot.tick[early][0]} of '{slot.node}' reads message "
+                    f"{read.newest[early][0]} of '{edge.source}', which is sent no earlier; give '{edge.source}' or "
+                    "the edge a delay"
+                )
             oldest = read.newest - edge.window + 1
             span = np.where(runs, written[edge.source] - oldest, 1)
             rings[edge.source] = max(rings[edge.source], int(span.max(initial=1)))

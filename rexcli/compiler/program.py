@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rexcli.compiler.plan import Plan, SlotPlan
+from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.call import different
 from rexcli.graph.init import init_graph_state
@@ -57,19 +57,29 @@ class _Input:
     name: str
     window: int
     newest: int
+    entries: int
     sent: int
     received: int
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where the tables keep what a slot runs; `always` where no step of any episode skips it."""
+    """Where the tables keep what a slot runs, and into which entry of its ring it writes."""
 
     node: str
-    always: bool
     tick: int
+    entry: int
     ts: int
     inputs: tuple[_Input, ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row of the tables, and by node its first tick that counts as sent."""
+
+    ints: jax.Array
+    floats: jax.Array
+    born: dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,8 @@ class Program:
     Args:
         system: whose nodes.
         plan: of a timeline of that system.
-        skip: `cond` branches around a skipped slot, `mask` runs it and discards the result.
+        skip: `cond` branches around a skipped slot, `mask` runs it and discards the result. On a CPU `cond` is faster
+            even where nearly every slot runs; `backend.choose_skip` says by how much.
     """
 
     def __init__(self, system: System, plan: Plan, skip: Skip = "cond"):
@@ -117,13 +128,17 @@ class Program:
         slots = []
         for slot in plan.slots:
             inputs = []
+            ring = plan.rings[slot.node]
             tick, ts = column(ints, slot.tick), column(floats, slot.ts)
+            entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
             for read in slot.inputs:
                 edge = system.edges[read.edge]
                 newest = column(ints, read.newest)
+                seq = read.newest[..., None] + np.arange(1 - edge.window, 1, dtype=np.int32)
+                entries = column(ints, seq % plan.rings[edge.source])
                 sent, received = column(floats, read.ts_sent), column(floats, read.ts_recv)
-                inputs.append(_Input(edge.name, edge.source, edge.input, edge.window, newest, sent, received))
-            slots.append(_Slot(slot.node, _always(plan, slot), tick, ts, tuple(inputs)))
+                inputs.append(_Input(edge.name, edge.source, edge.input, edge.window, newest, entries, sent, received))
+            slots.append(_Slot(slot.node, tick, entry, ts, tuple(inputs)))
         nodes = tuple(system.nodes)
         self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes)
         self.ints = jnp.asarray(np.concatenate(ints, axis=-1))
@@ -206,8 +221,7 @@ class Program:
 
     def step_state(self, graph_state: GraphState) -> StepState:
         """What the supervisor sees at `graph_state.step`."""
-        row = graph_state.step + self.layout.warmup - 1
-        return self._step_state(graph_state, self.layout.slots[-1], *self._row(graph_state.eps, row))
+        return self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state))
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
         """One step of the supervisor, its output given from outside, then all that precedes its next tick.
@@ -280,10 +294,13 @@ class Program:
 
     # ------------------------------------------------------------------ one row
 
-    def _row(self, eps: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The tables' row, `[ints]` and `[floats]`; rows past the end are idle."""
+    def _row(self, graph_state: GraphState, row: jax.Array | None = None) -> _Row:
+        """What the tables say of a row, that of `graph_state.step` if None; rows past the end are idle."""
+        eps, origin, first = graph_state.eps, graph_state.origin, self.layout.warmup - 1
+        row = graph_state.step + first if row is None else row
         row = jnp.minimum(row, self.ints.shape[1] - 1)
-        return self.ints[eps, row], self.floats[eps, row]
+        born = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
+        return _Row(self.ints[eps, row], self.floats[eps, row], dict(zip(self.layout.nodes, born, strict=True)))
 
     def _advance(
         self,
@@ -292,10 +309,10 @@ class Program:
         output: PyTree,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
-        name = self.supervisor
-        over = self.is_over(graph_state)
-        ring = dict(self.layout.rings)[name]
-        at = jnp.where(over, ring, graph_state.step % ring)
+        name, slot = self.supervisor, self.layout.slots[-1]
+        at = jnp.where(
+            self.is_over(graph_state), dict(self.layout.rings)[name], self._row(graph_state).ints[slot.entry]
+        )
         graph_state = graph_state.replace(
             rng={**graph_state.rng, name: step_state.rng},
             params={**graph_state.params, name: step_state.params},
@@ -310,15 +327,14 @@ class Program:
         self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
         """Runs the slots of a row, but for the supervisor's, in order."""
-        ints, floats = self._row(graph_state.eps, row)
-        rings = dict(self.layout.rings)
+        table = self._row(graph_state, row)
         records: dict[str, list[NodeRecord]] = {}
         for slot in self.layout.slots[:-1]:
             name = slot.node
             node = self.system.nodes[name]
-            before = self._step_state(graph_state, slot, ints, floats)
+            before = self._step_state(graph_state, slot, table)
             spare = jax.tree.map(lambda ring: ring[0], graph_state.outputs[name])
-            runs = ints[slot.tick] >= 0
+            runs = before.seq >= 0
 
             def step(state: StepState, node: Any = node) -> tuple[PyTree, PyTree, PyTree, PyTree]:
                 after, output = node.step(state)
@@ -332,7 +348,7 @@ class Program:
             else:
                 ran, left = _typed(step, leave, name)(before), leave(before)
                 rng, params, state, output = jax.tree.map(partial(jnp.where, runs), ran, left)
-            at = jnp.where(runs, ints[slot.tick] % rings[name], rings[name])
+            at = table.ints[slot.entry]
             graph_state = graph_state.replace(
                 rng={**graph_state.rng, name: rng},
                 params={**graph_state.params, name: params},
@@ -344,38 +360,33 @@ class Program:
                 records.setdefault(name, []).append(_entry(keep[name], before, after, output))
         return graph_state, records
 
-    def _step_state(self, graph_state: GraphState, slot: _Slot, ints: jax.Array, floats: jax.Array) -> StepState:
-        inputs = {read.name: self._input(graph_state, read, ints, floats) for read in slot.inputs}
+    def _step_state(self, graph_state: GraphState, slot: _Slot, table: _Row) -> StepState:
         return StepState(
             rng=graph_state.rng[slot.node],
             params=graph_state.params[slot.node],
             state=graph_state.state[slot.node],
-            inputs=inputs,
+            inputs={read.name: self._input(graph_state, read, table) for read in slot.inputs},
             eps=graph_state.eps,
-            seq=ints[slot.tick],
-            ts=floats[slot.ts],
+            seq=table.ints[slot.tick],
+            ts=table.floats[slot.ts],
         )
 
-    def _input(self, graph_state: GraphState, read: _Input, ints: jax.Array, floats: jax.Array) -> InputState:
-        ring = dict(self.layout.rings)[read.source]
-        seq = ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
-        at = seq % ring
-        outputs = graph_state.outputs[read.source]
-        data = jax.tree.map(lambda leaf: jnp.stack([leaf[at[i]] for i in range(read.window)]), outputs)
-        row = jnp.where(graph_state.origin == 0, 0, graph_state.origin + self.layout.warmup - 1)
-        born = self.before[graph_state.eps, row, self.layout.nodes.index(read.source)]
-        there = (seq >= 0) & (seq >= born)
+    def _input(self, graph_state: GraphState, read: _Input, table: _Row) -> InputState:
+        def window(begin: int, values: jax.Array) -> jax.Array:
+            return values[begin : begin + read.window]
+
+        entries = [table.ints[read.entries + i] for i in range(read.window)]
+        data = jax.tree.map(
+            lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
+        )
+        seq = table.ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
+        there = seq >= table.born[read.source]
         return InputState(
             seq=jnp.where(there, seq, -1),
-            ts_sent=jnp.where(there, floats[read.sent : read.sent + read.window], 0.0),
-            ts_recv=jnp.where(there, floats[read.received : read.received + read.window], 0.0),
+            ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
+            ts_recv=jnp.where(there, window(read.received, table.floats), 0.0),
             data=data,
         )
-
-
-def _always(plan: Plan, slot: SlotPlan) -> bool:
-    rows = slot.tick[:, plan.warmup : -1]
-    return bool((rows >= 0).all())
 
 
 def _entry(fields: tuple[str, ...], before: StepState, after: StepState, output: PyTree) -> NodeRecord:
@@ -383,10 +394,20 @@ def _entry(fields: tuple[str, ...], before: StepState, after: StepState, output:
     return NodeRecord(before.seq, before.ts, {field: values[field] for field in fields})
 
 
+def _at(ring: jax.Array, entry: jax.Array) -> jax.Array:
+    """Entry of `[entries, ...]`; unsigned, so that JAX does not look whether it counts from the end."""
+    return jax.lax.dynamic_index_in_dim(ring, entry.astype(jnp.uint32), keepdims=False)
+
+
 def _write(ring: PyTree, output: PyTree, at: jax.Array, name: str) -> PyTree:
     """`output` at entry `at` of every leaf of `ring`, `[entries, ...]`."""
     _same_structure(jax.tree.map(lambda leaf: leaf[0], ring), output, f"node '{name}': output")
-    return jax.tree.map(lambda entries, value: entries.at[at].set(value.astype(entries.dtype)), ring, output)
+
+    def write(entries: jax.Array, value: Any) -> jax.Array:
+        value = jnp.asarray(value).astype(entries.dtype)
+        return jax.lax.dynamic_update_index_in_dim(entries, value, at.astype(jnp.uint32), 0)
+
+    return jax.tree.map(write, ring, output)
 
 
 def _typed(step: Callable, leave: Callable, name: str) -> Callable:

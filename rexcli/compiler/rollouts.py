@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,50 @@ class Rollouts:
         return self.num * self.steps / self.run_seconds
 
 
-def run_rollouts(
+@dataclass(frozen=True)
+class CompiledRollouts:
+    """Rollouts ready to run, any number of times; see `compile_rollouts`.
+
+    Attributes:
+        seconds: wall time that it took to compile them.
+        steps, devices, episode: as in `Rollouts`.
+    """
+
+    seconds: float
+    steps: int
+    devices: int
+    episode: np.ndarray
+    _call: Callable[..., Record]
+    _arguments: tuple[Any, ...]
+    _everywhere: NamedSharding
+
+    def batches(self, rng: jax.Array) -> Record:
+        """Runs them; fields come as they lie on the devices, `[episodes, rollouts of each, entries, ...]`."""
+        program, params, index = self._arguments
+        return jax.block_until_ready(self._call(program, params, jax.device_put(rng, self._everywhere), index))
+
+    def run(self, rng: jax.Array) -> Rollouts:
+        """Runs them; rollout i starts from `fold_in(rng, i)`, however many there are."""
+        began = time.perf_counter()
+        record = self.batches(rng)
+        run_seconds = time.perf_counter() - began
+        num, episodes = len(self.episode), self._arguments[2].shape[0]
+
+        def in_order(leaf: jax.Array) -> jax.Array:
+            if episodes == 1:
+                return leaf[0, :num]
+            return jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:num]
+
+        record = {name: each.replace(fields=jax.tree.map(in_order, each.fields)) for name, each in record.items()}
+        return Rollouts(record, self.episode, self.steps, self.seconds, run_seconds, self.devices)
+
+
+def run_rollouts(program: Program, rng: jax.Array, num: int, **options: Any) -> Rollouts:
+    """Compiles `num` rollouts and runs them once; arguments as for `compile_rollouts`."""
+    return compile_rollouts(program, rng, num, **options).run(rng)
+
+
+def compile_rollouts(
     program: Program,
     rng: jax.Array,
     num: int,
@@ -59,15 +102,15 @@ def run_rollouts(
     controller: Controller | None = None,
     keep: Mapping[str, tuple[str, ...]] | None = None,
     devices: Sequence[jax.Device] | None = None,
-) -> Rollouts:
-    """Runs `num` rollouts, each from a fresh initial state, spread evenly over the timeline's episodes.
+) -> CompiledRollouts:
+    """Compiles `num` rollouts, each from a fresh initial state, spread evenly over the timeline's episodes.
 
     Rollouts of one episode run as one batch, so that what runs when is the same for all of it; the batches of
     different episodes follow one another on each device.
 
     Args:
         program: of the system.
-        rng: PRNG key; rollout i starts from `fold_in(rng, i)`, however many there are.
+        rng: a PRNG key like the one that they will run with.
         num: how many.
         steps: supervisor steps of each; as many as the shortest episode has if None.
         params: parameters by node, the same for all.
@@ -110,25 +153,19 @@ def run_rollouts(
         check_vma=False,
     )
     everywhere = NamedSharding(mesh, PartitionSpec())
-    args = (
-        *jax.device_put((program, dict(params or {}), rng), everywhere),
-        jax.device_put(index, NamedSharding(mesh, spread)),
+    program, given, rng = jax.device_put((program, dict(params or {}), rng), everywhere)
+    placed = jax.device_put(index, NamedSharding(mesh, spread))
+    began = time.perf_counter()
+    compiled = jax.jit(sharded).lower(program, given, rng, placed).compile()
+    return CompiledRollouts(
+        seconds=time.perf_counter() - began,
+        steps=steps,
+        devices=len(members),
+        episode=np.tile(np.arange(episodes), width)[:num],
+        _call=compiled,
+        _arguments=(program, given, placed),
+        _everywhere=everywhere,
     )
-    began = time.perf_counter()
-    compiled = jax.jit(sharded).lower(*args).compile()
-    compile_seconds = time.perf_counter() - began
-    began = time.perf_counter()
-    record = jax.block_until_ready(compiled(*args))
-    run_seconds = time.perf_counter() - began
-    rollout_episode = np.tile(np.arange(episodes), width)[:num]
-
-    def in_order(leaf: jax.Array) -> jax.Array:
-        if episodes == 1:
-            return leaf[0, :num]
-        return jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:num]
-
-    record = {name: NodeRecord(node.seq, node.ts, jax.tree.map(in_order, node.fields)) for name, node in record.items()}
-    return Rollouts(record, rollout_episode, steps, compile_seconds, run_seconds, len(members))
 
 
 def check(program: Program, num: int, steps: int | None) -> int:

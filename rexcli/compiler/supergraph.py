@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,8 +22,6 @@ from rexcli.errors import RexError
 Mode = Literal["mcs", "generational", "topological"]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-IMPROVE_LIMIT = 400
-"""Templates longer than this are not searched for slots to leave out: each try is a sweep over all patterns."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,10 @@ class Patterns:
     count: Ints
     needs: tuple[tuple[tuple[int, Ints], ...], ...]
     weight: Ints
+
+
+Rule = Callable[[Patterns], list[int]]
+"""Makes a template, node indices in order, into which all of the patterns fit."""
 
 
 class Sweep:
@@ -114,18 +117,17 @@ def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
     return Patterns(cuts.nodes, count[first], tuple(map(tuple, needs_of)), weight)
 
 
-def find_template(patterns: Patterns, mode: Mode) -> list[int]:
-    """A template for all of `patterns`, as node indices in order.
+def rules(mode: Mode) -> tuple[Rule, ...]:
+    """The ways to grow a template for patterns; which gives the shortest has to be seen.
 
     Args:
-        patterns: what must fit.
-        mode: `mcs` searches for a short one, the minimum common supergraph; `generational` gives each depth of
-            dependency a slot for every node that some partition has there; `topological` does so for each
-            position in the partitions' own order.
+        mode: `mcs` grows towards the minimum common supergraph, slot by slot, by what most patterns miss most;
+            `generational` gives each depth of dependency a slot for every node that some partition has there;
+            `topological` does so for each position in the partitions' own order.
     """
     if mode not in _MODES:
         raise RexError(f"compile.mode '{mode}': give 'mcs', 'generational' or 'topological'")
-    return _MODES[mode](patterns)
+    return _MODES[mode]
 
 
 def fits(patterns: Patterns, template: list[int]) -> bool:
@@ -138,7 +140,7 @@ def fits(patterns: Patterns, template: list[int]) -> bool:
 
 def _generational(patterns: Patterns) -> list[int]:
     sweep, template = Sweep(patterns), []
-    while sweep.left.any():
+    while sweep.ready.any():
         generation = sweep.ready.copy()
         for node in np.flatnonzero(generation.any(axis=0)):
             template.append(int(node))
@@ -148,7 +150,7 @@ def _generational(patterns: Patterns) -> list[int]:
 
 def _topological(patterns: Patterns) -> list[int]:
     sweep, template = Sweep(patterns), []
-    while sweep.left.any():
+    while sweep.ready.any():
         chosen = np.where(sweep.ready.any(axis=1), sweep.ready.argmax(axis=1), -1)
         for node in np.unique(chosen[chosen >= 0]):
             template.append(int(node))
@@ -162,23 +164,10 @@ def _run_where(sweep: Sweep, node: int, rows: Bools) -> None:
     sweep.run(node)
 
 
-def _minimum_common(patterns: Patterns) -> list[int]:
-    """The shortest of what a few greedy rules find, then with every slot left out that nothing misses."""
-    bound = int(patterns.count.max(axis=0, initial=0).sum())
-    best: list[int] | None = None
-    for rule in (_most_served, _most_advanced):
-        template = _greedy(patterns, rule)
-        if best is None or len(template) < len(best):
-            best = template
-        if len(best) == bound:
-            return best
-    assert best is not None
-    return _without_idle(patterns, best) if len(best) <= IMPROVE_LIMIT else best
-
-
-def _greedy(patterns: Patterns, rule: Callable[[Sweep], int]) -> list[int]:
+def _greedy(rule: Callable[[Sweep], int], patterns: Patterns) -> list[int]:
+    """Slot by slot, each for the node that `rule` names."""
     sweep, template = Sweep(patterns), []
-    while sweep.left.any():
+    while sweep.ready.any():
         node = rule(sweep)
         sweep.run(node)
         template.append(node)
@@ -205,17 +194,8 @@ def _most_advanced(sweep: Sweep) -> int:
     return int(score.argmax())
 
 
-def _without_idle(patterns: Patterns, template: list[int]) -> list[int]:
-    """`template` without the slots, last first, that no pattern needs."""
-    for position in reversed(range(len(template))):
-        shorter = template[:position] + template[position + 1 :]
-        if fits(patterns, shorter):
-            template = shorter
-    return template
-
-
-_MODES: dict[str, Callable[[Patterns], list[int]]] = {
-    "mcs": _minimum_common,
-    "generational": _generational,
-    "topological": _topological,
+_MODES: dict[str, tuple[Rule, ...]] = {
+    "mcs": (partial(_greedy, _most_served), partial(_greedy, _most_advanced)),
+    "generational": (_generational,),
+    "topological": (_topological,),
 }

@@ -38,7 +38,7 @@ def order(timeline: Timeline, episode: int) -> tuple[Indices, Indices]:
     sequence = np.lexsort((tick, ranks, start))
     place = np.empty_like(sequence)
     place[sequence] = np.arange(len(sequence))
-    if (place[before] > place[after]).any():
+    if (place[before] >= place[after]).any():
         sequence = _by_dependency(place, before, after, [f"{names[n]}#{k}" for n, k in zip(node, tick, strict=True)])
     return node[sequence], tick[sequence]
 

@@ -1,0 +1,82 @@
+"""The stepper as the oracle: the same episode both ways, compared entry by entry."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import numpy as np
+
+from rexcli.compiler.program import Program
+from rexcli.graph.states import GraphState, StepState
+from rexcli.graph.system import System
+from rexcli.runtime.stepper import Stepper
+from rexcli.timeline.timeline import Timeline
+
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Makes XLA compile in about half the time; what is compiled is the same."""
+
+FIELDS = ("params", "inputs", "state", "output")
+
+
+class Log:
+    """Keeps every step that a stepper makes."""
+
+    def __init__(self):
+        self.steps: dict[tuple[str, int], tuple[StepState, StepState, object]] = {}
+
+    def begin(self, episode: int, graph_state: GraphState) -> None:
+        self.steps.clear()
+
+    def step(self, node, seq, before, after, output) -> None:
+        self.steps[node, seq] = (before, after, output)
+
+    def end(self, episode: int, seq: int) -> None:
+        pass
+
+
+@partial(jax.jit, static_argnames="steps", compiler_options=QUICK)
+def roll(program: Program, state: GraphState, steps: int):
+    """All that there is to keep of a rollout from a fresh state."""
+    state, _ = program.reset(state)
+    return program.rollout(state, steps, keep=dict.fromkeys(program.layout.nodes, FIELDS))[1]
+
+
+def assert_same(program: Program, system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array) -> int:
+    """Rolls out episode `eps` both ways and compares every entry that the program filled; returns how many."""
+    log = Log()
+    for node in system.nodes.values():
+        node.jit = False  # operations one by one: those of one shape are compiled once for all systems
+    stepper = Stepper(system, timeline, listener=log)
+    state, _ = stepper.reset(stepper.init(key, eps=eps))
+    for _ in range(steps):
+        state = stepper.run(state)
+    stepper.stop()
+
+    compared = 0
+    for name, record in roll(program, program.init(key, eps=eps), steps).items():
+        for entry in np.flatnonzero(np.asarray(record.seq) >= 0):
+            seq = int(record.seq[entry])
+            before, after, output = log.steps[name, seq]
+            got = jax.tree.map(lambda leaf, entry=entry: np.asarray(leaf[entry]), record.fields)
+            want = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
+            assert record.ts[entry] == before.ts
+            compare(want, got, f"{name}[{seq}]")
+            compared += 1
+    return compared
+
+
+def compare(want, got, where: str) -> None:
+    """Integers exactly, floats to float32 rounding."""
+    assert jax.tree.structure(want) == jax.tree.structure(got)
+    for (path, a), b in zip(jax.tree_util.tree_flatten_with_path(want)[0], jax.tree.leaves(got), strict=True):
+        a, b, message = _plain(a), _plain(b), where + jax.tree_util.keystr(path)
+        if np.issubdtype(a.dtype, np.floating):
+            np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5, err_msg=message)
+        else:
+            np.testing.assert_array_equal(b, a, err_msg=message)
+
+
+def _plain(leaf) -> np.ndarray:
+    is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)

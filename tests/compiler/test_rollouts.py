@@ -1,0 +1,117 @@
+"""Many rollouts at once equal one by one, on one device and on several."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rexcli.compiler.rollouts import run_rollouts
+from rexcli.compiler.storage import rollout_arrays
+from rexcli.errors import RexError
+from tests.compiler import three
+
+KEEP = {"world": ("state",), "agent": ("output",)}
+
+
+@pytest.fixture(scope="module")
+def rollouts():
+    return run_rollouts(three.program(), jax.random.key(5), 7, keep=KEEP)
+
+
+def test_they_equal_one_by_one(rollouts):
+    program, key = three.program(), jax.random.key(5)
+
+    @jax.jit
+    def one(index, eps):
+        state, _ = program.reset(program.init(jax.random.fold_in(key, index), eps=eps))
+        return program.rollout(state, keep=KEEP)[1]
+
+    np.testing.assert_array_equal(rollouts.episode, [0, 1, 2, 0, 1, 2, 0])
+    assert rollouts.num == 7
+    assert rollouts.steps == three.STEPS
+    for i, eps in enumerate(rollouts.episode):
+        record = one(i, eps)
+        for name, node in rollouts.record.items():
+            np.testing.assert_array_equal(node.seq[eps], record[name].seq)
+            np.testing.assert_array_equal(node.ts[eps], record[name].ts)
+            for got, want in zip(jax.tree.leaves(node.fields), jax.tree.leaves(record[name].fields), strict=True):
+                np.testing.assert_allclose(got[i], want, rtol=2e-5, atol=2e-5)
+
+
+def test_arrays_are_named_by_node_field_and_key_path(rollouts):
+    arrays = rollout_arrays(rollouts, 5)
+    assert set(arrays) == {
+        "episode",
+        *("world/seq", "world/ts", "world/state/value", "world/state/count"),
+        *("agent/seq", "agent/ts", "agent/output/value", "agent/output/count"),
+    }
+    np.testing.assert_array_equal(arrays["episode"], [0, 1, 2, 0, 1])
+    assert arrays["agent/output/value"].shape == (5, three.STEPS, 2)
+    np.testing.assert_array_equal(arrays["world/seq"][3], rollouts.record["world"].seq[0])
+
+
+def test_how_many_there_are_changes_none_of_them(rollouts):
+    fewer = run_rollouts(three.program(), jax.random.key(5), 2, steps=4, keep={"agent": ("output",)})
+    np.testing.assert_allclose(
+        fewer.record["agent"].fields["output"].value,
+        rollouts.record["agent"].fields["output"].value[:2, :4],
+        rtol=2e-5,
+        atol=2e-5,
+    )
+
+
+def test_parameters_and_controller_come_from_outside():
+    def still(step_state):
+        output = {"value": jnp.zeros(2), "count": jnp.int32(9)}
+        return step_state, type(three.program().init(jax.random.key(0)).outputs["agent"])(**output)
+
+    made = run_rollouts(
+        three.program(),
+        jax.random.key(5),
+        2,
+        params={"world": jnp.float32(0.25)},
+        controller=still,
+        keep={"world": ("params",), "agent": ("output",)},
+    )
+    assert (np.asarray(made.record["world"].fields["params"]) == 0.25).all()
+    assert (np.asarray(made.record["agent"].fields["output"].count) == 9).all()
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(RexError, match="num 0"):
+        run_rollouts(three.program(), jax.random.key(0), 0)
+    with pytest.raises(RexError, match=f"steps 99: the timeline offers 1 to {three.STEPS} steps"):
+        run_rollouts(three.program(), jax.random.key(0), 1, steps=99)
+
+
+ON_TWO_DEVICES = """
+import json, jax, numpy as np
+from rexcli.compiler.rollouts import run_rollouts
+from tests.compiler import three
+from tests.compiler.test_rollouts import KEEP
+made = run_rollouts(three.program(), jax.random.key(5), 7, keep=KEEP)
+values = np.asarray(made.record["world"].fields["state"].value)
+print(json.dumps({"devices": made.devices, "values": values.tolist()}))
+"""
+
+
+def test_several_devices_equal_one(rollouts):
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("XLA_FLAGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["devices"] == 2
+    assert rollouts.devices == 1 or len(jax.devices()) > 1
+    np.testing.assert_allclose(
+        np.float32(answer["values"]), rollouts.record["world"].fields["state"].value, rtol=2e-5, atol=2e-5
+    )
