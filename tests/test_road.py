@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import rexcli as rex
+from rexcli.compiler.plan import make_plan
+from rexcli.compiler.program import Program
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
+from rexcli.graph.system import Edge, NodeSpec
 from rexcli.road import timeline_for
 from rexcli.runs.rundir import Run
 from rexcli.timeline.edit import drop
@@ -128,3 +131,27 @@ def test_a_saved_plan_is_the_plan_that_a_search_finds(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, vars(slot)["tick"], vars(other)["tick"])
     with pytest.raises(rex.RexError, match="run rex compile again"):
         plan_from_arrays(plan_to_arrays(plan), rex.simulate(system, episodes=2, steps=40))
+
+
+class Bare:
+    """The least that a node can be: it sends nothing."""
+
+    def step(self, step_state):
+        return step_state, None
+
+
+def test_a_node_may_be_three_lines():
+    nodes = [(NodeSpec("a", 20.0), Bare()), (NodeSpec("b", 10.0), Bare())]
+    edges = [Edge("ab", "a", "b", "a", window=2), Edge("ba", "b", "a", "b", skip=True, blocking=True)]
+    system = rex.System(nodes, edges, "b")
+    timeline = rex.simulate(system, steps=5)
+    stepper = rex.Stepper(system, timeline)
+    state, _ = stepper.reset(stepper.init(jax.random.key(0)))
+    for _ in range(5):
+        state = stepper.run(state)
+    program = Program(system, make_plan(timeline))
+    state, _ = program.reset(program.init(jax.random.key(0)))
+    state = program.run(state)
+    state, record = program.rollout(state, 3)
+    assert int(state.step) == 4
+    assert record["a"].seq.max() > 4

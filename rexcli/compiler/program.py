@@ -20,7 +20,7 @@ from flax import struct
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.call import different
-from rexcli.graph.init import init_graph_state
+from rexcli.graph.init import as_output, init_graph_state
 from rexcli.graph.states import GraphState, InputState, StepState
 from rexcli.graph.system import System
 
@@ -317,7 +317,7 @@ class Program:
             rng={**graph_state.rng, name: step_state.rng},
             params={**graph_state.params, name: step_state.params},
             state={**graph_state.state, name: step_state.state},
-            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at, name)},
+            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], as_output(output), at, name)},
         )
         step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
         graph_state = graph_state.replace(step=step)
@@ -338,6 +338,7 @@ class Program:
 
             def step(state: StepState, node: Any = node) -> tuple[PyTree, PyTree, PyTree, PyTree]:
                 after, output = node.step(state)
+                output = as_output(output)
                 return after.rng, after.params, after.state, output
 
             def leave(state: StepState, spare: PyTree = spare) -> tuple[PyTree, PyTree, PyTree, PyTree]:

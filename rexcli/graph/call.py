@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
+from rexcli.graph.init import as_output
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
 
@@ -47,7 +48,7 @@ class NodeCall:
             rng, params, state, {name: _window(*window) for name, window in windows.items()}, eps, seq, ts
         )
         after, output = self._step(before)
-        return before, after, jax.tree.map(jnp.asarray, output)
+        return before, after, jax.tree.map(jnp.asarray, as_output(output))
 
     def __call__(
         self, rng: Any, params: PyTree, state: PyTree, windows: Mapping[str, Any], eps: Any, seq: Any, ts: Any

@@ -47,9 +47,14 @@ def init_graph_state(
         value = _arrays(system.nodes[name].init_state(keys[name][2], graph_state))
         graph_state = graph_state.replace(state={**graph_state.state, name: value})
     for name in system.init_order:
-        value = _arrays(system.nodes[name].init_output(keys[name][3], graph_state))
+        value = _arrays(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))
         graph_state = graph_state.replace(outputs={**graph_state.outputs, name: value})
     return graph_state
+
+
+def as_output(output: Any) -> Any:
+    """What a node sends: None stands for nothing, `()`."""
+    return () if output is None else output
 
 
 def node_key(rng: jax.Array, name: str) -> jax.Array:

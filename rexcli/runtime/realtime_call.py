@@ -16,6 +16,7 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.graph.call import NOT_TRACEABLE, StepFunction, check_output, different, find_device, warn_untraceable
+from rexcli.graph.init import as_output
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
 from rexcli.runtime.mailbox import Letter
@@ -156,7 +157,7 @@ class JittedCall:
             at += window
         before = StepState(key, params, state, inputs, integers[0], integers[1], seconds[0])
         after, output = self._step(before)
-        output = jax.tree.map(jnp.asarray, output)
+        output = jax.tree.map(jnp.asarray, as_output(output))
         check_output(self.node.name, self._initial, output)
         output = jax.tree.map(lambda leaf, want: leaf.astype(want.dtype), output, self._initial)
         check_kept(self.node.name, "params", params, after.params)
@@ -198,7 +199,7 @@ class PlainCall:
             raise RexError(
                 f"node '{self.node.name}': step returns {type(returned).__name__}; return step_state, output"
             )
-        after, output = returned
+        after, output = returned[0], as_output(returned[1])
         check_output(self.node.name, self._initial, output)
         output = jax.tree.map(_own, output, self._initial)
         nan = any(leaf.dtype.kind == "f" and bool(np.isnan(leaf).any()) for leaf in jax.tree.leaves(output))

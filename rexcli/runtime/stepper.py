@@ -14,7 +14,7 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.graph.call import NodeCall, StepFunction, check_output
-from rexcli.graph.init import init_graph_state
+from rexcli.graph.init import as_output, init_graph_state
 from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.system import System
 from rexcli.timeline.order import order
@@ -189,6 +189,7 @@ class Stepper:
     def _finish(
         self, graph_state: GraphState, name: str, seq: int, before: StepState, after: StepState, output: PyTree
     ) -> GraphState:
+        output = as_output(output)
         check_output(name, self._initial[name], output)
         self._outputs[name][seq] = output
         self._forget(name)
