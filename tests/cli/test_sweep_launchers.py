@@ -51,19 +51,20 @@ def last_of(project: Project) -> sweep.JobRow:
         pytest.param("ray", marks=RAY),
     ],
 )
-def test_a_failed_job_does_not_stop_the_others_and_is_made_again(
-    toy: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], launcher: str
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    assert nap.main(["seed=1,13,2,3", f"launcher={launcher}"]) == 1
+def test_a_failed_job_does_not_stop_the_others_and_is_made_again(toy: Project, start: Start, launcher: str) -> None:
+    process = start("seed=1,13,2,3", f"launcher={launcher}")
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 1, err
     assert statuses(toy) == ["done", "failed", "done", "done"]
     assert table(toy)[1]["error"].startswith("ZeroDivisionError: unlucky")
     assert [row["devices"] for row in table(toy) if row["status"] == "done"] == ["1", "1", "1"]
-    assert "ZeroDivisionError: unlucky" in capfd.readouterr().out
+    assert "ZeroDivisionError: unlucky" in out
     processes = {RunView(path).json("started.json")["process"] for path in folder_of(toy).glob("[0-9]*")}
-    assert os.getpid() not in processes
+    assert process.pid not in processes
     before = runs_started(toy)
-    assert nap.main(["resume=latest"]) == 1
+    process = start("resume=latest")
+    process.communicate(timeout=180)
+    assert process.returncode == 1
     after = runs_started(toy)
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
     assert nap.main(["resume=latest", "launcher=basic"]) == 1
@@ -80,7 +81,7 @@ def test_a_process_that_dies_does_not_stop_the_others(toy: Project, start: Start
     assert statuses(toy) == ["done", "killed", "done", "done", "done"]
     assert "out of memory?" in out
     (toy.root / "poison").unlink()
-    assert nap.main(["resume=latest"]) == 0
+    assert nap.main(["resume=latest", "launcher=basic"]) == 0
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
@@ -121,7 +122,7 @@ def test_jobs_end_with_a_killed_sweep_and_it_continues(toy: Project, start: Star
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 30)
     assert statuses(toy) == ["done", "interrupted", "interrupted", "waiting"]
     (toy.root / "hold").unlink()
-    assert nap.main(["resume=latest"]) == 0
+    assert nap.main(["resume=latest", "launcher=basic"]) == 0
     assert statuses(toy) == ["done"] * 4
 
 
@@ -138,7 +139,7 @@ def test_jobs_in_a_queue_outlive_the_sweep(toy: Project, start: Start) -> None:
     (toy.root / "hold").unlink()
     wait_for(lambda: "running" not in statuses(toy))
     assert statuses(toy)[0] == "done"
-    assert nap.main(["resume=latest"]) == 0
+    assert nap.main(["resume=latest", "launcher=basic"]) == 0
 
 
 @OPTUNA
