@@ -21,6 +21,8 @@ from tests.runtime.robots import Counter, Diary, chain, sleeper
 
 KEY = jax.random.key(0)
 QUICK = WallSettings(stop_timeout=0.5)
+PATIENT = WallSettings(stop_timeout=30, watchdog=None)
+"""For a machine that is busy with other tests: only what the test does ends the run."""
 
 
 def explode(state: Any) -> None:
@@ -156,7 +158,7 @@ def interrupted(nodes: list[Diary], path: Path, number: int, after: float) -> tu
     """Runs until this process is sent a signal, `after` seconds from the first startup on."""
     timer = threading.Timer(after, os.kill, (os.getpid(), number))
     nodes[0].begin = lambda: timer.start()
-    return end(nodes, path)
+    return end(nodes, path, PATIENT)
 
 
 def signals_at_random_moments(path: Path, times: int) -> None:
