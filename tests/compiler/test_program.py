@@ -30,7 +30,7 @@ def test_program_agrees_with_stepper(data, system):
 
 @pytest.mark.slow
 @given(data=st.data(), system=systems(8, CLOSE_RATES))
-@settings(max_examples=200, phases=NO_SHRINKING, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, phases=NO_SHRINKING, deadline=None, suppress_health_check=list(HealthCheck))
 def test_program_agrees_with_stepper_on_many_systems(data, system):
     agree(data, system, max_steps=12)
 
@@ -47,7 +47,10 @@ def agree(data, system, max_steps: int):
     assume(len(plan.slots) <= MAX_SLOTS)
     program = Program(system, plan, data.draw(st.sampled_from(["cond", "mask"])))
     eps = data.draw(st.integers(0, episodes - 1))
-    assert assert_same(program, system, timeline, eps, steps, jax.random.key(3)) >= steps
+    try:
+        assert assert_same(program, system, timeline, eps, steps, jax.random.key(3)) >= steps
+    finally:
+        jax.clear_caches()  # hundreds of compiled programs in one process exhaust its memory maps
 
 
 def test_the_sensor_of_the_pendulum_can_supervise():
