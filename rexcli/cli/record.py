@@ -30,14 +30,18 @@ def record(job: Job) -> Result:
             run.recording(timeline.spec, {"experiment": experiment.name}) as writer,
             job.console.progress("record", total, "steps") as progress,
         ):
-            road.record(
-                experiment,
-                system,
-                timeline,
-                listener=Recorder(writer, system, timeline),
-                controller=controller,
-                on_step=progress.advance,
-            )
+            try:
+                road.record(
+                    experiment,
+                    system,
+                    timeline,
+                    listener=Recorder(writer, system, timeline),
+                    controller=controller,
+                    on_step=progress.advance,
+                )
+            except KeyboardInterrupt:
+                job.console.note(f"interrupted; what was recorded so far is kept in {run.path}")
+                raise
         seconds = time.perf_counter() - began
         if writer.failed:
             job.console.warn(str(writer.failed))
