@@ -288,10 +288,12 @@ class PPO:
             after, metrics = once(before)
             numbers = jax.tree.leaves((metrics, after.params, after.observations, after.returns))
             fine = jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()
-            state = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, before)
-            state = state.replace(failed=jnp.where(fine, before.failed, before.updates))
-            totals = jax.tree.map(lambda total, value: total + jnp.where(fine, value, 0.0), totals, metrics)
-            return done + fine, state, totals
+            # One branch: XLA would fuse the whole check into each of as many selections, and compile for long.
+            return jax.lax.cond(
+                fine,
+                lambda: (done + 1, after, jax.tree.map(jnp.add, totals, metrics)),
+                lambda: (done, before.replace(failed=before.updates), totals),
+            )
 
         def more(carry: tuple[jax.Array, LearnerState, Metrics]) -> jax.Array:
             return (carry[0] < num_updates) & (carry[1].failed < 0)
