@@ -90,6 +90,20 @@ class Bus:
             return cls._port
 
 
+def started(bus: Bus | None, node: str) -> Bus:
+    """The line of a node that was started.
+
+    Raises:
+        RexError: it was not: something else than the wall clock steps it.
+    """
+    if bus is None:
+        raise RexError(
+            f"node '{node}' is hardware, which steps on clock=wall alone; to go on from what it recorded, take an "
+            "experiment with a simulated one in its place, as in conf=pendulum from=RUN"
+        )
+    return bus
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

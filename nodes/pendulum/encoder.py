@@ -8,7 +8,7 @@ import time
 import jax
 import numpy as np
 
-from nodes.pendulum.bus import Bus
+from nodes.pendulum.bus import Bus, started
 from nodes.pendulum.plant import READING
 from nodes.pendulum.sensor import Output
 from rexcli import GraphState, Node, StepState
@@ -51,5 +51,4 @@ class Encoder(Node):
 
     def _read(self, timeout: float) -> tuple[float, ...]:
         """Angle, rad, speed, rad/s, and age of the sample, s."""
-        assert self._bus is not None
-        return self._bus.ask(b"READ", 0.0, READING, timeout)
+        return started(self._bus, self.name).ask(b"READ", 0.0, READING, timeout)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nodes.pendulum.actuator import Output
-from nodes.pendulum.bus import Bus
+from nodes.pendulum.bus import Bus, started
 from nodes.pendulum.plant import COMMAND
 from rexcli import GraphState, Node, StepState
 
@@ -52,5 +52,4 @@ class Motor(Node):
 
     def _drive(self, voltage: float, timeout: float) -> float:
         """Sets the voltage; returns the one that the driver applies, V."""
-        assert self._bus is not None
-        return self._bus.ask(b"MOTR", voltage, COMMAND, timeout)[0]
+        return started(self._bus, self.name).ask(b"MOTR", voltage, COMMAND, timeout)[0]

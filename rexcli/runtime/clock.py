@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 PR_SET_TIMERSLACK = 29
-SWITCH = 2e-5
+SWITCH = 1e-4
 """Seconds after which a thread that wants Python's interpreter lock gets it from one that is busy."""
 
 now = time.monotonic_ns
@@ -100,7 +100,8 @@ def schedule(thread: int, priority: int) -> bool:
 def elevated(priority: int) -> Iterator[bool]:
     """While the block runs, this thread comes right before those of `priority`, the process's others right after.
 
-    None may stay with the ordinary scheduler: one that has the interpreter's lock and has to wait keeps all waiting.
+    None may stay with the ordinary scheduler: one that has the interpreter's lock, or that does a part of what XLA
+    computes, and has to wait keeps all waiting.
 
     Yields:
         Whether this user may have real-time priorities here.
@@ -108,8 +109,8 @@ def elevated(priority: int) -> Iterator[bool]:
     changed = []
     if priority and sys.platform == "linux" and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:
         this = threading.get_native_id()
-        others = [thread.native_id for thread in threading.enumerate() if thread.native_id not in (None, this)]
-        wanted = [(this, priority + 1), *((other, max(1, priority - 1)) for other in others if other is not None)]
+        others = [thread for thread in map(int, os.listdir("/proc/self/task")) if thread != this]
+        wanted = [(this, priority + 1), *((other, max(1, priority - 1)) for other in others)]
         changed = [thread for thread, level in wanted if schedule(thread, level)]
     try:
         yield bool(changed)

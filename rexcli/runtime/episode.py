@@ -25,7 +25,7 @@ from rexcli.timeline.spec import NEVER, SystemTiming, nanoseconds
 PyTree = Any
 
 SLACK = 150_000
-"""Nanoseconds before its next step in which a lane begins nothing else."""
+"""Nanoseconds before the next step in which no lane begins anything else."""
 
 
 class Witness(Protocol):
@@ -38,7 +38,7 @@ class Witness(Protocol):
         """A step was made; `done` is None for the supervisor's last tick, which is where its last step ends."""
 
     def catch_up(self) -> bool:
-        """The lane has the time for a little more than the noting. Whether there is more to do."""
+        """The lane has the time for a little more than the noting. Whether there was something to do."""
 
 
 class Seat:
@@ -341,7 +341,12 @@ class Episode:
         """Until a step is due, the time is over, or a message comes from another lane."""
         if self._until is not None:
             due = self._until + 1 if due is None else min(due, self._until + 1)
-        if (due is None or due - (now() - self.began) > SLACK) and lane.witness.catch_up():
+        # Two who want the interpreter pass it to and fro, and both take longer: so this is for when no node has a step.
+        soon = now() - self.began + SLACK
+        busy = any(
+            seat.running is not None or (seat.due is not None and seat.due < soon) for seat in self.seats.values()
+        )
+        if not busy and lane.witness.catch_up():
             return
         if due is None:
             lane.bell.wait()

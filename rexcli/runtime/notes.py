@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from rexcli.runtime.realtime_call import Done, is_key
 
 PyTree = Any
 AGE = 0.2
-"""Seconds that a lane may keep a note, if it has no time to write it itself."""
+"""Seconds that a note may be kept, if no lane has the time to write it."""
 SLICE = 8
 """Notes that are written at a time."""
 LARGE = 2**17
@@ -31,8 +32,8 @@ LARGE = 2**17
 class Notebook:
     """Takes notes in every lane, and brings all of them into a recording.
 
-    A lane writes its own notes while it waits for its next step, so that writing gets in nobody's way. What it has no
-    time for is done by whoever calls `write_old`.
+    While no node has a step, a lane that waits writes what it or another one noted: so writing gets in nobody's way.
+    What there is no such time for is done by whoever calls `write_old`. One thread writes at a time.
 
     Args:
         writer: of the recording; None to forget everything.
@@ -44,14 +45,32 @@ class Notebook:
         self._system = system
         self._pages: list[Notes] = []
         self._looked = 0.0
+        self._pen = threading.Lock()
+
+    def wait_until_ready(self) -> None:
+        """Until the recording has begun, so that its beginning takes no time from anybody."""
+        if self._writer is not None:
+            self._writer.flush()
 
     def page(self) -> Notes:
         """For one more lane."""
-        self._pages.append(Notes(self._writer, self._system))
+        self._pages.append(Notes(self._writer, self._system, self.write_one))
         return self._pages[-1]
 
+    def write_one(self) -> bool:
+        """Writes one note, if nobody else is writing and nobody would have to wait. Whether it did."""
+        if self._writer is None or self._writer.crowded or not self._pen.acquire(blocking=False):
+            return False
+        try:
+            page = next((page for page in self._pages if page.kept and not page.large), None)
+            if page is not None:
+                page.write(1)
+            return page is not None
+        finally:
+            self._pen.release()
+
     def write_old(self) -> bool:
-        """Writes a little of what the lanes have no time for. Whether more is left."""
+        """Writes a little of what no lane had the time for. Whether more is left."""
         if time.monotonic() - self._looked > AGE:
             self._looked = time.monotonic()
             for page in self._pages:
@@ -60,14 +79,16 @@ class Notebook:
         for page in self._pages:
             if page.old > 0 or page.large:
                 page.old -= SLICE
-                left |= page.write()
+                with self._pen:
+                    left |= page.write()
         return left
 
     def write_all(self) -> None:
         """Writes all that was noted."""
         for page in self._pages:
-            while page.write():
-                pass
+            with self._pen:
+                while page.write():
+                    pass
         self._pages = []
 
 
@@ -78,17 +99,22 @@ class Notes:
 
     Attributes:
         kept: what was noted and not written.
-        large: steps take so long to write that the lane leaves it to another thread.
+        large: steps take so long to write that lanes leave it to another thread.
         old: how many of the notes are.
+
+    Args:
+        writer, system: see `Notebook`.
+        catch_up: what a lane does with a moment that it has to spare; whether there was something to do.
     """
 
-    def __init__(self, writer: RecordingWriter | None, system: System):
+    def __init__(self, writer: RecordingWriter | None, system: System, catch_up: Callable[[], bool]):
         self.kept: deque[tuple[Any, ...]] = deque()
         self.large = False
         self.old = 0
         self._writer = writer
         self._system = system
         self._paths: dict[Any, tuple[str, ...]] = {}
+        self.catch_up = catch_up
         self._inputs = {name: tuple(edge.input for edge in system.inputs(name)) for name in system.nodes}
 
     def message(self, episode: int, edge: str, letter: Letter, reader: int) -> None:
@@ -108,11 +134,6 @@ class Notes:
         if self._writer is not None:
             kept = windows if self._system.specs[node].record.inputs else None
             self.kept.append((episode, node, seq, start, end, kept, done))
-
-    def catch_up(self) -> bool:
-        if not self.kept or self.large or (self._writer is not None and self._writer.crowded):
-            return False
-        return self.write(1) or True
 
     def write(self, most: int = SLICE) -> bool:
         """Hands over what was noted, so much at a time. Whether anything is left."""

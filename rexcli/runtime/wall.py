@@ -197,6 +197,7 @@ class WallClock:
         first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
         if not self._calls:
             self.prepare(first)
+        self._notes.wait_until_ready()
         session = _Session(self.system, self._calls, self.shared, self._notes, self.settings, watch)
         with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
             try:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +36,8 @@ from rexcli.runs.recording import RecordingWriter
 from tests.runs.executions import chain_timeline, events, record
 timeline = chain_timeline(episodes=40, steps=100)
 with RecordingWriter(sys.argv[1], timeline.spec) as writer:
-    print("ready", flush=True)
+    writer.flush()
+    print(writer._process.pid, flush=True)
     for event in events(timeline):
         record(writer, timeline, [event])
         print(event[0], event[1], flush=True)
@@ -135,22 +137,39 @@ def test_an_interrupted_execution_keeps_nearly_all(tmp_path: Path) -> None:
     assert cut.num_steps.tolist()[1] >= 40
 
 
-def kill_while_writing(path: Path, moment: float, pause: float) -> tuple[int, int]:
-    """Runs a writer, kills it, and returns the last event that was noted 0.8 s before: `(episode, start)`."""
+def kill_while_writing(path: Path, moment: float, pause: float, alone: bool) -> tuple[int, int]:
+    """Runs a recorder, kills it, and returns the last event that was noted 0.8 s before: `(episode, start)`.
+
+    Args:
+        alone: the process that writes for it is not killed with it, and has time to end by itself.
+    """
     command = [sys.executable, "-c", WRITE_FOREVER, str(path), str(pause)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        writer = int(process.stdout.readline())
         end = time.monotonic() + moment
         noted = [(time.monotonic(), -1, -1)]
         while time.monotonic() < end:
             episode, start = process.stdout.readline().split()
             noted.append((time.monotonic(), int(episode), int(start)))
+        if not alone:
+            os.kill(writer, signal.SIGKILL)
         os.kill(process.pid, signal.SIGKILL)
         killed = time.monotonic()
         process.stdout.read()
     assert process.returncode == -signal.SIGKILL
+    wait_for_the_end_of(writer)
     return [event[1:] for event in noted if event[0] < killed - 0.8 or event[1] < 0][-1]
+
+
+def wait_for_the_end_of(process: int) -> None:
+    """Of one that is not this one's child; one that ended and that nobody buries is over too."""
+    deadline = time.monotonic() + 30
+    status = Path(f"/proc/{process}/stat")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while status.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, "the process that writes does not end"
+            time.sleep(0.01)
 
 
 def check_killed(path: Path, last: tuple[int, int]) -> None:
@@ -165,18 +184,36 @@ def check_killed(path: Path, last: tuple[int, int]) -> None:
         assert_prefix(recording.timeline(), chain_timeline(episodes=40, steps=100))
 
 
-def test_a_killed_writer_leaves_a_file_that_every_reader_opens(tmp_path: Path) -> None:
-    last = kill_while_writing(tmp_path / "r.mcap", 1.6, 0.0005)
+def check_finished(path: Path) -> None:
+    """The file has its index, and the end that says that the execution has none."""
+    with path.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True)
+        assert reader.get_summary() is not None
+        assert [part.metadata for part in reader.iter_metadata() if part.name == "rex.end"] == [{"complete": "false"}]
+
+
+def test_of_a_killed_recorder_the_writer_finishes_the_file(tmp_path: Path) -> None:
+    last = kill_while_writing(tmp_path / "r.mcap", 1.6, 0.0005, alone=True)
+    assert last > (-1, -1)
+    check_killed(tmp_path / "r.mcap", last)
+    check_finished(tmp_path / "r.mcap")
+
+
+def test_a_recorder_killed_with_its_writer_leaves_a_file_that_every_reader_opens(tmp_path: Path) -> None:
+    last = kill_while_writing(tmp_path / "r.mcap", 1.6, 0.0005, alone=False)
     assert last > (-1, -1)
     check_killed(tmp_path / "r.mcap", last)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(50))
-def test_a_writer_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
+def test_a_recorder_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    last = kill_while_writing(tmp_path / "r.mcap", rng.uniform(0, 2.5), rng.choice([0.0, 0.0005, 0.02]))
+    alone = seed % 2 == 0
+    last = kill_while_writing(tmp_path / "r.mcap", rng.uniform(0, 2.5), rng.choice([0.0, 0.0005, 0.02]), alone)
     check_killed(tmp_path / "r.mcap", last)
+    if alone:
+        check_finished(tmp_path / "r.mcap")
 
 
 @cache
@@ -376,6 +413,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_caller(
 
 def test_a_device_that_takes_nothing_is_reported_at_once() -> None:
     with RecordingWriter("/dev/full", CHAIN) as writer:
+        writer.flush()
         assert writer.failed is not None
         writer.step(0, "agent", 0, 0, 0, {})
         writer.flush()
@@ -390,9 +428,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_records_reach_the_file_while_nothing_more_happens(tmp_path: Path) -> None:
     path = tmp_path / "r.mcap"
     with RecordingWriter(path, CHAIN, interval=0.02) as writer:
+        writer.flush()
         writer.step(0, "agent", 0, 0, 1, {"output": {"": np.float32(1)}})
         deadline = time.monotonic() + 5
         while read_recording(path).num_episodes == 0:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    assert writer_module.INTERVAL <= 0.5
+    assert writer_module.INTERVAL + writer_module.SEND_EVERY <= 0.6

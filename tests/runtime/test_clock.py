@@ -6,7 +6,10 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from rexcli.runtime.clock import Bell, elevated, now, undisturbed
@@ -48,3 +51,26 @@ def test_priorities_are_given_back(turn: int) -> None:
     assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
     with elevated(0) as granted:
         assert not granted
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
+def test_threads_that_python_does_not_know_come_along() -> None:
+    def policies() -> dict[int, int]:
+        found = {}
+        for thread in map(int, os.listdir("/proc/self/task")):
+            with suppress(ProcessLookupError):
+                found[thread] = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK
+        return found
+
+    jax.jit(lambda x: x @ x)(jnp.ones((300, 300))).block_until_ready()
+    known = {thread.native_id for thread in threading.enumerate()}
+    before = policies()
+    assert before.keys() - known, "XLA has threads of its own"
+    with elevated(5) as granted:
+        there = policies()
+        if granted:
+            assert {there[thread] for thread in before if thread in there} == {os.SCHED_RR}
+    after = policies()
+    assert {thread: after[thread] for thread in before if thread in after} == {
+        thread: policy for thread, policy in before.items() if thread in after
+    }

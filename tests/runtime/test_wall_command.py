@@ -149,7 +149,7 @@ def check_kill(project: Path, after: float) -> None:
         time.sleep(after)
         process.send_signal(signal.SIGKILL)
         lived = time.monotonic() - began
-        process.wait(60)
+        process.communicate(timeout=60)  # the process that writes holds the error output too, until it has ended
     read = read_recording(recording)
     from mcap.reader import make_reader
 

@@ -16,12 +16,13 @@ lists, last axis fastest, complex numbers as pairs; the channel's metadata `layo
 On MCAP's own time axis a step lies where it ends and a message where it arrives, episodes one after another.
 
 What survives
-A record is in the file about half a second after it happened. Between two appends the file is a finished MCAP file:
-every append writes over the old end mark and leaves a new one, with one system call. So a process that is killed
-leaves a file that the public `mcap` readers open, without an index but with all whole chunks. Should the tail be broken
-all the same (the machine lost its power, the kill hit the append itself), the public stream reader gives the messages
-of the whole chunks and then raises; `read_recording` gives them and notes `damaged`; `repair` writes them to a file
-with an index.
+A process of its own writes the file (see `process`), a record about half a second after it happened. It is no victim of
+what ends the recorder: signals do not stop it, and where the recorder is killed it finishes the file, up to the last
+moment. Between two appends the file is a finished MCAP file: every append writes over the old end mark and leaves a
+new one, with one system call. So two processes that are killed together leave a file that the public `mcap` readers
+open, without an index but with all whole chunks. Should the tail be broken all the same (the machine lost its power,
+the kill hit the append itself), the public stream reader gives the messages of the whole chunks and then raises;
+`read_recording` gives them and notes `damaged`; `repair` writes them to a file with an index.
 """
 
 from rexcli.runs.recording.reader import Recording, read_recording

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
@@ -25,10 +24,13 @@ class Appender:
 
     An end mark follows what is written, and the next append writes over it. Where an append fails (the disk is full),
     the file is cut back to what it was before.
+
+    Args:
+        handle: of the open file, empty.
     """
 
-    def __init__(self, path: Path):
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    def __init__(self, handle: int):
+        self._handle = handle
         self._pending: list[bytes] = []
         self._written = 0
         self._length = 0

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import ml_dtypes
@@ -56,6 +57,11 @@ class Leaf:
     def slots(self) -> int:
         """Numbers in JSON."""
         return math.prod(self.shape) * (2 if self.dtype.startswith("complex") else 1)
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return math.prod(self.shape) * self.numpy_type.itemsize
 
     @property
     def listed(self) -> bool:
@@ -170,14 +176,16 @@ class Layout:
         comma = "," if self.fields else ""
         return head + comma + numbers, head + comma + texts, slots_in_order
 
-    def encode(self, headers: Sequence[Row], values: Sequence[Sequence[bytes]]) -> list[bytes]:
+    def encode(self, headers: Sequence[Row], values: Sequence[bytes]) -> list[bytes]:
         """JSON of many steps.
 
         Args:
             headers: `STEP_HEADER` of each.
-            values: of each, the bytes of its leaves, in the order of `leaves` (native byte order, last axis fastest).
+            values: of each, the bytes of its leaves, one after another as in `leaves` (native byte order, last axis
+                fastest).
         """
         template, text_template, order = self._template
+        ends = list(accumulate(leaf.nbytes for leaf in self.leaves))
         plain = np.ones(len(headers), bool)
         columns: list[list[Any]] = []
         slots: list[str] = []
@@ -185,7 +193,8 @@ class Layout:
             leaf = self.leaves[index]
             if not leaf.slots:
                 continue
-            numbers = np.frombuffer(b"".join([row[index] for row in values]), leaf.numpy_type)
+            here = slice(ends[index] - leaf.nbytes, ends[index])
+            numbers = np.frombuffer(b"".join([row[here] for row in values]), leaf.numpy_type)
             numbers = numbers.reshape(len(headers), -1)
             if leaf.dtype in _SMALL_TYPES:
                 numbers = numbers.astype(np.float32)

@@ -1,55 +1,57 @@
-"""Writes a recording while it happens."""
+"""Records what happens, while it happens."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from mcap.writer import Writer
 
 from rexcli.errors import RexError, suggest
 from rexcli.runs.formats import plain
-from rexcli.runs.recording.appender import Appender
-from rexcli.runs.recording.layout import FIELDS, Layout, Leaf, encode_message, message_schema
-from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
+from rexcli.runs.recording import wire
+from rexcli.runs.recording.layout import FIELDS, Layout, Leaf
+from rexcli.runs.recording.process import WriterProcess
+from rexcli.runs.recording.wire import Frame, Kind
+from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.storage import spec_to_json
 
-FORMAT = "1"
 INTERVAL = 0.5
 """Seconds of wall time between two appends."""
-BATCH_RECORDS = 4096
-BATCH_BYTES = 4 * 2**20
-"""How much waits in memory at most; whoever exceeds it writes it out."""
-CHUNK_BYTES = 4 * 2**20
+SEND_EVERY = 0.05
+"""Seconds until what was noted is on its way to the process that writes it."""
+WAITING_RECORDS = 4096
+WAITING_BYTES = 4 * 2**20
+"""How much waits in memory at most; who notes more has to wait too."""
 
 log = logging.getLogger("rex.recording")
 
 Signature = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class _Channel:
-    """An MCAP channel; `id` is None until its first record is written. `layout` is None for an edge."""
+class _Channel(NamedTuple):
+    """Steps of one node that are made of the same arrays."""
 
-    topic: str
-    name: str
-    layout: Layout | None
-    id: int | None = None
+    number: int
+    nbytes: int
 
 
 class RecordingWriter:
     """Writes `recording.mcap`. Any number of threads may call `step` and `message`.
 
-    They only note what happened; a thread of the writer's own encodes it and appends it to the file every half second.
+    They only note what happened. A thread sends it on twenty times a second to a process that encodes it and appends
+    it to the file every half second: for the caller's other threads that is hardly any work. The process survives
+    signals, and where the caller is killed it finishes the file.
+
     A write that fails (a full disk) ends the recording and not the caller: `failed` says why, what was written stays
     readable, and later calls do nothing.
 
@@ -62,7 +64,7 @@ class RecordingWriter:
         interval: seconds between two appends.
 
     Raises:
-        RexError: the file cannot be made.
+        RexError: the file cannot be made, or the process cannot be started.
     """
 
     def __init__(
@@ -76,29 +78,30 @@ class RecordingWriter:
         self.path = Path(path)
         self.spec = spec
         self._failed: str | None = None
-        self._closed = False
-        self._complete = False
-        self._pending: deque[tuple[Any, ...] | threading.Event] = deque()
+        self._closed = self._gone = False
+        self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._layouts: dict[Signature, _Channel] = {}
-        self._edges = {edge.name: _Channel(edge_topic(spec, edge), edge.name, None) for edge in spec.edges}
-        self._message_schema: int | None = None
-        self._offsets: dict[int, int] = {}
-        self._latest = 0
-        self._count = 0
-        about = {"format": FORMAT, "spec": spec_to_json(spec), "info": json.dumps(plain(info or {}))}
+        self._edges = {edge.name: number for number, edge in enumerate(spec.edges)}
+        self._numbers = itertools.count()
+        self._flushes: dict[int, threading.Event] = {}
+        self._adding = threading.Lock()
+        self._wake, self._sent = threading.Event(), threading.Event()
+        opening = {"interval": interval, "spec": spec_to_json(spec), "info": json.dumps(plain(info or {}))}
         try:
-            self._file = Appender(self.path)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         except OSError as error:
             raise RexError(f"{self.path}: cannot be recorded to: {error.strerror}; give another place") from None
-        self._mcap = Writer(cast("IO[bytes]", self._file), chunk_size=CHUNK_BYTES)
-        with self._guard():
-            self._mcap.start(library="rexcli")
-            self._mcap.add_metadata("rex", about)
-            self._file.flush()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(interval,), name="rex-recording", daemon=True)
-        self._thread.start()
+        try:
+            self._process = WriterProcess(file)
+        finally:
+            os.close(file)
+        with suppress(OSError):  # if it has ended already, `failed` will say so
+            wire.write(self._process.requests, Frame(Kind.OPEN, payload=json.dumps(opening).encode()).pack())
+        self._sender = threading.Thread(target=self._send, name="rex-recording", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="rex-recording-answers", daemon=True)
+        self._sender.start()
+        self._listener.start()
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +119,7 @@ class RecordingWriter:
     @property
     def crowded(self) -> bool:
         """Whether whoever notes something now may have to wait for the file."""
-        return len(self._pending) > BATCH_RECORDS - 64 or self._pending_bytes > BATCH_BYTES // 2
+        return len(self._pending) > WAITING_RECORDS - 64 or self._pending_bytes > WAITING_BYTES // 2
 
     def step(
         self,
@@ -142,7 +145,7 @@ class RecordingWriter:
         if self._failed is not None or self._closed:
             return
         signature: list[Any] = [node]
-        data: list[bytes] = []
+        data: list[bytes] = [b""]
         for field, leaves in fields.items():
             signature.append(field)
             for path, value in leaves.items():
@@ -152,11 +155,9 @@ class RecordingWriter:
                 signature += (path, array.dtype, array.shape)
                 data.append(array.tobytes())
         key = tuple(signature)
-        channel = self._layouts.get(key)
-        if channel is None:
-            channel = self._add_layout(key, node, fields)
-        self._pending_bytes += sum(map(len, data))
-        self._note((channel, episode, seq, ts_start_ns, ts_end_ns, data))
+        channel = self._layouts.get(key) or self._add_layout(key, node, fields)
+        data[0] = wire.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
+        self._note(b"".join(data))
 
     def message(self, episode: int, edge: str, seq: int, ts_sent_ns: int, ts_recv_ns: int, reader_seq: int) -> None:
         """Notes one message of `edge`.
@@ -170,14 +171,16 @@ class RecordingWriter:
             return
         if edge not in self._edges:
             raise RexError(f"recording: no edge is called '{edge}'{suggest(edge, list(self._edges))}")
-        self._note((self._edges[edge], episode, seq, ts_sent_ns, ts_recv_ns, reader_seq))
+        number = self._edges[edge]
+        self._note(wire.HEAD.pack(Kind.MESSAGE, 0, number, episode, seq, ts_sent_ns, ts_recv_ns, reader_seq))
 
     def flush(self) -> None:
         """Returns once all that was noted so far is in the file, or the recording has failed."""
-        written = threading.Event()
-        self._pending.append(written)
+        number, written = next(self._numbers), threading.Event()
+        self._flushes[number] = written
+        self._pending.append(Frame(Kind.FLUSH, seq=number).pack())
         self._wake.set()
-        while not written.wait(0.1) and self._thread.is_alive():
+        while not written.wait(0.1) and self._listener.is_alive():
             pass
 
     def close(self, *, complete: bool = True) -> None:
@@ -188,85 +191,64 @@ class RecordingWriter:
                 last episode is cut where it is no longer known that no step is missing.
         """
         if not self._closed:
-            self._complete = complete
+            self._pending.append(Frame(Kind.CLOSE, seq=int(complete)).pack())
             self._closed = True
         self._wake.set()
-        self._thread.join()
+        self._sender.join()
+        self._listener.join()
 
-    def _note(self, record: tuple[Any, ...]) -> None:
-        self._pending.append(record)
-        if len(self._pending) >= BATCH_RECORDS or self._pending_bytes >= BATCH_BYTES:
-            self.flush()
+    def _note(self, frame: bytes) -> None:
+        self._pending.append(frame)
+        self._pending_bytes += len(frame)
+        while self._full and self._sender.is_alive():
+            self._sent.clear()
+            self._wake.set()
+            self._sent.wait(0.1)
 
-    def _run(self, interval: float) -> None:
-        """The writer's thread: nothing else touches the file, so nothing interrupts an append half-way."""
-        while not self._closed:
-            self._wake.wait(interval)
-            self._wake.clear()
-            self._drain()
-        self._drain()
-        with self._guard():
-            if self._failed is None:
-                self._mcap.add_metadata("rex.end", {"complete": "true" if self._complete else "false"})
-                self._mcap.finish()
-                self._file.finish()
-        self._file.close()
+    @property
+    def _full(self) -> bool:
+        return len(self._pending) >= WAITING_RECORDS or self._pending_bytes >= WAITING_BYTES
 
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Whatever goes wrong with the file ends the recording, not the robot."""
+    def _send(self) -> None:
+        """The thread that sends: nothing else writes to the pipe, so nothing interrupts a frame half-way."""
+        last = False
         try:
-            yield
-        except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
-            self._failed = f"{self.path}: recording stopped: {reason}; {self._count} records are kept"
-            log.error(self._failed)
+            while not (last or self._gone):
+                self._wake.wait(SEND_EVERY)
+                self._wake.clear()
+                last = self._closed
+                data = b"".join([self._pending.popleft() for _ in range(len(self._pending))])
+                self._pending_bytes = 0
+                wire.write(self._process.requests, data)
+                self._sent.set()
+        except OSError:
+            self._pending.clear()  # nobody reads it: the other thread finds out why
 
-    def _drain(self) -> None:
-        """Encodes and appends all that was noted."""
-        batch = [self._pending.popleft() for _ in range(len(self._pending))]
-        self._pending_bytes = 0
-        with self._guard():
-            if self._failed is None:
-                self._write([record for record in batch if isinstance(record, tuple)])
-        for record in batch:
-            if isinstance(record, threading.Event):
-                record.set()
+    def _listen(self) -> None:
+        """The thread that hears what becomes of what was sent."""
+        closed = False
+        with open(self._process.answers, "rb", closefd=False) as answers:
+            for line in answers:
+                answer = json.loads(line)
+                closed |= "closed" in answer
+                if "failed" in answer:
+                    self._fail(f"{answer['failed']}; {answer['count']} records are kept")
+                if "flushed" in answer:
+                    self._flushes.pop(answer["flushed"]).set()
+        how = self._process.wait()
+        self._gone = True
+        self._wake.set()
+        self._sender.join()
+        self._process.close()
+        if not closed and self._failed is None:
+            self._fail(f"the process that writes it {how}; what it had written is kept")
+        for written in self._flushes.values():
+            written.set()
 
-    def _write(self, batch: list[tuple[Any, ...]]) -> None:
-        steps: dict[int, list[int]] = {}
-        for index, (channel, *_) in enumerate(batch):
-            if channel.layout is not None:
-                steps.setdefault(id(channel), []).append(index)
-        texts: dict[int, bytes] = {}
-        for indices in steps.values():
-            layout = batch[indices[0]][0].layout
-            encoded = layout.encode([batch[i][1:5] for i in indices], [batch[i][5] for i in indices])
-            texts.update(zip(indices, encoded, strict=True))
-        for index, (channel, episode, seq, began, ended, reader) in enumerate(batch):
-            if channel.id is None:
-                self._register(channel)
-            arrived = ended < NEVER
-            text = texts.get(index) or encode_message(episode, seq, began, ended if arrived else None, reader)
-            offset = self._offsets.setdefault(episode, self._latest)
-            logged = offset + max(0, ended if arrived else began)
-            published = logged if channel.layout else offset + max(0, began)
-            self._latest = max(self._latest, logged)
-            self._mcap.add_message(channel.id, logged, text, published, seq & 0xFFFFFFFF)
-        self._mcap.flush()
-        self._count += len(batch)
-
-    def _register(self, channel: _Channel) -> None:
-        layout = channel.layout
-        if layout is not None:
-            schema = self._mcap.register_schema(f"rex.step.{channel.name}", "jsonschema", layout.schema().encode())
-            metadata = {"kind": "node", "name": channel.name, "layout": layout.to_json()}
-        else:
-            if self._message_schema is None:
-                encoded = message_schema().encode()
-                self._message_schema = self._mcap.register_schema("rex.message", "jsonschema", encoded)
-            schema, metadata = self._message_schema, {"kind": "edge", "name": channel.name}
-        channel.id = self._mcap.register_channel(channel.topic, "json", schema, metadata)
+    def _fail(self, reason: str) -> None:
+        """Whatever goes wrong with the file ends the recording, not the robot."""
+        self._failed = f"{self.path}: recording stopped: {reason}"
+        log.error(self._failed)
 
     def _add_layout(self, signature: Signature, node: str, fields: Mapping[str, Mapping[str, np.ndarray]]) -> _Channel:
         names = [timing.name for timing in self.spec.nodes]
@@ -284,10 +266,10 @@ class RecordingWriter:
             layout = Layout(tuple(fields), leaves)
         except RexError as error:
             raise RexError(f"recording: node '{node}': {error}") from None
-        return self._layouts.setdefault(signature, _Channel(f"/{node}", node, layout))
-
-
-def edge_topic(spec: SystemTiming, edge: EdgeTiming) -> str:
-    """`/source/target`, and the edge's name behind it where it is not the only one between the two."""
-    alike = [other for other in spec.edges if (other.source, other.target) == (edge.source, edge.target)]
-    return f"/{edge.source}/{edge.target}" + (f"/{edge.name}" if len(alike) > 1 else "")
+        told = json.dumps({"node": node, "layout": layout.to_json()}).encode()
+        with self._adding:  # a layout goes ahead of its first step, and only once
+            if signature not in self._layouts:
+                number = len(self._layouts)
+                self._pending.append(Frame(Kind.LAYOUT, number, payload=told).pack())
+                self._layouts[signature] = _Channel(number, sum(leaf.nbytes for leaf in leaves))
+            return self._layouts[signature]

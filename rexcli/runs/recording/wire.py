@@ -1,0 +1,89 @@
+"""How what happened gets to the process that writes it down: frames of bytes, one after another, through a pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+HEAD = struct.Struct("<BI6q")
+"""Of a frame: its fields in their order, but in place of the payload the bytes that it has, right after the kind."""
+READ_BYTES = 2**20
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    OPEN = 0
+    """The first; the payload is the `Opening`."""
+    LAYOUT = 1
+    """What steps of number `channel` are made of: the payload is `{"node", "layout"}` in JSON."""
+    STEP = 2
+    """The payload holds the bytes of the leaves, one after another."""
+    MESSAGE = 3
+    """`channel` counts the edges."""
+    FLUSH = 4
+    """Asks for an answer with the number `seq` once all before it is in the file."""
+    CLOSE = 5
+    """The last; `seq` is 1 if the execution is complete."""
+
+
+class Frame(NamedTuple):
+    """One frame; which fields say something depends on the kind. Times in ns."""
+
+    kind: Kind
+    channel: int = 0
+    episode: int = 0
+    seq: int = 0
+    began: int = 0
+    ended: int = 0
+    reader: int = -1
+    payload: bytes = b""
+
+    def pack(self) -> bytes:
+        return HEAD.pack(self.kind, len(self.payload), *self[1:7]) + self.payload
+
+
+class Stream:
+    """Frames out of a pipe.
+
+    Attributes:
+        ended: nobody is left who could write into it.
+    """
+
+    def __init__(self, handle: int):
+        self.ended = False
+        self._handle = handle
+        self._rest = bytearray()
+
+    def read(self, seconds: float) -> list[Frame]:
+        """What has come, after waiting for some of it so many seconds at most. What is not whole when it ends is left.
+
+        Raises:
+            ValueError: a frame of no known kind.
+        """
+        if not select.select([self._handle], [], [], max(0.0, seconds))[0]:
+            return []
+        data = os.read(self._handle, READ_BYTES)
+        self.ended = not data
+        rest = self._rest
+        rest += data
+        at, frames = 0, []
+        while len(rest) - at >= HEAD.size:
+            kind, size, channel, episode, seq, began, ended, reader = HEAD.unpack_from(rest, at)
+            payload = at + HEAD.size
+            if payload + size > len(rest):
+                break
+            at = payload + size
+            frames.append(Frame(Kind(kind), channel, episode, seq, began, ended, reader, bytes(rest[payload:at])))
+        del rest[:at]
+        return frames
+
+
+def write(handle: int, data: bytes) -> None:
+    """All of it, however long the reader takes."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]

@@ -1,0 +1,47 @@
+"""A loop that waits for its time and does nothing else, for `bench_wall_clock`: how late it is, nothing can help.
+
+It waits as the wall clock's threads do, with their priority, in a process of its own. Prints `ready`, and at the end
+one JSON object: the rate that it achieved, how late it was (p50, p99, max, ms), and how many ticks it missed.
+
+    python -m tests.benchmarks.bare_wall_clock RATE SECONDS PRIORITY SPIN
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+
+from rexcli.runtime.clock import Bell, now, sharpen, undisturbed
+
+
+def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:
+    """Like a node of that rate whose steps take no time: who is late keeps its spacing."""
+    period, ticks, bell = 1e9 / rate, round(rate * seconds), Bell()
+    began = now() + 10**7
+    late, shift, first, time = array("q"), 0, None, 0
+    for tick in range(ticks):
+        due = round(tick * period) + shift
+        bell.wait_until(began + due, spin)
+        time = now() - began
+        first = time if first is None else first
+        late.append(time - due)
+        shift = max(shift, time - round((tick + 1) * period))
+    ordered = sorted(late)
+    return {
+        "rate": (ticks - 1) / (time - (first or 0)) * 1e9,
+        "late": [ordered[round(share * (ticks - 1))] / 1e6 for share in (0.5, 0.99, 1.0)],
+        "missed": int(shift // period),
+    }
+
+
+def main() -> None:
+    rate, seconds, priority, spin = map(float, sys.argv[1:])
+    with undisturbed():
+        sharpen(int(priority))
+        print("ready", flush=True)
+        print(json.dumps(loop(rate, seconds, round(spin * 1e9))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
