@@ -7,6 +7,7 @@ on runs is a function here that says what it takes and calls its module.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -238,6 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _set_up_logging()
     command: Any = typer.main.get_command(app)
     try:
         code = command.main(
@@ -247,6 +249,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(code or 0)
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)
+
+
+def _set_up_logging() -> None:
+    """What nodes warn of goes to stderr. All else is in `log.txt`, or a command says it itself."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())  # a library that finds none adds one that prints everything
+    if logging.lastResort is not None:
+        logging.getLogger("rex.nodes").addHandler(logging.lastResort)
 
 
 def _completed(words: list[str]) -> list[str]:

@@ -190,6 +190,9 @@ def describe(delay: Any) -> str:
         return f"{number(seconds * 1e3)} ms"
     parameters = _parameters(delay)
     name = family(delay)
+    if name == "AdjustableDelay":
+        low, high = (_parameter(delay, end) for end in ("low", "high"))
+        return name if low is None or high is None else f"{number(low * 1e3)} … {number(high * 1e3)} ms, adjustable"
     if parameters is not None and not any(value.ndim for value in parameters):
         first, second = (float(value) * 1e3 for value in parameters)
         if name == "Normal":

@@ -97,6 +97,8 @@ def from_recording(recording: Any, declared: Declared) -> list[Quantity]:
     for node in declared.rows(list(timeline.steps)):
         steps = timeline.steps[node]
         recorded = np.minimum(steps.count, recording.counts(node))
+        if node == timeline.spec.supervisor:  # its last tick ends the episode and sends nothing
+            recorded = np.minimum(recorded, timeline.num_steps)
         inside = np.arange(steps.start.shape[1]) < recorded[:, None]
         time = np.where(inside, steps.start / NANOSECONDS, np.nan)
         for field in [name for name in FIELDS[1:] if name in recording.fields(node)]:

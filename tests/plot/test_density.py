@@ -89,4 +89,6 @@ def test_descriptions_have_units() -> None:
     assert density.describe({"_target_": "distrax.Uniform", "low": 0.001, "high": 0.004}) == "1 … 4 ms"
     log_scale = {"_target_": "distrax.LogStddevNormal", "loc": 0.01, "log_scale": math.log(0.002)}
     assert density.describe(log_scale) == "10 ± 2 ms"
+    adjustable = {"_target_": "rexcli.AdjustableDelay", "low": 0.0, "high": 0.03}
+    assert density.describe(adjustable) == "0 … 30 ms, adjustable"
     assert density.describe(MIXTURE) == "mixture, 7.6 ms"

@@ -56,6 +56,10 @@ def test_a_recordings_rows_are_its_numbers_over_its_steps() -> None:
     np.testing.assert_allclose(line.get_xdata(), starts)
     assert line.get_drawstyle() == "steps-post"
     np.testing.assert_allclose(line.get_ydata(), record.values("world", "state")["th"][0])
+    [action] = [entry for entry in found if entry.name == "agent/output/action"]
+    steps = int(record.timeline().num_steps[0])
+    assert np.isfinite(action.values[0, :steps]).all()
+    assert np.isnan(action.values[0, steps:]).all(), "the tick that ends an episode sends nothing"
 
 
 def test_patterns_choose_and_limits_are_kept() -> None:
