@@ -32,7 +32,7 @@ from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
-from rexcli.rl.evaluate import Evaluation
+from rexcli.rl.evaluate import Evaluation, check_metrics
 from rexcli.rl.evaluate import evaluate as evaluate_controller
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
@@ -301,7 +301,7 @@ def check_training(experiment: Experiment, program: Program, task: Environment) 
 
 
 def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
-    """Refuses episodes that are longer than the timeline."""
+    """Refuses episodes that are longer than the timeline, and metrics that make nothing of them."""
     seconds, shortest = experiment.eval.seconds, int(program.length.min())
     steps = task.steps_in(seconds)
     if steps > shortest:
@@ -309,6 +309,11 @@ def check_evaluation(experiment: Experiment, program: Program, task: Environment
             f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {shortest}; set "
             f"timeline.steps={steps} or more, or eval.seconds={shortest / task.supervisor.rate:g}"
         )
+    try:
+        check_metrics(program, task, seconds)
+    except RexError as error:
+        key = str(error).partition(":")[0]
+        raise RexError(f"{experiment.origins.where(key)}: {error}") from error
 
 
 def rollout(

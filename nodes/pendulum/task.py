@@ -11,11 +11,6 @@ import jax.numpy as jnp
 from nodes.pendulum.agent import Agent
 from rexcli import Box, Environment, GraphState, RexError, StepState
 
-UPRIGHT = 0.95
-"""Least cosine of the angle that counts as upright."""
-STILL = 0.5
-"""Speed, rad/s, below which the pendulum counts as still."""
-
 
 class SwingUp(Environment):
     """Reward is minus the cost that the world gathered since the last step. An episode never terminates.
@@ -60,10 +55,6 @@ class SwingUp(Environment):
         return self.reward(graph_state) / (1 - gamma) if self.truncation == "repeat" else None
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
+        """`upright`: the cosine of the angle; `speed`: rad/s, without its sign."""
         world = graph_state.state["world"]
         return {"upright": jnp.cos(world.th), "speed": jnp.abs(world.thd)}
-
-    def summarise(self, measures: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
-        """`hold`: the whole last second is upright and still."""
-        good = (measures["upright"] > UPRIGHT) & (measures["speed"] < STILL)
-        return {"hold": good[-self.steps_in(1.0) :].all().astype(jnp.float32), "balanced": good.mean()}

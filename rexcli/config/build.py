@@ -8,7 +8,7 @@ from typing import Any
 
 from rexcli.config.origins import COMMAND_LINE
 from rexcli.config.project import Project, find_project
-from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig
+from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError
 from rexcli.graph.delays import Constant, Delay, as_delay
@@ -40,7 +40,7 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
 
 
 def build_environment(experiment: Experiment, system: System, project: Project | None = None) -> Any:
-    """The declared environment, bound to `system`.
+    """The declared environment with the declared metrics, bound to `system`.
 
     Raises:
         RexError: where none is declared, or its target or options are wrong.
@@ -57,7 +57,20 @@ def build_environment(experiment: Experiment, system: System, project: Project |
         raise RexError(
             f"{where}: env._target_={experiment.env.target}: this is no task; derive it from rexcli.Environment"
         )
-    return loader.call(target, experiment.env.options, "env").bind(system)
+    task = loader.call(target, experiment.env.options, "env").bind(system)
+    task.metrics = {name: _metric(name, config, loader) for name, config in experiment.eval.metrics.items()}
+    return task
+
+
+def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
+    key = f"eval.metrics.{name}"
+    metric = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)
+    if not callable(metric):
+        where = loader.origins.where(f"{key}._target_")
+        raise RexError(
+            f"{where}: {key}._target_={config.target}: this is no metric; derive it from rexcli.rl.metrics.Metric"
+        )
+    return metric
 
 
 def _node(name: str, config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:

@@ -82,8 +82,8 @@ class EdgeConfig:
 
 
 @dataclass(frozen=True)
-class EnvConfig:
-    """The task: observations, actions, rewards. Keys beside these are options of its class."""
+class TargetConfig:
+    """Something to make, such as the task or a metric. Keys beside `_target_` are options of its class."""
 
     target: str = field(metadata={"key": "_target_"})
     """Where the class is, such as `nodes.pendulum.SwingUp`."""
@@ -248,6 +248,8 @@ class EvalConfig:
     """Episodes, each from a random start."""
     seconds: float = field(default=5.0, metadata={"check": positive("seconds")})
     """Length of an episode, seconds."""
+    metrics: dict[str, TargetConfig] = field(default_factory=dict)
+    """By name, what is made of each episode beside its return and length, such as `rexcli.rl.metrics.Always`."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,7 @@ class Experiment:
     """By name, in order of declaration."""
     edges: dict[str, EdgeConfig] = field(default_factory=dict)
     """By name, in order of declaration; a node's inputs come in this order."""
-    env: EnvConfig | None = None
+    env: TargetConfig | None = None
     """The task, for `train`, `eval` and actions that are not the supervisor's own."""
     init_order: list[str] = field(default_factory=list)
     """Nodes to initialise before the others."""

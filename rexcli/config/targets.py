@@ -107,7 +107,7 @@ class Loader:
                 hint = suggest(option, known) if known else "; it takes none"
                 raise RexError(f"{self.origins.where(path)}: {path}: {name} has no option '{option}'{hint}")
             built = self.build(value, path)
-            if option in hints and _is_plain(hints[option]) and built is value:
+            if option in hints and _is_plain(hints[option]) and not _has_target(value):
                 built = checks.read(hints[option], built, path, self.origins)
             if target.__module__.partition(".")[0] == "distrax":
                 built = _array(built)
@@ -173,12 +173,19 @@ def _hints(target: Any) -> dict[str, Any]:
         return {}
 
 
+def _has_target(value: Any) -> bool:
+    """Whether something in a value is to be made."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(_has_target(item) for item in value.values())
+    return isinstance(value, list | tuple) and any(_has_target(item) for item in value)
+
+
 def _is_plain(hint: Any) -> bool:
     """Whether YAML can hold a value of this type, so that it can be checked."""
     if get_origin(hint) is Literal:
         return True
     if get_origin(hint) is not None:
-        return get_origin(hint) is not dict and all(_is_plain(arg) for arg in get_args(hint) if arg is not Ellipsis)
+        return all(_is_plain(arg) for arg in get_args(hint) if arg is not Ellipsis)
     return hint in (bool, int, float, str, type(None))
 
 

@@ -17,15 +17,9 @@ from rexcli.plot import style
 from rexcli.plot.labels import run_labels
 from rexcli.plot.registry import Options, View, picture
 
-PREFERRED = (
-    "eval/return_mean",
-    "eval/hold",
-    "train/kl",
-    "train/entropy",
-    "train/value_loss",
-    "train/explained_variance",
-)
-"""Metrics that are shown if they are there, in this order."""
+RETURN, LENGTH = "eval/return_mean", "eval/length_mean"
+PREFERRED = ("train/kl", "train/entropy", "train/value_loss", "train/explained_variance")
+"""Metrics that are shown if they are there, in this order, after the return and the metrics of `eval.metrics`."""
 CLOCKS = ("seed", "update", "total_steps", "seconds", "wall_time", "steps_per_second", "time")
 TITLES = {
     "eval/return_mean": ("Return", "return of an episode (reward)"),
@@ -95,7 +89,8 @@ def draw(runs: Sequence[Curves], *, metrics: Sequence[str] = (), max_panels: int
     for axes, metric in zip(grid, shown, strict=False):
         for index, run in enumerate(runs):
             _curve(axes, run, metric, index)
-        title, unit = TITLES.get(metric, (metric, metric.rpartition("/")[2].replace("_", " ")))
+        plain = metric.rpartition("/")[2].replace("_", " ")
+        title, unit = TITLES.get(metric, (plain.capitalize(), plain))
         style.tidy(axes, title=style.shorten(title, fig.get_figwidth() / columns - 0.7, style.TITLE, "bold"), y=unit)
         _step_axis(axes)
         style.thousands(axes.yaxis)
@@ -110,14 +105,15 @@ def draw(runs: Sequence[Curves], *, metrics: Sequence[str] = (), max_panels: int
 
 
 def default_metrics(runs: Sequence[Curves]) -> list[str]:
-    """The preferred metrics that have a finite value, then the others in the order of the file."""
+    """The metrics that have a finite value: the return, those that the experiment chose, the preferred, all others."""
     there = dict.fromkeys(
         name
         for run in runs
         for name, values in run.columns.items()
         if name not in CLOCKS and not name.endswith("_std") and np.isfinite(values).any()
     )
-    first = [name for name in PREFERRED if name in there]
+    chosen = [name for name in there if name.startswith("eval/") and name not in (RETURN, LENGTH)]
+    first = [name for name in (RETURN, *chosen, *PREFERRED) if name in there]
     return first + [name for name in there if name not in first]
 
 

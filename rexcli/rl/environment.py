@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from rexcli.graph.init import init_graph_state
 from rexcli.graph.node import Node
 from rexcli.graph.states import GraphState, InputState, StepState
 from rexcli.graph.system import System
+from rexcli.rl.metrics import Metric
 from rexcli.rl.spaces import Box
 
 PyTree = Any
@@ -35,6 +37,9 @@ class Environment:
 
     system: System
     """What the task is on; set by `bind`."""
+
+    metrics: Mapping[str, Metric] = MappingProxyType({})
+    """What evaluations make of each episode's measures, by name: those of `eval.metrics` in YAML."""
 
     def bind(self, system: System) -> Environment:
         """Tells the task its system. Returns itself."""
@@ -105,14 +110,7 @@ class Environment:
         return None
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """Scalars by name that an evaluation keeps of every step."""
-        return {}
-
-    def summarise(self, measures: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
-        """Scalars by name of an episode, from its measures `[steps]`.
-
-        After a termination, measures repeat the last before it.
-        """
+        """Scalars by name that an evaluation keeps of every step, for `metrics` to sum up."""
         return {}
 
     # ------------------------------------------------------------------ shapes

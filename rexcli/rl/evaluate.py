@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -12,6 +15,8 @@ from rexcli.graph.states import GraphState
 from rexcli.rl.belt import SHARED
 from rexcli.rl.environment import Environment
 
+TAKEN = ("episode", "episodes", "return", "length")
+"""Names that a metric cannot have."""
 GROUP = 32
 """Episodes that share one episode of the timeline, at least: fewer would not be worth a pass of their own."""
 
@@ -22,7 +27,7 @@ class Evaluation(struct.PyTreeNode):
     Attributes:
         returns: sum of rewards, float32 `[episodes]`.
         lengths: supervisor steps until it terminated or time was over, int32 `[episodes]`.
-        summary: what the task makes of its measures, by name, `[episodes]`.
+        summary: the task's metrics, by name, float32 `[episodes]`.
     """
 
     returns: jax.Array
@@ -110,5 +115,35 @@ def _episodes(
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(step_all, state)[3])
     run = _Running(state, jnp.ones(number, bool), jnp.zeros(number), jnp.zeros(number, jnp.int32), nothing)
     run, measures = jax.lax.scan(step, run, None, length=steps)
-    summary = jax.vmap(task.summarise, in_axes=1, axis_size=number)(measures)
-    return Evaluation(run.earned, run.length, {name: jnp.asarray(value) for name, value in summary.items()})
+    summary = jax.vmap(partial(_summary, task), in_axes=1, axis_size=number)(measures)
+    return Evaluation(run.earned, run.length, summary)
+
+
+def _summary(task: Environment, measures: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The task's metrics of one episode, from its measures, `[steps]`."""
+    found = {}
+    for name, metric in task.metrics.items():
+        try:
+            value = jnp.asarray(metric(measures, task.supervisor.rate), jnp.float32)
+        except RexError as error:
+            raise RexError(f"eval.metrics.{name}: {error}") from error
+        if name in TAKEN or value.ndim:
+            fix = f"'{name}' is taken; choose another name" if name in TAKEN else "it gives an array; give a number"
+            raise RexError(f"eval.metrics.{name}: {fix}")
+        found[name] = value
+    return found
+
+
+def check_metrics(program: Program, task: Environment, seconds: float) -> None:
+    """Tries the task's metrics on the shapes of its measures; nothing is computed.
+
+    Raises:
+        RexError: for a metric that cannot sum up an episode of `seconds`, by its key.
+    """
+    steps = task.steps_in(seconds)
+
+    def summed_up(key: jax.Array) -> dict[str, jax.Array]:
+        measures = task.measure(program.init(key))
+        return _summary(task, {name: jnp.broadcast_to(value, (steps,)) for name, value in measures.items()})
+
+    jax.eval_shape(summed_up, jax.random.key(0))

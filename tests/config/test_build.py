@@ -70,6 +70,18 @@ def test_an_environment_is_bound_to_the_system(toy: Project) -> None:
         ("env=null", "env is missing"),
         ("env.gaol=1", "env.gaol: Task has no option 'gaol'; did you mean 'goal'?"),
         ("env={_target_:nodes.toy.Brain}", "env._target_=nodes.toy.Brain: this is no task"),
+        (
+            "eval.metrics.near={_target_:rexcli.rl.metrics.Share,abov:{x:1}}",
+            "command line: eval.metrics.near.abov: Share has no option 'abov'; did you mean 'above'?",
+        ),
+        (
+            "eval.metrics.near={_target_:rexcli.rl.metrics.Share,above:{x:much}}",
+            "command line: eval.metrics.near.above.x=much: give a number",
+        ),
+        (
+            "eval.metrics.near={_target_:nodes.toy.Eye,gain:1}",
+            "eval.metrics.near._target_=nodes.toy.Eye: this is no metric",
+        ),
     ]:
         with pytest.raises(RexError, match=re.escape(message)):
             build_environment(compose("toy", [override]), system)

@@ -9,6 +9,8 @@ import distrax
 from nodes.pendulum import Actuator, Agent, OdeWorld, Sensor, SwingUp
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
+from rexcli.config.build import build_environment
+from rexcli.config.compose import compose
 from rexcli.graph.delays import as_delay
 from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
@@ -41,7 +43,12 @@ def make_program(system: System, *, episodes: int = 1, steps: int = 60, seed: in
     return Program(system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps)))
 
 
+def make_task(system: System) -> SwingUp:
+    """With the metrics of `conf/pendulum.yaml`."""
+    return build_environment(compose("pendulum"), system)
+
+
 @functools.cache
 def pendulum() -> tuple[Program, SwingUp]:
     system = make_system()
-    return make_program(system, episodes=2), SwingUp().bind(system)
+    return make_program(system, episodes=2), make_task(system)

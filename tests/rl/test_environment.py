@@ -78,10 +78,10 @@ def test_hold_judges_the_whole_last_second_and_nothing_before(bad_step, hold):
     upright, speed = np.full(250, 0.96), np.full(250, 0.4)
     if bad_step is not None:
         upright[bad_step] = 0.94
-    assert task.summarise({"upright": upright, "speed": speed})["hold"] == hold
+    assert task.metrics["hold"]({"upright": upright, "speed": speed}, 50.0) == hold
     if bad_step is not None:
         upright[bad_step], speed[bad_step] = 0.96, 0.6
-    assert task.summarise({"upright": upright, "speed": speed})["hold"] == hold
+    assert task.metrics["hold"]({"upright": upright, "speed": speed}, 50.0) == hold
 
 
 def test_swing_up_refuses_an_unknown_truncation():

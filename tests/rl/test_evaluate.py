@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rexcli import RexError
-from rexcli.rl.evaluate import evaluate
+from rexcli.rl.evaluate import check_metrics, evaluate
 from rexcli.rl.graph_env import GraphEnv
+from rexcli.rl.metrics import Always, Final, Mean, Metric
 from tests.rl.tiny import ToZero, tiny_program, tiny_system
 
 
@@ -18,9 +19,6 @@ class Measured(ToZero):
     def measure(self, graph_state):
         return {"place": graph_state.state["world"][0]}
 
-    def summarise(self, measures):
-        return {"last": measures["place"][-1], "mean": measures["place"].mean()}
-
 
 def outwards(step_state):
     return step_state, jnp.ones(1)
@@ -28,6 +26,7 @@ def outwards(step_state):
 
 def test_an_episode_is_summed_up_as_a_loop_would():
     task, program = Measured().bind(tiny_system()), tiny_program(episodes=1)
+    task.metrics = {"last": Final("place"), "mean": Mean("place")}
     rng = jax.random.key(4)
     result = jax.jit(lambda: evaluate(program, task, outwards, rng, episodes=5, seconds=1.0))()
     keys = jax.random.split(jax.random.split(rng)[1], 5)
@@ -51,18 +50,13 @@ def test_an_episode_is_summed_up_as_a_loop_would():
 
 
 def test_episodes_are_spread_over_the_timeline_and_as_many_as_asked():
-    seen = []
-
     class Which(ToZero):
         def measure(self, graph_state):
             return {"eps": graph_state.eps}
 
-        def summarise(self, measures):
-            return {"eps": measures["eps"][0]}
-
-    result = evaluate(
-        tiny_program(episodes=3), Which().bind(tiny_system()), outwards, jax.random.key(0), episodes=100, seconds=0.3
-    )
+    task = Which().bind(tiny_system())
+    task.metrics = {"eps": Final("eps")}
+    result = evaluate(tiny_program(episodes=3), task, outwards, jax.random.key(0), episodes=100, seconds=0.3)
     seen = np.asarray(result.summary["eps"])
     assert len(seen) == 100
     assert set(seen) == {0, 1, 2}
@@ -72,3 +66,24 @@ def test_an_evaluation_longer_than_the_timeline_is_refused_with_the_fix():
     task = ToZero().bind(tiny_system())
     with pytest.raises(RexError, match=r"20 supervisor steps, but the timeline has 12; set timeline.steps=20"):
         evaluate(tiny_program(), task, outwards, jax.random.key(0), episodes=1, seconds=2.0)
+
+
+class Everything(Metric):
+    def __call__(self, measures, rate):
+        return measures["place"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "message"),
+    [
+        ("near", Always(below={"plaice": 1.0}), r"eval\.metrics\.near: 'plaice' is no measure.*did you mean 'place'"),
+        ("near", Always(below={"place": 1.0}, last=2.0), r"eval\.metrics\.near: last=2 s .* an episode of 1 s"),
+        ("all", Everything(), r"eval\.metrics\.all: it gives an array"),
+        ("return", Final("place"), r"eval\.metrics\.return: 'return' is taken"),
+    ],
+)
+def test_a_metric_that_cannot_be_is_refused_by_its_key(name, metric, message):
+    task = Measured().bind(tiny_system())
+    task.metrics = {name: metric}
+    with pytest.raises(RexError, match=message):
+        check_metrics(tiny_program(), task, 1.0)
