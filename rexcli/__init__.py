@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
     from rexcli.errors import RexError
+    from rexcli.graph.adjustable import AdjustableDelay
     from rexcli.graph.node import Node
     from rexcli.graph.states import GraphState, InputState, Message, StepState
     from rexcli.graph.system import Edge, NodeSpec, System
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdjustableDelay": "rexcli.graph.adjustable",
     "Box": "rexcli.rl.spaces",
     "Edge": "rexcli.graph.system",
     "Environment": "rexcli.rl.environment",
@@ -59,6 +61,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdjustableDelay",
     "Box",
     "Edge",
     "Environment",

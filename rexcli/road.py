@@ -26,6 +26,7 @@ from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
+from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.call import StepFunction
 from rexcli.graph.states import StepState
 from rexcli.graph.system import System
@@ -42,9 +43,9 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
-from rexcli.timeline.edit import augment, drop
+from rexcli.timeline.edit import augment, deliver, drop
 from rexcli.timeline.simulate import simulate as simulate_timeline
-from rexcli.timeline.spec import SystemTiming
+from rexcli.timeline.spec import SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline, Times
 from rexcli.timeline.unroll import Sample
 
@@ -89,7 +90,7 @@ def timeline_for(experiment: Experiment, system: System, project: Project | None
     """The timeline to compile: the one of `from=RUN`, or a simulated one.
 
     Nodes and edges that a recording has and the system has not are left out; those that it lacks are simulated
-    around it.
+    around it. Edges of adjustable delay have the shortest in place of what was recorded.
 
     Returns:
         The timeline, and the runs that it came from.
@@ -106,7 +107,12 @@ def timeline_for(experiment: Experiment, system: System, project: Project | None
     sample = sampler(system, experiment.seed, recorded.num_episodes)
     if len(recorded.steps) < len(system.nodes) or len(recorded.messages) < len(system.edges):
         recorded = augment(recorded, system.timing, sample)
-    return replace(recorded, spec=system.timing), [view.path]
+    shortest = {
+        name: nanoseconds(edge.delay.low)
+        for name, edge in system.edges.items()
+        if isinstance(edge.delay, AdjustableDelay)
+    }
+    return deliver(replace(recorded, spec=system.timing), shortest), [view.path]
 
 
 def saved_plan(experiment: Experiment, timeline: Timeline, project: Project | None = None) -> Plan | None:
@@ -115,9 +121,21 @@ def saved_plan(experiment: Experiment, timeline: Timeline, project: Project | No
         return None
     view = parent(experiment, project)
     declared, saved = experiment.compile, view.config.get("compile", {})
-    if not view.has("plan.npz") or (saved.get("mode"), saved.get("prune")) != (declared.mode, declared.prune):
+    same = all(saved.get(key) == getattr(declared, key) for key in ("mode", "prune", "ahead"))
+    if not same or not view.has("plan.npz"):
+        return None
+    adjustable = [edge.name for edge in timeline.spec.edges if edge.adjustable]
+    if adjustable and not _read_alike(timeline, view.timeline(), adjustable):
         return None
     return plan_from_arrays(view.arrays("plan.npz"), timeline)
+
+
+def _read_alike(one: Timeline, other: Timeline, edges: list[str]) -> bool:
+    """Whether every message of some edges has the same reader in both."""
+    return all(
+        name in other.messages and np.array_equal(one.messages[name].reader, other.messages[name].reader)
+        for name in edges
+    )
 
 
 def evaluation_timeline(
@@ -279,7 +297,7 @@ def record_timeline(experiment: Experiment, system: System) -> Timeline:
 def compile(experiment: Experiment, system: System, timeline: Timeline, plan: Plan | None = None) -> Program:
     """The program of a system on a timeline; `plan` skips the search for its template."""
     declared = experiment.compile
-    plan = plan or make_plan(timeline, mode=declared.mode, prune=declared.prune)
+    plan = plan or make_plan(timeline, mode=declared.mode, prune=declared.prune, ahead=declared.ahead)
     return Program(system, plan, backend.choose_skip(declared.skip))
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
 from rexcli.config.schema import Experiment
+from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics
@@ -91,6 +92,7 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics) -> Iter
 def _system(experiment: Experiment, system: System) -> Table:
     order = ", ".join(system.init_order)
     task = None if experiment.env is None else experiment.env.target
+    shortest = "" if not any(map(system.adjustable, system.specs)) else ", with adjustable delays at their shortest"
     rows = [
         ("name", experiment.name),
         ("supervisor", system.supervisor),
@@ -98,7 +100,7 @@ def _system(experiment: Experiment, system: System) -> Table:
         ("environment", task),
         ("clock", experiment.clock),
         ("seed", str(experiment.seed)),
-        ("measured over", f"{EPISODES} episodes of {STEPS} simulated steps"),
+        ("measured over", f"{EPISODES} episodes of {STEPS} simulated steps{shortest}"),
     ]
     return Table("experiment", ("key", "value"), rows)
 
@@ -133,7 +135,12 @@ def _edges(system: System) -> Table:
 
 
 def _edge_options(edge: Edge) -> str:
-    options = (("blocking", edge.blocking), ("skip", edge.skip), ("buffer", edge.jitter == "buffer"))
+    options = (
+        ("blocking", edge.blocking),
+        ("skip", edge.skip),
+        ("buffer", edge.jitter == "buffer"),
+        ("adjustable", isinstance(edge.delay, AdjustableDelay)),
+    )
     return ", ".join(word for word, on in options if on) or "-"
 
 

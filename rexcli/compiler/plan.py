@@ -7,22 +7,25 @@ marks what lies past it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rexcli.compiler.partition import Cuts, cut, not_empty
-from rexcli.compiler.schedule import Placement, bound, place, shorten, spread
-from rexcli.compiler.supergraph import Mode, Patterns, Rule, find_patterns, rules
+from rexcli.compiler.schedule import Placement
+from rexcli.compiler.search import search
+from rexcli.compiler.supergraph import Mode
 from rexcli.errors import RexError
 from rexcli.timeline.order import order
-from rexcli.timeline.timeline import Timeline
+from rexcli.timeline.readers import first_readers
+from rexcli.timeline.spec import EdgeTiming
+from rexcli.timeline.timeline import Messages, Timeline
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-LONG = 40
-"""Slots from which on one rule's templates have to do: to shorten one takes longer the longer it is."""
+LONG_AGO = 1e9
+"""Seconds: older than any message."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,17 @@ class InputPlan:
     Attributes:
         edge: edge name.
         newest: sequence number of the newest message in the window, `[episodes, rows]`.
-        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`.
+        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge of adjustable
+            delay has a longer window than its node sees, which holds what it sees at any delay.
+        age: of an edge of adjustable delay, seconds from when a message was sent to when the tick starts, `LONG_AGO`
+            where the window has a gap, `[episodes, rows, window]`.
     """
 
     edge: str
     newest: Ints
     ts_sent: Floats
     ts_recv: Floats
+    age: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Plan:
         pruned: by node, how many ticks no supervisor tick depends on.
         sources: the source of each edge.
         num_patterns: how many kinds of partition there are.
+        ahead: how many supervisor steps before its start a tick may run.
     """
 
     mode: Mode
@@ -84,6 +92,7 @@ class Plan:
     pruned: dict[str, int]
     sources: dict[str, str]
     num_patterns: int
+    ahead: int
 
     @property
     def template(self) -> tuple[str, ...]:
@@ -119,51 +128,24 @@ def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True, ahe
             the same at any value and templates may be shorter, but node states between steps are then ahead of time.
 
     Raises:
-        RexError: if an episode has no supervisor tick, or steps that wait for each other.
+        RexError: if an episode has no supervisor tick, steps wait for each other, or `ahead` is negative.
     """
     spec = timeline.spec
+    if ahead < 0:
+        raise RexError(f"compile.ahead={ahead}: give 0 or more supervisor steps")
     if timeline.num_episodes == 0 or (timeline.steps[spec.supervisor].count < 1).any():
         raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
     cuts = cut(timeline, prune=prune, ahead=ahead)
-    patterns = find_patterns(cuts, spread(cuts))
-    found = _search(cuts, patterns, mode)
+    found, num_patterns = search(cuts, mode)
     if found is None:
         for episode in range(timeline.num_episodes):
             order(timeline, episode)  # names the steps that wait for each other
         raise RexError("the template does not fit its own timeline; please report this with the timeline")
-    return assemble(timeline, cuts, mode, *found, len(patterns.weight))
-
-
-def _search(cuts: Cuts, patterns: Patterns, mode: Mode) -> tuple[list[int], Placement] | None:
-    """The shortest template that is found, and where it places every tick."""
-    unseen = np.flatnonzero(cuts.started.any(axis=(1, 2))).tolist()
-
-    def grown(rule: Rule, aim: Patterns) -> list[int]:
-        template = rule(aim)
-        return template + [node for node in unseen if node not in template]
-
-    if mode != "mcs":
-        return place(cuts, grown(rules(mode)[0], patterns))
-    fewest, best = int(bound(cuts).sum()), None
-    required = find_patterns(cuts, cuts.required)
-    for rule in rules("mcs"):
-        for aim in (patterns, required):
-            found = shorten(cuts, grown(rule, aim))
-            if found is not None and (best is None or len(found[0]) < len(best[0])):
-                best = found
-            if best is not None and len(best[0]) == fewest:
-                return best
-        if best is not None and len(best[0]) > LONG:
-            break
-    for rule in (*rules("generational"), *rules("topological")):  # so that no other mode is ever shorter
-        template = grown(rule, patterns)
-        if best is None or len(template) < len(best[0]):
-            best = shorten(cuts, template) or best
-    return best
+    return assemble(timeline, cuts, mode, found.template, found.placement(), num_patterns, ahead)
 
 
 def assemble(
-    timeline: Timeline, cuts: Cuts, mode: Mode, template: list[int], placement: Placement, num_patterns: int
+    timeline: Timeline, cuts: Cuts, mode: Mode, template: list[int], placement: Placement, num_patterns: int, ahead: int
 ) -> Plan:
     """The plan of a timeline whose every tick has its place."""
     spec = timeline.spec
@@ -184,6 +166,7 @@ def assemble(
         pruned=cuts.pruned,
         sources={edge.name: edge.source for edge in spec.edges},
         num_patterns=num_patterns,
+        ahead=ahead,
     )
 
 
@@ -203,22 +186,39 @@ def _slot(timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64]
     inputs = []
     for edge in timeline.spec.inputs(name):
         newest = np.where(tick < 0, -1, np.take_along_axis(cuts.newest[edge.name], at, axis=1))
-        seq = newest[..., None] + np.arange(1 - edge.window, 1)
+        window = edge.window + (_left_for_later(timeline, edge) if edge.adjustable else 0)
+        seq = newest[..., None] + np.arange(1 - window, 1)
         sent = not_empty(timeline.steps[edge.source].end, 0)
         arrive = not_empty(timeline.messages[edge.name].arrive, 0)
         episode = np.arange(len(seq))[:, None, None]
         there = np.clip(seq, 0, sent.shape[1] - 1)
         gap = seq < 0
+        age = None
+        if edge.adjustable:
+            start = np.take_along_axis(steps.start, at, axis=1)[..., None]
+            age = np.where(gap, LONG_AGO, (start - sent[episode, there]) / 1e9).astype(np.float32)
         inputs.append(
             InputPlan(
                 edge=edge.name,
                 newest=newest.astype(np.int32),
                 ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
                 ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
+                age=age,
             )
         )
     ts = np.where(tick < 0, 0.0, np.take_along_axis(steps.start, at, axis=1) / 1e9)
     return SlotPlan(name, tick.astype(np.int32), ts.astype(np.float32), tuple(inputs))
+
+
+def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
+    """How many messages that a tick has read in the timeline it may not have at the longest delay of an edge."""
+    target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
+    latest = messages.arrive + edge.adjustable
+    reader = first_readers(latest, target.start, target.count, strictly=edge.skip)
+    reader = np.where(messages.reader < 0, -1, reader)
+    fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).newest(edge)
+    ran = np.arange(target.start.shape[1]) < target.count[:, None]
+    return int((timeline.newest(edge) - fewest)[ran].max(initial=0))
 
 
 def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
@@ -237,7 +237,7 @@ def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, np
                     f"{read.newest[early][0]} of '{edge.source}', which is sent no earlier; give '{edge.source}' or "
                     "the edge a delay"
                 )
-            oldest = read.newest - edge.window + 1
+            oldest = read.newest - read.ts_sent.shape[-1] + 1
             span = np.where(runs, written[edge.source] - oldest, 1)
             rings[edge.source] = max(rings[edge.source], int(span.max(initial=1)))
         written[slot.node] = written[slot.node] + runs

@@ -17,11 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from rexcli.compiler.inputs import Input, Row, place, see
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.call import different
-from rexcli.graph.init import as_output, init_graph_state
-from rexcli.graph.states import GraphState, InputState, StepState
+from rexcli.graph.init import Delays, init_graph_state
+from rexcli.graph.states import GraphState, StepState
+from rexcli.graph.structure import as_output
 from rexcli.graph.system import System
 
 PyTree = Any
@@ -49,20 +51,6 @@ Record = dict[str, NodeRecord]
 
 
 @dataclass(frozen=True)
-class _Input:
-    """Where the tables keep what an input of a slot reads."""
-
-    edge: str
-    source: str
-    name: str
-    window: int
-    newest: int
-    entries: int
-    sent: int
-    received: int
-
-
-@dataclass(frozen=True)
 class _Slot:
     """Where the tables keep what a slot runs, and into which entry of its ring it writes."""
 
@@ -70,16 +58,7 @@ class _Slot:
     tick: int
     entry: int
     ts: int
-    inputs: tuple[_Input, ...]
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row of the tables, and by node its first tick that counts as sent."""
-
-    ints: jax.Array
-    floats: jax.Array
-    born: dict[str, jax.Array]
+    inputs: tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -133,11 +112,9 @@ class Program:
             entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
             for read in slot.inputs:
                 edge = system.edges[read.edge]
-                newest = column(ints, read.newest)
-                seq = read.newest[..., None] + np.arange(1 - edge.window, 1, dtype=np.int32)
-                entries = column(ints, seq % plan.rings[edge.source])
-                sent, received = column(floats, read.ts_sent), column(floats, read.ts_recv)
-                inputs.append(_Input(edge.name, edge.source, edge.input, edge.window, newest, entries, sent, received))
+                inputs.append(
+                    place(edge, read, plan.rings[edge.source], partial(column, ints), partial(column, floats))
+                )
             slots.append(_Slot(slot.node, tick, entry, ts, tuple(inputs)))
         nodes = tuple(system.nodes)
         self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes)
@@ -187,6 +164,7 @@ class Program:
         *,
         eps: Any = 0,
         starting_step: Any = 0,
+        delays: Delays | None = None,
     ) -> GraphState:
         """The state of every node before anything has run.
 
@@ -195,8 +173,10 @@ class Program:
             params: parameters by node, in place of what `init_params` gives.
             eps: which episode of the timeline; `jax.random.randint(key, (), 0, program.num_episodes)` for any.
             starting_step: at which of its steps to begin. What was sent before counts as never sent.
+            delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
+                gives.
         """
-        graph_state = init_graph_state(self.system, rng, params, eps, starting_step)
+        graph_state = init_graph_state(self.system, rng, params, eps, starting_step, delays)
         rings = dict(self.layout.rings)
         outputs = {
             name: jax.tree.map(lambda leaf, n=rings[name]: jnp.broadcast_to(leaf, (n + 1, *leaf.shape)), output)
@@ -294,13 +274,13 @@ class Program:
 
     # ------------------------------------------------------------------ one row
 
-    def _row(self, graph_state: GraphState, row: jax.Array | None = None) -> _Row:
+    def _row(self, graph_state: GraphState, row: jax.Array | None = None) -> Row:
         """What the tables say of a row, that of `graph_state.step` if None; rows past the end are idle."""
         eps, origin, first = graph_state.eps, graph_state.origin, self.layout.warmup - 1
         row = graph_state.step + first if row is None else row
         row = jnp.minimum(row, self.ints.shape[1] - 1)
         born = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
-        return _Row(self.ints[eps, row], self.floats[eps, row], dict(zip(self.layout.nodes, born, strict=True)))
+        return Row(self.ints[eps, row], self.floats[eps, row], dict(zip(self.layout.nodes, born, strict=True)))
 
     def _advance(
         self,
@@ -361,43 +341,21 @@ class Program:
                 records.setdefault(name, []).append(_entry(keep[name], before, after, output))
         return graph_state, records
 
-    def _step_state(self, graph_state: GraphState, slot: _Slot, table: _Row) -> StepState:
+    def _step_state(self, graph_state: GraphState, slot: _Slot, table: Row) -> StepState:
         return StepState(
             rng=graph_state.rng[slot.node],
             params=graph_state.params[slot.node],
             state=graph_state.state[slot.node],
-            inputs={read.name: self._input(graph_state, read, table) for read in slot.inputs},
+            inputs={read.name: see(graph_state, read, table) for read in slot.inputs},
             eps=graph_state.eps,
             seq=table.ints[slot.tick],
             ts=table.floats[slot.ts],
-        )
-
-    def _input(self, graph_state: GraphState, read: _Input, table: _Row) -> InputState:
-        def window(begin: int, values: jax.Array) -> jax.Array:
-            return values[begin : begin + read.window]
-
-        entries = [table.ints[read.entries + i] for i in range(read.window)]
-        data = jax.tree.map(
-            lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
-        )
-        seq = table.ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
-        there = seq >= table.born[read.source]
-        return InputState(
-            seq=jnp.where(there, seq, -1),
-            ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
-            ts_recv=jnp.where(there, window(read.received, table.floats), 0.0),
-            data=data,
         )
 
 
 def _entry(fields: tuple[str, ...], before: StepState, after: StepState, output: PyTree) -> NodeRecord:
     values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
     return NodeRecord(before.seq, before.ts, {field: values[field] for field in fields})
-
-
-def _at(ring: jax.Array, entry: jax.Array) -> jax.Array:
-    """Entry of `[entries, ...]`; unsigned, so that JAX does not look whether it counts from the end."""
-    return jax.lax.dynamic_index_in_dim(ring, entry.astype(jnp.uint32), keepdims=False)
 
 
 def _write(ring: PyTree, output: PyTree, at: jax.Array, name: str) -> PyTree:

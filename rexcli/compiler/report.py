@@ -18,6 +18,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     usage = np.stack([slot.tick[0, rows] >= 0 for slot in plan.slots], axis=1).astype(int)
     return {
         "mode": plan.mode,
+        "ahead": plan.ahead,
         "slots": [
             {"node": slot.node, "run_share": float(share), "after": _after(plan, index)}
             for index, (slot, share) in enumerate(zip(plan.slots, plan.run_share, strict=True))

@@ -1,8 +1,9 @@
 """Which row of the program runs which tick, within the freedom that the cuts leave.
 
-A *row* is one pass through the template. Each slot runs the next tick of its node as soon as that tick has started
-on the timeline and all that it depends on has run. Running a tick early never makes another late, so if this
-does not meet what every supervisor tick requires, no other way through the same template does.
+A *row* is one pass through the template. Each slot runs the next tick of its node as soon as that tick may run (it
+has started on the timeline, or is as far ahead as was allowed) and all that it depends on has run. Running a tick
+early never makes another late, so if this does not meet what every supervisor tick requires, no other way
+through the same template does.
 
 Ticks are placed one after another in plain Python: which slot runs depends on what ran just before, and a few
 integers are compared faster than an array is made.
@@ -10,17 +11,16 @@ integers are compared faster than an array is made.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import lt
 
 import numpy as np
-import numpy.typing as npt
 
+from rexcli.compiler.bounds import bound
 from rexcli.compiler.partition import Counts, Cuts
 
 Slots = list[tuple[int, int]]
-"""A template as pairs (slot, node); slots keep their number when others are left out."""
+"""A template as pairs (bit, node): bit `1 << i` of slot i, which it keeps when others are left out."""
 
 
 @dataclass(frozen=True)
@@ -36,207 +36,230 @@ class Placement:
     warmup: int
 
 
-def spread(cuts: Cuts) -> Counts:
-    """Ticks to have run at each cut, `[nodes, episodes, cuts]`, closed, with bursts drawn out where they can be.
-
-    Each node runs no more ticks in a row than it must to keep up with what is required of it.
-    """
-    done = cuts.started.copy()
-    rows = np.arange(done.shape[2])
-    for node, most in enumerate(bound(cuts)):
-        done[node] = most * rows + np.minimum.accumulate(done[node] - most * rows, axis=1)
-    changed = deque(range(len(cuts.nodes)))
-    while changed:
-        target = changed.popleft()
-        for source, needs in cuts.needs[target]:
-            last = done[target] - 1
-            needed = np.take_along_axis(needs, np.clip(last, 0, needs.shape[1] - 1), axis=1)
-            needed = np.where(last < 0, 0, needed)
-            if (needed > done[source]).any():
-                done[source] = np.maximum(done[source], needed)
-                if source not in changed:
-                    changed.append(source)
-    return done
-
-
-def bound(cuts: Cuts) -> npt.NDArray[np.int64]:
-    """Slots that any template needs, by node, `[nodes]`: what each would need if it depended on nothing."""
-    return np.array([_fewest_per_row(r, s) for r, s in zip(cuts.required, cuts.started, strict=True)], np.int64)
-
-
-def _fewest_per_row(required: Counts, started: Counts) -> int:
-    """The fewest ticks a row, the same for all rows, that keep a node up with `required`.
-
-    Between cuts q < p, at most `p - q` rows may run what was required by p and had not started by q:
-    `required[p] - started[q] <= (p - q) * most`. Tried from the smallest on.
-    """
-    most, rows = 0, np.arange(required.shape[1])
-    while True:
-        slack = np.minimum.accumulate(started - most * rows, axis=1)
-        if (required - most * rows <= slack).all():
-            return most
-        most += 1
-
-
-def place(cuts: Cuts, template: list[int]) -> tuple[list[int], Placement] | None:
-    """Runs through `template` row by row; None if some supervisor tick would come before what it requires."""
-    slots = list(enumerate(template))
-    episodes = [_Episode.of(cuts, episode) for episode in range(len(cuts.length))]
-    if all(episode.run(slots) for episode in episodes):
-        return template, _placement(cuts, episodes, slots)
-    return None
-
-
-def shorten(cuts: Cuts, template: list[int]) -> tuple[list[int], Placement] | None:
-    """`template` without the slots, least used first, that no supervisor tick misses; None if it does not fit."""
-    slots = list(enumerate(template))
-    episodes = [_Episode.of(cuts, episode) for episode in range(len(cuts.length))]
-    if not all(episode.run(slots) for episode in episodes):
-        return None
-    fewest, left = bound(cuts), np.bincount(template, minlength=len(cuts.nodes))
-    used = np.sum([episode.used(len(template)) for episode in episodes], axis=0)
-    for slot in np.argsort(used, kind="stable").tolist():
-        node = template[slot]
-        if left[node] <= fewest[node]:
-            continue
-        fewer = [pair for pair in slots if pair[0] != slot]
-        changes = []
-        for episode in episodes:
-            change = episode.without(slot, fewer)
-            if change is None:
-                break
-            changes.append(change)
-        else:
-            slots, left[node] = fewer, left[node] - 1
-            for episode, change in zip(episodes, changes, strict=True):
-                episode.apply(change)
-    return [node for _, node in slots], _placement(cuts, episodes, slots)
-
-
-@dataclass
-class _Change:
-    """What is different in an episode without a slot: rows of the warm-up, and of the rest what ran and was done."""
-
-    warmup: list[int]
-    rows: dict[int, tuple[int, list[int]]]
-
-
-@dataclass
-class _Episode:
-    """The rows of one episode.
+@dataclass(frozen=True)
+class Fit:
+    """A template, and which of its slots run in each row.
 
     Attributes:
-        limit, required: ticks of each node that have started, and that must have run, at each cut,
-            `[cuts][nodes]`; cuts past the episode's end left out.
-        needs: for each node, pairs (source, how many of its ticks each tick needs).
-        warmup: which slots ran in each row up to cut 0, as bits of an integer.
-        ran: which slots ran in the row before each cut, likewise; 0 for cut 0.
-        done: ticks of each node that had run at each cut, `[cuts][nodes]`.
+        template: node of each slot.
+        bits: of each slot, in the rows.
+        warmup: by episode, the rows up to cut 0, and
+        rows: by episode, those after; a row is the bits of the slots that run.
+        cuts: of the longest episode.
     """
 
-    limit: list[list[int]]
-    required: list[list[int]]
-    needs: list[list[tuple[int, list[int]]]]
-    warmup: list[int] = field(default_factory=list)
-    ran: list[int] = field(default_factory=list)
-    done: list[list[int]] = field(default_factory=list)
+    template: list[int]
+    bits: list[int]
+    warmup: list[list[int]]
+    rows: list[list[int]]
+    cuts: int
 
-    @classmethod
-    def of(cls, cuts: Cuts, episode: int) -> _Episode:
+    def placement(self) -> Placement:
+        """Which tick each slot runs. Idle rows precede a warm-up that is shorter than another's, and end an episode."""
+        warmup = max(map(len, self.warmup))
+        width = max(self.bits, default=1).bit_length() // 8 + 1
+        packed = np.zeros((len(self.rows), warmup + self.cuts, width), np.uint8)
+        for episode, (first, rest) in enumerate(zip(self.warmup, self.rows, strict=True)):
+            raw = b"".join(row.to_bytes(width, "little") for row in first + rest)
+            begin = warmup - len(first)
+            packed[episode, begin : begin + len(first) + len(rest)] = np.frombuffer(raw, np.uint8).reshape(-1, width)
+        places = np.array([bit.bit_length() - 1 for bit in self.bits], np.int64)
+        ran = np.unpackbits(packed, axis=2, bitorder="little")[:, :, places].astype(bool)
+        tick = np.full(ran.shape, -1, np.int64)
+        nodes = np.array(self.template, np.int64)
+        for node in set(self.template):
+            own = ran[:, :, nodes == node]  # in order of execution
+            count = np.cumsum(own.reshape(len(own), -1), axis=1).reshape(own.shape)
+            tick[:, :, nodes == node] = np.where(own, count - 1, -1)
+        return Placement(np.ascontiguousarray(np.moveaxis(tick, 2, 0)), warmup)
+
+
+class Scheduler:
+    """Fits templates to the cuts of a timeline.
+
+    Attributes:
+        fewest: slots that any template needs, by node, see `bound`.
+    """
+
+    def __init__(self, cuts: Cuts):
+        self.fewest = bound(cuts)
+        self._cuts = cuts.started.shape[2]
+        self._episodes = [_Episode(cuts, episode) for episode in range(len(cuts.length))]
+
+    def place(self, template: list[int]) -> Fit | None:
+        """Runs through `template` row by row; None if some supervisor tick would come before what it requires."""
+        slots = [(1 << i, node) for i, node in enumerate(template)]
+        if all(episode.run(slots) for episode in self._episodes):
+            return self._fit(slots)
+        return None
+
+    def shorten(self, template: list[int]) -> Fit | None:
+        """Leaves out the slots, least used first, that no supervisor tick misses; None if `template` does not fit."""
+        slots = [(1 << i, node) for i, node in enumerate(template)]
+        if not all(episode.run(slots) for episode in self._episodes):
+            return None
+        spare = (np.bincount(template, minlength=len(self.fewest)) - self.fewest).tolist()
+        used = {pair: sum(episode.used(pair[0]) for episode in self._episodes) for pair in slots if spare[pair[1]]}
+        order = sorted(used, key=used.__getitem__)
+        begin, size = 0, 1
+        while begin < len(order):  # several at once as long as that goes well; the outcome is that of one by one
+            batch, end = _batch(order, begin, size, spare)
+            fewer = [pair for pair in slots if pair not in batch]
+            if not batch:
+                begin = end
+            elif self._without(sum(bit for bit, _ in batch), fewer):
+                slots, begin, size = fewer, end, 2 * size
+                for _, node in batch:
+                    spare[node] -= 1
+            elif len(batch) == 1:
+                begin, size = end, 1
+            else:
+                size = len(batch) // 2
+        return self._fit(slots)
+
+    def _without(self, bits: int, slots: Slots) -> bool:
+        """Whether no tick comes too late if only `slots` are left, all but those of `bits`; if so, leaves these out."""
+        changes = []
+        for episode in self._episodes:
+            change = episode.without(bits, slots)
+            if change is None:
+                return False
+            changes.append(change)
+        for episode, change in zip(self._episodes, changes, strict=True):
+            episode.apply(change)
+        return True
+
+    def _fit(self, slots: Slots) -> Fit | None:
+        """What the episodes have come to; None if the warm-up of one never ends."""
+        warmup, rows = [], []
+        for episode in self._episodes:
+            begun = episode.begun(slots)
+            if begun is None:
+                return None
+            warmup.append(begun[0])
+            rows.append(begun[1])
+        return Fit([node for _, node in slots], [bit for bit, _ in slots], warmup, rows, self._cuts)
+
+
+def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[tuple[int, int]], int]:
+    """Up to `size` slots from `order[begin]` on that their nodes can spare together, and where the next begins."""
+    batch: set[tuple[int, int]] = set()
+    left = spare.copy()
+    for place in range(begin, len(order)):
+        node = order[place][1]
+        if len(batch) == size or (spare[node] and not left[node]):
+            return batch, place
+        if left[node]:
+            batch.add(order[place])
+            left[node] -= 1
+    return batch, len(order)
+
+
+_Change = dict[int, tuple[int, list[int]]]
+"""What is different without some slots: by row, the slots that run and the ticks of each node that are then done."""
+
+
+class _Episode:
+    """The rows of one episode; row p ends at cut p.
+
+    Attributes:
+        limit, required: ticks of each node that may, and that must have run, at each cut, `[cuts][nodes]`; cuts past
+            the episode's end left out.
+        waits: `waits[node][tick]` are pairs (source, how many of its ticks must have run), those left out that the
+            tick before waited for.
+        ran: which slots ran in each row, as bits; 0 in row 0.
+        done: ticks of each node that had run at each cut, `[cuts][nodes]`; at cut 0, all that may have.
+    """
+
+    def __init__(self, cuts: Cuts, episode: int):
         length = int(cuts.length[episode])
-        return cls(
-            limit=cuts.started[:, episode, :length].T.tolist(),
-            required=cuts.required[:, episode, :length].T.tolist(),
-            needs=[[(source, need[episode].tolist()) for source, need in inputs] for inputs in cuts.needs],
-        )
+        self.limit: list[list[int]] = cuts.started[:, episode, :length].T.tolist()
+        self.required: list[list[int]] = cuts.required[:, episode, :length].T.tolist()
+        self.waits: list[list[list[tuple[int, int]]]] = []
+        for ticks, inputs in zip(self.limit[-1], cuts.needs, strict=True):
+            waits: list[list[tuple[int, int]]] = [[] for _ in range(ticks)]
+            for source, needs in inputs:
+                need = needs[episode, :ticks]
+                fresh = np.flatnonzero(np.diff(need, prepend=0))
+                for tick, count in zip(fresh.tolist(), need[fresh].tolist(), strict=True):
+                    waits[tick].append((source, count))
+            self.waits.append(waits)
+        self.ran: list[int] = []
+        self.done: list[list[int]] = []
 
     def run(self, slots: Slots) -> bool:
-        """Places all ticks; False if that cannot be."""
-        warmup = self._warm_up(slots)
-        if warmup is None:
-            return False
-        self.warmup, self.ran, self.done = warmup, [0], [list(self.limit[0])]
-        done = list(self.limit[0])
+        """Places all ticks after cut 0; False if that cannot be."""
+        done = self.limit[0].copy()
+        self.ran, self.done = [0], [done.copy()]
         for p in range(1, len(self.limit)):
             self.ran.append(self._row(slots, p, done))
             self.done.append(done.copy())
-            if self._late(p, done):
+            if any(map(lt, done, self.required[p])):
                 return False
         return True
 
-    def used(self, number: int) -> list[int]:
-        """In how many rows after the warm-up each slot runs."""
-        return [sum(ran >> slot & 1 for ran in self.ran) for slot in range(number)]
+    def used(self, bit: int) -> int:
+        """In how many rows a slot runs."""
+        return sum(1 for ran in self.ran if ran & bit)
 
-    def without(self, slot: int, slots: Slots) -> _Change | None:
-        """What changes if `slot` runs nothing and only `slots` are left; None if some tick then comes too late.
+    def without(self, bits: int, slots: Slots) -> _Change | None:
+        """What changes if only `slots` are left, all but those of `bits`; None if some tick then comes too late.
 
-        Rows are run again from each that used the slot to the first that ends as it did before.
+        Rows are run again from each that used one of the others to the first that ends as it did before.
         """
-        warmup = self._warm_up(slots) if any(ran >> slot & 1 for ran in self.warmup) else self.warmup
-        if warmup is None:
-            return None
-        rows: dict[int, tuple[int, list[int]]] = {}
+        change: _Change = {}
         resume = 1
-        for first in [p for p, ran in enumerate(self.ran) if ran >> slot & 1]:
+        for first in [p for p, ran in enumerate(self.ran) if ran & bits]:
             if first < resume:
                 continue
             done = self.done[first - 1].copy()
             for p in range(first, len(self.ran)):
                 ran = self._row(slots, p, done)
-                if self._late(p, done):
+                if any(map(lt, done, self.required[p])):
                     return None
-                rows[p] = (ran, done.copy())
+                change[p] = (ran, done.copy())
                 resume = p + 1
                 if done == self.done[p]:
                     break
-        return _Change(warmup, rows)
+        return change
 
     def apply(self, change: _Change) -> None:
-        self.warmup = change.warmup
-        for p, (ran, done) in change.rows.items():
+        for p, (ran, done) in change.items():
             self.ran[p], self.done[p] = ran, done
 
-    def _warm_up(self, slots: Slots) -> list[int] | None:
-        """Rows until all has run that had started by cut 0, at least one; None if that never happens."""
-        done, rows = [0] * len(self.needs), list[int]()
-        while not rows or done != self.limit[0]:
-            rows.append(self._row(slots, 0, done))
-            if not rows[-1] and done != self.limit[0]:
+    def begun(self, slots: Slots) -> tuple[list[int], list[int]] | None:
+        """The shortest warm-up, and the rows after it; None if steps wait for each other."""
+        done, warmup = [0] * len(self.waits), list[int]()
+        while True:
+            warmup.append(self._row(slots, 0, done))
+            if not any(map(lt, done, self.required[0])):
+                rows = self._after(slots, done.copy())
+                if rows is not None:
+                    return warmup, rows
+            if not warmup[-1]:
+                return None
+
+    def _after(self, slots: Slots, done: list[int]) -> list[int] | None:
+        """The rows after a warm-up that ends with `done`; None if some tick then comes too late."""
+        rows = self.ran[1:]
+        for p in range(1, len(self.ran)):
+            if done == self.done[p - 1]:
+                break
+            rows[p - 1] = self._row(slots, p, done)
+            if any(map(lt, done, self.required[p])):
                 return None
         return rows
 
     def _row(self, slots: Slots, cut: int, done: list[int]) -> int:
         """Runs one row, counting up `done` in place; returns which slots ran."""
-        limit, needs, ran = self.limit[cut], self.needs, 0
-        for slot, node in slots:
+        limit, waits, ran = self.limit[cut], self.waits, 0
+        for bit, node in slots:
             tick = done[node]
             if tick < limit[node]:
-                for source, need in needs[node]:
-                    if need[tick] > done[source]:
+                for source, count in waits[node][tick]:
+                    if done[source] < count:
                         break
                 else:
                     done[node] = tick + 1
-                    ran |= 1 << slot
+                    ran |= bit
         return ran
-
-    def _late(self, cut: int, done: list[int]) -> bool:
-        return any(map(lt, done, self.required[cut]))
-
-
-def _placement(cuts: Cuts, episodes: list[_Episode], slots: Slots) -> Placement:
-    """Rows as arrays: idle ones before a warm-up that is shorter than another's, and from an episode's end on."""
-    warmup = max(len(episode.warmup) for episode in episodes)
-    ran = np.zeros((len(slots), len(episodes), warmup + cuts.started.shape[2]), bool)
-    for e, episode in enumerate(episodes):
-        masks = episode.warmup + episode.ran[1:]
-        begin = warmup - len(episode.warmup)
-        for i, (slot, _) in enumerate(slots):
-            ran[i, e, begin : begin + len(masks)] = [mask >> slot & 1 for mask in masks]
-    tick = np.full(ran.shape, -1, np.int64)
-    nodes = np.array([node for _, node in slots], np.int64)
-    for node in set(nodes.tolist()):
-        own = np.moveaxis(ran[nodes == node], 0, 2)  # [episodes, rows, own slots], in order of execution
-        count = np.cumsum(own.reshape(len(own), -1), axis=1).reshape(own.shape)
-        tick[nodes == node] = np.moveaxis(np.where(own, count - 1, -1), 2, 0)
-    return Placement(tick, warmup)

@@ -8,7 +8,7 @@ another less ready. So a template is good when that sweep empties every partitio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -42,8 +42,8 @@ class Patterns:
     weight: Ints
 
 
-Rule = Callable[[Patterns], list[int]]
-"""Makes a template, node indices in order, into which all of the patterns fit."""
+Rule = Callable[[Patterns], Iterator[int]]
+"""Grows a template, node indices in order, into which all of the patterns fit."""
 
 
 class Sweep:
@@ -138,24 +138,22 @@ def fits(patterns: Patterns, template: list[int]) -> bool:
     return not sweep.left.any()
 
 
-def _generational(patterns: Patterns) -> list[int]:
-    sweep, template = Sweep(patterns), []
+def _generational(patterns: Patterns) -> Iterator[int]:
+    sweep = Sweep(patterns)
     while sweep.ready.any():
         generation = sweep.ready.copy()
-        for node in np.flatnonzero(generation.any(axis=0)):
-            template.append(int(node))
-            _run_where(sweep, int(node), generation[:, node])
-    return template
+        for node in np.flatnonzero(generation.any(axis=0)).tolist():
+            yield node
+            _run_where(sweep, node, generation[:, node])
 
 
-def _topological(patterns: Patterns) -> list[int]:
-    sweep, template = Sweep(patterns), []
+def _topological(patterns: Patterns) -> Iterator[int]:
+    sweep = Sweep(patterns)
     while sweep.ready.any():
         chosen = np.where(sweep.ready.any(axis=1), sweep.ready.argmax(axis=1), -1)
-        for node in np.unique(chosen[chosen >= 0]):
-            template.append(int(node))
-            _run_where(sweep, int(node), chosen == node)
-    return template
+        for node in np.unique(chosen[chosen >= 0]).tolist():
+            yield node
+            _run_where(sweep, node, chosen == node)
 
 
 def _run_where(sweep: Sweep, node: int, rows: Bools) -> None:
@@ -164,14 +162,13 @@ def _run_where(sweep: Sweep, node: int, rows: Bools) -> None:
     sweep.run(node)
 
 
-def _greedy(rule: Callable[[Sweep], int], patterns: Patterns) -> list[int]:
+def _greedy(rule: Callable[[Sweep], int], patterns: Patterns) -> Iterator[int]:
     """Slot by slot, each for the node that `rule` names."""
-    sweep, template = Sweep(patterns), []
+    sweep = Sweep(patterns)
     while sweep.ready.any():
         node = rule(sweep)
         sweep.run(node)
-        template.append(node)
-    return template
+        yield node
 
 
 def _most_served(sweep: Sweep) -> int:

@@ -12,7 +12,7 @@ from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig, TargetConfi
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError
 from rexcli.graph.delays import Constant, Delay, as_delay
-from rexcli.graph.system import Edge, NodeSpec, RecordSettings, System
+from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.timeline import phases
 
 
@@ -86,7 +86,7 @@ def _node(name: str, config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]
         order=config.order,
         device=config.device,
         log_level=config.log_level,
-        record=RecordSettings(config.record.params, config.record.inputs, config.record.state, config.record.output),
+        record=config.record,
     )
     target = loader.find(config.target, f"{key}._target_")
     return spec, loader.call(target, config.options, key, vars(spec))

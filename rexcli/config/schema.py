@@ -11,20 +11,7 @@ from typing import Any, Literal
 
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.origins import Origins
-
-
-@dataclass(frozen=True)
-class RecordFields:
-    """What a recording keeps of a node's every step."""
-
-    params: bool = False
-    """The parameters that the step saw."""
-    inputs: bool = False
-    """The messages that the step saw."""
-    state: bool = True
-    """The state that the step left."""
-    output: bool = True
-    """What the step sent."""
+from rexcli.graph.record import RecordSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class NodeConfig:
     """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """From which level on the node's logger is heard."""
-    record: RecordFields = field(default_factory=RecordFields)
+    record: RecordSettings = field(default_factory=RecordSettings)
     """What a recording keeps."""
     options: dict[str, Any] = field(default_factory=dict, metadata={"rest": True})
     """Arguments of the class's `__init__`."""
@@ -152,6 +139,10 @@ class CompileConfig:
     """How the template is found; `mcs` has the fewest slots that go unused."""
     prune: bool = True
     """Leave out steps that cannot reach the supervisor."""
+    ahead: int = field(default=0, metadata={"check": at_least(0, "supervisor steps")})
+    """How many supervisor steps before its start a step may run, once all that it depends on has. Programs may be
+    shorter. Every step still reads and sends what it would, but between steps node states may be ahead of the
+    supervisor's time: a reward that looks at another node's state then looks ahead."""
     devices: int | Literal["auto"] = field(default="auto", metadata={"check": at_least(1, "devices")})
     """Devices that share a batch; `auto` for all (on CPU: one a core)."""
     skip: Literal["auto", "cond", "mask"] = "auto"

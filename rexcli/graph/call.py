@@ -11,20 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.init import as_output
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
+from rexcli.graph.structure import NOT_TRACEABLE, as_output, is_nothing
 
 PyTree = Any
 StepFunction = Callable[[StepState], tuple[StepState, PyTree]]
-
-NOT_TRACEABLE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
-"""What JAX raises for code that is no pure JAX."""
 
 
 class NodeCall:
@@ -118,6 +110,11 @@ def different(want: PyTree, got: PyTree) -> bool:
 def check_output(node: str, want: PyTree, got: PyTree) -> None:
     """Refuses an output that is not shaped like the node's `init_output`."""
     if different(want, got):
+        if is_nothing(want):
+            raise RexError(
+                f"node '{node}': step sends {jax.tree.structure(got)}, but no init_output says so; write an "
+                "init_output(rng, graph_state) that returns the same: it is what readers see before the first message"
+            )
         raise RexError(
             f"node '{node}': step sends {jax.tree.structure(got)}, but init_output gave {jax.tree.structure(want)}; "
             "send the same structure"

@@ -9,14 +9,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rexcli.errors import RexError, suggest
+from rexcli.graph.node import defines
 from rexcli.graph.states import GraphState
+from rexcli.graph.structure import as_output, missing_outputs
 from rexcli.graph.system import System
+
+Delays = Mapping[str, Mapping[str, Any]]
+"""Seconds by node and input."""
+
+DELAYS = 0xDE1A
+"""Sets the random numbers of `init_delays` apart from those of `init_params`."""
 
 
 def init_graph_state(
-    system: System, rng: jax.Array, params: Mapping[str, Any] | None = None, eps: Any = 0, step: Any = 0
+    system: System,
+    rng: jax.Array,
+    params: Mapping[str, Any] | None = None,
+    eps: Any = 0,
+    step: Any = 0,
+    delays: Delays | None = None,
 ) -> GraphState:
-    """Initialises every node: first all parameters, then all states, then all outputs, each in `init_order`.
+    """Initialises every node: first all parameters, then delays, states and outputs, each in `init_order`.
 
     A node's random numbers depend on `rng` and its name alone. Pure: jittable, vmappable over `rng`.
 
@@ -25,9 +39,13 @@ def init_graph_state(
         rng: PRNG key.
         params: parameters by node, in place of what `init_params` would give.
         eps, step: where on the timeline the episode starts.
+        delays: seconds by node and input, in place of what `init_delays` would give.
 
     Returns:
-        A state whose `outputs` holds each node's `init_output`.
+        A state whose `outputs` holds each node's `init_output`, or zeros where its code has none.
+
+    Raises:
+        RexError: for delays that are not adjustable, and where it cannot be told what a node sends.
     """
     keys = {name: jax.random.split(node_key(rng, name), 4) for name in system.nodes}
     graph_state = GraphState(
@@ -36,6 +54,7 @@ def init_graph_state(
         origin=jnp.asarray(step, jnp.int32),
         rng={name: keys[name][0] for name in system.nodes},
         params=dict(params or {}),
+        delays={},
         state={},
         outputs={},
     )
@@ -43,18 +62,49 @@ def init_graph_state(
         if name not in graph_state.params:
             value = _arrays(system.nodes[name].init_params(keys[name][1], graph_state))
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
+    for name in delays or {}:
+        if name not in system.nodes:
+            raise RexError(f"delays: no node is called '{name}'{suggest(name, list(system.nodes))}")
+    for name in system.init_order:
+        if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
+            graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
     for name in system.init_order:
         value = _arrays(system.nodes[name].init_state(keys[name][2], graph_state))
         graph_state = graph_state.replace(state={**graph_state.state, name: value})
     for name in system.init_order:
-        value = _arrays(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))
-        graph_state = graph_state.replace(outputs={**graph_state.outputs, name: value})
-    return graph_state
+        if defines(system.nodes[name], "init_output"):
+            value = _arrays(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))
+            graph_state = graph_state.replace(outputs={**graph_state.outputs, name: value})
+    outputs = {**graph_state.outputs, **missing_outputs(system, graph_state)}
+    return graph_state.replace(outputs={name: outputs[name] for name in system.init_order})
 
 
-def as_output(output: Any) -> Any:
-    """What a node sends: None stands for nothing, `()`."""
-    return () if output is None else output
+def _delays(
+    system: System, name: str, keys: jax.Array, graph_state: GraphState, given: Mapping[str, Any]
+) -> dict[str, jax.Array]:
+    """By input, the adjustable delays that node `name` reads with."""
+    node, adjustable = system.nodes[name], system.adjustable(name)
+    own: Mapping[str, Any] = {}
+    if defines(node, "init_delays"):
+        own = node.init_delays(jax.random.fold_in(keys[1], DELAYS), graph_state) or {}
+    for where, values in ((f"node '{name}': init_delays", own), (f"delays: node '{name}'", given)):
+        for chosen, value in values.items():
+            _check_delay(system, name, chosen, value, where)
+    values = {**{chosen: delay.value for chosen, delay in adjustable.items()}, **own, **given}
+    return {chosen: jnp.asarray(value, jnp.float32) for chosen, value in values.items()}
+
+
+def _check_delay(system: System, name: str, chosen: str, value: Any, where: str) -> None:
+    edges = {edge.input: edge.name for edge in system.inputs(name)}
+    if chosen not in edges:
+        raise RexError(f"{where}: no input is called '{chosen}'{suggest(chosen, list(edges))}")
+    if chosen not in system.adjustable(name):
+        raise RexError(
+            f"{where}: input '{chosen}': the delay of edge '{edges[chosen]}' is not adjustable; declare it as "
+            "{_target_: rexcli.AdjustableDelay, low: …, high: …}"
+        )
+    if jnp.ndim(value) != 0:
+        raise RexError(f"{where}: input '{chosen}': an array of shape {jnp.shape(value)}: give one number of seconds")
 
 
 def node_key(rng: jax.Array, name: str) -> jax.Array:

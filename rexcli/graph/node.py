@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -53,8 +54,19 @@ class Node:
         return ()
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
-        """What readers see before the first message, and the structure of every output."""
+        """What readers see before the first message, and the structure of every output.
+
+        Left out, that is zeros, in the structure that is found by tracing `step`; nothing, `()`, where `jit` is False.
+        """
         return ()
+
+    def init_delays(self, rng: jax.Array, graph_state: GraphState) -> Mapping[str, jax.Array | float]:
+        """Communication delays of an episode by input, seconds, of those edges whose delay is an `AdjustableDelay`.
+
+        What is left out has the declared value. `graph_state.params` holds the parameters of all nodes, so that a
+        delay may be one of them.
+        """
+        return {}
 
     def startup(self, graph_state: GraphState, timeout: float | None = None) -> bool:
         """Called once before the first tick (a robot moves to its start). False means that it failed."""
@@ -67,3 +79,9 @@ class Node:
     def stop(self, timeout: float | None = None) -> bool:
         """Called once after the last tick, whatever happened. False means that it failed."""
         return True
+
+
+def defines(node: Node, method: str) -> bool:
+    """Whether the node's own code has a method that it may leave out; None counts as left out."""
+    own = getattr(node, method)
+    return own is not None and getattr(own, "__func__", None) is not getattr(Node, method)

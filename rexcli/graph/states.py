@@ -74,6 +74,7 @@ class GraphState(struct.PyTreeNode):
         origin: int32, the step at which this run of it began; what was sent before counts as never sent.
         rng: PRNG key by node.
         params: pytree by node.
+        delays: seconds by node and input, float32, of the edges that are declared with an `AdjustableDelay`.
         state: pytree by node.
         outputs: by node, what is kept of what it sent: each executor's own form, not for node code.
     """
@@ -83,5 +84,6 @@ class GraphState(struct.PyTreeNode):
     origin: jax.Array
     rng: Mapping[str, jax.Array]
     params: Mapping[str, PyTree]
+    delays: Mapping[str, Mapping[str, jax.Array]]
     state: Mapping[str, PyTree]
     outputs: Mapping[str, PyTree]

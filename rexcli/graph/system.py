@@ -14,21 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError, suggest
+from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.delays import QUANTILE, Constant, Delay, as_delay
 from rexcli.graph.node import Node
+from rexcli.graph.record import RecordSettings
 from rexcli.timeline.spec import EdgeTiming, Jitter, NodeTiming, Scheduling, SystemTiming, nanoseconds
 
+PyTree = Any
+
 SAMPLE_BLOCK = 256
-
-
-@dataclass(frozen=True)
-class RecordSettings:
-    """What a recording keeps of a node's every step."""
-
-    params: bool = False
-    inputs: bool = False
-    state: bool = True
-    output: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,6 +117,11 @@ class System:
         for name, node in self.nodes.items():
             declared = self.specs[name].delay
             self.delays[name] = as_delay(node.default_delay()) if declared is None else declared
+            if isinstance(self.delays[name], AdjustableDelay):
+                raise RexError(
+                    f"node '{name}': delay {self.delays[name]!r}: only the delay of an edge can be adjustable, a "
+                    "computation delay shapes the timeline; give a number or a distribution"
+                )
         self.edges: dict[str, Edge] = {}
         for edge in edges:
             self._check_edge(edge)
@@ -134,6 +133,8 @@ class System:
         self.supervisor = supervisor
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
         self.timing = self._timing()
+        self.output_structures: dict[Any, PyTree] = {}
+        """What nodes without `init_output` send, once it was found, see `rexcli.graph.structure`."""
 
     def _check_edge(self, edge: Edge) -> None:
         where = f"edge '{edge.name}'"
@@ -147,12 +148,23 @@ class System:
         if edge.jitter not in ("latest", "buffer"):
             raise RexError(f"{where}: jitter '{edge.jitter}': give 'latest' or 'buffer'")
         _check_seconds(f"{where}: expected_delay", edge.expected_delay)
+        if isinstance(edge.delay, AdjustableDelay) and (edge.blocking or edge.jitter != "latest"):
+            option, instead = ("blocking: true", "blocking: false") if edge.blocking else ("jitter: buffer", "latest")
+            fix = instead if edge.blocking else f"jitter: {instead}"
+            raise RexError(
+                f"{where}: delay: an adjustable delay must not move any step, but with {option} it would; set {fix}, "
+                "or give a number or a distribution as delay"
+            )
         for other in self.edges.values():
             if other.target == edge.target and other.input == edge.input:
                 raise RexError(
                     f"edges '{other.name}' and '{edge.name}' are both input '{edge.input}' of node "
                     f"'{edge.target}'; set `name` on one of them"
                 )
+
+    def adjustable(self, name: str) -> dict[str, AdjustableDelay]:
+        """By input of node `name`, the delays that each episode sets for itself."""
+        return {edge.input: edge.delay for edge in self.inputs(name) if isinstance(edge.delay, AdjustableDelay)}
 
     def inputs(self, name: str) -> list[Edge]:
         """Edges into node `name`, in order of declaration."""
@@ -194,6 +206,7 @@ class System:
                     skip=edge.skip,
                     jitter=edge.jitter,
                     expected_delay=nanoseconds(self.expected_communication(edge.name)),
+                    adjustable=_adjustable(edge.delay),
                 )
                 for edge in self.edges.values()
             ),
@@ -208,16 +221,17 @@ class System:
         The draws depend on (seed, kind, name, episode) alone: another episode, node or edge changes nothing.
         """
         delay = self.delays[name] if kind == "node" else self.edges[name].delay
-        if isinstance(delay, Constant):
-            return np.full((episodes, ticks), nanoseconds(delay.seconds), np.int64)
+        if isinstance(delay, Constant | AdjustableDelay):
+            seconds = delay.seconds if isinstance(delay, Constant) else delay.low
+            return np.full((episodes, ticks), nanoseconds(seconds), np.int64)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{kind} {name}".encode()))
 
         block = -(-ticks // SAMPLE_BLOCK) * SAMPLE_BLOCK  # so that one compilation serves nodes of several rates
         which = np.arange(first_episode, first_episode + episodes)
-        seconds = delay.sample_episodes(key, which, block)[:, :ticks]
-        if not np.isfinite(seconds).all():
+        draws = delay.sample_episodes(key, which, block)[:, :ticks]
+        if not np.isfinite(draws).all():
             raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no time; check its parameters")
-        return np.rint(seconds.astype(np.float64) * 1e9).astype(np.int64)
+        return np.rint(draws.astype(np.float64) * 1e9).astype(np.int64)
 
 
 def adopt(code: Any, spec: NodeSpec) -> Node:
@@ -246,6 +260,11 @@ def _check_node(spec: NodeSpec) -> None:
     if spec.scheduling not in ("frequency", "phase"):
         raise RexError(f"{where}: scheduling '{spec.scheduling}': give 'frequency' or 'phase'")
     _check_seconds(f"{where}: expected_delay", spec.expected_delay)
+
+
+def _adjustable(delay: Delay) -> int:
+    """How much longer than the timeline's a delay can be set, ns."""
+    return nanoseconds(delay.high) - nanoseconds(delay.low) if isinstance(delay, AdjustableDelay) else 0
 
 
 def _check_seconds(what: str, seconds: float | None) -> None:

@@ -21,7 +21,9 @@ from rexcli.rl.graph_env import EnvState, GraphEnv, Outcome
 _ONE: Any = None
 _EACH: Any = 0
 SHARED = EnvState(
-    graph_state=GraphState(eps=_ONE, step=_ONE, origin=_EACH, rng=_EACH, params=_EACH, state=_EACH, outputs=_EACH),
+    graph_state=GraphState(
+        eps=_ONE, step=_ONE, origin=_EACH, rng=_EACH, params=_EACH, delays=_EACH, state=_EACH, outputs=_EACH
+    ),
     steps=_EACH,
 )
 """Which parts of the state the environments share (None) and which have a leading `[num_envs]` (0)."""

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from rexcli.errors import RexError
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.node import Node
-from rexcli.graph.states import GraphState, InputState, StepState
+from rexcli.graph.states import GraphState, StepState
+from rexcli.graph.structure import example_step_state
 from rexcli.graph.system import System
 from rexcli.rl.metrics import Metric
 from rexcli.rl.spaces import Box
@@ -123,23 +124,7 @@ class Environment:
 
         def example() -> StepState:
             state = init_graph_state(self.system, jax.random.key(0))
-            name = self.system.supervisor
-            inputs = {}
-            for edge in self.system.inputs(name):
-                data = jax.tree.map(
-                    lambda leaf, n=edge.window: jnp.broadcast_to(leaf, (n, *leaf.shape)), state.outputs[edge.source]
-                )
-                none, zeros = jnp.full(edge.window, -1, jnp.int32), jnp.zeros(edge.window)
-                inputs[edge.input] = InputState(seq=none, ts_sent=zeros, ts_recv=zeros, data=data)
-            return StepState(
-                rng=state.rng[name],
-                params=state.params[name],
-                state=state.state[name],
-                inputs=inputs,
-                eps=state.eps,
-                seq=state.step,
-                ts=jnp.zeros(()),
-            )
+            return example_step_state(self.system, state, self.system.supervisor)
 
         return jax.eval_shape(example)
 

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.call import NOT_TRACEABLE, StepFunction, check_output, different, find_device, warn_untraceable
-from rexcli.graph.init import as_output
+from rexcli.graph.call import StepFunction, check_output, different, find_device, warn_untraceable
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
+from rexcli.graph.structure import NOT_TRACEABLE, as_output
 from rexcli.runtime.mailbox import Letter
 
 PyTree = Any

@@ -13,10 +13,12 @@ import jax
 import numpy as np
 
 from rexcli.errors import RexError
+from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
 from rexcli.graph.call import NodeCall, StepFunction, check_output
-from rexcli.graph.init import as_output, init_graph_state
+from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import System
+from rexcli.graph.structure import as_output
+from rexcli.graph.system import Edge, System
 from rexcli.timeline.order import order
 from rexcli.timeline.timeline import Timeline
 
@@ -63,11 +65,26 @@ class Stepper:
         self._started = False
         self._episode = -1
 
-    def init(self, rng: jax.Array, params: Mapping[str, PyTree] | None = None, *, eps: int = 0) -> GraphState:
-        """The state of every node at the start of episode `eps` of the timeline."""
+    def init(
+        self,
+        rng: jax.Array,
+        params: Mapping[str, PyTree] | None = None,
+        *,
+        eps: int = 0,
+        delays: Delays | None = None,
+    ) -> GraphState:
+        """The state of every node at the start of episode `eps` of the timeline.
+
+        Args:
+            rng: PRNG key.
+            params: parameters by node, in place of what `init_params` gives.
+            eps: which episode.
+            delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
+                gives.
+        """
         if not 0 <= eps < self.timeline.num_episodes:
             raise RexError(f"eps {eps}: the timeline has episodes 0 to {self.timeline.num_episodes - 1}")
-        return init_graph_state(self.system, rng, params, eps)
+        return init_graph_state(self.system, rng, params, eps, delays=delays)
 
     def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
         """Starts the nodes up and runs all that precedes the supervisor's first tick; returns what it sees.
@@ -166,25 +183,55 @@ class Stepper:
     def _arguments(self, graph_state: GraphState, name: str, seq: int) -> tuple[Any, ...]:
         start = int(self.timeline.steps[name].start[self._episode, seq])
         self._pace(start)
-        windows = {edge.input: self._window(edge.name, seq) for edge in self.system.inputs(name)}
+        windows = {edge.input: self._window(graph_state, edge, seq) for edge in self.system.inputs(name)}
         clock = (np.int32(self._episode), np.int32(seq), np.float32(start / 1e9))
         return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock
 
-    def _window(self, edge_name: str, seq: int) -> tuple[Any, ...]:
-        edge = self.system.edges[edge_name]
-        newest = int(self._newest[edge_name][self._episode, seq])
+    def _window(self, graph_state: GraphState, edge: Edge, seq: int) -> tuple[Any, ...]:
+        newest = int(self._newest[edge.name][self._episode, seq])
+        if isinstance(edge.delay, AdjustableDelay):
+            delay = np.float32(graph_state.delays[edge.target][edge.input])
+            return self._delayed_window(edge, edge.delay, delay, seq, newest)
         seqs = np.arange(newest - edge.window + 1, newest + 1)
+        self._oldest[edge.name] = max(0, int(seqs[0]))
+        arrive = self.timeline.messages[edge.name].arrive[self._episode]
+        return (np.maximum(seqs, -1).astype(np.int32), *self._messages(edge, seqs, arrive))
+
+    def _messages(self, edge: Edge, seqs: np.ndarray, arrive: np.ndarray) -> tuple[Any, Any, tuple[PyTree, ...]]:
+        """`ts_sent`, `ts_recv` and data of messages, with the source's initial output below 0."""
         gap, at = seqs < 0, np.maximum(seqs, 0)
-        self._oldest[edge_name] = int(at[0])
         sent, outputs = self.timeline.steps[edge.source].end[self._episode], self._outputs[edge.source]
-        arrive = self.timeline.messages[edge_name].arrive[self._episode]
         initial = self._initial[edge.source]
-        return (
-            np.where(gap, -1, seqs).astype(np.int32),
-            _seconds(sent, at, gap),
-            _seconds(arrive, at, gap),
-            tuple(initial if seq < 0 else outputs[seq] for seq in seqs.tolist()),
-        )
+        data = tuple(initial if seq < 0 else outputs[seq] for seq in seqs.tolist())
+        return _seconds(sent, at, gap), _seconds(arrive, at, gap), data
+
+    def _delayed_window(
+        self, edge: Edge, adjustable: AdjustableDelay, delay: np.float32, seq: int, newest: int
+    ) -> tuple[Any, ...]:
+        """The window of an edge whose delay is a parameter: that of the timeline, less what has not arrived yet."""
+        delay = np.clip(delay, np.float32(adjustable.low), np.float32(adjustable.high))
+        sent = self.timeline.steps[edge.source].end[self._episode]
+        ages = (int(self.timeline.steps[edge.target].start[self._episode, seq]) - sent[: newest + 1]) / 1e9
+        ages = ages.astype(np.float32)  # as the compiled program compares them
+
+        def count(delay: np.float32) -> int:
+            return int((ages > delay if edge.skip else ages >= delay).sum())
+
+        self._oldest[edge.name] = max(0, count(np.float32(adjustable.high)) - edge.window)
+        newer, newest = newest, count(delay) - 1
+        seqs = np.arange(newest - edge.window + 1, newest + 1)
+        there = seqs >= 0
+        ts_sent, _, data = self._messages(edge, seqs, sent)
+        if adjustable.interpolation == "linear" and 0 <= newest < newer:
+            share = linear_share(ages[newest], ages[newest + 1], delay)
+            next_sent, _, following = self._messages(edge, seqs + 1, sent)
+            ts_sent = blend(ts_sent, next_sent, np.where(there, share, 0.0))
+            data = tuple(
+                blend(older, later, share) if real else older
+                for older, later, real in zip(data, following, there.tolist(), strict=True)
+            )
+        ts_recv = np.where(there, ts_sent + delay, 0.0).astype(np.float32)
+        return np.maximum(seqs, -1).astype(np.int32), ts_sent, ts_recv, data
 
     def _finish(
         self, graph_state: GraphState, name: str, seq: int, before: StepState, after: StepState, output: PyTree

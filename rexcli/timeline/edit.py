@@ -1,18 +1,19 @@
-"""Timelines made from timelines: without some nodes and edges, or with more around what was recorded."""
+"""Timelines made from timelines: without some nodes and edges, with more around them, or with other delays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from rexcli.errors import RexError, suggest
 from rexcli.timeline.phases import check, phases
+from rexcli.timeline.readers import first_readers
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.simulate import assemble, cover
-from rexcli.timeline.spec import SystemTiming
-from rexcli.timeline.timeline import Timeline, Times
+from rexcli.timeline.spec import NEVER, SystemTiming
+from rexcli.timeline.timeline import Messages, Timeline, Times
 from rexcli.timeline.unroll import Sample
 
 
@@ -74,6 +75,19 @@ def augment(timeline: Timeline, spec: SystemTiming, sample: Sample) -> Timeline:
         horizon = max(horizon, int(scheduled(spec.node(name).rate, phase[name], ticks)[-1]))
     unrolled, cutoff = cover(spec, sample, episodes, horizon, lambda _: last, timeline)
     return assemble(unrolled, cutoff, recorded=timeline)
+
+
+def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
+    """The same steps with other constant delays, ns, on some edges, by name, that neither block nor buffer."""
+    messages = dict(timeline.messages)
+    for name, delay in delays.items():
+        edge = timeline.spec.edge(name)
+        source, target = timeline.steps[edge.source], timeline.steps[edge.target]
+        gone = np.arange(source.end.shape[1]) >= source.count[:, None]
+        arrive = np.where(gone, NEVER, source.end + delay)
+        reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
+        messages[name] = Messages(arrive, np.where(gone, -1, reader))
+    return replace(timeline, messages=messages)
 
 
 def _check_holds(recorded: SystemTiming, spec: SystemTiming) -> None:

@@ -34,7 +34,11 @@ class NodeTiming:
 
 @dataclass(frozen=True)
 class EdgeTiming:
-    """An edge as the clock sees it. `name` is unique in the system; expected communication delay in ns."""
+    """An edge as the clock sees it. `name` is unique in the system; expected communication delay in ns.
+
+    `adjustable` is by how much, ns, whoever executes a timeline may lengthen the delay of an edge that neither blocks
+    nor buffers: no step moves, and messages are seen later than their `reader` says.
+    """
 
     name: str
     source: str
@@ -44,6 +48,7 @@ class EdgeTiming:
     skip: bool = False
     jitter: Jitter = "latest"
     expected_delay: int = 0
+    adjustable: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rexcli.compiler.program import Program
@@ -35,26 +36,74 @@ class Log:
         pass
 
 
-@partial(jax.jit, static_argnames="steps", compiler_options=QUICK)
-def roll(program: Program, state: GraphState, steps: int):
+def roll_plainly(program: Program, state: GraphState, steps: int):
     """All that there is to keep of a rollout from a fresh state."""
     state, _ = program.reset(state)
     return program.rollout(state, steps, keep=dict.fromkeys(program.layout.nodes, FIELDS))[1]
 
 
-def assert_same(program: Program, system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array) -> int:
-    """Rolls out episode `eps` both ways and compares every entry that the program filled; returns how many."""
+roll = jax.jit(roll_plainly, static_argnames="steps", compiler_options=QUICK)
+
+
+@partial(jax.jit, static_argnames="steps", compiler_options=QUICK)
+def roll_many(program: Program, keys: jax.Array, eps: jax.Array, steps: int):
+    """`roll` of a batch, each with a key and an episode of its own, `[batch, ...]`."""
+    return jax.vmap(lambda key, eps: roll_plainly(program, program.init(key, eps=eps), steps))(keys, eps)
+
+
+@partial(jax.jit, static_argnames="steps", compiler_options=QUICK)
+def gradient(program: Program, params, key: jax.Array, eps: int, steps: int):
+    """Of all states of the supervisor, with respect to the parameters of all nodes."""
+
+    def total(params):
+        state, _ = program.reset(program.init(key, params, eps=eps))
+        _, record = program.rollout(state, steps, keep={program.supervisor: ("state",)})
+        return record[program.supervisor].fields["state"].value.sum()
+
+    return jax.grad(total)(params)
+
+
+def forget() -> None:
+    """Lets go of what was compiled here: hundreds of programs in one process exhaust its memory maps."""
+    for compiled in (roll, roll_many, gradient):
+        compiled.clear_cache()
+
+
+def run_stepper(system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array, params=None) -> Log:
+    """An episode by the stepper, operation by operation: those of one shape are compiled once for all systems."""
     log = Log()
     for node in system.nodes.values():
-        node.jit = False  # operations one by one: those of one shape are compiled once for all systems
+        node.jit = False
     stepper = Stepper(system, timeline, listener=log)
-    state, _ = stepper.reset(stepper.init(key, eps=eps))
+    state, _ = stepper.reset(stepper.init(key, params, eps=eps))
     for _ in range(steps):
         state = stepper.run(state)
     stepper.stop()
+    return log
 
+
+def assert_same(
+    program: Program,
+    system: System,
+    timeline: Timeline,
+    eps: int,
+    steps: int,
+    key: jax.Array,
+    others: tuple[int, ...] = (),
+) -> int:
+    """Rolls out episode `eps` both ways and compares every entry that the program filled; returns how many.
+
+    With `others`, the program runs it in one batch with these episodes.
+    """
+    log = run_stepper(system, timeline, eps, steps, key)
+    if others:
+        keys = jax.random.split(jax.random.key(5), len(others) + 1).at[0].set(key)
+        records = roll_many(program, keys, jnp.array([eps, *others]), steps)
+        records = jax.tree.map(lambda leaf: leaf[0], records)
+    else:
+        records = roll(program, program.init(key, eps=eps), steps)
     compared = 0
-    for name, record in roll(program, program.init(key, eps=eps), steps).items():
+    for name, record in records.items():
         for entry in np.flatnonzero(np.asarray(record.seq) >= 0):
             seq = int(record.seq[entry])
             before, after, output = log.steps[name, seq]
@@ -64,6 +113,19 @@ def assert_same(program: Program, system: System, timeline: Timeline, eps: int, 
             compare(want, got, f"{name}[{seq}]")
             compared += 1
     return compared
+
+
+def assert_same_gradient(
+    program: Program, system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array
+) -> None:
+    """The gradient of what the supervisor came to is that which the stepper has."""
+    params = dict(program.init(key, eps=eps).params)
+
+    def total(params):
+        log = run_stepper(system, timeline, eps, steps, key, params)
+        return sum(log.steps[system.supervisor, seq][1].state.value for seq in range(steps))
+
+    compare(jax.grad(total)(params), gradient(program, params, key, eps, steps), "gradient: ")
 
 
 def compare(want, got, where: str) -> None:
