@@ -37,7 +37,9 @@ from rexcli.rl.evaluate import Evaluation, check_metrics
 from rexcli.rl.evaluate import evaluate as evaluate_controller
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
+from rexcli.rl.team import ALONE, Team
 from rexcli.rl.train import Progress, Training
+from rexcli.rl.train import assist as assist_seeds
 from rexcli.rl.train import train as train_seeds
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
@@ -311,9 +313,10 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
             raise RexError(f"rollout.keep.nodes: no node is called '{name}'{suggest(name, known)}")
 
 
-def check_training(experiment: Experiment, program: Program, task: Environment) -> None:
+def check_training(experiment: Experiment, program: Program, task: Environment, team: Team = ALONE) -> None:
     """Refuses what `train` could not do, before anything is made."""
     backend.choose_devices(experiment.compile.devices)
+    team.check(experiment.ppo.num_seeds)
     PPO(task, experiment.ppo)
     check_evaluation(experiment, program, task)
 
@@ -366,8 +369,13 @@ def train(
     on_evaluation: Callable[[Progress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
     start: Checkpoint | None = None,
+    team: Team = ALONE,
+    stop: Callable[[], bool] | None = None,
 ) -> Training:
-    """PPO with `experiment.ppo`, several seeds in parallel; from a checkpoint on if `start` gives one."""
+    """PPO with `experiment.ppo`, several seeds in parallel; from a checkpoint on if `start` gives one.
+
+    With a team, this is what process 0 calls; all others `assist`.
+    """
     return train_seeds(
         program,
         task,
@@ -379,6 +387,29 @@ def train(
         on_evaluation=on_evaluation,
         on_checkpoint=on_checkpoint,
         start=start,
+        team=team,
+        stop=stop,
+    )
+
+
+def assist(
+    experiment: Experiment,
+    program: Program,
+    task: Environment,
+    team: Team,
+    *,
+    stop: Callable[[], bool] | None = None,
+) -> bool:
+    """The part of every process but process 0 in a training of several; returns whether it was stopped early."""
+    return assist_seeds(
+        program,
+        task,
+        experiment.ppo,
+        jax.random.key(experiment.seed),
+        team=team,
+        eval_seconds=experiment.eval.seconds,
+        devices=backend.choose_devices(experiment.compile.devices),
+        stop=stop,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rexcli.cli.console import Console
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
+from rexcli.errors import RexError
 
 if TYPE_CHECKING:
     from rexcli.graph.system import System
@@ -37,6 +38,9 @@ class Job:
     argv: tuple[str, ...] = ()
     path: Path | None = None
 
+    def __post_init__(self) -> None:
+        refuse_others(self.experiment, None if self.path is not None else self.command)
+
     def system(self) -> System:
         """The experiment's system. Build it before `new_run`: what is declared wrong then leaves no folder."""
         from rexcli.config.build import build_system
@@ -63,6 +67,23 @@ class Job:
             path=self.path,
             project=self.project.root,
         )
+
+
+def refuse_others(experiment: Experiment, command: str | None) -> None:
+    """Several processes are for a training, not for any other command (None: for a sweep).
+
+    Raises:
+        RexError: where the experiment has a coordinator.
+    """
+    where = experiment.distributed.coordinator
+    if where is None or command in ("train", "show"):
+        return
+    what = "a sweep" if command is None else f"rex {command}"
+    others = "; the jobs of a sweep share machines by launcher=" if command is None else ""
+    raise RexError(
+        f"{experiment.origins.where('distributed.coordinator')}: distributed.coordinator={where}: several processes "
+        f"serve `rex train`, not {what}; leave it out, or give distributed.coordinator=null{others}"
+    )
 
 
 def job_on_run(

@@ -26,6 +26,7 @@ from hydra.plugins.launcher import Launcher
 from rexcli.cli import sweep
 from rexcli.cli.console import Console, Result, shorten
 from rexcli.cli.errors import describe, report
+from rexcli.cli.job import refuse_others
 from rexcli.cli.sweepjob import SweepJob, identity, is_choice
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose, plain_config
@@ -188,6 +189,8 @@ def run(task: Task, overrides: list[str], console: Console, sort: str | None = N
     experiments = [
         compose(task.conf, variant, project=task.project, config_dir=task.config_dir) for variant in variants(given)
     ]
+    for experiment in experiments:
+        refuse_others(experiment, None)
     config = plain_config(experiments[0])
     with composing.hydra(task.project, task.config_dir) as app, composing.one_line_errors(task.project, task.conf):
         if wanted:

@@ -16,6 +16,7 @@ from rexcli.cli.console import Result, count
 from rexcli.cli.evaluating import evaluation_values, sample_rollouts
 from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
+from rexcli.cli.team import assist, brief, stop_requests, without_team
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
@@ -25,7 +26,9 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.distributed import join
 from rexcli.rl.policy import Policy
+from rexcli.rl.team import Team
 from rexcli.rl.train import Progress, Training
 from rexcli.runs.rundir import Run
 from rexcli.runs.storage import write_atomic
@@ -77,10 +80,22 @@ class Stopped:
 
 
 def train(job: Job) -> Result:
-    """Writes `metrics.csv`, `checkpoints/`, `policy/` (the best seed's), `policies/`, and evaluates the best."""
+    """Writes `metrics.csv`, `checkpoints/`, `policy/` (the best seed's), `policies/`, and evaluates the best.
+
+    Of several processes, process 0 does so; the others train their seeds and leave no run.
+    """
+    declared = job.experiment
+    if declared.distributed.coordinator is not None:
+        backend.prepare(declared.compile.devices)
+    with join(declared.distributed, declared.ppo.num_seeds if declared.resume is None else None) as team:
+        return lead(job, team) if team.index == 0 else assist(job, team)
+
+
+def lead(job: Job, team: Team) -> Result:
+    """What process 0 does, or the only process that there is."""
     stopped = None if job.experiment.resume is None else find_stopped(job)
     if stopped is not None:
-        job = replace(job, experiment=stopped.experiment)
+        job = replace(job, experiment=replace(stopped.experiment, distributed=job.experiment.distributed))
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
@@ -93,23 +108,27 @@ def train(job: Job) -> Result:
     else:
         timeline, parents = road.timeline_for(experiment, system, job.project)
         program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
-    road.check_training(experiment, program, task)
+    road.check_training(experiment, program, task, team)
     assert program.plan is not None
-    with job.new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
+    brief(team, experiment, stopped is not None, timeline, program.plan)
+    with without_team(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
         start = None if stopped is None else stopped.checkpoint
         log = MetricsLog(run, 0 if start is None else start.updates)
         settings = experiment.ppo
-        with job.console.progress("train", settings.total_timesteps * settings.num_seeds, "steps") as bar:
+        with (
+            job.console.progress("train", settings.total_timesteps * settings.num_seeds, "steps") as bar,
+            stop_requests(team, job.console) as stop,
+        ):
 
             def on_compiled(seconds: float) -> None:
                 job.console.note(f"compiled in {seconds:.1f} s")
 
             def on_evaluation(progress: Progress) -> None:
                 log.append(progress)
-                bar.update(progress.timesteps * settings.num_seeds, _standing(progress))
+                bar.update(progress.timesteps * settings.num_seeds, _standing(progress, list(task.metrics)))
 
             training = road.train(
                 experiment,
@@ -119,7 +138,10 @@ def train(job: Job) -> Result:
                 on_evaluation=on_evaluation,
                 on_checkpoint=lambda checkpoint: checkpoints.save(run.path / "checkpoints", checkpoint),
                 start=start,
+                team=team,
+                stop=stop,
             )
+        team.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
         _save_policies(run, training, recipe)
@@ -131,6 +153,7 @@ def train(job: Job) -> Result:
             "train s": training.train_seconds,
             "steps/s": training.steps_per_second,
             "best seed": training.best,
+            **({"processes": team.count} if team.count > 1 else {}),
             "return of each seed": [round(float(value), 2) for value in training.best_returns],
         }
         if training.interrupted:
@@ -159,7 +182,7 @@ def find_stopped(job: Job) -> Stopped:
     if view.status in ("done", "running"):
         state = "done; start a new one" if view.status == "done" else "still running; stop it first"
         raise RexError(f"resume={text}: {view.path} is {state}")
-    own = ("resume=", "trusted_targets=")
+    own = ("resume=", "trusted_targets=", "distributed.")
     others = [word for word in job.argv[2:] if "=" in word and not word.startswith("-") and not word.startswith(own)]
     if others:
         raise RexError(f"resume={text}: it goes on with its own configuration; leave out {' '.join(others)}")
@@ -175,11 +198,11 @@ def _save_policies(run: Run, training: Training, recipe: dict[str, Any]) -> None
         run.register(name)
 
 
-def _standing(progress: Progress) -> str:
-    """The seeds' returns and, where the task has them, their hold, and KL."""
+def _standing(progress: Progress, metrics: Sequence[str]) -> str:
+    """The seeds' returns, the first metric that the experiment chose, and KL."""
+    labels = {"eval/return_mean": "return", **{f"eval/{name}": name for name in metrics[:1]}, "train/kl": "kl"}
     parts = []
-    for name, label in (("eval/return_mean", "return"), ("eval/hold", "hold"), ("train/kl", "kl")):
-        if name in progress.metrics:
-            numbers = " ".join(f"{value:.3g}" for value in progress.metrics[name])
-            parts.append(f"{label} {numbers}")
+    for name, label in labels.items():
+        numbers = " ".join(f"{value:.3g}" for value in progress.metrics[name])
+        parts.append(f"{label} {numbers}")
     return f"{count(progress.timesteps)} steps a seed; " + "; ".join(parts)

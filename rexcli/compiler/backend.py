@@ -39,12 +39,12 @@ def cores() -> int:
 
 
 def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:
-    """The devices that share a batch.
+    """The devices of this process that share a batch.
 
     Raises:
         RexError: for more than there are.
     """
-    available = jax.devices()
+    available = jax.local_devices()
     if devices == "auto":
         return available
     if devices > len(available):

@@ -233,7 +233,7 @@ class PPOSettings:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """How `rex eval` judges a policy."""
+    """How policies are judged, by `rex eval` and while they train."""
 
     episodes: int = field(default=1_000, metadata={"check": at_least(1, "episodes")})
     """Episodes, each from a random start."""
@@ -241,6 +241,21 @@ class EvalConfig:
     """Length of an episode, seconds."""
     metrics: dict[str, TargetConfig] = field(default_factory=dict)
     """By name, what is made of each episode beside its return and length, such as `rexcli.rl.metrics.Always`."""
+
+
+@dataclass(frozen=True)
+class DistributedConfig:
+    """Several processes that share one training, on one machine or many; see `rexcli.rl.distributed`."""
+
+    coordinator: str | None = None
+    """Where process 0 is reached, `host:port`; `auto` where JAX knows the cluster (SLURM, Open MPI); None: this process
+    trains alone."""
+    processes: int | None = field(default=None, metadata={"check": at_least(1, "processes")})
+    """How many there are; None only with `auto`."""
+    process: int | None = field(default=None, metadata={"check": at_least(0, "as this process's number")})
+    """Which of them this is, from 0; None only with `auto`."""
+    timeout: float = field(default=300.0, metadata={"check": at_least(10, "seconds")})
+    """Seconds that they wait for one another at the start and at the end."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +296,7 @@ class Experiment:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})
     """Which file or command line each key came from, for messages."""

@@ -18,6 +18,9 @@ Arrays = dict[str, npt.NDArray]
 KEPT = 2
 """Newest checkpoints that stay: one more than is needed, in case the disk lost the last."""
 
+BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
+"""Process 0 has all that is saved: Orbax waits for no other."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -44,7 +47,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes `folder/<updates>` and removes the oldest ones."""
     path = folder / str(checkpoint.updates)
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_folder(path) as temporary, ocp.StandardCheckpointer() as checkpointer:
+    with atomic_folder(path) as temporary, _checkpointer() as checkpointer:
         checkpointer.save((temporary / "state").absolute(), vars(checkpoint))
         checkpointer.wait_until_finished()
     for old in _numbered(folder)[:-KEPT]:
@@ -60,7 +63,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     numbered = _numbered(folder)
     for path in reversed(numbered):
         try:
-            with ocp.StandardCheckpointer() as checkpointer:
+            with _checkpointer() as checkpointer:
                 tree = checkpointer.restore((path / "state").absolute())
             return Checkpoint(
                 evaluation=int(tree["evaluation"]),
@@ -75,6 +78,10 @@ def load_latest(folder: Path) -> Checkpoint | None:
     if numbered:
         raise RexError(f"{folder}: none of its checkpoints can be read; train again without resume")
     return None
+
+
+def _checkpointer() -> ocp.StandardCheckpointer:
+    return ocp.StandardCheckpointer(multiprocessing_options=BY_ITSELF)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rexcli import RexError
+from rexcli.rl.crew import schedule
 from rexcli.rl.evaluate import evaluate
-from rexcli.rl.train import schedule, train
-from tests.rl.pendulum import make_program, make_system
+from rexcli.rl.train import train
+from tests.rl.pendulum import make_program, make_system, make_task
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
 
@@ -87,11 +88,10 @@ def test_turns_give_every_seed_its_updates_and_no_device_a_rest(seeds, devices, 
 
 @pytest.mark.slow
 def test_the_pendulum_swings_up():
-    from nodes.pendulum import SwingUp
     from rexcli.config.schema import PPOSettings
 
     system = make_system()
-    program, task = make_program(system, episodes=10, steps=300), SwingUp().bind(system)
+    program, task = make_program(system, episodes=10, steps=300), make_task(system)
     settings = PPOSettings(
         lr=1e-3, anneal_lr=True, ent_coef=0.01, gamma=0.994, update_epochs=8, num_minibatches=16,
         total_timesteps=1_500_000, num_evals=5, num_eval_envs=100, kernel_init="xavier_uniform",

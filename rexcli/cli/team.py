@@ -1,0 +1,162 @@
+"""`rex train` in several processes: what process 0 tells the others first, what they do, and how all stop together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rexcli import road
+from rexcli.cli.console import Console, Result
+from rexcli.cli.job import Job
+from rexcli.compiler.plan import Plan
+from rexcli.compiler.storage import from_arrays as plan_from_arrays
+from rexcli.compiler.storage import to_arrays as plan_to_arrays
+from rexcli.config.compose import config_yaml, experiment_from_config
+from rexcli.config.schema import DistributedConfig, Experiment
+from rexcli.errors import RexError
+from rexcli.rl.team import Message, Team
+from rexcli.runs import provenance
+from rexcli.runs.plain_yaml import load_yaml
+from rexcli.timeline.storage import from_arrays, to_arrays
+from rexcli.timeline.timeline import Timeline
+
+SAME = ("rexcli", "jax", "jaxlib")
+"""Packages of which all processes have the same version: another might give other numbers."""
+
+OWN_KEYS = ("distributed", "compile.devices")
+"""Keys that may differ from process to process."""
+
+
+def brief(team: Team, experiment: Experiment, resumed: bool, timeline: Timeline, plan: Plan) -> None:
+    """Process 0: tells the others what they have to know, and waits until all agree.
+
+    They simulate no delays and search no plan of their own, and need no run folder.
+    """
+    if team.count == 1:
+        return
+    versions = provenance.versions()
+    message = {
+        "experiment": np.array(config_yaml(experiment)),
+        "processes": np.array(team.count),
+        "resumed": np.array(resumed),
+        **{f"version/{name}": np.array(str(versions[name])) for name in SAME},
+        **{f"timeline/{name}": array for name, array in to_arrays(timeline).items()},
+        **{f"plan/{name}": array for name, array in plan_to_arrays(plan).items()},
+    }
+    for other in team.others:
+        team.send(other, message)
+    for other in team.others:
+        team.receive(other)
+
+
+def assist(job: Job, team: Team) -> Result:
+    """The whole of `rex train` in a process that is not the first: it trains its seeds, and says nothing but errors."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    with stop_requests(team) as stop:
+        message = team.receive(0)
+        job = replace(job, experiment=_agreed(job, team, message))
+        experiment = job.experiment
+        system = job.system()
+        task = road.environment(experiment, system)
+        timeline = from_arrays(_under("timeline/", message))
+        program = road.compile(experiment, system, timeline, plan_from_arrays(_under("plan/", message), timeline))
+        road.check_training(experiment, program, task, team)
+        team.send(0, {"agreed": np.array(True)})
+        if road.assist(experiment, program, task, team, stop=stop):
+            raise KeyboardInterrupt
+    return Result()
+
+
+@contextmanager
+def stop_requests(team: Team, console: Console | None = None) -> Iterator[Callable[[], bool]]:
+    """With others, the first Ctrl-C or SIGTERM only asks to stop, after the evaluation under way; the next one does.
+
+    Args:
+        team: alone, nothing changes.
+        console: says so.
+
+    Yields:
+        Whether that was asked for.
+    """
+    asked: list[bool] = []
+    if team.count == 1:
+        yield lambda: False
+        return
+
+    def note(*_: Any) -> None:
+        asked.append(True)
+        restore()
+        if console is not None:
+            with suppress(RuntimeError):  # it was in the middle of a line
+                console.note("stopping all processes after this evaluation; Ctrl-C again to stop at once")
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        restore()
+
+
+def _agreed(job: Job, team: Team, message: Message) -> Experiment:
+    """The experiment that all processes train.
+
+    Raises:
+        RexError: if this one was started with another, or has other versions.
+    """
+    versions = provenance.versions()
+    for name in SAME:
+        there = str(message[f"version/{name}"])
+        if str(versions[name]) != there:
+            raise RexError(f"{name} is {versions[name]} here and {there} in process 0; install the same")
+    if (count := int(message["processes"])) != team.count:
+        raise RexError(f"distributed.processes={team.count} here, and {count} in process 0; give the same")
+    told = load_yaml(str(message["experiment"]))
+    resumes = job.experiment.resume is not None
+    if resumes != bool(message["resumed"]):
+        who = "this process" if resumes else "process 0"
+        raise RexError(
+            f"{who} alone was started with resume=RUN; start all processes with the same command line but for "
+            "distributed.process"
+        )
+    if resumes:
+        trusted = [word for word in job.argv if word.startswith("trusted_targets=")]
+        return experiment_from_config(told, "process 0's run", trusted)
+    own = _flat(load_yaml(config_yaml(job.experiment)))
+    theirs = _flat(told)
+    for key in {**theirs, **own}:
+        if own.get(key) != theirs.get(key) and not key.startswith(OWN_KEYS):
+            raise RexError(
+                f"{key} is {own.get(key)} here and {theirs.get(key)} in process 0; start all processes with the "
+                "same conf and command line but for distributed.process"
+            )
+    return job.experiment
+
+
+def without_team(job: Job) -> Job:
+    """The job as its run remembers it: who trained it is no part of the experiment."""
+    return replace(job, experiment=replace(job.experiment, distributed=DistributedConfig()))
+
+
+def _under(prefix: str, message: Message) -> Message:
+    return {name.removeprefix(prefix): array for name, array in message.items() if name.startswith(prefix)}
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(config, Mapping) or not config:
+        return {prefix: config}
+    return {
+        path: leaf
+        for key, value in config.items()
+        for path, leaf in _flat(value, f"{prefix}.{key}" if prefix else str(key)).items()
+    }

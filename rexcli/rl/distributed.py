@@ -1,0 +1,324 @@
+"""Brings the processes of a training together by `jax.distributed`, and sees to it that none waits for ever.
+
+What `jax.distributed` gives here is its coordination service, in process 0: who is there, a key-value store for
+messages, and heartbeats. Nothing is computed across processes: each trains on its own devices.
+
+The service is not gentle. Where a process does not come in time, or gives no more sign of life, it aborts all others,
+from a C++ thread and with a stack trace. So waiting is timed here, in Python, and while processes are connected what
+C++ writes goes to a file, of which an abort makes one line. Checkpoints are whole at any moment: what was trained until
+the last one is kept, and `resume` goes on from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+import jax
+
+from rexcli.config.schema import DistributedConfig
+from rexcli.errors import RexError, RunError
+from rexcli.rl.team import ALONE, Team
+
+HEARTBEAT = 60
+"""Seconds without a sign of life after which a process counts as lost (`distributed.timeout` where that is less)."""
+
+NEVER = 7 * 24 * 3600
+"""Seconds after which JAX itself would end a wait, and the process with it: never first."""
+
+REFUSED = (
+    "the others did not take this process, or one of them was lost while it waited for the rest; do all give the same "
+    "distributed.processes, and each a distributed.process of its own?"
+)
+"""What to say when JAX aborts a process while it connects."""
+
+KEYS = "rexcli"
+"""The folder of our keys in the store."""
+
+
+@contextmanager
+def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[Team]:
+    """The team of this process, from before its first computation on. Whatever ends the block ends it for all.
+
+    Args:
+        settings: where the others are; see `DistributedConfig`.
+        num_seeds: of the training, where it is known yet, so that a process too many is found before it connects.
+
+    Raises:
+        RexError: for settings that do not go together, and where not all come within `settings.timeout`.
+    """
+    check(settings)
+    if settings.coordinator is None:
+        yield ALONE
+        return
+    if num_seeds is not None and settings.processes is not None:
+        Team(0, settings.processes).check(num_seeds)
+    with _Messages() as messages:
+        team = _connect(settings, messages)
+        try:
+            yield team
+        except BaseException as error:
+            team.end(error)
+            raise
+        finally:
+            team.leave()
+
+
+def check(settings: DistributedConfig) -> None:
+    """Refuses settings that do not go together.
+
+    Raises:
+        RexError: naming the key, its value and the fix.
+    """
+    where, count, number = settings.coordinator, settings.processes, settings.process
+    if where is None:
+        for key, value in (("processes", count), ("process", number)):
+            if value is not None:
+                raise RexError(
+                    f"distributed.{key}={value}: the others are not to be found; give distributed.coordinator too"
+                )
+        return
+    if where != "auto":
+        if not re.fullmatch(r"\S+:\d{1,5}", where):
+            raise RexError(f"distributed.coordinator={where}: give process 0's host:port, or auto")
+        for key, value in (("processes", count), ("process", number)):
+            if value is None:
+                fix = "how many there are" if key == "processes" else "each its number, from 0"
+                raise RexError(f"distributed.{key} is missing: give {fix} (only coordinator=auto knows it by itself)")
+    if count is not None and number is not None and number >= count:
+        raise RexError(
+            f"distributed.process={number}: distributed.processes={count}; give each a number from 0 to {count - 1}"
+        )
+
+
+def _connect(settings: DistributedConfig, messages: _Messages) -> Team:
+    where = settings.coordinator
+    assert where is not None
+    _check_address(settings)
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself
+    auto = where == "auto"
+
+    def meet() -> None:
+        jax.distributed.initialize(
+            None if auto else where,
+            settings.processes,
+            settings.process,
+            cluster_detection_method=None if auto else "deactivate",
+            initialization_timeout=NEVER,
+            heartbeat_timeout_seconds=int(min(settings.timeout, HEARTBEAT)),
+            shutdown_timeout_seconds=NEVER,
+        )
+        jax.local_devices()  # JAX lists the devices of all processes when it first looks for its own
+
+    try:
+        _within(settings.timeout, meet)
+    except (TimeoutError, KeyboardInterrupt) as error:
+        messages.forget()
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise RexError(f"distributed.coordinator={where}: {_absent(settings)}") from None
+    except ValueError as error:
+        if not auto:
+            raise
+        raise RexError(
+            "distributed.coordinator=auto: JAX finds no cluster such as SLURM or Open MPI here; start this under srun "
+            f"or mpirun, or give host:port, distributed.processes and distributed.process ({error})"
+        ) from None
+    except jax.errors.JaxRuntimeError as error:
+        messages.forget()
+        raise RexError(f"distributed.coordinator={where}: {REFUSED} ({str(error).partition(chr(10))[0]})") from None
+    index, count = jax.process_index(), jax.process_count()
+    messages.expect(index)
+    return Team(index, count, _JaxStore(settings.timeout, messages))
+
+
+def _check_address(settings: DistributedConfig) -> None:
+    """Finds what JAX would crash on: a host without an address, a port that is taken."""
+    where = settings.coordinator
+    if where is None or where == "auto":
+        return
+    host, _, port = where.rpartition(":")
+    try:
+        if settings.process == 0:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("", int(port)))
+        else:
+            socket.getaddrinfo(host.strip("[]"), int(port))
+    except socket.gaierror as error:
+        raise RexError(f"distributed.coordinator={where}: host {host} has no address ({error.strerror})") from None
+    except (OSError, OverflowError) as error:
+        raise RexError(
+            f"distributed.coordinator={where}: process 0 cannot listen on port {port} ({error}); give another port"
+        ) from None
+
+
+def _absent(settings: DistributedConfig) -> str:
+    """Who did not come."""
+    seconds, all_of = f"{settings.timeout:g} s", f"all of the {settings.processes}" if settings.processes else "all"
+    host, _, port = (settings.coordinator or "").rpartition(":")
+    missing = f"not {all_of} processes came within {seconds}; start every one, numbered from 0"
+    if settings.process in (0, None) or not host:
+        return missing
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), 2.0).close()
+    except OSError as error:
+        return (
+            f"process 0 was not reached within {seconds} ({error.strerror or error}); is it started, and is its port "
+            "open to this machine?"
+        )
+    return missing
+
+
+def _within(seconds: float, function: Callable[[], Any]) -> None:
+    """Runs what does not listen to Ctrl-C in a thread, and waits for it no longer than that.
+
+    Raises:
+        TimeoutError: when time is over; the thread is left behind.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end = time.monotonic() + seconds
+    while thread.is_alive():
+        thread.join(0.1)
+        if time.monotonic() > end:
+            raise TimeoutError
+    if raised:
+        raise raised[0]
+
+
+class _JaxStore:
+    """The key-value store of `jax.distributed`, which has no public door yet: Orbax takes this one too."""
+
+    def __init__(self, timeout: float, messages: _Messages):
+        from jax._src.distributed import global_state
+
+        self._client: Any = global_state.client
+        self._timeout, self._messages = timeout, messages
+
+    def put(self, key: str, value: bytes) -> None:
+        with suppress(jax.errors.JaxRuntimeError):  # it is there
+            self._client.key_value_set_bytes(f"{KEYS}/{key}", value)
+
+    def take(self, key: str, seconds: float) -> bytes | None:
+        try:
+            value: bytes = self._client.blocking_key_value_get_bytes(f"{KEYS}/{key}", int(seconds * 1000))
+        except jax.errors.JaxRuntimeError as error:
+            if "DEADLINE_EXCEEDED" in str(error):
+                return None
+            raise RunError(self._messages.lost()) from None
+        self._client.key_value_delete(f"{KEYS}/{key}")
+        return value
+
+    def look(self, key: str) -> bytes | None:
+        try:
+            value: bytes = self._client.key_value_try_get_bytes(f"{KEYS}/{key}")
+        except jax.errors.JaxRuntimeError:
+            return None
+        return value
+
+    def leave(self) -> None:
+        try:
+            _within(self._timeout, jax.distributed.shutdown)
+        except TimeoutError:  # some are busy still; should C++ abort this process for it, there is a line to say why
+            self._messages.stay()
+        self._messages.close()
+
+
+class _Messages:
+    """What C++ writes to stderr while processes are connected: kept back, and told in a line if it aborts this one."""
+
+    def __init__(self) -> None:
+        self._index: int | None = None
+        self._closed = self._stays = self._forgotten = False
+
+    def __enter__(self) -> _Messages:
+        sys.stderr.flush()
+        self._before = sys.stderr
+        self._kept = os.dup(2)
+        self._file = tempfile.TemporaryFile()
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+        os.dup2(self._file.fileno(), 2)
+        self._handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(self._aborted)
+        self._on_abort(ctypes.cast(self._handler, ctypes.c_void_p))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def expect(self, index: int) -> None:
+        """This is process `index`."""
+        self._index = index
+
+    def stay(self) -> None:
+        """`close` is to leave things as they are."""
+        self._stays = True
+
+    def forget(self) -> None:
+        """A C++ thread was left behind, which may write and abort when it finds itself alone: nobody is to hear it."""
+        self._stays = self._forgotten = True
+
+    def close(self) -> None:
+        """stderr is again what it was; what was kept back comes out."""
+        if self._closed or self._stays:
+            return
+        self._closed, written = True, self._written()
+        sys.stderr.flush()
+        sys.stderr = self._before
+        os.dup2(self._kept, 2)
+        self._on_abort(None)
+        os.write(2, written)
+        os.close(self._kept)
+        self._file.close()
+
+    def lost(self) -> str:
+        """What to say when the processes have lost one another."""
+        found = re.search(r"stopped sending heartbeats\):\n((?:\S*\d\n)+)", self._written().decode(errors="replace"))
+        numbers = re.findall(r"(\d+)\n", found[1]) if found else []
+        who = f"process {', '.join(numbers)}" if numbers else "process 0" if self._index else "another process"
+        return (
+            f"{who} is gone: it was killed, or its machine, or the network; what was trained until the last checkpoint "
+            "is kept, and rex train resume=RUN goes on from there"
+        )
+
+    def _written(self) -> bytes:
+        size = os.fstat(self._file.fileno()).st_size
+        return os.pread(self._file.fileno(), size, 0)
+
+    def _aborted(self, _: int) -> NoReturn:
+        """The handler of SIGABRT, in whatever thread C++ aborts."""
+        if self._forgotten:
+            os._exit(2)
+        written = self._written()
+        if b"JAX distributed service" not in written:
+            os.write(self._kept, written)
+            os._exit(128 + signal.SIGABRT)
+        told = REFUSED if self._index is None else self.lost()
+        os.write(self._kept, f"error: {told}\n".encode())
+        os._exit(2 if self._index is None else 1)
+
+    @staticmethod
+    def _on_abort(handler: Any) -> None:
+        """Sets C's own handler: Python's would run only once C++ has returned, which it does not."""
+        with suppress(OSError, AttributeError):
+            set_handler = ctypes.CDLL(None).signal
+            set_handler.restype, set_handler.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
+            set_handler(signal.SIGABRT, handler)

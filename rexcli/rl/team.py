@@ -1,0 +1,147 @@
+"""Processes that share the seeds of one training: who has which, what they tell one another, how they end together.
+
+Process 0 leads: it sends work to the others, and they send what came of it. Messages are plain arrays. Where they
+travel is a `Store`: `rexcli.rl.distributed` has the one of `jax.distributed`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import NoReturn, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.errors import RexError, RunError
+from rexcli.runs.formats import encode_arrays
+
+Message = dict[str, npt.NDArray]
+
+PART = 2**24
+"""Bytes of a message that travel at a time."""
+
+PATIENCE = 0.5
+"""Seconds between looks at whether another process has ended while a message is waited for."""
+
+
+class Store(Protocol):
+    """What all processes see: bytes by key."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Adds what is not there yet; what is there stays."""
+
+    def take(self, key: str, seconds: float) -> bytes | None:
+        """Waits for a value and removes it; None if it does not come in time."""
+
+    def look(self, key: str) -> bytes | None:
+        """A value, or None where there is none yet."""
+
+    def leave(self) -> None:
+        """Waits until all processes have come to leave."""
+
+
+class Team:
+    """This process and the others.
+
+    Attributes:
+        index: this process's number.
+        count: how many there are.
+    """
+
+    def __init__(self, index: int = 0, count: int = 1, store: Store | None = None):
+        self.index, self.count = index, count
+        self._store = store
+        self._sent: Counter[int] = Counter()
+        self._received: Counter[int] = Counter()
+
+    @property
+    def others(self) -> range:
+        """Every process but process 0."""
+        return range(1, self.count)
+
+    def share(self, number: int, index: int | None = None) -> range:
+        """The seeds of a process (this one if None): neighbours, as many as the others have, or one more or less."""
+        index = self.index if index is None else index
+        each, more = divmod(number, self.count)
+        first = index * each + min(index, more)
+        return range(first, first + each + (index < more))
+
+    def check(self, number: int) -> None:
+        """Refuses a process without a seed.
+
+        Raises:
+            RexError: for fewer than one seed a process.
+        """
+        if number < self.count:
+            raise RexError(
+                f"distributed.processes={self.count}: ppo.num_seeds={number} leaves some without a seed; start "
+                f"{number} process{'es' if number > 1 else ''}, or give ppo.num_seeds={self.count} or more"
+            )
+
+    def send(self, receiver: int, message: Mapping[str, npt.ArrayLike]) -> None:
+        """Sends arrays to a process; returns at once. Messages to one process arrive in order."""
+        key = f"{self.index}-{receiver}/{self._sent[receiver]}"
+        self._sent[receiver] += 1
+        data = encode_arrays(message)
+        parts = [data[start : start + PART] for start in range(0, len(data), PART)]
+        for number, part in enumerate(parts):
+            self._out.put(f"{key}/{number}", part)
+        self._out.put(f"{key}/parts", str(len(parts)).encode())
+
+    def receive(self, sender: int) -> Message:
+        """The next message of a process, as soon as it is there.
+
+        Raises:
+            RexError: where a process has ended instead, with what it met.
+            KeyboardInterrupt: where it was interrupted.
+        """
+        key = f"{sender}-{self.index}/{self._received[sender]}"
+        self._received[sender] += 1
+        parts = int(self._wait(f"{key}/parts"))
+        data = b"".join(self._wait(f"{key}/{number}") for number in range(parts))
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def end(self, error: BaseException) -> None:
+        """Tells all others that this process goes no further; they learn it when they wait for a message."""
+        if self._store is None:
+            return
+        text = str(error) if isinstance(error, RexError) else f"{type(error).__name__}: {error}"
+        met = {
+            "process": self.index,
+            "interrupted": isinstance(error, KeyboardInterrupt),
+            "text": " ".join(text.split()),
+            "wrong": isinstance(error, RexError) and not isinstance(error, RunError),
+        }
+        self._store.put("end", json.dumps(met).encode())
+
+    def leave(self) -> None:
+        """Parts from the others, once all of them have come so far; what follows is this process's own."""
+        store, self._store = self._store, None
+        if store is not None:
+            store.leave()
+
+    @property
+    def _out(self) -> Store:
+        if self._store is None:
+            raise RunError(f"process {self.index} of {self.count} is not connected to the others")
+        return self._store
+
+    def _wait(self, key: str) -> bytes:
+        while (value := self._out.take(key, PATIENCE)) is None:
+            if (end := self._out.look("end")) is not None:
+                _raise(json.loads(end))
+        return value
+
+
+def _raise(end: Mapping[str, object]) -> NoReturn:
+    if end["interrupted"]:
+        raise KeyboardInterrupt
+    raise (RexError if end["wrong"] else RunError)(f"process {end['process']}: {end['text']}")
+
+
+ALONE = Team()
+"""The team of a process that works by itself."""
