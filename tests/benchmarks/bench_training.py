@@ -1,10 +1,12 @@
 """PPO on the pendulum: steps/s, first and second compilation, beside the reference library in the same sitting.
 
-    python -m tests.benchmarks.bench_training [--steps 1e6] [--peer PYTHON]
+    python -m tests.benchmarks.bench_training [--steps 1e6] [--peer PYTHON] [--purejaxrl FOLDER]
 
 Five seeds with the tutorial's settings (128 environments x 32 steps, 8 epochs of 16 minibatches, two nets of 2 x 64).
 Each start is a process of its own; the first has an empty compilation cache, the second finds what the first left.
-`--peer` names an interpreter that has `rex-lib[examples]` 0.0.12.
+`--peer` names an interpreter that has `rex-lib[examples]` 0.0.12. `--purejaxrl` names a folder of purejaxrl's checkout
+(see `peer_purejaxrl.py`), which then trains on a pendulum without delays, beside ours with all delays but the world's
+at 0 and no histories: the same observations, and still four nodes that send messages.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ import json, sys, time
 import rexcli as rex
 began = time.perf_counter()
 steps = int(float(sys.argv[1]))
-experiment = rex.compose("pendulum", "ppo=tutorial", f"ppo.total_timesteps={steps}", "ppo.num_evals=4")
+overrides = sys.argv[2:]
+experiment = rex.compose("pendulum", "ppo=tutorial", f"ppo.total_timesteps={steps}", "ppo.num_evals=4", *overrides)
 system = rex.build(experiment)
 timeline = rex.simulate(system, seed=0, episodes=10, steps=300)
 program = rex.compile(experiment, system, timeline)
@@ -34,6 +37,13 @@ print(json.dumps({
     "whole s": time.perf_counter() - began,
 }))
 """
+
+UNDELAYED = (
+    *(f"nodes.{node}.delay=0" for node in ("sensor", "agent", "actuator")),
+    *(f"edges.{edge}.delay=0" for edge in ("world_sensor", "sensor_agent", "agent_actuator", "actuator_world")),
+    "nodes.agent.observation_history=0",
+    "nodes.agent.action_history=0",
+)
 
 
 def measure(python: str, code: list[str], cache: str | None = None) -> dict[str, float]:
@@ -52,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", default="1e6", help="environment steps a seed")
     parser.add_argument("--peer", help="a Python that has rex-lib")
+    parser.add_argument("--purejaxrl", help="a folder that holds its ppo_continuous_action.py and wrappers.py")
     given = parser.parse_args()
     rows: list[tuple[str, dict[str, float]]] = []
     with tempfile.TemporaryDirectory() as cache:
@@ -60,7 +71,13 @@ def main() -> None:
     if given.peer:
         script = Path(__file__).with_name("peer_training.py")
         rows.append(("rex-lib", measure(given.peer, [str(script), given.steps])))
-    for name, row in rows:
+    bare: list[tuple[str, dict[str, float]]] = []
+    if given.purejaxrl:
+        with tempfile.TemporaryDirectory() as cache:
+            bare.append(("rexcli, no delays", measure(sys.executable, ["-c", OURS, given.steps, *UNDELAYED], cache)))
+        module = ["-m", "tests.benchmarks.peer_purejaxrl", given.purejaxrl, given.steps]
+        bare.append(("purejaxrl, no delays", measure(sys.executable, module)))
+    for name, row in (*rows, *bare):
         print(f"{name:22} " + "  ".join(f"{key} {value:,.1f}" for key, value in row.items()))
     if given.peer:
         ours, second, peer = rows[0][1], rows[1][1], rows[-1][1]
@@ -68,6 +85,8 @@ def main() -> None:
             f"speed {second['steps/s'] / peer['steps/s']:.2f} x, first compilation "
             f"{ours['compile s'] / peer['compile s']:.2f} x, second {second['compile s'] / peer['compile s']:.2f} x"
         )
+    if bare:
+        print(f"beside purejaxrl: speed {bare[0][1]['steps/s'] / bare[1][1]['steps/s']:.2f} x")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""The reference library's PPO on its own pendulum example; run by an interpreter that has it. Prints JSON."""
+"""The reference library's PPO on its own pendulum example; run by an interpreter that has it. Prints JSON.
+
+    python peer_training.py STEPS [random]
+
+`random`: train from random starts, and judge each policy by hold from random starts, which no time counts.
+"""
 
 import functools
 import json
@@ -38,7 +43,7 @@ def nodes():
 
 
 def recorded(made):
-    """A compiled graph of one recorded episode."""
+    """A compiled graph of one recorded episode, and the agent's parameters."""
     live = AsyncGraph(
         nodes=made,
         supervisor=made["agent"],
@@ -52,18 +57,45 @@ def recorded(made):
     for _ in range(STEPS):
         state, seen = live.step(state, seen, seen.params.to_output(jnp.array([0.5])))
     live.stop()
-    return rex.graph.Graph(made, made["agent"], live.get_record().to_graph(), progress_bar=False)
+    graph = rex.graph.Graph(made, made["agent"], live.get_record().to_graph(), progress_bar=False)
+    return graph, start.params["agent"]
+
+
+def holds(graph, agent, policies):
+    """By seed, the share of 1,000 episodes of 5 s from random starts whose whole last second is upright and still."""
+
+    def episode(policy, key):
+        params = {"agent": agent.replace(init_method="random", policy=policy)}
+        state = graph.init(key, params=params, order=("agent",))
+        state = graph.init_record(state, params=False, state=True, output=False)
+        record = graph.rollout(state, carry_only=True, max_steps=5 * RATE).aux["record"].nodes["world"].steps
+        return record.seq, record.state.th, record.state.thdot
+
+    def one(policy):
+        seq, th, speed = jax.vmap(functools.partial(episode, policy))(jax.random.split(jax.random.PRNGKey(7), 1000))
+        return seq, (jnp.cos(th) > 0.95) & (jnp.abs(speed) < 0.5)
+
+    found = []
+    for seed in range(SEEDS):
+        seq, good = jax.jit(one)(jax.tree_util.tree_map(lambda leaf, seed=seed: leaf[seed], policies))
+        filled = int((seq[0] >= 0).sum())
+        found.append(float(good[:, filled - RATE : filled].all(axis=1).mean()))
+    return found
 
 
 def main():
     began = time.perf_counter()
-    env = SwingUpEnv(recorded(nodes()))
+    graph, agent = recorded(nodes())
+    env = SwingUpEnv(graph)
+    random = "random" in sys.argv
+    if random:
+        env.set_params({"agent": agent.replace(init_method="random")})
     config = sweep_pmv2r1zf.replace(TOTAL_TIMESTEPS=float(sys.argv[1]))
     keys = jax.random.split(jax.random.PRNGKey(1), SEEDS)
     compiling = time.perf_counter()
     train = jax.jit(jax.vmap(functools.partial(rex.ppo.train, env), in_axes=(None, 0))).lower(config, keys).compile()
     training = time.perf_counter()
-    jax.block_until_ready(train(config, keys).metrics)
+    result = jax.block_until_ready(train(config, keys))
     done = time.perf_counter()
     print(
         json.dumps(
@@ -72,6 +104,7 @@ def main():
                 "train s": done - training,
                 "steps/s": SEEDS * config.NUM_TIMESTEPS / (done - training),
                 "whole s": done - began,
+                **({"holds": holds(graph, agent, result.policy)} if random else {}),
             }
         )
     )
