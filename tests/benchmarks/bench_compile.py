@@ -5,9 +5,10 @@
 `--peer` names an interpreter that has `rex-lib`, whose time to build its graph from a record of as many steps is then
 taken in the same sitting.
 
-Seen on two cores, 2026-11-22, load 7.7: the plan of 300 steps in 0.002 s, first in a process or not, where rex-lib took
-14 s; of 100 episodes in 0.30 s. Tracing 0.5 s and XLA 2.9 s of processor time (0.7 and 5.0 s of wall time) for a batch
-of which all states and outputs are kept. Of XLA's time, 1.2 s are spent on what draws the initial states.
+Seen on two cores, 2026-11-22, nothing else running: the plan of 300 steps in 0.002 s, first in a process or not, where
+rex-lib took 5.9 s; of 100 episodes in 0.20 s, and 0.05 s for its program. Tracing 0.4 s; XLA, where nothing was cached
+(load 7.7), 2.9 s of processor time for a batch of which all states and outputs are kept, 1.2 of them for what draws the
+initial states.
 """
 
 from __future__ import annotations

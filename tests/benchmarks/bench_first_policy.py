@@ -37,10 +37,10 @@ def ours(steps: str) -> tuple[float, float, str]:
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
         answer = json.loads(done.stdout)
-        with (Path(answer["path"]) / "metrics.csv").open() as file:
+        with (Path(answer["run"]) / "metrics.csv").open() as file:
             last = list(csv.DictReader(file))[-5:]
         seeds = " ".join(f"{float(row['eval/hold']):.2f}" for row in last)
-        return seconds, answer["hold"], f"last evaluation of each seed, 100 episodes: {seeds}"
+        return seconds, answer["results"]["hold"], f"last evaluation of each seed, 100 episodes: {seeds}"
 
 
 def peer(python: str, steps: str) -> tuple[float, float, str]:

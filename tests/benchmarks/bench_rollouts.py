@@ -7,19 +7,20 @@ random voltage each step, the world's states kept. Ours keeps the same of the wh
 agent and their delays. Runs take turns, and the shortest time of each counts. `--peer` names an interpreter that has
 `rex-lib`.
 
-Seen on two cores, 2026-11-22, load 3.2 from other processes, steps/s and share of the loop with a random voltage:
+Seen on two cores, 2026-11-22, nothing else running, steps/s and share of the loop with a random voltage:
 
 | what | steps/s | of the loop |
 | --- | --- | --- |
-| by hand, random voltage | 7,070,000 | 1.00 |
-| by hand, constant voltage | 8,200,000 | 1.16 |
-| ours, one device | 11,300,000 | 1.60 |
-| ours, one device, `mask` | 7,100,000 | 1.00 |
-| ours, two devices | 23,300,000 | 3.29 |
-| ours, 16 episodes, one device | 9,900,000 | 1.40 |
-| ours, 16 episodes, one device, `mask` | 4,600,000 | 0.65 |
+| by hand, random voltage | 14,100,000 | 1.00 |
+| by hand, constant voltage | 14,400,000 | 1.02 |
+| ours, one device | 14,900,000 | 1.06 |
+| ours, one device, `mask` | 13,100,000 | 0.93 |
+| ours, two devices | 32,500,000 | 2.31 |
+| ours, 16 episodes, one device | 12,000,000 | 0.85 |
+| ours, 16 episodes, one device, `mask` | 6,700,000 | 0.48 |
+| rex-lib 0.0.12 | 1,370,000 | 0.10 |
 
-At load 8.4, where no core is free for a second device (1.25): one device 9,600,000, rex-lib 0.0.12 360,000, 26 times.
+At load 3.2 the loop made 7,070,000, ours 11,300,000 on one device: it waits less for memory.
 """
 
 from __future__ import annotations

@@ -8,20 +8,24 @@ At the same time runs `bare`, a loop in a process of its own that waits in the s
 loses, the machine takes from everybody. `--peer` names an interpreter that has `rex-lib`, which then runs the same
 chain in the same sitting.
 
-2026-11-22, two cores of a virtual machine that were busy with other work (load 11), 10 s each; p99 of the latest of
-the three nodes, ticks that they missed, and in brackets those that `bare` missed in the same seconds, if any:
+Seen on two cores of a virtual machine with nothing else to do, 2026-11-22, 10 s each; p99 of the latest of the three
+nodes, the most ticks that one of them missed, and in brackets those that `bare` missed in the same seconds, if any:
 
     Hz                      50        200        500          1000
-    jitted    p99 (ms)    0.12       0.04       0.08          0.36
-              missed         0          0          0        11 (9)
-    hardware  p99 (ms)    0.19       0.16       0.11          0.29
-              missed         0          0      5 (4)         1 (0)
-    rex-lib   p99 (ms)     329        774       1677          4471        (each step called twice)
-              achieved   48.5 Hz     183 Hz     249 Hz        224 Hz
+    jitted    p99 (ms)    0.11       0.11       0.09          0.15
+              missed         0      3 (3)          0             0
+    hardware  p99 (ms)    0.32       0.16       0.17          0.30
+              missed         0          0      5 (4)       77 (38)
+    rex-lib   p99 (ms)      79         95       1315          3459        (each step called twice)
+              achieved   49.8 Hz     198 Hz     223 Hz        232 Hz
+
+At load 11 the same, but for jitted at 1,000 Hz (p99 0.36, missed 11 of which `bare` 9) and rex-lib, which asks for no
+priority (p99 329, 774, 1677, 4471). With the recording written by the process that runs the nodes, jitted missed 36
+and hardware 205 ticks of 1,000 Hz, and p99 was 0.8 ms.
 
 What is left comes from below: some times a minute every process on this machine stands still for 2 to 25 ms, on both
 cores at once and with no steal in /proc/stat, so the hypervisor stops the whole machine. A stall of n periods costs
-n ticks, of a loop that does nothing else too. `rex-lib` asks for no priority, so it also suffers from the other work.
+n ticks, of a loop that does nothing else too.
 """
 
 from __future__ import annotations
