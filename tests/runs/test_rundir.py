@@ -124,7 +124,7 @@ def test_a_run_says_how_it_ended_and_keeps_what_it_made(
 
 
 def test_the_log_holds_what_the_loggers_and_warnings_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("rex.nodes.arm")
+    logger = logging.getLogger("rex.nodes.talker")
     before = warnings.showwarning, logging.getLogger("rex").level, list(logging.getLogger("rex").handlers)
     run = new_run(tmp_path)
     with pytest.warns(UserWarning, match="mind the gap"), run:  # noqa: PT031
@@ -132,7 +132,7 @@ def test_the_log_holds_what_the_loggers_and_warnings_said(tmp_path: Path, caplog
         logger.debug("not said")
         warnings.warn("mind the gap", stacklevel=1)
         text = (run.path / "log.txt").read_text()
-    assert "INFO rex.nodes.arm: said at 1" in text
+    assert "INFO rex.nodes.talker: said at 1" in text
     assert "not said" not in text
     assert "WARNING warnings" in text
     assert "UserWarning: mind the gap" in text
