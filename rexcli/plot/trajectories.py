@@ -214,9 +214,8 @@ def _line(axes: Axes, entry: Quantity, episode: int, component: int, colour: str
 
 
 def _component_colour(entry: Quantity, component: int) -> str:
-    if entry.values.shape[-1] == 1:
-        return entry.colour
-    return (entry.colour, *[colour for colour in style.CYCLE if colour != entry.colour])[component]
+    """A node's own colour beside others of the palette could look like one of them."""
+    return entry.colour if entry.values.shape[-1] == 1 else style.CYCLE[component]
 
 
 def _component_legend(axes: Axes, entry: Quantity) -> None:
