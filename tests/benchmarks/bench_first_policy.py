@@ -1,6 +1,6 @@
 """Seconds from typing the command to a policy that swings up and holds, beside the reference library's.
 
-    python -m tests.benchmarks.bench_first_policy [--steps 5e5,1e6] [--peer PYTHON] [--peer-steps 1e6,2e6,3.5e6,5e6]
+    python -m tests.benchmarks.bench_first_policy [--steps 5e5,8e5,1e6] [--peer PYTHON] [--peer-steps 1e6,2e6,3.5e6]
 
 Ours is `rex train` on the pendulum with its default settings but for its length, in a process and a folder of its own,
 with an empty compilation cache: all that a newcomer waits for, pictures and the evaluation on 1,000 episodes included.
@@ -8,6 +8,11 @@ with an empty compilation cache: all that a newcomer waits for, pictures and the
 compiling and training (the tutorial's settings, random starts), without imports and without any evaluation. Both
 train five seeds. Hold is the share of 1,000 episodes of 5 s from random starts whose whole last second is upright and
 still; the lengths are tried from the shortest on until the best seed's is 0.95.
+
+Seen on two cores, 2026-11-22, nothing else running: ours with 500,000 steps a seed 39 s and hold 0.816, with 800,000
+44.7 s and 0.995, with a million 48.6 s and 0.991. rex-lib with a million 96 s and 0, with two million 148 s and 0.997
+(0, 0.026, 0.989, 0, 0.997). So 0.30 of its time. Of our 44.7 s, imports and planning take 3, compilation 10.6,
+training 20.5, compiling and running the evaluation and the episodes for pictures 6, and drawing 4.
 """
 
 from __future__ import annotations
@@ -56,7 +61,9 @@ def peer(python: str, steps: str) -> tuple[float, float, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", default="5e5,1e6,3e6", help="environment steps a seed, to be tried in this order")
+    parser.add_argument(
+        "--steps", default="5e5,8e5,1e6,3e6", help="environment steps a seed, to be tried in this order"
+    )
     parser.add_argument("--peer", help="a Python that has rex-lib")
     parser.add_argument("--peer-steps", default="1e6,2e6,3.5e6,5e6")
     given = parser.parse_args()
