@@ -9,10 +9,11 @@ compiling and training (the tutorial's settings, random starts), without imports
 train five seeds. Hold is the share of 1,000 episodes of 5 s from random starts whose whole last second is upright and
 still; the lengths are tried from the shortest on until the best seed's is 0.95.
 
-Seen on two cores, 2026-11-22, nothing else running: ours with 500,000 steps a seed 39 s and hold 0.816, with 800,000
-44.7 s and 0.995, with a million 48.6 s and 0.991. rex-lib with a million 96 s and 0, with two million 148 s and 0.997
-(0, 0.026, 0.989, 0, 0.997). So 0.30 of its time. Of our 44.7 s, imports and planning take 3, compilation 10.6,
-training 20.5, compiling and running the evaluation and the episodes for pictures 6, and drawing 4.
+Seen on two cores, 2026-11-22, nothing else running, `--steps 5e5,1e6`: ours with 500,000 steps a seed 39 s and hold
+0.816, with a million 48.6 s and 0.991; rex-lib with a million 96 s and 0, with two million 148 s and 0.997 (0, 0.026,
+0.989, 0, 0.997). So 0.33 of its time. The same command with 800,000 steps, timed by hand right after: 44.7 s and 0.995,
+of which imports and planning take 3, compilation 10.6, training 20.5, compiling and running the evaluation and the
+episodes for pictures 6, and drawing 4.
 """
 
 from __future__ import annotations
