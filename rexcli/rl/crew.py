@@ -53,9 +53,8 @@ class Crew:
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
         keys = jax.random.split(rng, self.num_seeds)
-        start = jax.jit(lambda program, keys: _pack(jax.lax.map(partial(ppo.init, program), keys)))
-        traced = start.trace(program, keys)
-        self.keys = jax.tree.map(_is_key, jax.eval_shape(ppo.init, program, keys[0]))
+        start = jax.jit(lambda program, keys: jax.lax.map(partial(ppo.init, program), keys)).trace(program, keys)
+        self.keys = jax.tree.map(_is_key, start.out_info)
         self.impl = jax.random.key_impl(rng)
         run = jax.shard_map(
             partial(self._lanes, eval_seconds=eval_seconds),
@@ -64,10 +63,11 @@ class Crew:
             out_specs=PartitionSpec("seeds"),
             check_vma=False,
         )
+        example = self._example(jax.eval_shape(_pack, start.out_info))
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
-            starting = beside.submit(traced.lower().compile)
-            self.run = jax.jit(run, donate_argnums=1).lower(self.program, *self._example(traced.out_info)).compile()
-            self.states = jax.tree.map(np.array, starting.result()(program, keys))
+            starting = beside.submit(start.lower().compile)
+            self.run = jax.jit(run, donate_argnums=1).lower(self.program, *example).compile()
+            self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys)))
         self.best = jax.tree.map(np.copy, self.states)
 
     def _example(self, states: PyTree) -> PyTree:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.compiler.program import Program
+from rexcli.compiler.program import Program, Record
 from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.system import System
 from rexcli.runtime.stepper import Stepper
@@ -69,13 +69,15 @@ def forget() -> None:
         compiled.clear_cache()
 
 
-def run_stepper(system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array, params=None) -> Log:
+def run_stepper(
+    system: System, timeline: Timeline, eps: int, steps: int, key: jax.Array, params=None, delays=None
+) -> Log:
     """An episode by the stepper, operation by operation: those of one shape are compiled once for all systems."""
     log = Log()
     for node in system.nodes.values():
         node.jit = False
     stepper = Stepper(system, timeline, listener=log)
-    state, _ = stepper.reset(stepper.init(key, params, eps=eps))
+    state, _ = stepper.reset(stepper.init(key, params, eps=eps, delays=delays))
     for _ in range(steps):
         state = stepper.run(state)
     stepper.stop()
@@ -102,6 +104,11 @@ def assert_same(
         records = jax.tree.map(lambda leaf: leaf[0], records)
     else:
         records = roll(program, program.init(key, eps=eps), steps)
+    return assert_record(log, records)
+
+
+def assert_record(log: Log, records: Record) -> int:
+    """Compares every entry that a program filled to the stepper's; returns how many."""
     compared = 0
     for name, record in records.items():
         for entry in np.flatnonzero(np.asarray(record.seq) >= 0):

@@ -25,7 +25,7 @@ from rexcli.rl.belt import Belt
 from rexcli.timeline.edit import deliver
 from tests.compiler import three
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay
-from tests.compiler.comparing import FIELDS, QUICK, Log, compare
+from tests.compiler.comparing import FIELDS, QUICK, assert_record, compare, run_stepper
 from tests.random_systems import CLOSE_RATES, Mixer, systems
 
 STEPS, EPISODES = 8, 2
@@ -54,31 +54,6 @@ def roll(program: Program, key: jax.Array, eps, delays, steps: int):
     return program.rollout(state, steps, keep=dict.fromkeys(program.layout.nodes, FIELDS))[1]
 
 
-def log_of(system: System, timeline, eps: int, steps: int, delays=None) -> Log:
-    """What the stepper does, operation by operation."""
-    log = Log()
-    for node in system.nodes.values():
-        node.jit = False
-    stepper = rex.Stepper(system, timeline, listener=log)
-    state, _ = stepper.reset(stepper.init(KEY, eps=eps, delays=delays))
-    for _ in range(steps):
-        state = stepper.run(state)
-    return log
-
-
-def assert_record(log: Log, record) -> int:
-    compared = 0
-    for name, node in record.items():
-        for entry in np.flatnonzero(np.asarray(node.seq) >= 0):
-            seq = int(node.seq[entry])
-            before, after, output = log.steps[name, seq]
-            got = jax.tree.map(lambda leaf, entry=entry: np.asarray(leaf[entry]), node.fields)
-            want = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
-            compare(want, got, f"{name}[{seq}]")
-            compared += 1
-    return compared
-
-
 # ------------------------------------------------------------------ the law
 
 
@@ -90,7 +65,7 @@ def test_it_is_a_timeline_with_that_delay(eps):
         for name, steps in timeline().steps.items():
             np.testing.assert_array_equal(steps.start, known.steps[name].start)
         record = roll(program(), KEY, eps, delays, STEPS)
-        assert assert_record(log_of(other, known, eps, STEPS), record) > 3 * STEPS
+        assert assert_record(run_stepper(other, known, eps, STEPS, KEY), record) > 3 * STEPS
 
 
 def test_no_setting_compiles_again():
@@ -137,14 +112,14 @@ def agree(data, drawn: System, max_steps: int) -> None:
         other = constant(made, delays)
         ours, known = (rex.simulate(each, seed=seed, steps=steps) for each in (made, other))
         plan = make_plan(ours)
-        log = log_of(other, known, 0, steps)
+        log = run_stepper(other, known, 0, steps, KEY)
     except RexError:
         reject()
     assume(len(plan.slots) <= 20)
     try:
         compiled = Program(made, plan, data.draw(st.sampled_from(["cond", "mask"])))
         assert assert_record(log, roll(compiled, KEY, 0, delays, steps)) >= steps
-        again = log_of(made, ours, 0, steps, delays)
+        again = run_stepper(made, ours, 0, steps, KEY, delays=delays)
         for where, entry in log.steps.items():
             compare(entry, again.steps[where], str(where))
     finally:
@@ -262,7 +237,7 @@ def test_a_signal_linear_in_time_is_read_exactly_as_long_ago_as_the_delay():
 
 def test_interpolated_programs_agree_with_the_stepper():
     for delays in SETTINGS:
-        log = log_of(system("linear"), timeline(), 1, STEPS, delays)
+        log = run_stepper(system("linear"), timeline(), 1, STEPS, KEY, delays=delays)
         assert assert_record(log, roll(program("linear"), KEY, 1, delays, STEPS)) > 3 * STEPS
 
 

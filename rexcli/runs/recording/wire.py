@@ -17,7 +17,7 @@ class Kind(IntEnum):
     """What a frame is."""
 
     OPEN = 0
-    """The first; the payload is the `Opening`."""
+    """The first; the payload is `{"interval", "spec", "info"}` in JSON."""
     LAYOUT = 1
     """What steps of number `channel` are made of: the payload is `{"node", "layout"}` in JSON."""
     STEP = 2
