@@ -7,7 +7,7 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -117,8 +117,11 @@ def timeline_for(experiment: Experiment, system: System, project: Project | None
     return deliver(replace(recorded, spec=system.timing), shortest), [view.path]
 
 
-def saved_plan(experiment: Experiment, timeline: Timeline, project: Project | None = None) -> Plan | None:
-    """The plan that `from=RUN` left, if it was made for this timeline and as `compile` says; else None."""
+def saved_plan(
+    experiment: Experiment, timeline: Timeline, project: Project | None = None, *, observed: Collection[str] = ()
+) -> Plan | None:
+    """The plan that `from=RUN` left, if it was made for this timeline, as `compile` says, and for a task that looks at
+    the nodes in `observed`; else None."""
     if experiment.from_run is None:
         return None
     view = parent(experiment, project)
@@ -129,7 +132,8 @@ def saved_plan(experiment: Experiment, timeline: Timeline, project: Project | No
     adjustable = [edge.name for edge in timeline.spec.edges if edge.adjustable]
     if adjustable and not _read_alike(timeline, view.timeline(), adjustable):
         return None
-    return plan_from_arrays(view.arrays("plan.npz"), timeline)
+    plan = plan_from_arrays(view.arrays("plan.npz"), timeline)
+    return plan if set(plan.observed) >= set(observed) else None
 
 
 def _read_alike(one: Timeline, other: Timeline, edges: list[str]) -> bool:
@@ -296,11 +300,34 @@ def record_timeline(experiment: Experiment, system: System) -> Timeline:
     return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=steps, seconds=declared.seconds)
 
 
-def compile(experiment: Experiment, system: System, timeline: Timeline, plan: Plan | None = None) -> Program:
-    """The program of a system on a timeline; `plan` skips the search for its template."""
+def compile(
+    experiment: Experiment,
+    system: System,
+    timeline: Timeline,
+    plan: Plan | None = None,
+    *,
+    task: Environment | None = None,
+) -> Program:
+    """The program of a system on a timeline.
+
+    Args:
+        experiment: whose options.
+        system: that it declares.
+        timeline: of that system.
+        plan: of that timeline; skips the search for its template.
+        task: whose view of the system between steps the program is to serve; None for the experiment's own.
+    """
+    if plan is None:
+        if task is None and experiment.env is not None:
+            task = environment(experiment, system)
+        plan = plan_for(experiment, timeline, observed=() if task is None else task.observed)
+    return Program(system, plan, backend.choose_skip(experiment.compile.skip))
+
+
+def plan_for(experiment: Experiment, timeline: Timeline, *, observed: Collection[str] = ()) -> Plan:
+    """The plan of a timeline as `experiment.compile` says; `observed` as for `make_plan`."""
     declared = experiment.compile
-    plan = plan or make_plan(timeline, mode=declared.mode, prune=declared.prune, ahead=declared.ahead)
-    return Program(system, plan, backend.choose_skip(declared.skip))
+    return make_plan(timeline, mode=declared.mode, prune=declared.prune, ahead=declared.ahead, observed=observed)
 
 
 def check_rollout(experiment: Experiment, program: Program) -> None:

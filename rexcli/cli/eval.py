@@ -25,7 +25,7 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     system = job.system()
     task = road.environment(experiment, system)
     timeline, parents = road.evaluation_timeline(experiment, system, task, job.project)
-    program = road.compile(experiment, system, timeline)
+    program = road.compile(experiment, system, timeline, task=task)
     road.check_evaluation(experiment, program, task)
     with job.new_run([view.path, *parents]) as out:
         evaluation = road.evaluate(experiment, program, task, policy)

@@ -22,7 +22,8 @@ def rollout(job: Job) -> Result:
     controller, policies = road.controller(experiment, system, job.project)
     timeline, parents = road.timeline_for(experiment, system, job.project)
     began = time.perf_counter()
-    program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+    plan = road.saved_plan(experiment, timeline, job.project) or road.plan_for(experiment, timeline)
+    program = road.compile(experiment, system, timeline, plan)
     road.check_rollout(experiment, program)
     plan_seconds = time.perf_counter() - began
     assert program.plan is not None

@@ -107,7 +107,8 @@ def lead(job: Job, team: Team) -> Result:
         program = road.compile(experiment, system, timeline, plan)
     else:
         timeline, parents = road.timeline_for(experiment, system, job.project)
-        program = road.compile(experiment, system, timeline, road.saved_plan(experiment, timeline, job.project))
+        saved = road.saved_plan(experiment, timeline, job.project, observed=task.observed)
+        program = road.compile(experiment, system, timeline, saved, task=task)
     road.check_training(experiment, program, task, team)
     assert program.plan is not None
     brief(team, experiment, stopped is not None, timeline, program.plan)

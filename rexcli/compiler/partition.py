@@ -7,17 +7,21 @@ node, the first so many ticks. So a cut is told by counts alone, and there are t
 - `started`: what starts before tick p does. More than this has not happened yet.
 
 Both are closed under dependency, and so is everything that a program may do in between. That freedom is what keeps
-programs short: where delays vary from step to step, the work need not.
+programs short: where delays vary from step to step, the work need not. Nodes whose states a task looks at have none:
+of them, what has ended when tick p starts has run, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from rexcli.errors import RexError, suggest
+from rexcli.timeline.instants import count_before, ended, keep_ready
 from rexcli.timeline.timeline import Timeline
 
 Counts = npt.NDArray[np.int64]
@@ -48,7 +52,7 @@ class Cuts:
     pruned: dict[str, int]
 
 
-def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
+def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0, observed: Collection[str] = ()) -> Cuts:
     """Cuts every episode of `timeline` at its supervisor's ticks.
 
     Args:
@@ -56,6 +60,11 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
         prune: leave out ticks that no supervisor tick depends on; otherwise everything that starts before a
             supervisor tick is required by it.
         ahead: let `started` reach as many cuts further, as far as that takes nothing from a later supervisor tick.
+        observed: nodes of which exactly those ticks run before a supervisor tick that have ended when it starts.
+            (Their states are what a task looks at.)
+
+    Raises:
+        RexError: if a node of `observed` is not in the system.
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
@@ -67,9 +76,15 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
 
     started = np.zeros((len(nodes), episodes, num), np.int64)
     for i, name in enumerate(nodes):
-        started[i] = _started(timeline.steps[name].start, supervisor.start, past_end)
+        started[i] = count_before(timeline.steps[name].start, supervisor.start, past_end, inclusive=False)
     required = np.zeros_like(started)
-    changed = deque([spec.supervisor])
+    fixed = _places(observed, index, spec.supervisor)
+    if fixed:
+        done = ended(timeline, newest)
+        for name in observed:
+            if name != spec.supervisor:
+                required[index[name]] = done[name]
+    changed = deque([spec.supervisor, *(nodes[place] for place in fixed)])
     while changed:
         target = changed.popleft()
         last = np.arange(num) if target == spec.supervisor else required[index[target]] - 1
@@ -83,6 +98,7 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
                 if edge.source not in changed:
                     changed.append(edge.source)
     started = np.maximum(started, required)  # what takes no time may start and be needed at the same instant
+    started[fixed] = required[fixed]
     pruned = {}
     if prune:
         final = required[:, :, -1:]
@@ -91,46 +107,35 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0) -> Cuts:
     else:
         required = started
     needs: list[list[tuple[int, Counts]]] = [[] for _ in nodes]
-    from_supervisor: list[tuple[int, Counts]] = []
     for edge in spec.edges:
-        if edge.source == spec.supervisor != edge.target:
-            from_supervisor.append((index[edge.target], newest[edge.name] + 1))
-        elif edge.target not in (spec.supervisor, edge.source):
+        if spec.supervisor not in (edge.source, edge.target) and edge.source != edge.target:
             needs[index[edge.target]].append((index[edge.source], newest[edge.name] + 1))
     if ahead:
-        started = _ahead(started, ahead, needs, from_supervisor)
+        started = _ahead(timeline, started, ahead, newest, fixed)
     return Cuts(nodes, required, started, tuple(map(tuple, needs)), newest, supervisor.count, pruned)
 
 
-def _ahead(
-    started: Counts, ahead: int, needs: list[list[tuple[int, Counts]]], from_supervisor: list[tuple[int, Counts]]
-) -> Counts:
+def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -> list[int]:
+    """Where the observed nodes stand; the supervisor, whose state is always that of its last tick, is none of them."""
+    for name in observed:
+        if name not in index and name != supervisor:
+            raise RexError(f"observed: no node is called '{name}'{suggest(name, list(index))}")
+    return [index[name] for name in observed if name != supervisor]
+
+
+def _ahead(timeline: Timeline, started: Counts, ahead: int, newest: dict[str, Counts], fixed: list[int]) -> Counts:
     """What may have run at each cut, `[nodes, episodes, cuts]`: all that starts up to `ahead` cuts later and is ready.
 
-    At cut p the supervisor's ticks before p have run, so p of them.
+    Of the nodes in `fixed`, nothing runs ahead.
     """
-    cuts = np.arange(started.shape[2])
-    may = started[:, :, np.minimum(cuts + ahead, cuts[-1])]
-    for target, need in from_supervisor:
-        may[target] = np.minimum(may[target], _ready(need, np.broadcast_to(cuts, may[target].shape)))
-    changed = deque(range(len(needs)))
-    while changed:
-        source = changed.popleft()
-        for target, inputs in enumerate(needs):
-            for other, need in inputs:
-                if other != source:
-                    continue
-                fewer = np.minimum(may[target], _ready(need, may[source]))
-                if (fewer < may[target]).any():
-                    may[target] = fewer
-                    if target not in changed:
-                        changed.append(target)
-    return np.maximum(may, started)
-
-
-def _ready(need: Counts, ran: Counts) -> Counts:
-    """Ticks of the target that need no more than `ran` of the source, `[episodes, cuts]`; `need` never decreases."""
-    return np.stack([np.searchsorted(row, limit, side="right") for row, limit in zip(need, ran, strict=True)])
+    spec = timeline.spec
+    last = started.shape[2] - 1
+    may = started[:, :, np.minimum(np.arange(last + 1) + ahead, last)]
+    may[fixed] = started[fixed]
+    names = [node.name for node in spec.nodes if node.name != spec.supervisor]
+    counts = dict(zip(names, may, strict=True))
+    keep_ready(counts, spec, newest)
+    return np.maximum(np.stack([counts[name] for name in names]) if names else may, started)
 
 
 def not_empty(values: Counts, fill: int) -> Counts:
@@ -143,9 +148,3 @@ def _take(values: Counts, tick: Counts) -> Counts:
     tick = np.broadcast_to(tick, (len(values), tick.shape[-1]))
     picked = np.take_along_axis(values, np.maximum(tick, 0), axis=1)
     return np.where(tick < 0, -1, picked)
-
-
-def _started(start: Counts, at: Counts, past_end: npt.NDArray[np.bool_]) -> Counts:
-    """How many ticks start before each cut, `[episodes, cuts]`; constant past an episode's end."""
-    counts = np.stack([np.searchsorted(row, times, side="left") for row, times in zip(start, at, strict=True)])
-    return np.maximum.accumulate(np.where(past_end, 0, counts), axis=1)

@@ -7,6 +7,7 @@ marks what lies past it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,6 +82,7 @@ class Plan:
         sources: the source of each edge.
         num_patterns: how many kinds of partition there are.
         ahead: how many supervisor steps before its start a tick may run.
+        observed: nodes whose states between steps are those of the instant at which the supervisor's tick starts.
     """
 
     mode: Mode
@@ -93,6 +95,7 @@ class Plan:
     sources: dict[str, str]
     num_patterns: int
     ahead: int
+    observed: tuple[str, ...] = ()
 
     @property
     def template(self) -> tuple[str, ...]:
@@ -117,7 +120,9 @@ class Plan:
         return int(self.length.max())
 
 
-def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True, ahead: int = 0) -> Plan:
+def make_plan(
+    timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True, ahead: int = 0, observed: Collection[str] = ()
+) -> Plan:
     """Plans the program of a timeline.
 
     Args:
@@ -125,27 +130,38 @@ def make_plan(timeline: Timeline, *, mode: Mode = "mcs", prune: bool = True, ahe
         mode: how to search the template, see `rules`.
         prune: leave out what cannot reach the supervisor.
         ahead: how many supervisor steps before its start a tick may run if all that it depends on has. Messages are
-            the same at any value and templates may be shorter, but node states between steps are then ahead of time.
+            the same at any value and templates may be shorter, but states of nodes that are not observed are then
+            ahead of time between steps.
+        observed: nodes whose states a task looks at between steps, see `Environment.observed`. Of these, a row ends
+            with the newest tick that has ended when the supervisor's tick starts, whatever the other options.
 
     Raises:
-        RexError: if an episode has no supervisor tick, steps wait for each other, or `ahead` is negative.
+        RexError: if an episode has no supervisor tick, steps wait for each other, `ahead` is negative, or a node is
+            not in the system.
     """
     spec = timeline.spec
     if ahead < 0:
         raise RexError(f"compile.ahead={ahead}: give 0 or more supervisor steps")
     if timeline.num_episodes == 0 or (timeline.steps[spec.supervisor].count < 1).any():
         raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
-    cuts = cut(timeline, prune=prune, ahead=ahead)
+    cuts = cut(timeline, prune=prune, ahead=ahead, observed=observed)
     found, num_patterns = search(cuts, mode)
     if found is None:
         for episode in range(timeline.num_episodes):
             order(timeline, episode)  # names the steps that wait for each other
         raise RexError("the template does not fit its own timeline; please report this with the timeline")
-    return assemble(timeline, cuts, mode, found.template, found.placement(), num_patterns, ahead)
+    return assemble(timeline, cuts, mode, found.template, found.placement(), num_patterns, ahead, observed)
 
 
 def assemble(
-    timeline: Timeline, cuts: Cuts, mode: Mode, template: list[int], placement: Placement, num_patterns: int, ahead: int
+    timeline: Timeline,
+    cuts: Cuts,
+    mode: Mode,
+    template: list[int],
+    placement: Placement,
+    num_patterns: int,
+    ahead: int,
+    observed: Collection[str] = (),
 ) -> Plan:
     """The plan of a timeline whose every tick has its place."""
     spec = timeline.spec
@@ -167,6 +183,7 @@ def assemble(
         sources={edge.name: edge.source for edge in spec.edges},
         num_patterns=num_patterns,
         ahead=ahead,
+        observed=tuple(sorted(observed)),
     )
 
 

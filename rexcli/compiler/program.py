@@ -71,6 +71,7 @@ class _Layout:
     warmup: int
     skip: Skip
     nodes: tuple[str, ...]
+    observed: tuple[str, ...]
 
 
 @jax.tree_util.register_pytree_node_class
@@ -117,7 +118,7 @@ class Program:
                 )
             slots.append(_Slot(slot.node, tick, entry, ts, tuple(inputs)))
         nodes = tuple(system.nodes)
-        self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes)
+        self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
         self.ints = jnp.asarray(np.concatenate(ints, axis=-1))
         self.floats = jnp.asarray(np.concatenate(floats, axis=-1))
         self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
@@ -141,6 +142,12 @@ class Program:
     @property
     def supervisor(self) -> str:
         return self.layout.system.supervisor
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Nodes whose states, as `reset` and `step` return them, are those of the instant at which the supervisor's
+        tick starts: after the newest tick that has ended by then. Those of others may be older, or newer."""
+        return self.layout.observed
 
     @property
     def num_episodes(self) -> int:

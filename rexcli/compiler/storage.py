@@ -32,6 +32,7 @@ def to_arrays(plan: Plan) -> dict[str, npt.NDArray]:
         "num_patterns": np.array(plan.num_patterns),
         "prune": np.array(bool(plan.pruned)),
         "ahead": np.array(plan.ahead),
+        "observed": np.array(plan.observed, dtype=np.str_),
     }
 
 
@@ -43,7 +44,8 @@ def from_arrays(arrays: Mapping[str, npt.NDArray], timeline: Timeline) -> Plan:
     """
     try:
         ahead = int(arrays["ahead"])
-        cuts = cut(timeline, prune=bool(arrays["prune"]), ahead=ahead)
+        observed = [str(name) for name in arrays.get("observed", ())]
+        cuts = cut(timeline, prune=bool(arrays["prune"]), ahead=ahead, observed=observed)
         template = [cuts.nodes.index(str(name)) for name in arrays["template"]]
         placement = Placement(np.asarray(arrays["tick"], np.int64), int(arrays["warmup"]))
         rows = placement.warmup + cuts.started.shape[2]
@@ -53,7 +55,7 @@ def from_arrays(arrays: Mapping[str, npt.NDArray], timeline: Timeline) -> Plan:
             if placement.tick[slot].max(initial=-1) >= timeline.steps[cuts.nodes[node]].count.max():
                 raise ValueError("it runs ticks that there are not")
         mode = cast(Mode, str(arrays["mode"]))
-        return assemble(timeline, cuts, mode, template, placement, int(arrays["num_patterns"]), ahead)
+        return assemble(timeline, cuts, mode, template, placement, int(arrays["num_patterns"]), ahead, observed)
     except (KeyError, ValueError) as error:
         raise RexError(f"plan.npz is no plan of this timeline ({error}); run rex compile again") from None
 

@@ -141,8 +141,7 @@ class CompileConfig:
     """Leave out steps that cannot reach the supervisor."""
     ahead: int = field(default=0, metadata={"check": at_least(0, "supervisor steps")})
     """How many supervisor steps before its start a step may run, once all that it depends on has. Programs may be
-    shorter. Every step still reads and sends what it would, but between steps node states may be ahead of the
-    supervisor's time: a reward that looks at another node's state then looks ahead."""
+    shorter. Every step reads and sends what it would, and nodes whose states the task looks at do not run ahead."""
     devices: int | Literal["auto"] = field(default="auto", metadata={"check": at_least(1, "devices")})
     """Devices that share a batch; `auto` for all (on CPU: one a core)."""
     skip: Literal["auto", "cond", "mask"] = "auto"

@@ -17,6 +17,7 @@ from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.structure import example_step_state
 from rexcli.graph.system import System
 from rexcli.rl.metrics import Metric
+from rexcli.rl.observed import observed_nodes
 from rexcli.rl.spaces import Box
 
 PyTree = Any
@@ -26,8 +27,13 @@ class Environment:
     """A task on a system, from the supervisor's point of view.
 
     Write `reward`, and override of the rest what the task needs. `observe` and `act` see only what the supervisor
-    sees, so a policy runs the same on the stepper, on the wall clock and in the compiled program; `reward`,
-    `terminated` and `measure` may look at the whole system. All methods are pure JAX, for one episode.
+    sees, so a policy runs the same on the stepper, on the wall clock and in the compiled program. All methods are pure
+    JAX, for one episode.
+
+    `reward`, `terminated`, `measure`, `value_after` and `before_step` look at the whole system at one instant, whatever
+    executes it: when the supervisor's next tick starts. Of every other node they see the state after its newest tick
+    that has ended by then; of the supervisor, the state after the tick that it has just made. They look at states and
+    parameters; `graph_state.outputs` is each executor's own.
 
     Options of the task's own are the arguments of its `__init__` and stand beside `_target_` in YAML. `system`,
     `supervisor` and `max_steps` are there from the first method on, not yet in `__init__`.
@@ -45,7 +51,8 @@ class Environment:
     def bind(self, system: System) -> Environment:
         """Tells the task its system. Returns itself."""
         self.system = system
-        self.__dict__.pop("_example", None)
+        for name in ("_example", "_example_output", "observed"):  # what is cached of another system
+            self.__dict__.pop(name, None)
         return self
 
     @property
@@ -94,8 +101,14 @@ class Environment:
 
     # ------------------------------------------------------------------ what counts
 
+    @cached_property
+    def observed(self) -> tuple[str, ...]:
+        """Nodes, beside the supervisor, whose states the methods below look at or change, found by tracing them."""
+        return observed_nodes(self)
+
     def before_step(self, graph_state: GraphState) -> GraphState:
-        """The system before the supervisor acts, for example with a cost set to zero."""
+        """The system before the supervisor acts, for example with a cost set to zero. What is under way at that
+        instant goes on from what is returned."""
         return graph_state
 
     def reward(self, graph_state: GraphState) -> jax.Array:

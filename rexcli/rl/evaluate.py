@@ -14,6 +14,7 @@ from rexcli.errors import RexError
 from rexcli.graph.states import GraphState
 from rexcli.rl.belt import SHARED
 from rexcli.rl.environment import Environment
+from rexcli.rl.observed import check_observed
 
 TAKEN = ("episode", "episodes", "return", "length")
 """Names that a metric cannot have."""
@@ -55,8 +56,9 @@ def evaluate(
         seconds: length of each. A task's own time limit does not count here.
 
     Raises:
-        RexError: if the timeline is shorter than that.
+        RexError: if the timeline is shorter than that, or the program was compiled for another task.
     """
+    check_observed(environment, program)
     steps = environment.steps_in(seconds)
     if steps > program.max_steps:
         raise RexError(

@@ -11,6 +11,7 @@ from flax import struct
 from rexcli.compiler.program import Program
 from rexcli.graph.states import GraphState
 from rexcli.rl.environment import Environment
+from rexcli.rl.observed import check_observed
 
 
 class EnvState(struct.PyTreeNode):
@@ -46,10 +47,14 @@ class GraphEnv:
 
     Args:
         environment: the task, bound to the program's system.
-        program: where it runs.
+        program: where it runs, compiled for the task.
+
+    Raises:
+        RexError: if the program was compiled for another task, see `check_observed`.
     """
 
     def __init__(self, environment: Environment, program: Program):
+        check_observed(environment, program)
         self.environment = environment
         self.program = program
 

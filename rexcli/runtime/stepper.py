@@ -1,4 +1,4 @@
-"""The stepper: node code in plain Python, tick by tick in time order, on a simulated timeline.
+"""The stepper: node code in plain Python, tick by tick, on a simulated timeline.
 
 It runs any node code, records all of it, and is the oracle for the compiled program.
 """
@@ -19,6 +19,7 @@ from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.structure import as_output
 from rexcli.graph.system import Edge, System
+from rexcli.timeline.instants import ended
 from rexcli.timeline.order import order
 from rexcli.timeline.timeline import Timeline
 
@@ -98,9 +99,7 @@ class Stepper:
                 if node.startup(graph_state) is False:
                     raise RexError(f"node '{name}': startup failed")
         self._episode = int(graph_state.eps)
-        self._names = [node.name for node in self.timeline.spec.nodes]
-        nodes, ticks = order(self.timeline, self._episode)
-        self._nodes, self._ticks = nodes.tolist(), ticks.tolist()
+        self._queue, self._rest = self._in_turn()
         self._cursor = 0
         self._initial = graph_state.outputs
         self._outputs: dict[str, dict[int, PyTree]] = {name: {} for name in self.system.nodes}
@@ -117,12 +116,16 @@ class Stepper:
         return self._controller(_look)(*self._arguments(graph_state, name, seq))[0]
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
-        """One step of the supervisor, its output given from outside, then all that precedes its next tick.
+        """One step of the supervisor, its output given from outside, then all that ends before its next tick.
 
         Args:
             graph_state: as `reset` or `step` returned it.
             step_state: the supervisor's, with its new state, params and rng.
             output: what the supervisor sends.
+
+        Returns:
+            The system at the instant at which the supervisor's next tick starts: of every other node, the state after
+            its newest tick that has ended. And what the supervisor then sees.
 
         Raises:
             RexError: past the last step of the episode.
@@ -136,9 +139,12 @@ class Stepper:
         self._cursor += 1
         graph_state = graph_state.replace(step=graph_state.step + 1)
         graph_state = self._run_to_supervisor(graph_state)
-        if self.listener is not None and seq + 1 == last:
-            self.listener.end(self._episode, last)
-        return graph_state, self.step_state(graph_state)
+        next_state = self.step_state(graph_state)
+        if seq + 1 == last:
+            self._run_rest(graph_state)
+            if self.listener is not None:
+                self.listener.end(self._episode, last)
+        return graph_state, next_state
 
     def run(self, graph_state: GraphState, controller: StepFunction | None = None) -> GraphState:
         """One step of the supervisor, by its own code or a controller's, then all that precedes its next tick."""
@@ -171,14 +177,40 @@ class Stepper:
             self._controllers[step] = NodeCall(self.system.nodes[self.system.supervisor], step)
         return self._controllers[step]
 
+    def _in_turn(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """Ticks of the episode, by node, as they are run, up to the supervisor's last; and those that end after it.
+
+        Before each tick of the supervisor runs what has ended when it starts. What is under way then comes after it,
+        so that a change of states in between, such as `Environment.before_step`, acts at that instant.
+        """
+        names = [node.name for node in self.timeline.spec.nodes]
+        nodes, ticks = order(self.timeline, self._episode)
+        own = nodes == names.index(self.system.supervisor)
+        last = int(np.flatnonzero(own)[-1])
+        nodes, ticks, own = nodes[: last + 1], ticks[: last + 1], own[: last + 1]
+        cut = ticks.copy()
+        for name, counts in ended(self.timeline.select([self._episode])).items():
+            mine = nodes == names.index(name)
+            cut[mine] = np.searchsorted(counts[0, : own.sum()], ticks[mine], side="right")
+        turn = np.lexsort((np.arange(len(nodes)), own, cut))
+        queue = [(names[nodes[place]], int(ticks[place])) for place in turn]
+        end = queue.index((self.system.supervisor, int(ticks[last])))
+        return queue[: end + 1], queue[end + 1 :]
+
     def _run_to_supervisor(self, graph_state: GraphState) -> GraphState:
-        supervisor = self._names.index(self.system.supervisor)
-        while self._nodes[self._cursor] != supervisor:
-            name, seq = self._names[self._nodes[self._cursor]], self._ticks[self._cursor]
-            before, after, output = self._calls[name](*self._arguments(graph_state, name, seq))
-            graph_state = self._finish(graph_state, name, seq, before, after, output)
+        while self._queue[self._cursor][0] != self.system.supervisor:
+            graph_state = self._run_tick(graph_state, *self._queue[self._cursor])
             self._cursor += 1
         return graph_state
+
+    def _run_rest(self, graph_state: GraphState) -> None:
+        """Runs what had begun before the episode's end, for the nodes and the listener to see all of it."""
+        for name, seq in self._rest:
+            graph_state = self._run_tick(graph_state, name, seq)
+
+    def _run_tick(self, graph_state: GraphState, name: str, seq: int) -> GraphState:
+        before, after, output = self._calls[name](*self._arguments(graph_state, name, seq))
+        return self._finish(graph_state, name, seq, before, after, output)
 
     def _arguments(self, graph_state: GraphState, name: str, seq: int) -> tuple[Any, ...]:
         start = int(self.timeline.steps[name].start[self._episode, seq])

@@ -70,11 +70,11 @@ def by_hand(num: int, random: bool = True) -> Callable[[jax.Array], Any]:
     return jax.jit(run)
 
 
-def pendulum(episodes: int, skip: Skip = "cond") -> Program:
+def pendulum(episodes: int, skip: Skip = "cond", observed: tuple[str, ...] = ()) -> Program:
     experiment = road.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={STEPS}")
     system = road.build(experiment)
     timeline, _ = road.timeline_for(experiment, system)
-    return Program(system, make_plan(timeline), skip)
+    return Program(system, make_plan(timeline, observed=observed), skip)
 
 
 def take_turns(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
@@ -98,8 +98,10 @@ def main() -> None:
     options = parser.parse_args()
     num, key, one = options.num, jax.random.key(0), jax.devices()[:1]
 
-    def ours(episodes: int, devices: list[jax.Device], skip: Skip = "cond") -> Callable[[], Any]:
-        compiled = compile_rollouts(pendulum(episodes, skip), key, num, keep=KEEP, devices=devices)
+    def ours(
+        episodes: int, devices: list[jax.Device], skip: Skip = "cond", observed: tuple[str, ...] = ()
+    ) -> Callable[[], Any]:
+        compiled = compile_rollouts(pendulum(episodes, skip, observed), key, num, keep=KEEP, devices=devices)
         return lambda: compiled.batches(key)
 
     loop, constant = by_hand(num), by_hand(num, random=False)
@@ -108,6 +110,8 @@ def main() -> None:
         "by hand, constant voltage": lambda: constant(key),
         "one device": ours(1, one),
         "one device, mask": ours(1, one, "mask"),
+        "one device, for the task": ours(1, one, observed=("world",)),
+        "one device, for the task, mask": ours(1, one, "mask", observed=("world",)),
         f"{len(jax.devices())} devices": ours(1, jax.devices()),
         "16 episodes, one device": ours(16, one),
         "16 episodes, one device, mask": ours(16, one, "mask"),

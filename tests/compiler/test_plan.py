@@ -12,6 +12,7 @@ from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.report import describe
 from rexcli.compiler.storage import from_arrays, to_arrays
 from rexcli.errors import RexError
+from rexcli.timeline.instants import ended
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Messages, Steps, Timeline
 from tests.compiler.timelines import by_hand, timelines
@@ -220,3 +221,26 @@ def test_an_episode_without_the_supervisor_is_refused():
     steps = {**timeline.steps, "s": Steps(timeline.steps["s"].start, timeline.steps["s"].end, np.array([0]))}
     with pytest.raises(RexError, match="supervisor 's' has no step"):
         make_plan(Timeline(timeline.spec, steps, timeline.messages))
+
+
+@given(
+    timeline=timelines(max_nodes=6, max_steps=12),
+    mode=st.sampled_from(MODES),
+    prune=st.booleans(),
+    ahead=st.integers(0, 2),
+    data=st.data(),
+)
+@many
+def test_of_observed_nodes_a_row_ends_with_exactly_what_has_ended(timeline, mode, prune, ahead, data):
+    names = [node.name for node in timeline.spec.nodes]
+    observed = data.draw(st.lists(st.sampled_from(names), unique=True))
+    plan = make_plan(timeline, mode=mode, prune=prune, ahead=ahead, observed=observed)
+    want = ended(timeline)
+    for name in observed:
+        if name != timeline.spec.supervisor:
+            after = plan.before[name][:, plan.warmup :]
+            assert after.shape[1] == want[name].shape[1]
+            np.testing.assert_array_equal(after, want[name])
+    again = from_arrays(to_arrays(plan), timeline)
+    assert again.observed == plan.observed == tuple(sorted(observed))
+    assert describe(again) == describe(plan)

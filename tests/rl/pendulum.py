@@ -40,7 +40,9 @@ def make_program(system: System, *, episodes: int = 1, steps: int = 60, seed: in
     def sample(kind, name, ticks):
         return system.sample_delays(kind, name, seed, episodes, ticks)
 
-    return Program(system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps)))
+    return Program(
+        system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps), observed=("world",))
+    )
 
 
 def make_task(system: System) -> SwingUp:

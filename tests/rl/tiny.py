@@ -79,7 +79,9 @@ def tiny_program(episodes: int = 2, steps: int = 12) -> Program:
     def sample(kind, name, ticks):
         return system.sample_delays(kind, name, 0, episodes, ticks)
 
-    return Program(system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps)))
+    return Program(
+        system, make_plan(simulate(system.timing, sample, episodes=episodes, steps=steps), observed=("world",))
+    )
 
 
 TINY = PPOSettings(

@@ -1,0 +1,81 @@
+"""What has ended when the supervisor's ticks start: the instants at which a task looks at the system."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from rexcli.timeline.spec import SystemTiming
+from rexcli.timeline.timeline import Timeline, Times
+
+
+def ended(timeline: Timeline, newest: Mapping[str, Times] | None = None) -> dict[str, Times]:
+    """How many ticks of each node have ended at the start of each supervisor tick.
+
+    A tick that takes no time, and waits for the very supervisor tick at whose start it would end, has not: what it
+    computes depends on a decision that is yet to be taken.
+
+    Args:
+        timeline: of one or many episodes.
+        newest: what `timeline.newest` gives, by edge, where it is known already.
+
+    Returns:
+        By node, the supervisor left out, `[episodes, supervisor ticks]`; rows never decrease, and stay the same past
+        an episode's end.
+    """
+    spec = timeline.spec
+    supervisor = timeline.steps[spec.supervisor]
+    past_end = np.arange(supervisor.start.shape[1]) >= supervisor.count[:, None]
+    counts = {
+        name: count_before(steps.end, supervisor.start, past_end, inclusive=True)
+        for name, steps in timeline.steps.items()
+        if name != spec.supervisor
+    }
+    if newest is None:
+        newest = {edge.name: timeline.newest(edge) for edge in spec.edges}
+    keep_ready(counts, spec, newest)
+    return counts
+
+
+def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Times]) -> None:
+    """Lowers `counts`, in place, to the ticks whose messages come from ticks that count too.
+
+    Args:
+        counts: ticks of each node but the supervisor at each cut, `[episodes, cuts]`, by name. At cut p, p ticks of
+            the supervisor count.
+        spec: the system.
+        newest: the newest message that each tick of an edge's target has read, `[episodes, ticks]`, by edge.
+    """
+    changed = deque([spec.supervisor, *counts])
+    while changed:
+        source = changed.popleft()
+        for edge in spec.outputs(source):
+            if edge.target in (spec.supervisor, source):
+                continue
+            own = counts[edge.target]
+            ran = counts.get(source, np.broadcast_to(np.arange(own.shape[1]), own.shape))
+            ready = [
+                np.searchsorted(row, limit - 1, side="right") for row, limit in zip(newest[edge.name], ran, strict=True)
+            ]
+            fewer = np.minimum(own, np.stack(ready))
+            if (fewer < own).any():
+                counts[edge.target] = fewer
+                if edge.target not in changed:
+                    changed.append(edge.target)
+
+
+def count_before(times: Times, at: Times, past_end: np.ndarray, *, inclusive: bool) -> Times:
+    """How many of `times` come before each of `at`, `[episodes, cuts]`; the same past an episode's end.
+
+    Args:
+        times: ns, `[episodes, ticks]`; rows never decrease.
+        at: ns, `[episodes, cuts]`.
+        past_end: bool `[episodes, cuts]`.
+        inclusive: count what comes at the very time, too.
+    """
+    side: Literal["left", "right"] = "right" if inclusive else "left"
+    counts = np.stack([np.searchsorted(row, instants, side=side) for row, instants in zip(times, at, strict=True)])
+    return np.maximum.accumulate(np.where(past_end, 0, counts), axis=1)
