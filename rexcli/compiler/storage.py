@@ -61,20 +61,23 @@ def from_arrays(arrays: Mapping[str, npt.NDArray], timeline: Timeline) -> Plan:
 
 
 def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:
-    """The first `num` rollouts: `<node>/seq` and `<node>/ts`, `[num, entries]`, and `<node>/<field>/<key path>`.
+    """The first `num` rollouts: `<node>/seq` and `<node>/ts`, `[num, ticks]`, and `<node>/<field>/<key path>`.
 
-    An entry where nothing ran has sequence number -1.
+    There is room for as many ticks as ran in any of them; past a rollout's last, the sequence number is -1.
     """
     num = min(num, rollouts.num)
     episode = rollouts.episode[:num]
     arrays: dict[str, npt.NDArray] = {"episode": episode}
     for name, record in rollouts.record.items():
-        arrays[f"{name}/seq"] = np.asarray(record.seq)[episode]
-        arrays[f"{name}/ts"] = np.asarray(record.ts)[episode]
+        seq = np.asarray(record.seq)[episode]
+        ran = np.argsort(seq < 0, axis=1, kind="stable")[:, : int((seq >= 0).sum(axis=1).max(initial=0))]
+        arrays[f"{name}/seq"] = np.take_along_axis(seq, ran, axis=1)
+        arrays[f"{name}/ts"] = np.take_along_axis(np.asarray(record.ts)[episode], ran, axis=1)
         for field, tree in record.fields.items():
             for path, leaf in leaf_paths(tree).items():
                 leaf = leaf[:num]
                 if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                     leaf = jax.random.key_data(leaf)
-                arrays["/".join(part for part in (name, field, path) if part)] = np.asarray(leaf)
+                key = "/".join(part for part in (name, field, path) if part)
+                arrays[key] = np.asarray(leaf)[np.arange(num)[:, None], ran]
     return arrays

@@ -54,7 +54,16 @@ def test_arrays_are_named_by_node_field_and_key_path(rollouts):
     }
     np.testing.assert_array_equal(arrays["episode"], [0, 1, 2, 0, 1])
     assert arrays["agent/output/value"].shape == (5, three.STEPS, 2)
-    np.testing.assert_array_equal(arrays["world/seq"][3], rollouts.record["world"].seq[0])
+    record = rollouts.record["world"]
+    for place, episode in enumerate(arrays["episode"]):
+        ran = np.asarray(record.seq[episode]) >= 0
+        there = arrays["world/seq"][place] >= 0
+        assert not (there[1:] & ~there[:-1]).any()  # what ran comes first
+        np.testing.assert_array_equal(arrays["world/seq"][place][there], record.seq[episode][ran])
+        np.testing.assert_array_equal(arrays["world/ts"][place][there], record.ts[episode][ran])
+        values = record.fields["state"].value[place]
+        np.testing.assert_array_equal(arrays["world/state/value"][place][there], values[ran])
+    assert (arrays["world/seq"] >= 0).any(axis=0).all()  # no column is empty
 
 
 def test_how_many_there_are_changes_none_of_them(rollouts):
