@@ -33,7 +33,7 @@ from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
-from rexcli.rl.evaluate import Evaluation, check_metrics
+from rexcli.rl.evaluate import Evaluation, check_metrics, timelines_of
 from rexcli.rl.evaluate import evaluate as evaluate_controller
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
@@ -41,6 +41,7 @@ from rexcli.rl.team import ALONE, Team
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import assist as assist_seeds
 from rexcli.rl.train import train as train_seeds
+from rexcli.rl.vector_env import check_length
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
@@ -88,8 +89,12 @@ def simulate(
     )
 
 
-def timeline_for(experiment: Experiment, system: System, project: Project | None = None) -> tuple[Timeline, list[Path]]:
+def timeline_for(
+    experiment: Experiment, system: System, project: Project | None = None, *, task: Environment | None = None
+) -> tuple[Timeline, list[Path]]:
     """The timeline to compile: the one of `from=RUN`, or a simulated one.
+
+    What is simulated to train on `task` is long enough for its episodes, even if `timeline.steps` is not.
 
     Nodes and edges that a recording has and the system has not are left out; those that it lacks are simulated
     around it. Edges of adjustable delay have the shortest in place of what was recorded.
@@ -102,7 +107,8 @@ def timeline_for(experiment: Experiment, system: System, project: Project | None
     """
     declared = experiment.timeline
     if experiment.from_run is None:
-        return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=declared.steps), []
+        steps = declared.steps if task is None else max(declared.steps, task.max_steps)
+        return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=steps), []
     view = parent(experiment, project)
     recorded = view.timeline()
     recorded = _fit(recorded, system.timing, view.path)
@@ -145,14 +151,34 @@ def _read_alike(one: Timeline, other: Timeline, edges: list[str]) -> bool:
 
 
 def evaluation_timeline(
-    experiment: Experiment, system: System, task: Environment, project: Project | None = None
+    experiment: Experiment, system: System, task: Environment, project: Project | None = None, *, training: bool = False
 ) -> tuple[Timeline, list[Path]]:
-    """A timeline for `evaluate`: the one of `from=RUN`, or delays that no training with this seed has met."""
+    """A timeline for evaluations: the one of `from=RUN`, or delays that no training with this seed has met.
+
+    Args:
+        experiment: that declares it.
+        system: that it declares.
+        task: whose supervisor's steps are counted.
+        project: where `from=RUN` is looked for.
+        training: for the evaluations on the way, by which the best policy is chosen; the others are on other delays.
+    """
     if experiment.from_run is not None:
         return timeline_for(experiment, system, project)
+    seed = (experiment.seed + (VALIDATION if training else EVALUATION)) % 2**32
+    episodes = experiment.ppo.num_eval_envs if training else experiment.eval.episodes
     steps = task.steps_in(experiment.eval.seconds)
-    seed = (experiment.seed + EVALUATION) % 2**32
-    return simulate(system, seed=seed, episodes=experiment.timeline.episodes, steps=steps), []
+    return simulate(system, seed=seed, episodes=timelines_of(episodes), steps=steps), []
+
+
+def evaluation_program(
+    experiment: Experiment, program: Program, task: Environment, *, training: bool = False
+) -> Program:
+    """Where to evaluate what is trained on `program`: on fresh delays, see `evaluation_timeline`, or with `from=RUN` on
+    the recording itself."""
+    if experiment.from_run is not None:
+        return program
+    timeline, _ = evaluation_timeline(experiment, program.system, task, training=training)
+    return compile(experiment, program.system, timeline, task=task)
 
 
 def parent(experiment: Experiment, project: Project | None = None) -> RunView:
@@ -340,12 +366,15 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
             raise RexError(f"rollout.keep.nodes: no node is called '{name}'{suggest(name, known)}")
 
 
-def check_training(experiment: Experiment, program: Program, task: Environment, team: Team = ALONE) -> None:
-    """Refuses what `train` could not do, before anything is made."""
+def check_training(
+    experiment: Experiment, program: Program, task: Environment, evaluation: Program, team: Team = ALONE
+) -> None:
+    """Refuses what `train` could not do, before anything is made; `evaluation` is the program to evaluate on."""
     backend.choose_devices(experiment.compile.devices)
     team.check(experiment.ppo.num_seeds)
     PPO(task, experiment.ppo)
-    check_evaluation(experiment, program, task)
+    check_length(program, task)
+    check_evaluation(experiment, evaluation, task)
 
 
 def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
@@ -392,6 +421,7 @@ def train(
     program: Program,
     task: Environment,
     *,
+    evaluation: Program | None = None,
     on_compiled: Callable[[float], None] | None = None,
     on_evaluation: Callable[[Progress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
@@ -401,13 +431,18 @@ def train(
 ) -> Training:
     """PPO with `experiment.ppo`, several seeds in parallel; from a checkpoint on if `start` gives one.
 
-    With a team, this is what process 0 calls; all others `assist`.
+    Evaluations on the way run on `evaluation`, on fresh delays if None (those of the recording with `from=RUN`). With a
+    team, this is what process 0 calls; all others `assist`.
     """
+    if evaluation is None:
+        evaluation = evaluation_program(experiment, program, task, training=True)
+    check_training(experiment, program, task, evaluation, team)
     return train_seeds(
         program,
         task,
         experiment.ppo,
         jax.random.key(experiment.seed),
+        evaluation=evaluation,
         eval_seconds=experiment.eval.seconds,
         devices=backend.choose_devices(experiment.compile.devices),
         on_compiled=on_compiled,
@@ -434,6 +469,7 @@ def assist(
         experiment.ppo,
         jax.random.key(experiment.seed),
         team=team,
+        evaluation=evaluation_program(experiment, program, task, training=True),
         eval_seconds=experiment.eval.seconds,
         devices=backend.choose_devices(experiment.compile.devices),
         stop=stop,
@@ -452,5 +488,5 @@ def evaluate(experiment: Experiment, program: Program, task: Environment, policy
     return jax.tree.map(np.asarray, jax.jit(run)(program, policy, rng))
 
 
-EVALUATION = 0x0EA1
-"""Sets the random numbers of `evaluate` apart from those of training."""
+EVALUATION, VALIDATION = 0x0EA1, 0x7A11
+"""Set the random numbers of `evaluate`, and the delays of evaluations on the way, apart from those of training."""

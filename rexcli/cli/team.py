@@ -67,7 +67,7 @@ def assist(job: Job, team: Team) -> Result:
         task = road.environment(experiment, system)
         timeline = from_arrays(_under("timeline/", message))
         program = road.compile(experiment, system, timeline, plan_from_arrays(_under("plan/", message), timeline))
-        road.check_training(experiment, program, task, team)
+        road.check_training(experiment, program, task, road.evaluation_program(experiment, program, task), team)
         team.send(0, {"agreed": np.array(True)})
         if road.assist(experiment, program, task, team, stop=stop):
             raise KeyboardInterrupt

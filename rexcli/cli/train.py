@@ -106,10 +106,12 @@ def lead(job: Job, team: Team) -> Result:
         plan = plan_from_arrays(stopped.view.arrays("plan.npz"), timeline)
         program = road.compile(experiment, system, timeline, plan)
     else:
-        timeline, parents = road.timeline_for(experiment, system, job.project)
+        timeline, parents = road.timeline_for(experiment, system, job.project, task=task)
         saved = road.saved_plan(experiment, timeline, job.project, observed=task.observed)
         program = road.compile(experiment, system, timeline, saved, task=task)
-    road.check_training(experiment, program, task, team)
+    on_the_way = road.evaluation_program(experiment, program, task, training=True)
+    final = road.evaluation_program(experiment, program, task)
+    road.check_training(experiment, program, task, on_the_way, team)
     assert program.plan is not None
     brief(team, experiment, stopped is not None, timeline, program.plan)
     with without_team(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
@@ -135,6 +137,7 @@ def lead(job: Job, team: Team) -> Result:
                 experiment,
                 program,
                 task,
+                evaluation=on_the_way,
                 on_compiled=on_compiled,
                 on_evaluation=on_evaluation,
                 on_checkpoint=lambda checkpoint: checkpoints.save(run.path / "checkpoints", checkpoint),
@@ -161,9 +164,9 @@ def lead(job: Job, team: Team) -> Result:
             draw(run, values, system)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise KeyboardInterrupt
-        evaluation = road.evaluate(experiment, program, task, training.policy)
+        evaluation = road.evaluate(experiment, final, task, training.policy)
         values |= evaluation_values(evaluation)
-        run.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, training.policy))
+        run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
         draw(run, values, system)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)

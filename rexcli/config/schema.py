@@ -128,7 +128,7 @@ class TimelineConfig:
     episodes: int = field(default=10, metadata={"check": at_least(1, "episodes")})
     """Episodes, each with delays of its own."""
     steps: int = field(default=300, metadata={"check": at_least(1, "supervisor steps")})
-    """Supervisor steps an episode."""
+    """Supervisor steps an episode; `train` simulates more if an episode of its task takes more."""
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,8 @@ class PPOSettings:
     """Rewards are scaled by the running deviation of the discounted return."""
     fixed_init: bool = False
     """Every reset of an environment gives the state that it started the training from."""
-    offset_step: bool = False
-    """Environments start at different steps of the timeline."""
+    offset_step: bool = True
+    """Environments begin as if under way, so that they do not all end together; their first episodes are shorter."""
     num_eval_envs: int = field(default=20, metadata={"check": at_least(1, "environments")})
     """Environments of an evaluation."""
     num_evals: int = field(default=20, metadata={"check": at_least(1, "evaluations")})

@@ -31,7 +31,7 @@ class Checkpoint:
         updates: of each seed, so far.
         seconds: of training, so far.
         states: the learners, by key path, each leaf `[num_seeds, ...]`.
-        best: the learners as they were at their best evaluation, likewise.
+        best: what each had learned at its best evaluation, likewise.
         best_returns: mean return of that evaluation, `[num_seeds]`.
     """
 

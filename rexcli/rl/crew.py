@@ -25,19 +25,30 @@ from rexcli.graph.paths import leaf_paths
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
-from rexcli.rl.ppo import PPO, LearnerState, Metrics
+from rexcli.rl.ppo import PPO, LearnerState, Metrics, learned
 from rexcli.rl.team import Message, Team
+from rexcli.rl.vector_env import check_length
 
 PyTree = Any
 Floats = npt.NDArray[np.float32]
+Programs = tuple[Program, Program]
+"""Where seeds train, and where they are evaluated."""
 
 
 class Crew:
     """All seeds' states, on the host, and the compiled program that moves this process's own on."""
 
     def __init__(
-        self, ppo: PPO, program: Program, rng: jax.Array, eval_seconds: float, devices: list[jax.Device], team: Team
+        self,
+        ppo: PPO,
+        program: Program,
+        evaluation: Program,
+        rng: jax.Array,
+        eval_seconds: float,
+        devices: list[jax.Device],
+        team: Team,
     ):
+        check_length(program, ppo.environment)
         self.ppo = ppo
         self.num_seeds = ppo.settings.num_seeds
         self.team = team
@@ -49,7 +60,7 @@ class Crew:
         self.lanes = 1 if devices[0].platform == "cpu" else len(self.own) // len(self.devices)
         mesh = Mesh(np.array(self.devices), ("seeds",))
         self.spread, everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("seeds",), ()))
-        self.program = jax.device_put(program, everywhere)
+        self.programs = jax.device_put((program, evaluation), everywhere)
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
         keys = jax.random.split(rng, self.num_seeds)
@@ -66,9 +77,9 @@ class Crew:
         example = self._example(jax.eval_shape(_pack, start.out_info))
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
             starting = beside.submit(start.lower().compile)
-            self.run = jax.jit(run, donate_argnums=1).lower(self.program, *example).compile()
+            self.run = jax.jit(run, donate_argnums=1).lower(self.programs, *example).compile()
             self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys)))
-        self.best = jax.tree.map(np.copy, self.states)
+        self.best = jax.tree.map(np.copy, learned(self.states))
 
     def _example(self, states: PyTree) -> PyTree:
         """The shapes of what `run` takes beside the program, of all seeds' `states`."""
@@ -81,10 +92,10 @@ class Crew:
         return jax.tree.map(some, (states, *numbers))
 
     def _lanes(
-        self, program: Program, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
+        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
     ) -> PyTree:
         """The seeds of one device, each leaf with a leading `[lanes]`."""
-        one = partial(self._one, program, eval_seconds=eval_seconds)
+        one = partial(self._one, programs, eval_seconds=eval_seconds)
         if self.lanes > 1:
             return jax.vmap(one)(packed, updates, judge)
         # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
@@ -92,17 +103,18 @@ class Crew:
         return jax.tree.map(lambda leaf: leaf[None], one(packed, updates, judge))
 
     def _one(
-        self, program: Program, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
+        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
     ) -> tuple[PyTree, Metrics, Metrics]:
         """One seed: its updates, then, if `judge`, an evaluation (else zeros)."""
         ppo = self.ppo
+        program, evaluation = programs
         state, metrics = ppo.learn(program, self._unpack(packed), updates)
         rng = jax.random.fold_in(jax.random.fold_in(state.rng, 1), state.updates)
 
         def judged() -> Metrics:
-            controller = ppo.policy(state).controller(ppo.environment)
+            controller = ppo.policy(learned(state)).controller(ppo.environment)
             result = evaluate(
-                program, ppo.environment, controller, rng, episodes=ppo.settings.num_eval_envs, seconds=eval_seconds
+                evaluation, ppo.environment, controller, rng, episodes=ppo.settings.num_eval_envs, seconds=eval_seconds
             )
             columns = {"return_mean": result.returns, "length_mean": result.lengths, **result.summary}
             means = {f"eval/{name}": value.astype(jnp.float32).mean() for name, value in columns.items()}
@@ -125,7 +137,7 @@ class Crew:
             seeds = [self.own[turn] for turn in turns]
             left[seeds] -= shares
             judge = [bool(left[seed] == 0) for seed in seeds]
-            states, metrics, evaluation = self.run(self.program, *self._place(seeds, shares, judge))
+            states, metrics, evaluation = self.run(self.programs, *self._place(seeds, shares, judge))
             for whole, part in zip(jax.tree.leaves(self.states), jax.tree.leaves(states), strict=True):
                 whole[np.asarray(seeds)] = np.asarray(part)
             metrics, evaluation = jax.tree.map(np.asarray, (metrics, evaluation))
@@ -195,12 +207,12 @@ class Crew:
 
     def policy(self, seed: int, best: bool = False) -> Policy:
         """One seed's policy as it stands, or as `keep` last kept it."""
-        states = self.best if best else self.states
-        return self.ppo.policy(self._unpack(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), states)))
+        states = self.best if best else learned(self.states)
+        return self.ppo.policy(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), states))
 
     def keep(self, seed: int) -> None:
-        """Notes one seed's state as its best."""
-        for whole, now in zip(jax.tree.leaves(self.best), jax.tree.leaves(self.states), strict=True):
+        """Notes what one seed has learned as its best."""
+        for whole, now in zip(jax.tree.leaves(self.best), jax.tree.leaves(learned(self.states)), strict=True):
             whole[seed] = now[seed]
 
     def checkpoint(self, evaluation: int, updates: int, seconds: float, best_returns: Floats) -> Checkpoint:
@@ -230,7 +242,7 @@ class Crew:
 
 def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:
     """Over the turns of a seed that have it, by their updates; an evaluation has one turn only."""
-    have = [(weight, values[name]) for weight, values in parts if weight and not math.isnan(values.get(name, math.nan))]
+    have = [(weight, float(values[name])) for weight, values in parts if weight and not math.isnan(values.get(name, math.nan))]
     total = sum(weight for weight, _ in have)
     return sum(weight * value for weight, value in have) / total if total else math.nan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,15 @@ from flax import struct
 from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
 from rexcli.graph.states import GraphState
-from rexcli.rl.belt import SHARED
 from rexcli.rl.environment import Environment
 from rexcli.rl.observed import check_observed
 
+_ONE: Any = None
+_EACH: Any = 0
+SHARED = GraphState(
+    eps=_ONE, step=_ONE, origin=_EACH, rng=_EACH, params=_EACH, delays=_EACH, state=_EACH, outputs=_EACH
+)
+"""Episodes that ride one episode of the timeline in step share (None) what runs when: a skipped slot costs nothing."""
 TAKEN = ("episode", "episodes", "return", "length")
 """Names that a metric cannot have."""
 GROUP = 32
@@ -65,7 +71,7 @@ def evaluate(
             f"evaluation of {seconds:g} s takes {steps} supervisor steps, but the timeline has {program.max_steps}; "
             f"set timeline.steps={steps} or more, or eval.seconds={program.max_steps / environment.supervisor.rate:g}"
         )
-    groups = max(1, min(program.num_episodes, episodes // GROUP))
+    groups = min(program.num_episodes, timelines_of(episodes))
     eps_rng, start_rng = jax.random.split(rng)
     eps = jax.random.randint(eps_rng, (), 0, program.num_episodes) + jnp.arange(groups)
     keys = jax.random.split(start_rng, groups * -(-episodes // groups)).reshape(groups, -1)
@@ -76,6 +82,11 @@ def evaluate(
 
     evaluation = jax.lax.map(group, (eps % program.num_episodes, keys))
     return jax.tree.map(lambda leaf: leaf.reshape(-1)[:episodes], evaluation)
+
+
+def timelines_of(episodes: int) -> int:
+    """Over how many episodes of a timeline `evaluate` spreads some episodes of a task, if there are as many."""
+    return max(1, episodes // GROUP)
 
 
 class _Running(struct.PyTreeNode):
@@ -92,7 +103,7 @@ def _episodes(
     program: Program, task: Environment, controller: Controller, keys: jax.Array, eps: jax.Array, steps: int
 ) -> Evaluation:
     """One episode a key, all on the same episode of the timeline."""
-    number, shared = len(keys), SHARED.graph_state
+    number, shared = len(keys), SHARED
 
     def reset(key: jax.Array) -> GraphState:
         return program.reset(program.init(key, eps=eps))[0]

@@ -16,12 +16,12 @@ from flax import struct
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
-from rexcli.rl.belt import SHARED, Belt, BeltState
 from rexcli.rl.environment import Environment
 from rexcli.rl.graph_env import EnvState
 from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
+from rexcli.rl.vector_env import VectorEnv, VectorEnvState
 
 Params = Any
 Metrics = dict[str, jax.Array]
@@ -37,7 +37,7 @@ class LearnerState(struct.PyTreeNode):
         returns: running statistics of the discounted return.
         trace: discounted sum of past rewards of each environment, `[num_envs]`.
         earned: reward of each environment since its episode began, `[num_envs]`.
-        belt: the environments.
+        envs: the environments.
         rng: PRNG key.
         updates: int32, how many were made.
         failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
@@ -49,10 +49,22 @@ class LearnerState(struct.PyTreeNode):
     returns: RunningStats
     trace: jax.Array
     earned: jax.Array
-    belt: BeltState
+    envs: VectorEnvState
     rng: jax.Array
     updates: jax.Array
     failed: jax.Array
+
+
+class Learned(struct.PyTreeNode):
+    """The part of a `LearnerState` that its policy is made of."""
+
+    params: Params
+    observations: RunningStats
+
+
+def learned(state: LearnerState) -> Learned:
+    """What a seed has learned so far."""
+    return Learned(state.params, state.observations)
 
 
 class Transitions(struct.PyTreeNode):
@@ -65,6 +77,7 @@ class Transitions(struct.PyTreeNode):
         reward: as the environment gave it.
         terminated, truncated: whether the episode ended with this step.
         next_observation: where the step led, before any reset, `[..., obs_dim]`.
+        whole: the episode began at its beginning, see `VectorEnv.offset_step`.
         value_after: what the task says lies beyond a truncation; None to ask the critic.
     """
 
@@ -75,6 +88,7 @@ class Transitions(struct.PyTreeNode):
     terminated: jax.Array
     truncated: jax.Array
     next_observation: jax.Array
+    whole: jax.Array
     value_after: jax.Array | None
 
 
@@ -111,7 +125,7 @@ class PPO:
             )
         if settings.squash and not environment.action_space.bounded:
             raise RexError("ppo.squash: the action space has no bounds to squash into; give it some, or squash=false")
-        self.belt = Belt(environment, settings.num_envs, settings.fixed_init, settings.offset_step)
+        self.envs = VectorEnv(environment, settings.num_envs, settings.fixed_init, settings.offset_step)
         self.network = ActorCritic(
             action_size=environment.action_space.size,
             layers=settings.num_hidden_layers,
@@ -133,8 +147,8 @@ class PPO:
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
         """A fresh policy, and environments about to begin."""
-        rng, belt_rng, network_rng = jax.random.split(rng, 3)
-        belt = self.belt.init(program, belt_rng)
+        rng, envs_rng, network_rng = jax.random.split(rng, 3)
+        envs = self.envs.init(program, envs_rng)
         size = self.environment.observation_space.size
         params = self.network.init(network_rng, jnp.zeros(size))
         zeros = jnp.zeros(self.settings.num_envs)
@@ -145,14 +159,14 @@ class PPO:
             returns=RunningStats.empty(),
             trace=zeros,
             earned=zeros,
-            belt=belt,
+            envs=envs,
             rng=rng,
             updates=jnp.int32(0),
             failed=jnp.int32(-1),
         )
 
-    def policy(self, state: LearnerState) -> Policy:
-        """The policy as it stands."""
+    def policy(self, state: Learned) -> Policy:
+        """The policy of what was learned."""
         stats = state.observations if self.settings.normalize_obs else None
         return Policy(state.params, stats, self.network, self.environment.action_space)
 
@@ -162,12 +176,12 @@ class PPO:
         """`num_steps` steps of all environments under the policy as it stands."""
         rng, act_rng = jax.random.split(state.rng)
 
-        def step(belt: BeltState, rng: jax.Array) -> tuple[BeltState, Transitions]:
-            belt, observation = self.belt.begin(program, belt)
+        def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, Transitions]:
+            envs, observation = self.envs.begin(program, envs)
             actions = self._policy(state, self._normalize(state, observation))
             raw = actions.sample(rng)
-            belt, outcome = self.belt.step(program, belt, self.environment.action_space.from_unit(actions.unit(raw)))
-            return belt, Transitions(
+            envs, outcome = self.envs.step(program, envs, self.environment.action_space.from_unit(actions.unit(raw)))
+            return envs, Transitions(
                 observation=observation,
                 raw=raw,
                 log_prob=actions.log_prob(raw),
@@ -175,11 +189,12 @@ class PPO:
                 terminated=outcome.terminated,
                 truncated=outcome.truncated & ~outcome.terminated,
                 next_observation=outcome.observation,
-                value_after=jax.vmap(self._value_after, in_axes=(SHARED,))(belt.env),
+                whole=envs.whole,
+                value_after=jax.vmap(self._value_after)(envs.env),
             )
 
-        belt, transitions = jax.lax.scan(step, state.belt, jax.random.split(act_rng, self.settings.num_steps))
-        return state.replace(belt=belt, rng=rng), transitions
+        envs, transitions = jax.lax.scan(step, state.envs, jax.random.split(act_rng, self.settings.num_steps))
+        return state.replace(envs=envs, rng=rng), transitions
 
     def _value_after(self, env: EnvState) -> jax.Array | None:
         return self.environment.value_after(env.graph_state, self.settings.gamma)
@@ -211,8 +226,8 @@ class PPO:
         samples = Samples(observation, seen.raw, seen.log_prob, advantage, target)
         metrics = {
             "reward_mean": seen.reward.mean(),
-            "episodes": done.sum().astype(jnp.float32),
-            "return_mean": jnp.where(done, returns, 0.0).sum(),
+            "episodes": (done & seen.whole).sum().astype(jnp.float32),
+            "return_mean": jnp.where(done & seen.whole, returns, 0.0).sum(),
             "explained_variance": 1 - advantage.var() / (target.var() + 1e-8),
         }
         # New observations count from the next update on: this one's probabilities were taken under the old scale.
@@ -272,7 +287,7 @@ class PPO:
         Returns:
             The state, as it was before the update that failed if one did (`failed` says which); and by name the means
             over the updates: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
-            actions; `return_mean` is over the episodes that ended (NaN if none did).
+            actions; `return_mean` is over the whole episodes that ended (NaN if none did).
         """
 
         def once(state: LearnerState) -> tuple[LearnerState, Metrics]:

@@ -107,6 +107,7 @@ def train(
     settings: PPOSettings,
     rng: jax.Array,
     *,
+    evaluation: Program | None = None,
     eval_seconds: float = 5.0,
     devices: Sequence[jax.Device] | None = None,
     on_compiled: Callable[[float], None] | None = None,
@@ -119,10 +120,11 @@ def train(
     """Trains `num_seeds` policies; with a team, leads it.
 
     Args:
-        program: where to train; its timeline is at least `eval_seconds` long.
+        program: where to train; an episode of the task fits into its timeline.
         environment: the task, bound to the program's system.
         settings: of PPO.
         rng: PRNG key. The same key, settings and number of devices give the same numbers, bit for bit.
+        evaluation: where to evaluate, the same system on a timeline of at least `eval_seconds`; `program` if None.
         eval_seconds: length of an evaluation's episodes.
         devices: of this process, that share its seeds; all if None.
         on_compiled: is told the seconds that compilation took.
@@ -133,11 +135,12 @@ def train(
         stop: is asked after each evaluation whether training is to end there, as on Ctrl-C.
 
     Raises:
-        RexError: for settings that do not go together, where no seed gave finite numbers, or of another process.
+        RexError: for settings that do not go together, a timeline that is too short, where no seed gave finite numbers,
+            or of another process.
     """
     began = time.perf_counter()
     ppo = PPO(environment, settings)
-    crew = Crew(ppo, program, rng, eval_seconds, list(devices or jax.local_devices()), team)
+    crew = Crew(ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), team)
     training = Training(
         policies=[crew.policy(seed) for seed in range(settings.num_seeds)],
         best_returns=np.full(settings.num_seeds, -np.inf, np.float32),
@@ -158,8 +161,8 @@ def train(
         training.train_seconds = start.seconds
     crew.hand_out(done, made)
     try:
-        for evaluation in range(done + 1, evaluations + 1):
-            until = round(ppo.num_updates * evaluation / evaluations)
+        for number in range(done + 1, evaluations + 1):
+            until = round(ppo.num_updates * number / evaluations)
             metrics, stopped = crew.collect(crew.advance(until - made))
             stopped |= stop is not None and stop()
             made = until
@@ -174,12 +177,12 @@ def train(
             if len(training.failed) < settings.num_seeds:
                 crew.announce(stopped)
             training.history.append(
-                Progress(evaluation, evaluations, made, made * ppo.num_samples, training.train_seconds, metrics)
+                Progress(number, evaluations, made, made * ppo.num_samples, training.train_seconds, metrics)
             )
             if on_evaluation:
                 on_evaluation(training.history[-1])
             if on_checkpoint:
-                on_checkpoint(crew.checkpoint(evaluation, made, training.train_seconds, training.best_returns))
+                on_checkpoint(crew.checkpoint(number, made, training.train_seconds, training.best_returns))
             if len(training.failed) == settings.num_seeds:
                 raise RexError(
                     "training met numbers that are not finite in every seed, first in update "
@@ -201,6 +204,7 @@ def assist(
     rng: jax.Array,
     *,
     team: Team,
+    evaluation: Program | None = None,
     eval_seconds: float = 5.0,
     devices: Sequence[jax.Device] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -211,11 +215,11 @@ def assist(
         Whether training was stopped early.
     """
     ppo = PPO(environment, settings)
-    crew = Crew(ppo, program, rng, eval_seconds, list(devices or jax.local_devices()), team)
+    crew = Crew(ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), team)
     done, made = crew.take_over()
     evaluations = min(settings.num_evals, ppo.num_updates)
-    for evaluation in range(done + 1, evaluations + 1):
-        until = round(ppo.num_updates * evaluation / evaluations)
+    for number in range(done + 1, evaluations + 1):
+        until = round(ppo.num_updates * number / evaluations)
         crew.report(crew.advance(until - made), stop is not None and stop())
         made = until
         if crew.is_told_to_stop():

@@ -21,7 +21,7 @@ from rexcli.errors import RexError
 from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.delays import Constant, Delay, Random
 from rexcli.graph.system import Edge, NodeSpec, System
-from rexcli.rl.belt import Belt
+from rexcli.rl.vector_env import VectorEnv
 from rexcli.timeline.edit import deliver
 from tests.compiler import three
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay
@@ -159,21 +159,21 @@ def test_every_environment_of_a_batch_may_have_its_own():
         compare(alone, jax.tree.map(lambda leaf, i=i: leaf[i], together), f"{delays}: ")
 
 
-def test_a_belt_draws_them_anew_for_every_episode():
+def test_environments_draw_them_anew_for_every_episode():
     class Drawing(Mixer):
         def init_delays(self, rng, graph_state):
             return {"world": jax.random.uniform(rng, minval=LOW, maxval=HIGH)}
 
     drawing = variant(system(), agent=Drawing())
     compiled = Program(drawing, make_plan(rex.simulate(drawing, steps=STEPS)))
-    belt = Belt(Still().bind(drawing), 4)
+    envs = VectorEnv(Still().bind(drawing), 4)
 
     @fast
     def two_steps(program, key):
-        state, _ = belt.begin(program, belt.init(program, key))
+        state, _ = envs.begin(program, envs.init(program, key))
         first = state.env.graph_state.delays["agent"]["world"]
-        state, _ = belt.step(program, state, jnp.zeros((4, 3)))
-        again, _ = belt.begin(program, state.replace(done=jnp.array([True, False, False, True])))
+        state, _ = envs.step(program, state, jnp.zeros((4, 3)))
+        again, _ = envs.begin(program, state.replace(done=jnp.array([True, False, False, True])))
         return first, again.env.graph_state.delays["agent"]["world"]
 
     first, second = two_steps(compiled, KEY)

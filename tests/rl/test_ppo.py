@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli import RexError
-from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, random_order
+from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, learned, random_order
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 
@@ -68,7 +68,7 @@ def collected(ppo, state, **changes):
     shape = (ppo.settings.num_steps, ppo.settings.num_envs)
     zeros, no = jnp.zeros(shape), jnp.zeros(shape, bool)
     observation = jnp.zeros((*shape, 1))
-    seen = Transitions(observation, observation, zeros, zeros + 1, no, no, observation, None)
+    seen = Transitions(observation, observation, zeros, zeros + 1, no, no, observation, ~no, None)
     return seen.replace(**changes)
 
 
@@ -101,7 +101,7 @@ def test_a_critic_learns_the_worth_of_a_constant_reward():
     ppo = PPO(Constantly().bind(tiny_system()), changes)
     state = jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
     state, _ = jax.jit(ppo.learn)(tiny_program(), state, 100)
-    guess = ppo.policy(state).value(jnp.array([[-0.7], [-0.4], [0.4], [0.7]]))
+    guess = ppo.policy(learned(state)).value(jnp.array([[-0.7], [-0.4], [0.4], [0.7]]))
     np.testing.assert_allclose(guess, [5, 5, 1, 1], rtol=0.1)
 
 
@@ -110,7 +110,7 @@ def test_the_loss_is_equation_9_summed_sample_by_sample():
     rng = np.random.default_rng(0)
     observation, raw = rng.normal(size=(2, 32, 1)).astype(np.float32)
     log_prob, advantage, target = rng.normal(size=(3, 32)).astype(np.float32) * [[0.1], [1], [1]]
-    policy = ppo.policy(state).replace(observations=None)
+    policy = ppo.policy(learned(state)).replace(observations=None)
     old = policy.distribution(observation).log_prob(raw)
     samples = Samples(observation, raw, old - log_prob, advantage, target)
 
@@ -165,7 +165,7 @@ def test_a_flat_learning_rate_stays_and_an_annealed_one_ends_at_0():
 def test_an_update_that_meets_nan_stops_the_learning_and_changes_nothing():
     class Poisoned(ToZero):
         def reward(self, graph_state):
-            # Late on the belt's first round only: 12 steps a round, 16 an update.
+            # Met by few: an update is 16 steps of 8 environments.
             return jnp.where((graph_state.eps == 1) & (graph_state.step == 9), jnp.nan, 1.0)
 
     ppo = PPO(Poisoned().bind(tiny_system()), TINY)

@@ -1,0 +1,149 @@
+"""Many environments stepped together, each on a stretch of the timeline of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rexcli.compiler.program import Program
+from rexcli.errors import RexError
+from rexcli.rl.environment import Environment
+from rexcli.rl.graph_env import EnvState, GraphEnv, Outcome
+
+
+class VectorEnvState(struct.PyTreeNode):
+    """Environments under way, each leaf with a leading `[num_envs]`.
+
+    Attributes:
+        env: their states.
+        done: whose episode is over, so that it begins again before the next step, bool.
+        whole: whose episode lasts as long as the task says unless it terminates, bool; see `VectorEnv.offset_step`.
+        rng: PRNG key of each, from which its starts are drawn.
+        starts: how many episodes each has begun, int32.
+    """
+
+    env: EnvState
+    done: jax.Array
+    whole: jax.Array
+    rng: jax.Array
+    starts: jax.Array
+
+
+@dataclass(frozen=True)
+class VectorEnv:
+    """Environments that are stepped together and reset one by one.
+
+    Every episode of an environment begins at a random step of a random episode of the timeline, of all from which a
+    whole episode of the task fits. So each meets delays of its own, none is cut short by the timeline's end, and they
+    need not end together.
+
+    Call `begin` and `step` in turns.
+
+    Attributes:
+        environment: the task.
+        num_envs: how many.
+        fixed_init: an environment starts every episode in the state in which it started its first.
+        offset_step: environments begin as if under way, so that their ends are spread. Their first episodes are
+            shorter.
+    """
+
+    environment: Environment
+    num_envs: int
+    fixed_init: bool = False
+    offset_step: bool = True
+
+    def init(self, program: Program, rng: jax.Array) -> VectorEnvState:
+        """All environments about to begin their first episode."""
+        env_rng, fill_rng = jax.random.split(rng)
+        keys, starts = jax.random.split(env_rng, self.num_envs), jnp.zeros(self.num_envs, jnp.int32)
+        all_of_them = jnp.ones(self.num_envs, bool)
+
+        def fill(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                return jax.random.split(fill_rng, leaf.shape)
+            return jnp.zeros(leaf.shape, leaf.dtype)
+
+        # `begin` computes where they start; to do so here too would be compiled twice.
+        env = jax.tree.map(fill, jax.eval_shape(self._starts, program, keys, starts))
+        return VectorEnvState(env, all_of_them, all_of_them, keys, starts)
+
+    def begin(self, program: Program, state: VectorEnvState) -> tuple[VectorEnvState, jax.Array]:
+        """Lets those begin again that are done; returns what all see, `[num_envs, obs_dim]`."""
+
+        def restart() -> EnvState:
+            fresh = self._starts(program, state.rng, state.starts)
+            return jax.tree.map(lambda new, old: _where(state.done, new, old), fresh, state.env)
+
+        # At steps at which nobody is done, nobody is initialised.
+        env = jax.lax.cond(state.done.any(), restart, lambda: state.env)
+        observation = jax.vmap(lambda env: self.environment.observe(program.step_state(env.graph_state)))(env)
+        whole = state.whole | state.done
+        if self.offset_step:
+            whole &= ~(state.done & (state.starts == 0))
+        begun = VectorEnvState(env, jnp.zeros_like(state.done), whole, state.rng, state.starts + state.done)
+        return begun, observation
+
+    def step(self, program: Program, state: VectorEnvState, actions: jax.Array) -> tuple[VectorEnvState, Outcome]:
+        """One supervisor step of all.
+
+        Args:
+            program: the same at every step.
+            state: from `begin`.
+            actions: `[num_envs, action_dim]`.
+
+        Returns:
+            The state to which the actions led, and what they led to, each leaf with a leading `[num_envs]`.
+        """
+        env, outcome = jax.vmap(GraphEnv(self.environment, program).step)(state.env, actions)
+        return state.replace(env=env, done=outcome.terminated | outcome.truncated), outcome
+
+    def _starts(self, program: Program, keys: jax.Array, numbers: jax.Array) -> EnvState:
+        """An episode of each, `[num_envs]`."""
+        return jax.vmap(self._start, (None, 0, 0))(program, keys, numbers)
+
+    def _start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
+        """Episode `number` of the environment with a key of its own."""
+        length = self.environment.max_steps
+        own = jax.random.fold_in(key, number)
+        init_rng = jax.random.fold_in(key, 0) if self.fixed_init else own
+        place_rng, offset_rng = jax.random.split(jax.random.fold_in(own, 1))
+        eps, step = random_start(program, length, place_rng)
+        env, _ = GraphEnv(self.environment, program).reset(init_rng, eps=eps, starting_step=step)
+        if self.offset_step:
+            under_way = jax.random.randint(offset_rng, (), 0, length)
+            env = env.replace(steps=jnp.where(number == 0, under_way, 0))
+        return env
+
+
+def random_start(program: Program, steps: int, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """An episode of the timeline and a step of it, of all from which so many steps fit, each as likely."""
+    places = jnp.cumsum(jnp.maximum(program.length - steps + 1, 0))
+    place = jax.random.randint(rng, (), 0, places[-1])
+    eps = jnp.searchsorted(places, place, side="right").astype(jnp.int32)
+    first = places[eps] - jnp.maximum(program.length[eps] - steps + 1, 0)
+    return eps, (place - first).astype(jnp.int32)
+
+
+def check_length(program: Program, environment: Environment) -> None:
+    """Refuses a timeline into which no episode of the task fits.
+
+    Raises:
+        RexError: with both lengths.
+    """
+    steps, longest = environment.max_steps, int(program.length.max())
+    if steps > longest:
+        rate = environment.supervisor.rate
+        raise RexError(
+            f"an episode of the task lasts {steps / rate:g} s, {steps} steps of supervisor "
+            f"'{program.supervisor}', but the longest of the timeline has {longest}: record or simulate {steps} steps "
+            f"or more, or give the task {longest / rate:g} s"
+        )
+
+
+def _where(done: jax.Array, new: Any, old: Any) -> jax.Array:
+    """`new` for environments that are done, `[num_envs, ...]`."""
+    return jnp.where(done.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -1,0 +1,56 @@
+"""How many sequences of delays it takes to train for delays in general: return and hold on fresh ones.
+
+    python -m tests.benchmarks.bench_sequences [--steps 1e6] [--episodes 1 10 100 1000]
+
+The pendulum with its default settings and five seeds, trained on timelines of so many episodes, each with delays of
+its own. Every seed's best policy is then evaluated in 1,000 episodes, on the delays that it was trained on and on fresh
+ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from rexcli import road
+
+
+def measure(episodes: int, steps: int, overrides: list[str]) -> str:
+    """Trains and evaluates; one row of the table."""
+    experiment = road.compose(
+        "pendulum", f"timeline.episodes={episodes}", f"ppo.total_timesteps={steps}", "ppo.num_evals=10", *overrides
+    )
+    system = road.build(experiment)
+    task = road.environment(experiment, system)
+    began = time.perf_counter()
+    timeline, _ = road.timeline_for(experiment, system, task=task)
+    program = road.compile(experiment, system, timeline, task=task)
+    planned = time.perf_counter() - began
+    training = road.train(experiment, program, task)
+    fresh = road.evaluation_program(experiment, program, task)
+    cells = [f"{episodes}", f"{planned:.1f} s", f"{training.steps_per_second:,.0f}"]
+    for where in (program, fresh):
+        found = [road.evaluate(experiment, where, task, policy) for policy in training.policies]
+        returns = np.array([each.returns.mean() for each in found])
+        hold = np.array([each.summary["hold"].mean() for each in found])
+        cells.append(f"{np.median(returns):.1f} ({returns.min():.1f} to {returns.max():.1f})")
+        cells.append(f"{np.median(hold):.3f} ({hold.min():.3f} to {hold.max():.3f})")
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=float, default=1e6)
+    parser.add_argument("--episodes", type=int, nargs="+", default=[1, 10, 100, 1000])
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    print("| sequences | simulated, planned in | steps/s | return, trained on | hold | return, fresh | hold |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for episodes in options.episodes:
+        print(measure(episodes, int(options.steps), options.overrides), flush=True)
+
+
+if __name__ == "__main__":
+    main()
