@@ -13,8 +13,9 @@ import numpy as np
 from rexcli.compiler.plan import InputPlan
 from rexcli.errors import RexError
 from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.states import GraphState, InputState
+from rexcli.graph.states import GraphState, InputState, StepState
 from rexcli.graph.system import Edge
+from rexcli.graph.types import is_key
 
 PyTree = Any
 Column = Callable[[np.ndarray], int]
@@ -160,6 +161,21 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
         age=jnp.where(there, ages, ts),
         data=data,
     )
+
+
+def shielded(before: StepState, runs: jax.Array) -> StepState:
+    """The same step state, but no gradient comes back through it from a step whose result is discarded.
+
+    Where a step has an infinite slope, the zero that a discarded result has for a gradient would come back as NaN.
+    XLA leaves this out of a program of which no gradient is taken.
+    """
+
+    def leaf(value: jax.Array) -> jax.Array:
+        if is_key(value) or not jnp.issubdtype(value.dtype, jnp.inexact):
+            return value
+        return jnp.where(runs, value, jax.lax.stop_gradient(value))
+
+    return jax.tree.map(leaf, before)
 
 
 def _at(ring: jax.Array, entry: jax.Array) -> jax.Array:

@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rexcli.compiler.inputs import Input, Row, place, see
+from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.system import System
-from rexcli.graph.types import conform_step, is_key
+from rexcli.graph.types import conform_step
 
 PyTree = Any
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
@@ -205,7 +205,7 @@ class Program:
         """What the supervisor sees at `graph_state.step`."""
         slot, table = self.layout.slots[-1], self._row(graph_state)
         there = table.ints[slot.entry] != slot.spare
-        seen = _shielded(self._step_state(graph_state, slot, table), there)
+        seen = shielded(self._step_state(graph_state, slot, table), there)
         return seen.replace(seq=jnp.where(there, seen.seq, -1))
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
@@ -268,14 +268,14 @@ class Program:
 
         def body(state: GraphState, _: Any) -> tuple[GraphState, Record]:
             seen, runs = self._supervisor_sees(state)
-            acted, output = control(seen)
+            acted, output = self._conform(state, control(seen))
             state, records = self._advance(state, acted, output, keep)
             if self.supervisor in keep:
                 records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
             return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
 
         graph_state, record = jax.lax.scan(body, graph_state, None, length=steps)
-        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), record)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
         return graph_state, flat
 
     # ------------------------------------------------------------------ one row
@@ -297,9 +297,8 @@ class Program:
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
         name, slot, over = self.supervisor, self.layout.slots[-1], self.is_over(graph_state)
-        before = _Kept(*(each[name] for each in (graph_state.rng, graph_state.params, graph_state.state)))
-        step_state, output = conform_step(name, before, _sends(graph_state.outputs[name]), (step_state, output))
-        after = _Kept(step_state.rng, step_state.params, step_state.state)
+        step_state, output = self._conform(graph_state, (step_state, output))
+        before, after = self._kept(graph_state), _Kept(step_state.rng, step_state.params, step_state.state)
         rng, params, state = jax.tree.map(partial(jnp.where, over), before, after)
         at = jnp.where(over, slot.spare, self._row(graph_state).ints[slot.entry])
         graph_state = graph_state.replace(
@@ -327,7 +326,7 @@ class Program:
             runs = at != slot.spare
 
             def step(state: StepState, runs: jax.Array, node: Any = node, spare: PyTree = spare) -> tuple[PyTree, ...]:
-                state = _shielded(state, runs)
+                state = shielded(state, runs)
                 after, output = conform_step(node.name, state, spare, node.step(state))
                 return after.rng, after.params, after.state, output
 
@@ -350,10 +349,19 @@ class Program:
                 records.setdefault(name, []).append(_entry(keep[name], runs, before, after, output))
         return graph_state, records
 
+    def _kept(self, graph_state: GraphState) -> _Kept:
+        """The supervisor's."""
+        return _Kept(*(each[self.supervisor] for each in (graph_state.rng, graph_state.params, graph_state.state)))
+
+    def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:
+        """What the supervisor's step returned, or what acted in its place, of the types that init gave."""
+        sends = _sends(graph_state.outputs[self.supervisor])
+        return conform_step(self.supervisor, self._kept(graph_state), sends, returned)
+
     def _supervisor_sees(self, graph_state: GraphState) -> tuple[StepState, jax.Array]:
         """What its step at `graph_state.step` sees, and whether there is that step; if not, what its last tick saw."""
         runs = ~self.is_over(graph_state)
-        return _shielded(self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state)), runs), runs
+        return shielded(self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state)), runs), runs
 
     def _step_state(self, graph_state: GraphState, slot: _Slot, table: Row) -> StepState:
         ts = table.floats[slot.ts]
@@ -376,21 +384,6 @@ class _Kept(NamedTuple):
     rng: Any
     params: PyTree
     state: PyTree
-
-
-def _shielded(before: StepState, runs: jax.Array) -> StepState:
-    """The same step state, but no gradient comes back through it from a step whose result is discarded.
-
-    Where a step has an infinite slope, the zero that a discarded result has for a gradient would come back as NaN.
-    XLA leaves this out of a program of which no gradient is taken.
-    """
-
-    def leaf(value: jax.Array) -> jax.Array:
-        if is_key(value) or not jnp.issubdtype(value.dtype, jnp.inexact):
-            return value
-        return jnp.where(runs, value, jax.lax.stop_gradient(value))
-
-    return jax.tree.map(leaf, before)
 
 
 def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:

@@ -114,7 +114,7 @@ def assert_record(log: Log, records: Record) -> int:
         for entry in np.flatnonzero(np.asarray(record.seq) >= 0):
             seq = int(record.seq[entry])
             before, after, output = log.steps[name, seq]
-            got = jax.tree.map(lambda leaf, entry=entry: np.asarray(leaf[entry]), record.fields)
+            got = jax.tree.map(lambda leaf, entry=entry: _plain(leaf)[entry], record.fields)
             want = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
             assert record.ts[entry] == before.ts
             compare(want, got, f"{name}[{seq}]")
