@@ -102,7 +102,8 @@ class Mixer(Node):
             weights = jnp.arange(1.0, len(window) + 1)
             value = value + (weights[:, None] * bounded(window.data.value)).sum() / 10
             value = (
-                value + 0.1 * (weights * bounded(window.ts_sent + window.ts_recv + 2 * window.age)).sum() / weights.sum()
+                value
+                + 0.1 * (weights * bounded(window.ts_sent + window.ts_recv + 2 * window.age)).sum() / weights.sum()
             )
             count = count + (weights.astype(jnp.int32) * (window.seq + 7 * window.data.count)).sum()
         value = bounded(value)
