@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -15,6 +17,7 @@ from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.timeline.phases import check
 
 RATES = (5.0, 10.0, 12.5, 20.0, 30.0, 33.3, 50.0)
+KINDS = ("", "", "", "half", "integer", "weak", "key", "nested")
 CLOSE_RATES = (10.0, 12.5, 20.0, 33.3)
 """Rates that keep templates short, for tests that compile every system."""
 
@@ -25,6 +28,7 @@ class MixState:
 
     value: jax.Array
     count: jax.Array
+    typed: Any = ()
 
 
 @struct.dataclass
@@ -33,6 +37,32 @@ class MixOutput:
 
     value: jax.Array
     count: jax.Array
+    typed: Any = ()
+
+
+def typed(kind: str, key: jax.Array) -> Any:
+    """Leaves of one kind, as init gives them."""
+    return {
+        "": (),
+        "half": {"half": jnp.zeros((), jnp.float16), "brain": jnp.ones((2,), jnp.bfloat16)},
+        "integer": (jnp.zeros((), jnp.int8), jnp.zeros((), bool), jnp.zeros((3,), jnp.uint8), jnp.zeros((), jnp.int16)),
+        "weak": {"number": 0.5, "count": 1, "array": jnp.asarray(2.0)},
+        "key": [key, jax.random.split(key)],
+        "nested": {"none": None, "empty": ((), {}, [jnp.zeros((0, 2))]), "deep": [{"leaf": (jnp.zeros(()),)}]},
+    }[kind]
+
+
+def turned(kind: str, old: Any, value: jax.Array, count: jax.Array) -> Any:
+    """The same leaves a step later, some of a type that the declared one holds."""
+    if kind == "half":
+        return {"half": old["half"] / 2 + value.astype(jnp.float16), "brain": old["brain"] * 0.5 + 1}
+    if kind == "integer":
+        return (old[0] + 3, count % 2 == 0, old[2] ^ old[0].astype(jnp.uint8), old[1])
+    if kind == "weak":
+        return {"number": count % 2 == 0, "count": 2, "array": value.astype(jnp.float16)}
+    if kind == "key":
+        return [old[1][0], jnp.stack([old[1][1], old[0]])]
+    return jax.tree.map(lambda leaf: leaf + value, old)
 
 
 def bounded(values: jax.Array) -> jax.Array:
@@ -45,37 +75,49 @@ class Mixer(Node):
 
     Args:
         draws: whether a step draws a random number; most do without, since that is what takes XLA longest.
+        kind: of the leaves that it has besides, one of `KINDS`; parameters are `{"gain": …, "typed": …}` if it has any.
     """
 
-    def __init__(self, draws: bool = True):
+    def __init__(self, draws: bool = True, kind: str = ""):
         self.draws = draws
+        self.kind = kind
 
-    def init_params(self, rng: jax.Array, graph_state: GraphState) -> jax.Array:
-        return jax.random.uniform(rng, (), minval=0.5, maxval=0.9)
+    def init_params(self, rng: jax.Array, graph_state: GraphState) -> Any:
+        gain = jax.random.uniform(rng, (), minval=0.5, maxval=0.9)
+        return {"gain": gain, "typed": typed(self.kind, rng)} if self.kind else gain
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> MixState:
-        return MixState(value=jax.random.normal(rng), count=jnp.zeros((), jnp.int32))
+        return MixState(jax.random.normal(rng), jnp.zeros((), jnp.int32), typed(self.kind, rng))
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> MixOutput:
-        return MixOutput(value=jax.random.normal(rng, (2,)), count=jnp.zeros((), jnp.int32))
+        return MixOutput(jax.random.normal(rng, (2,)), jnp.zeros((), jnp.int32), typed(self.kind, rng))
 
     def step(self, step_state: StepState) -> tuple[StepState, MixOutput]:
-        value = step_state.params * step_state.state.value + 0.01 * step_state.ts
+        params = step_state.params
+        gain = params["gain"] if self.kind else params
+        value = gain * step_state.state.value + 0.01 * step_state.ts + step_state.dt
         count = 31 * step_state.state.count + step_state.seq + step_state.eps
         for name in sorted(step_state.inputs):
             window = step_state.inputs[name]
             weights = jnp.arange(1.0, len(window) + 1)
             value = value + (weights[:, None] * bounded(window.data.value)).sum() / 10
-            value = value + 0.1 * (weights * bounded(window.ts_sent + window.ts_recv)).sum() / weights.sum()
+            value = (
+                value
+                + 0.1 * (weights * bounded(window.ts_sent + window.ts_recv + 2 * window.age)).sum() / weights.sum()
+            )
             count = count + (weights.astype(jnp.int32) * (window.seq + 7 * window.data.count)).sum()
         value = bounded(value)
         count = count % 1_000_003
-        after = step_state.replace(state=MixState(value=value, count=count))
+        old = step_state.state.typed
+        new = turned(self.kind, old, value, count)
+        after = step_state.replace(state=MixState(value=value, count=count, typed=new))
+        if self.kind:
+            after = after.replace(params={"gain": gain, "typed": turned(self.kind, params["typed"], value, count)})
         if self.draws:
             rng, key = jax.random.split(step_state.rng)
             value = value + 0.01 * jax.random.uniform(key)
             after = after.replace(rng=rng)
-        return after, MixOutput(value=jnp.stack([value, -value]), count=count)
+        return after, MixOutput(value=jnp.stack([value, -value]), count=count, typed=new)
 
 
 def _delays(draw: st.DrawFn, scale: float) -> Delay:
@@ -122,7 +164,7 @@ def systems(draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATE
             scheduling=draw(st.sampled_from(["frequency", "phase"])),
             advance=can_advance and draw(st.booleans()),
         )
-        nodes.append((spec, Mixer(draws=name == names[0])))
+        nodes.append((spec, Mixer(name == names[0], draw(st.sampled_from(KINDS)))))
     system = System(nodes, edges, draw(st.sampled_from(names)), tuple(draw(st.permutations(names))[:2]))
     try:
         check(system.timing)

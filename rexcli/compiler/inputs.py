@@ -13,8 +13,9 @@ import numpy as np
 from rexcli.compiler.plan import InputPlan
 from rexcli.errors import RexError
 from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.states import GraphState, InputState
+from rexcli.graph.states import GraphState, InputState, StepState
 from rexcli.graph.system import Edge
+from rexcli.graph.types import is_key
 
 PyTree = Any
 Column = Callable[[np.ndarray], int]
@@ -23,10 +24,15 @@ Column = Callable[[np.ndarray], int]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the tables, and by node its first tick that counts as sent."""
+    """One row of the tables, and by node its first tick that counts as sent.
+
+    `spans` has what is computed from nanoseconds, `dt` and `age`; a table of its own, so that XLA leaves it where it
+    is if no node reads them.
+    """
 
     ints: jax.Array
     floats: jax.Array
+    spans: jax.Array
     born: dict[str, jax.Array]
 
 
@@ -37,7 +43,6 @@ class Adjustable:
     Attributes:
         node: that reads.
         later: how many messages of the timeline's window it may have to do without at most.
-        age: where the tables keep how long ago each message was sent.
         low, high: seconds.
         linear: whether to interpolate.
         skip: a message that arrives exactly at a step's start is left to the next.
@@ -45,7 +50,6 @@ class Adjustable:
 
     node: str
     later: int
-    age: int
     low: float
     high: float
     linear: bool
@@ -64,17 +68,18 @@ class Input:
     entries: int
     sent: int
     received: int
+    age: int
     adjustable: Adjustable | None = None
 
 
-def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column) -> Input:
+def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column, spans: Column) -> Input:
     """Puts what the plan says of an input into the tables.
 
     Args:
         edge: of the system.
         read: the plan of one slot's input.
         ring: entries of the source's ring.
-        ints, floats: the tables.
+        ints, floats, spans: the tables.
 
     Raises:
         RexError: if the plan was made for another kind of delay.
@@ -82,26 +87,26 @@ def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column) 
     newest = ints(read.newest)
     seq = read.newest[..., None] + np.arange(1 - read.ts_sent.shape[-1], 1, dtype=np.int32)
     entries = ints(seq % ring)
-    sent, received = floats(read.ts_sent), floats(read.ts_recv)
-    adjustable = _place_adjustable(edge, read, floats)
-    return Input(edge.name, edge.source, edge.input, edge.window, newest, entries, sent, received, adjustable)
+    sent, received, age = floats(read.ts_sent), floats(read.ts_recv), spans(read.age)
+    adjustable = _adjustable(edge, read)
+    return Input(edge.name, edge.source, edge.input, edge.window, newest, entries, sent, received, age, adjustable)
 
 
-def _place_adjustable(edge: Edge, read: InputPlan, floats: Column) -> Adjustable | None:
+def _adjustable(edge: Edge, read: InputPlan) -> Adjustable | None:
     delay = edge.delay
-    if isinstance(delay, AdjustableDelay) != (read.age is not None):
-        was = "no adjustable delay" if read.age is None else "an adjustable delay"
+    if isinstance(delay, AdjustableDelay) != read.adjustable:
+        was = "an adjustable delay" if read.adjustable else "no adjustable delay"
         raise RexError(f"edge '{edge.name}': delay is {delay!r}, but the plan was made for {was}; compile again")
-    if not isinstance(delay, AdjustableDelay) or read.age is None:
+    if not isinstance(delay, AdjustableDelay):
         return None
     later, linear = read.age.shape[-1] - edge.window, delay.interpolation == "linear"
-    return Adjustable(edge.target, later, floats(read.age), delay.low, delay.high, linear, edge.skip)
+    return Adjustable(edge.target, later, delay.low, delay.high, linear, edge.skip)
 
 
-def see(graph_state: GraphState, read: Input, table: Row) -> InputState:
-    """The window of an input in a row."""
+def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> InputState:
+    """The window of an input in a row, of a tick that starts at `ts`, seconds."""
     if read.adjustable is not None:
-        return _see_delayed(graph_state, read, read.adjustable, table)
+        return _see_delayed(graph_state, read, read.adjustable, table, ts)
 
     def window(begin: int, values: jax.Array) -> jax.Array:
         return values[begin : begin + read.window]
@@ -116,16 +121,19 @@ def see(graph_state: GraphState, read: Input, table: Row) -> InputState:
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
         ts_recv=jnp.where(there, window(read.received, table.floats), 0.0),
+        age=jnp.where(there, window(read.age, table.spans), ts),
         data=data,
     )
 
 
-def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: Row) -> InputState:
+def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: Row, ts: jax.Array) -> InputState:
     """The window where the delay is a parameter: that of the timeline, less what has not arrived yet."""
     held = read.window + edge.later
     delay = jnp.clip(graph_state.delays[edge.node][read.name], edge.low, edge.high)
-    age = table.floats[edge.age : edge.age + held]
-    later = jnp.minimum((age <= delay if edge.skip else age < delay).sum(dtype=jnp.int32), edge.later)
+    age = table.spans[read.age : read.age + held]
+    sent_at_all = table.ints[read.newest] + jnp.arange(1 - held, 1, dtype=jnp.int32) >= 0
+    late = sent_at_all & (age <= delay if edge.skip else age < delay)
+    later = jnp.minimum(late.sum(dtype=jnp.int32), edge.later)
     older = edge.later - later + jnp.arange(read.window, dtype=jnp.int32)
     seq = table.ints[read.newest] - later + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
     there = seq >= table.born[read.source]
@@ -140,17 +148,34 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
             graph_state.outputs[read.source],
         )
 
-    ts_sent, data = sent(older), messages(older)
+    ts_sent, ages, data = sent(older), age[older], messages(older)
     if edge.linear:
         newer = jnp.minimum(older + 1, held - 1)
         share = jnp.where(there, linear_share(age[older[-1]], age[newer[-1]], delay), 0.0)
-        ts_sent, data = blend(ts_sent, sent(newer), share), blend(data, messages(newer), share)
+        ts_sent, ages = blend(ts_sent, sent(newer), share), blend(ages, age[newer], share)
+        data = blend(data, messages(newer), share)
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, ts_sent, 0.0),
         ts_recv=jnp.where(there, ts_sent + delay, 0.0),
+        age=jnp.where(there, ages, ts),
         data=data,
     )
+
+
+def shielded(before: StepState, runs: jax.Array) -> StepState:
+    """The same step state, but no gradient comes back through it from a step whose result is discarded.
+
+    Where a step has an infinite slope, the zero that a discarded result has for a gradient would come back as NaN.
+    XLA leaves this out of a program of which no gradient is taken.
+    """
+
+    def leaf(value: jax.Array) -> jax.Array:
+        if is_key(value) or not jnp.issubdtype(value.dtype, jnp.inexact):
+            return value
+        return jnp.where(runs, value, jax.lax.stop_gradient(value))
+
+    return jax.tree.map(leaf, before)
 
 
 def _at(ring: jax.Array, entry: jax.Array) -> jax.Array:

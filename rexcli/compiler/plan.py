@@ -20,13 +20,12 @@ from rexcli.compiler.supergraph import Mode
 from rexcli.errors import RexError
 from rexcli.timeline.order import order
 from rexcli.timeline.readers import first_readers
+from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import EdgeTiming
 from rexcli.timeline.timeline import Messages, Timeline
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-LONG_AGO = 1e9
-"""Seconds: older than any message."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,19 @@ class InputPlan:
         newest: sequence number of the newest message in the window, `[episodes, rows]`.
         ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge of adjustable
             delay has a longer window than its node sees, which holds what it sees at any delay.
-        age: of an edge of adjustable delay, seconds from when a message was sent to when the tick starts, `LONG_AGO`
-            where the window has a gap, `[episodes, rows, window]`.
+        age: seconds from when a message was sent to when the tick starts, and from the episode's start where the
+            window has a gap, `[episodes, rows, window]`.
+        adjustable: whether the edge has an adjustable delay.
+
+    Where the slot is skipped, they are those of a tick that runs, see `SlotPlan.at`.
     """
 
     edge: str
     newest: Ints
     ts_sent: Floats
     ts_recv: Floats
-    age: Floats | None = None
+    age: Floats
+    adjustable: bool
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,19 @@ class SlotPlan:
     Attributes:
         node: node name.
         tick: which tick of the node, -1 where the slot is skipped, `[episodes, rows]`.
+        at: the tick whose clock and inputs it has, `[episodes, rows]`; where it is skipped, the newest that its node
+            has run, or the node's first if it has run none: node code may be called in a skipped slot, where the
+            result is discarded, and should meet nothing there that it never meets.
         ts: when that tick starts, seconds, `[episodes, rows]`.
+        dt: seconds since the node's tick before it started; a period of the node for tick 0, `[episodes, rows]`.
         inputs: in the order of the system's declaration.
     """
 
     node: str
     tick: Ints
+    at: Ints
     ts: Floats
+    dt: Floats
     inputs: tuple[InputPlan, ...]
 
 
@@ -171,14 +180,18 @@ def assemble(
     ticks = [*placement.tick, supervisor]
     nodes.append(spec.supervisor)
     before = _before(nodes, ticks)
-    slots = tuple(_slot(timeline, cuts, name, tick) for name, tick in zip(nodes, ticks, strict=True))
+    done = {name: count.copy() for name, count in before.items()}
+    slots = []
+    for name, tick in zip(nodes, ticks, strict=True):
+        slots.append(_slot(timeline, cuts, name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick)))
+        done[name] += tick >= 0
     return Plan(
         mode=mode,
-        slots=slots,
+        slots=tuple(slots),
         warmup=placement.warmup,
         length=(cuts.length - 1).astype(np.int32),
         before={name: before.get(name, np.zeros_like(supervisor)).astype(np.int32) for name in timeline.steps},
-        rings=_rings(timeline, slots, before),
+        rings=_rings(timeline, tuple(slots), before),
         pruned=cuts.pruned,
         sources={edge.name: edge.source for edge in spec.edges},
         num_patterns=num_patterns,
@@ -196,13 +209,16 @@ def _before(nodes: list[str], ticks: list[npt.NDArray[np.int64]]) -> dict[str, n
     return before
 
 
-def _slot(timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64]) -> SlotPlan:
-    """Looks up the times and the reads of the ticks of one slot."""
+def _slot(
+    timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64], at: npt.NDArray[np.int64]
+) -> SlotPlan:
+    """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
     steps = timeline.steps[name]
-    at = np.maximum(tick, 0)
+    never = steps.count[:, None] == 0
+    start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
     inputs = []
     for edge in timeline.spec.inputs(name):
-        newest = np.where(tick < 0, -1, np.take_along_axis(cuts.newest[edge.name], at, axis=1))
+        newest = np.where(never, -1, np.take_along_axis(cuts.newest[edge.name], at, axis=1))
         window = edge.window + (_left_for_later(timeline, edge) if edge.adjustable else 0)
         seq = newest[..., None] + np.arange(1 - window, 1)
         sent = not_empty(timeline.steps[edge.source].end, 0)
@@ -210,21 +226,27 @@ def _slot(timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64]
         episode = np.arange(len(seq))[:, None, None]
         there = np.clip(seq, 0, sent.shape[1] - 1)
         gap = seq < 0
-        age = None
-        if edge.adjustable:
-            start = np.take_along_axis(steps.start, at, axis=1)[..., None]
-            age = np.where(gap, LONG_AGO, (start - sent[episode, there]) / 1e9).astype(np.float32)
+        age = start[..., None] - np.where(gap, 0, sent[episode, there])
         inputs.append(
             InputPlan(
                 edge=edge.name,
                 newest=newest.astype(np.int32),
                 ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
                 ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
-                age=age,
+                age=(age / 1e9).astype(np.float32),
+                adjustable=bool(edge.adjustable),
             )
         )
-    ts = np.where(tick < 0, 0.0, np.take_along_axis(steps.start, at, axis=1) / 1e9)
-    return SlotPlan(name, tick.astype(np.int32), ts.astype(np.float32), tuple(inputs))
+    last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
+    dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
+    return SlotPlan(
+        node=name,
+        tick=tick.astype(np.int32),
+        at=at.astype(np.int32),
+        ts=(start / 1e9).astype(np.float32),
+        dt=dt.astype(np.float32),
+        inputs=tuple(inputs),
+    )
 
 
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:

@@ -10,21 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rexcli.compiler.inputs import Input, Row, place, see
+from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
-from rexcli.graph.call import different
 from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.structure import as_output
 from rexcli.graph.system import System
+from rexcli.graph.types import conform_step
 
 PyTree = Any
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
@@ -52,12 +51,14 @@ Record = dict[str, NodeRecord]
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where the tables keep what a slot runs, and into which entry of its ring it writes."""
+    """Where the tables keep what a slot runs, and into which entry of its ring it writes: the spare one if skipped."""
 
     node: str
-    tick: int
+    at: int
     entry: int
+    spare: int
     ts: int
+    dt: int
     inputs: tuple[Input, ...]
 
 
@@ -98,6 +99,7 @@ class Program:
             )
         ints: list[np.ndarray] = []
         floats: list[np.ndarray] = []
+        spans: list[np.ndarray] = []
 
         def column(table: list[np.ndarray], values: np.ndarray) -> int:
             """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
@@ -109,30 +111,30 @@ class Program:
         for slot in plan.slots:
             inputs = []
             ring = plan.rings[slot.node]
-            tick, ts = column(ints, slot.tick), column(floats, slot.ts)
+            at, ts, dt = column(ints, slot.at), column(floats, slot.ts), column(spans, slot.dt)
             entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
             for read in slot.inputs:
                 edge = system.edges[read.edge]
-                inputs.append(
-                    place(edge, read, plan.rings[edge.source], partial(column, ints), partial(column, floats))
-                )
-            slots.append(_Slot(slot.node, tick, entry, ts, tuple(inputs)))
+                tables = (partial(column, table) for table in (ints, floats, spans))
+                inputs.append(place(edge, read, plan.rings[edge.source], *tables))
+            slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs)))
         nodes = tuple(system.nodes)
         self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
         self.ints = jnp.asarray(np.concatenate(ints, axis=-1))
         self.floats = jnp.asarray(np.concatenate(floats, axis=-1))
+        self.spans = jnp.asarray(np.concatenate(spans, axis=-1))
         self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
         self.length = jnp.asarray(plan.length)
 
     def tree_flatten(self) -> tuple[tuple[jax.Array, ...], tuple[_Layout, int]]:
-        return (self.ints, self.floats, self.before, self.length), (self.layout, self._steps)
+        return (self.ints, self.floats, self.spans, self.before, self.length), (self.layout, self._steps)
 
     @classmethod
     def tree_unflatten(cls, static: tuple[_Layout, int], tables: tuple[jax.Array, ...]) -> Program:
         program = object.__new__(cls)
         program.plan = None
         program.layout = static[0]
-        program.ints, program.floats, program.before, program.length = tables
+        program.ints, program.floats, program.spans, program.before, program.length = tables
         return program
 
     @property
@@ -208,7 +210,10 @@ class Program:
 
     def step_state(self, graph_state: GraphState) -> StepState:
         """What the supervisor sees at `graph_state.step`."""
-        return self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state))
+        slot, table = self.layout.slots[-1], self._row(graph_state)
+        there = table.ints[slot.entry] != slot.spare
+        seen = shielded(self._step_state(graph_state, slot, table), there)
+        return seen.replace(seq=jnp.where(there, seen.seq, -1))
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
         """One step of the supervisor, its output given from outside, then all that precedes its next tick.
@@ -225,7 +230,8 @@ class Program:
 
     def run(self, graph_state: GraphState) -> GraphState:
         """One step of the supervisor by its own node code, then all that precedes its next tick."""
-        step_state, output = self.system.nodes[self.supervisor].step(self.step_state(graph_state))
+        seen, _ = self._supervisor_sees(graph_state)
+        step_state, output = self.system.nodes[self.supervisor].step(seen)
         return self._advance(graph_state, step_state, output)[0]
 
     def is_over(self, graph_state: GraphState) -> jax.Array:
@@ -268,15 +274,15 @@ class Program:
         control = controller or self.system.nodes[self.supervisor].step
 
         def body(state: GraphState, _: Any) -> tuple[GraphState, Record]:
-            seen = self.step_state(state)
-            acted, output = control(seen)
+            seen, runs = self._supervisor_sees(state)
+            acted, output = self._conform(state, control(seen))
             state, records = self._advance(state, acted, output, keep)
             if self.supervisor in keep:
-                records[self.supervisor] = [_entry(keep[self.supervisor], seen, acted, output)]
+                records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
             return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
 
         graph_state, record = jax.lax.scan(body, graph_state, None, length=steps)
-        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), record)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
         return graph_state, flat
 
     # ------------------------------------------------------------------ one row
@@ -287,7 +293,8 @@ class Program:
         row = graph_state.step + first if row is None else row
         row = jnp.minimum(row, self.ints.shape[1] - 1)
         born = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
-        return Row(self.ints[eps, row], self.floats[eps, row], dict(zip(self.layout.nodes, born, strict=True)))
+        ints, floats, spans = (table[eps, row] for table in (self.ints, self.floats, self.spans))
+        return Row(ints, floats, spans, dict(zip(self.layout.nodes, born, strict=True)))
 
     def _advance(
         self,
@@ -296,15 +303,16 @@ class Program:
         output: PyTree,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
-        name, slot = self.supervisor, self.layout.slots[-1]
-        at = jnp.where(
-            self.is_over(graph_state), dict(self.layout.rings)[name], self._row(graph_state).ints[slot.entry]
-        )
+        name, slot, over = self.supervisor, self.layout.slots[-1], self.is_over(graph_state)
+        step_state, output = self._conform(graph_state, (step_state, output))
+        before, after = self._kept(graph_state), _Kept(step_state.rng, step_state.params, step_state.state)
+        rng, params, state = jax.tree.map(partial(jnp.where, over), before, after)
+        at = jnp.where(over, slot.spare, self._row(graph_state).ints[slot.entry])
         graph_state = graph_state.replace(
-            rng={**graph_state.rng, name: step_state.rng},
-            params={**graph_state.params, name: step_state.params},
-            state={**graph_state.state, name: step_state.state},
-            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], as_output(output), at, name)},
+            rng={**graph_state.rng, name: rng},
+            params={**graph_state.params, name: params},
+            state={**graph_state.state, name: state},
+            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
         )
         step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
         graph_state = graph_state.replace(step=step)
@@ -321,83 +329,84 @@ class Program:
             node = self.system.nodes[name]
             before = self._step_state(graph_state, slot, table)
             spare = jax.tree.map(lambda ring: ring[0], graph_state.outputs[name])
-            runs = before.seq >= 0
+            at = table.ints[slot.entry]
+            runs = at != slot.spare
 
-            def step(state: StepState, node: Any = node) -> tuple[PyTree, PyTree, PyTree, PyTree]:
-                after, output = node.step(state)
-                output = as_output(output)
+            def step(state: StepState, runs: jax.Array, node: Any = node, spare: PyTree = spare) -> tuple[PyTree, ...]:
+                state = shielded(state, runs)
+                after, output = conform_step(node.name, state, spare, node.step(state))
                 return after.rng, after.params, after.state, output
 
-            def leave(state: StepState, spare: PyTree = spare) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+            def leave(state: StepState, runs: jax.Array, spare: PyTree = spare) -> tuple[PyTree, ...]:
                 return state.rng, state.params, state.state, spare
 
             if self.layout.skip == "cond":
-                rng, params, state, output = jax.lax.cond(runs, _typed(step, leave, name), leave, before)
+                rng, params, state, output = jax.lax.cond(runs, step, leave, before, runs)
             else:
-                ran, left = _typed(step, leave, name)(before), leave(before)
+                ran, left = step(before, runs), leave(before, runs)
                 rng, params, state, output = jax.tree.map(partial(jnp.where, runs), ran, left)
-            at = table.ints[slot.entry]
             graph_state = graph_state.replace(
                 rng={**graph_state.rng, name: rng},
                 params={**graph_state.params, name: params},
                 state={**graph_state.state, name: state},
-                outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at, name)},
+                outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
             )
             if keep is not None and name in keep:
                 after = before.replace(rng=rng, params=params, state=state)
-                records.setdefault(name, []).append(_entry(keep[name], before, after, output))
+                records.setdefault(name, []).append(_entry(keep[name], runs, before, after, output))
         return graph_state, records
 
+    def _kept(self, graph_state: GraphState) -> _Kept:
+        """The supervisor's."""
+        return _Kept(*(each[self.supervisor] for each in (graph_state.rng, graph_state.params, graph_state.state)))
+
+    def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:
+        """What the supervisor's step returned, or what acted in its place, of the types that init gave."""
+        sends = _sends(graph_state.outputs[self.supervisor])
+        return conform_step(self.supervisor, self._kept(graph_state), sends, returned)
+
+    def _supervisor_sees(self, graph_state: GraphState) -> tuple[StepState, jax.Array]:
+        """What its step at `graph_state.step` sees, and whether there is that step; if not, what its last tick saw."""
+        runs = ~self.is_over(graph_state)
+        return shielded(self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state)), runs), runs
+
     def _step_state(self, graph_state: GraphState, slot: _Slot, table: Row) -> StepState:
+        ts = table.floats[slot.ts]
         return StepState(
             rng=graph_state.rng[slot.node],
             params=graph_state.params[slot.node],
             state=graph_state.state[slot.node],
-            inputs={read.name: see(graph_state, read, table) for read in slot.inputs},
+            inputs={read.name: see(graph_state, read, table, ts) for read in slot.inputs},
             eps=graph_state.eps,
-            seq=table.ints[slot.tick],
-            ts=table.floats[slot.ts],
+            seq=table.ints[slot.at],
+            ts=ts,
+            dt=table.spans[slot.dt],
+            later=jnp.zeros(()),
         )
 
 
-def _entry(fields: tuple[str, ...], before: StepState, after: StepState, output: PyTree) -> NodeRecord:
+class _Kept(NamedTuple):
+    """What a node keeps from step to step."""
+
+    rng: Any
+    params: PyTree
+    state: PyTree
+
+
+def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:
     values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
-    return NodeRecord(before.seq, before.ts, {field: values[field] for field in fields})
+    return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
 
 
-def _write(ring: PyTree, output: PyTree, at: jax.Array, name: str) -> PyTree:
+def _sends(ring: PyTree) -> PyTree:
+    """Shapes and types of a message that is kept in `ring`, `[entries, ...]`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), ring)
+
+
+def _write(ring: PyTree, output: PyTree, at: jax.Array) -> PyTree:
     """`output` at entry `at` of every leaf of `ring`, `[entries, ...]`."""
-    _same_structure(jax.tree.map(lambda leaf: leaf[0], ring), output, f"node '{name}': output")
 
-    def write(entries: jax.Array, value: Any) -> jax.Array:
-        value = jnp.asarray(value).astype(entries.dtype)
+    def write(entries: jax.Array, value: jax.Array) -> jax.Array:
         return jax.lax.dynamic_update_index_in_dim(entries, value, at.astype(jnp.uint32), 0)
 
     return jax.tree.map(write, ring, output)
-
-
-def _typed(step: Callable, leave: Callable, name: str) -> Callable:
-    """`step` with leaves of the types that `leave` returns, so that weak types and Python numbers do no harm."""
-
-    def typed(state: StepState) -> tuple[PyTree, PyTree, PyTree, PyTree]:
-        ran, left = step(state), leave(state)
-        for part, got, want in zip(("rng", "params", "state", "output"), ran, left, strict=True):
-            _same_structure(want, got, f"node '{name}': {part}")
-        return jax.tree.map(lambda got, want: jnp.asarray(got).astype(want.dtype), ran, left)
-
-    return typed
-
-
-def _same_structure(want: PyTree, got: PyTree, what: str) -> None:
-    """Refuses a pytree that changes its structure or the shapes of its leaves from step to step."""
-    if different(want, got):
-        raise RexError(
-            f"{what}: step returns {jax.tree.structure(got)}, but init gave {jax.tree.structure(want)}; "
-            "return the same structure"
-        )
-    for (path, wanted), leaf in zip(jax.tree_util.tree_flatten_with_path(want)[0], jax.tree.leaves(got), strict=True):
-        if jnp.shape(wanted) != jnp.shape(leaf):
-            raise RexError(
-                f"{what}{jax.tree_util.keystr(path)}: step returns shape {jnp.shape(leaf)}, but init gave "
-                f"{jnp.shape(wanted)}; return the same shape"
-            )

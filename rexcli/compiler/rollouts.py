@@ -81,7 +81,7 @@ class CompiledRollouts:
         def in_order(leaf: jax.Array) -> jax.Array:
             if episodes == 1:
                 return leaf[0, :num]
-            return jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:num]
+            return jnp.swapaxes(leaf, 0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[:num]
 
         record = {name: each.replace(fields=jax.tree.map(in_order, each.fields)) for name, each in record.items()}
         return Rollouts(record, self.episode, self.steps, self.seconds, run_seconds, self.devices)

@@ -13,7 +13,8 @@ import numpy as np
 from rexcli.errors import RexError
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
-from rexcli.graph.structure import NOT_TRACEABLE, as_output, is_nothing
+from rexcli.graph.structure import NOT_TRACEABLE
+from rexcli.graph.types import conform_step
 
 PyTree = Any
 StepFunction = Callable[[StepState], tuple[StepState, PyTree]]
@@ -34,28 +35,46 @@ class NodeCall:
         self._call = jax.jit(self._plain) if node.jit else self._plain
 
     def _plain(
-        self, rng: Any, params: PyTree, state: PyTree, windows: Mapping[str, Any], eps: Any, seq: Any, ts: Any
+        self,
+        rng: Any,
+        params: PyTree,
+        state: PyTree,
+        windows: Mapping[str, Any],
+        eps: Any,
+        seq: Any,
+        ts: Any,
+        dt: Any,
+        sends: PyTree,
     ) -> tuple[StepState, StepState, PyTree]:
-        before = StepState(
-            rng, params, state, {name: _window(*window) for name, window in windows.items()}, eps, seq, ts
-        )
-        after, output = self._step(before)
-        return before, after, jax.tree.map(jnp.asarray, as_output(output))
+        inputs = {name: _window(*window) for name, window in windows.items()}
+        later: Any = np.float32(0.0)
+        before = StepState(rng, params, state, inputs, eps, seq, ts, dt, later)
+        return before, *conform_step(self.node.name, before, sends, self._step(before))
 
     def __call__(
-        self, rng: Any, params: PyTree, state: PyTree, windows: Mapping[str, Any], eps: Any, seq: Any, ts: Any
+        self,
+        rng: Any,
+        params: PyTree,
+        state: PyTree,
+        windows: Mapping[str, Any],
+        eps: Any,
+        seq: Any,
+        ts: Any,
+        dt: Any,
+        sends: PyTree,
     ) -> tuple[StepState, StepState, PyTree]:
         """Steps the node.
 
         Args:
-            rng, params, state, eps, seq, ts: as in `StepState`.
-            windows: by input, `(seq [window], ts_sent [window], ts_recv [window], messages)` with the messages'
-                data as a tuple, oldest first.
+            rng, params, state, eps, seq, ts, dt: as in `StepState`.
+            windows: by input, `(seq [window], ts_sent [window], ts_recv [window], age [window], messages)` with the
+                messages' data as a tuple, oldest first.
+            sends: the node's `init_output`.
 
         Returns:
-            The step state that the node saw, the one that it returned, and its output.
+            The step state that the node saw, the one that it returned, and its output, of the types that init gave.
         """
-        args = (rng, params, state, windows, eps, seq, ts)
+        args = (rng, params, state, windows, eps, seq, ts, dt, sends)
         if self._device is not None:
             args = jax.device_put(args, self._device)
         try:
@@ -79,9 +98,9 @@ def warn_untraceable(node: Node, error: Exception) -> None:
     )
 
 
-def _window(seq: Any, ts_sent: Any, ts_recv: Any, messages: tuple[PyTree, ...]) -> InputState:
+def _window(seq: Any, ts_sent: Any, ts_recv: Any, age: Any, messages: tuple[PyTree, ...]) -> InputState:
     data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *messages)
-    return InputState(jnp.asarray(seq), jnp.asarray(ts_sent), jnp.asarray(ts_recv), data)
+    return InputState(jnp.asarray(seq), jnp.asarray(ts_sent), jnp.asarray(ts_recv), jnp.asarray(age), data)
 
 
 def find_device(name: str, node: str) -> jax.Device | None:
@@ -98,30 +117,3 @@ def find_device(name: str, node: str) -> jax.Device | None:
         known = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
         raise RexError(f"node '{node}': device '{name}' is not on this machine; there are {known}") from None
     return None if device == jax.devices()[0] else device
-
-
-def different(want: PyTree, got: PyTree) -> bool:
-    """Whether two pytrees differ in structure; leaves are not looked at."""
-    a: Any = jax.tree.structure(want)
-    b: Any = jax.tree.structure(got)
-    return bool(a != b)
-
-
-def check_output(node: str, want: PyTree, got: PyTree) -> None:
-    """Refuses an output that is not shaped like the node's `init_output`."""
-    if different(want, got):
-        if is_nothing(want):
-            raise RexError(
-                f"node '{node}': step sends {jax.tree.structure(got)}, but no init_output says so; write an "
-                "init_output(rng, graph_state) that returns the same: it is what readers see before the first message"
-            )
-        raise RexError(
-            f"node '{node}': step sends {jax.tree.structure(got)}, but init_output gave {jax.tree.structure(want)}; "
-            "send the same structure"
-        )
-    for wanted, leaf in zip(jax.tree.leaves(want), jax.tree.leaves(got), strict=True):
-        if np.shape(wanted) != np.shape(leaf):
-            raise RexError(
-                f"node '{node}': step sends an array of shape {np.shape(leaf)}, but init_output gave "
-                f"{np.shape(wanted)}; send the same shape"
-            )

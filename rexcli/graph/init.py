@@ -14,6 +14,7 @@ from rexcli.graph.node import defines
 from rexcli.graph.states import GraphState
 from rexcli.graph.structure import as_output, missing_outputs
 from rexcli.graph.system import System
+from rexcli.graph.types import as_declared
 
 Delays = Mapping[str, Mapping[str, Any]]
 """Seconds by node and input."""
@@ -53,14 +54,14 @@ def init_graph_state(
         step=jnp.asarray(step, jnp.int32),
         origin=jnp.asarray(step, jnp.int32),
         rng={name: keys[name][0] for name in system.nodes},
-        params=dict(params or {}),
+        params={name: as_declared(value) for name, value in (params or {}).items()},
         delays={},
         state={},
         outputs={},
     )
     for name in system.init_order:
         if name not in graph_state.params:
-            value = _arrays(system.nodes[name].init_params(keys[name][1], graph_state))
+            value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in delays or {}:
         if name not in system.nodes:
@@ -69,11 +70,11 @@ def init_graph_state(
         if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
             graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
     for name in system.init_order:
-        value = _arrays(system.nodes[name].init_state(keys[name][2], graph_state))
+        value = as_declared(system.nodes[name].init_state(keys[name][2], graph_state))
         graph_state = graph_state.replace(state={**graph_state.state, name: value})
     for name in system.init_order:
         if defines(system.nodes[name], "init_output"):
-            value = _arrays(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))
+            value = as_declared(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))
             graph_state = graph_state.replace(outputs={**graph_state.outputs, name: value})
     outputs = {**graph_state.outputs, **missing_outputs(system, graph_state)}
     return graph_state.replace(outputs={name: outputs[name] for name in system.init_order})
@@ -110,8 +111,3 @@ def _check_delay(system: System, name: str, chosen: str, value: Any, where: str)
 def node_key(rng: jax.Array, name: str) -> jax.Array:
     """The key of one node: adding a node elsewhere does not change it."""
     return jax.random.fold_in(rng, zlib.crc32(name.encode()))
-
-
-def _arrays(tree: Any) -> Any:
-    """Every leaf as a JAX array, so that what goes into a step has the type of what comes out."""
-    return jax.tree.map(jnp.asarray, tree)

@@ -12,11 +12,12 @@ PyTree = Any
 
 
 class Message(struct.PyTreeNode):
-    """One message: `seq` is -1 for the source's `init_output`; times in seconds since the start of the episode."""
+    """One message: `seq` is -1 for the source's `init_output`; the other fields as in `InputState`."""
 
     seq: jax.Array
     ts_sent: jax.Array
     ts_recv: jax.Array
+    age: jax.Array
     data: PyTree
 
 
@@ -25,19 +26,23 @@ class InputState(struct.PyTreeNode):
 
     Attributes:
         seq: int32 `[window]`, -1 where the gap is filled with the source's `init_output`.
-        ts_sent: float32 `[window]`, seconds; when the source's step ended.
-        ts_recv: float32 `[window]`, seconds; when the message arrived.
+        ts_sent: float32 `[window]`, seconds since the start of the episode; when the source's step ended, 0 in the
+            gap. Like `StepState.ts` not for differences.
+        ts_recv: float32 `[window]`, seconds; when the message arrived, 0 in the gap.
+        age: float32 `[window]`, seconds from when the source's step ended to when this step starts, from nanoseconds:
+            exact however long the episode is. In the gap, the time since the start of the episode.
         data: the source's output, each leaf with a leading `[window]`.
     """
 
     seq: jax.Array
     ts_sent: jax.Array
     ts_recv: jax.Array
+    age: jax.Array
     data: PyTree
 
     def __getitem__(self, index: Any) -> Message:
         data = jax.tree.map(lambda leaf: leaf[index], self.data)
-        return Message(self.seq[index], self.ts_sent[index], self.ts_recv[index], data)
+        return Message(self.seq[index], self.ts_sent[index], self.ts_recv[index], self.age[index], data)
 
     def __len__(self) -> int:
         return self.seq.shape[0]
@@ -53,7 +58,13 @@ class StepState(struct.PyTreeNode):
         inputs: by input name.
         eps: int32, which episode of the timeline.
         seq: int32, the node's tick.
-        ts: float32, seconds since the start of the episode at which the step starts.
+        ts: float32, seconds since the start of the episode at which the step starts. For plots: its grain is 0.06 ms
+            after 1,000 s and 1 ms after 3 h, so differences of it are wrong by as much; `dt` and `age` are not.
+        dt: float32, seconds from the start of the node's tick before to the start of this one, from nanoseconds: exact
+            however long the episode is. At tick 0, `1 / rate`. 0 if both start at the same instant.
+        later: float32, 0. On the wall clock, a step that returns another value took place so many seconds after its
+            start, though not after its end: a sensor that knows when it sampled. `ts` that is moved counts as well,
+            but has the grain of `ts`.
     """
 
     rng: jax.Array
@@ -63,6 +74,8 @@ class StepState(struct.PyTreeNode):
     eps: jax.Array
     seq: jax.Array
     ts: jax.Array
+    dt: jax.Array
+    later: jax.Array
 
 
 class GraphState(struct.PyTreeNode):

@@ -49,7 +49,7 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
             lambda leaf, n=edge.window: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), graph_state.outputs[edge.source]
         )
         none, zeros = jnp.full(edge.window, -1, jnp.int32), jnp.zeros(edge.window)
-        inputs[edge.input] = InputState(seq=none, ts_sent=zeros, ts_recv=zeros, data=data)
+        inputs[edge.input] = InputState(seq=none, ts_sent=zeros, ts_recv=zeros, age=zeros, data=data)
     return StepState(
         rng=graph_state.rng[name],
         params=graph_state.params[name],
@@ -58,6 +58,8 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
         eps=graph_state.eps,
         seq=graph_state.step,
         ts=jnp.zeros(()),
+        dt=jnp.ones(()) / system.specs[name].rate,
+        later=jnp.zeros(()),
     )
 
 

@@ -242,7 +242,8 @@ class Crew:
 
 def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:
     """Over the turns of a seed that have it, by their updates; an evaluation has one turn only."""
-    have = [(weight, float(values[name])) for weight, values in parts if weight and not math.isnan(values.get(name, math.nan))]
+    given = [(weight, float(values.get(name, math.nan))) for weight, values in parts]
+    have = [(weight, value) for weight, value in given if weight and not math.isnan(value)]
     total = sum(weight for weight, _ in have)
     return sum(weight * value for weight, value in have) / total if total else math.nan
 

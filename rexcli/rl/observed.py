@@ -8,7 +8,6 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
 from rexcli.errors import RexError
-from rexcli.graph.call import different
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.states import GraphState
 
@@ -87,9 +86,11 @@ def _read(task: Environment, method: str, state: GraphState) -> set[int]:
 def _before_step(task: Environment, state: GraphState) -> set[int]:
     """Leaves of `state` that `before_step` changes, and on which the changes depend."""
     traced, after = jax.make_jaxpr(task.before_step, return_shape=True)(state)
+    want: Any
+    got: Any
     want, got = (jax.tree_util.tree_flatten_with_path(tree) for tree in (state, after))
     where = f"{type(task).__name__}.before_step"
-    if different(state, after):
+    if want[1] != got[1]:
         raise RexError(f"{where} returns {got[1]}, but was given {want[1]}; return the same structure")
     for (path, old), (_, new) in zip(want[0], got[0], strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):

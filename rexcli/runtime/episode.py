@@ -64,6 +64,7 @@ class Seat:
         self.due: int | None = None
         self.running: int | None = None
         self.first_start = self.last_start = self.last_end = 0
+        self.since = 0
         self._shift = 0
         self._scheduled = 0
         self._behind = 0
@@ -272,6 +273,7 @@ class Episode:
         assert seat.due is not None
         if seat.starts == 0:
             seat.first_start = time
+        seat.since = time - seat.last_start if seat.starts else seat.period
         seat.last_start = time
         seat.starts += 1
         seat.gauge.add(time - seat.due, age)
@@ -283,7 +285,7 @@ class Episode:
     ) -> None:
         done, error = None, None
         try:
-            done = seat.call(seat.given, self.number, tick, start, windows)
+            done = seat.call(seat.given, self.number, tick, start, seat.since, windows)
         except BaseException as raised:
             error = _failure(seat.name, tick, raised)
         end = now() - self.began

@@ -16,9 +16,10 @@ from rexcli.errors import RexError
 from rexcli.graph.paths import leaf_paths
 from rexcli.graph.states import InputState
 from rexcli.graph.system import System
+from rexcli.graph.types import is_key
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.mailbox import Letter
-from rexcli.runtime.realtime_call import Done, is_key
+from rexcli.runtime.realtime_call import Done, clocks
 
 PyTree = Any
 AGE = 0.2
@@ -95,7 +96,7 @@ class Notebook:
 class Notes:
     """A `Witness` for one lane.
 
-    What a node's state and output are made of does not change while it runs, so all that is kept is references.
+    What is noted of a node's state and output does not change while it runs, so all that is kept is references.
 
     Attributes:
         kept: what was noted and not written.
@@ -152,26 +153,26 @@ class Notes:
             else:
                 episode, node, seq, start, end, windows, done = note
                 try:
-                    writer.step(episode, node, seq, start, end, self._fields(node, windows, done))
+                    writer.step(episode, node, seq, start, end, self._fields(node, start, windows, done))
                 except RexError as error:
                     logging.getLogger("rex.recording").error("%s", error)
                     writer.step(episode, node, seq, start, end, {})
         return bool(self.kept)
 
     def _fields(
-        self, node: str, windows: Sequence[Sequence[Letter]] | None, done: Done | None
+        self, node: str, start: int, windows: Sequence[Sequence[Letter]] | None, done: Done | None
     ) -> dict[str, dict[str, np.ndarray]]:
         if done is None:
             return {}
         keep = self._system.specs[node].record
         fields = {}
         if keep.params:
-            fields["params"] = self._arrays(done.given.params)
+            fields["params"] = self._arrays(done.kept.params)
         if keep.inputs and windows is not None:
-            inputs = {name: _input(window) for name, window in zip(self._inputs[node], windows, strict=True)}
+            inputs = {name: _input(window, start) for name, window in zip(self._inputs[node], windows, strict=True)}
             fields["inputs"] = self._arrays(inputs)
         if keep.state:
-            fields["state"] = self._arrays(done.given.state)
+            fields["state"] = self._arrays(done.kept.state)
         if keep.output:
             fields["output"] = self._arrays(done.output)
         if sum(array.nbytes for arrays in fields.values() for array in arrays.values()) > LARGE:
@@ -185,14 +186,14 @@ class Notes:
             return {}
         if structure not in self._paths:
             self._paths[structure] = tuple(leaf_paths(tree))
-        arrays = (np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf) for leaf in leaves)
-        return dict(zip(self._paths[structure], arrays, strict=True))
+        return dict(zip(self._paths[structure], map(_numpy, leaves), strict=True))
 
 
-def _input(window: Sequence[Letter]) -> InputState:
-    return InputState(
-        np.array([letter.seq for letter in window], np.int32),  # type: ignore[arg-type]
-        np.array([letter.sent / 1e9 for letter in window], np.float32),  # type: ignore[arg-type]
-        np.array([letter.arrived / 1e9 for letter in window], np.float32),  # type: ignore[arg-type]
-        jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *(m.data for m in window)),
-    )
+def _input(window: Sequence[Letter], start: int) -> InputState:
+    data = jax.tree.map(lambda *leaves: np.stack([_numpy(leaf) for leaf in leaves]), *(m.data for m in window))
+    seq, sent, received, age = clocks(window, start)
+    return InputState(seq, sent, received, age, data)
+
+
+def _numpy(leaf: Any) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)

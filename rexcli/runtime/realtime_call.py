@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.errors import RexError
-from rexcli.graph.call import StepFunction, check_output, different, find_device, warn_untraceable
+from rexcli.graph.call import StepFunction, find_device, warn_untraceable
 from rexcli.graph.node import Node
 from rexcli.graph.states import InputState, StepState
-from rexcli.graph.structure import NOT_TRACEABLE, as_output
+from rexcli.graph.structure import NOT_TRACEABLE
+from rexcli.graph.types import conform_step, is_key
 from rexcli.runtime.mailbox import Letter
 
 PyTree = Any
@@ -37,13 +37,15 @@ class Done(NamedTuple):
     """What a step gave.
 
     Attributes:
-        given: for the next step.
+        given: for the next step, which may write into it.
+        kept: the same, which nobody changes: for recordings.
         later: how much later than at its start the step says that it took place, s.
         output: what it sends.
         nan: whether a number of it is none.
     """
 
     given: Given
+    kept: Given
     later: float
     output: PyTree
     nan: bool
@@ -58,8 +60,11 @@ class Call(Protocol):
     def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
         """The start of an episode."""
 
-    def __call__(self, given: Given, eps: int, seq: int, start: int, windows: Sequence[Sequence[Letter]]) -> Done:
-        """One step, at `start` ns, with the newest messages of each input, oldest first."""
+    def __call__(
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+    ) -> Done:
+        """One step, at `start` ns, `since` ns after the one before, with the newest messages of each input, oldest
+        first."""
 
 
 def prepare(
@@ -115,7 +120,7 @@ class JittedCall:
         device = find_device(node.spec.device, node.name)
         self._device = (device or jax.devices()[0]) if several_devices else device
         given, letters = self.given(*example), tuple(windows.values())
-        traced = jax.jit(self._plain).trace(*self._arguments(given, 0, 0, 0, letters))
+        traced = jax.jit(self._plain).trace(*self._arguments(given, 0, 0, 0, 0, letters))
         pure = not traced.jaxpr.effects
         self._call = traced.lower().compile()
         if pure:
@@ -125,17 +130,22 @@ class JittedCall:
         rng = jax.random.key_data(rng) if self._typed_key else rng
         return Given(*self._put((rng, params, state)))
 
-    def __call__(self, given: Given, eps: int, seq: int, start: int, windows: Sequence[Sequence[Letter]]) -> Done:
-        rng, params, state, later, output, nan = self._call(*self._arguments(given, eps, seq, start, windows))
+    def __call__(
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+    ) -> Done:
+        rng, params, state, later, output, nan = self._call(*self._arguments(given, eps, seq, start, since, windows))
         nan = bool(nan)  # waits for the result
-        return Done(Given(rng, params, state), float(later), output, nan)
+        after = Given(rng, params, state)
+        return Done(after, after, float(later), output, nan)
 
     def _arguments(
-        self, given: Given, eps: int, seq: int, start: int, windows: Sequence[Sequence[Letter]]
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
     ) -> tuple[Any, ...]:
         letters = [letter for window in windows for letter in window]
         integers = np.array([eps, seq, *(letter.seq for letter in letters)], np.int32)
-        times = [start, *(letter.sent for letter in letters), *(letter.arrived for letter in letters)]
+        times = [start, since]
+        for letter in letters:
+            times += letter.sent, letter.arrived, _age(letter, start)
         seconds = np.array(times, np.float64) / 1e9
         data = tuple(letter.data for letter in letters)
         return (*given, *self._put((data, integers, seconds.astype(np.float32))))
@@ -147,30 +157,26 @@ class JittedCall:
         self, rng: Any, params: PyTree, state: PyTree, data: Any, integers: Any, seconds: Any
     ) -> tuple[Any, ...]:
         key = jax.random.wrap_key_data(rng, impl=self._key_type) if self._typed_key else rng
-        inputs, at, count = {}, 0, len(data)
+        inputs, at = {}, 0
+        times = seconds[2:].reshape(len(data), 3).T
         for name, window in self._inputs:
             here = slice(at, at + window)
-            sent = seconds[1 + at : 1 + at + window]
-            received = seconds[1 + count + at : 1 + count + at + window]
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *data[here])
-            inputs[name] = InputState(integers[2 + at : 2 + at + window], sent, received, stacked)
+            sent, received, age = (each[here] for each in times)
+            inputs[name] = InputState(integers[2 + at : 2 + at + window], sent, received, age, stacked)
             at += window
-        before = StepState(key, params, state, inputs, integers[0], integers[1], seconds[0])
-        after, output = self._step(before)
-        output = jax.tree.map(jnp.asarray, as_output(output))
-        check_output(self.node.name, self._initial, output)
-        output = jax.tree.map(lambda leaf, want: leaf.astype(want.dtype), output, self._initial)
-        check_kept(self.node.name, "params", params, after.params)
-        check_kept(self.node.name, "state", state, after.state)
+        nil = jnp.zeros(())
+        before = StepState(key, params, state, inputs, integers[0], integers[1], seconds[0], seconds[1], nil)
+        after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
-        later = after.ts - before.ts
+        later = after.later + (after.ts - before.ts)
         return rng, after.params, after.state, later, output, _any_nan(output)
 
     def _warm_up(self, given: Given, windows: Sequence[Sequence[Letter]]) -> None:
         times = []
         for _ in range(WARM_UPS):
             began = time.perf_counter()
-            self(given, 0, 0, 0, windows)
+            self(given, 0, 0, 0, 0, windows)
             times.append(time.perf_counter() - began)
         self.seconds = float(np.median(times))
 
@@ -184,66 +190,70 @@ class PlainCall:
         self._step = step
         self._inputs = inputs
         self._initial = initial
-        self._array = np.asarray if as_numpy else jnp.asarray
-        self._stack = np.stack if as_numpy else jnp.stack
+        self._as_numpy = as_numpy
+        self._keep = node.spec.record
+        self._declared: Any = None
 
     def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
-        return Given(rng, *jax.tree.map(lambda leaf: leaf if is_key(leaf) else self._array(leaf), (params, state)))
+        given = Given(rng, *jax.tree.map(self._array, (params, state)))
+        self._declared = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
+        return given
 
-    def __call__(self, given: Given, eps: int, seq: int, start: int, windows: Sequence[Sequence[Letter]]) -> Done:
-        inputs = {name: self._input(letters) for name, letters in zip(self._inputs, windows, strict=True)}
-        ts = np.float32(start / 1e9)
-        before = StepState(*given, inputs, np.int32(eps), np.int32(seq), ts)  # type: ignore[arg-type]
-        returned = self._step(before)
-        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], StepState)):
-            raise RexError(
-                f"node '{self.node.name}': step returns {type(returned).__name__}; return step_state, output"
-            )
-        after, output = returned[0], as_output(returned[1])
-        check_output(self.node.name, self._initial, output)
-        output = jax.tree.map(_own, output, self._initial)
-        nan = any(leaf.dtype.kind == "f" and bool(np.isnan(leaf).any()) for leaf in jax.tree.leaves(output))
-        return Done(Given(after.rng, after.params, after.state), float(after.ts) - float(ts), output, nan)
-
-    def _input(self, letters: Sequence[Letter]) -> InputState:
-        array: Any = self._array
-        stack: Any = self._stack
-        return InputState(
-            array(np.array([letter.seq for letter in letters], np.int32)),
-            array(np.array([letter.sent / 1e9 for letter in letters], np.float32)),
-            array(np.array([letter.arrived / 1e9 for letter in letters], np.float32)),
-            jax.tree.map(lambda *leaves: stack([array(leaf) for leaf in leaves]), *(letter.data for letter in letters)),
+    def __call__(
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+    ) -> Done:
+        inputs = {name: self._input(letters, start) for name, letters in zip(self._inputs, windows, strict=True)}
+        clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
+        before = StepState(*given, inputs, *clock)  # type: ignore[arg-type]
+        returned = conform_step(self.node.name, self._declared, self._initial, self._step(before), as_numpy=True)
+        after, output = returned[0], jax.tree.map(_own, returned[1])
+        nan = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(output) if _may_be_nan(leaf))
+        keep = self._keep
+        kept = Given(
+            after.rng,
+            jax.tree.map(_own, after.params) if keep.params else None,
+            jax.tree.map(_own, after.state) if keep.state else None,
         )
+        later = float(after.later) + (float(after.ts) - float(before.ts))
+        return Done(Given(after.rng, after.params, after.state), kept, later, output, nan)
+
+    def _input(self, letters: Sequence[Letter], start: int) -> InputState:
+        def stack(*leaves: Any) -> Any:
+            if not self._as_numpy or is_key(leaves[0]):
+                return jnp.stack(leaves)
+            return np.stack(leaves)
+
+        data = jax.tree.map(stack, *(letter.data for letter in letters))
+        seq, sent, received, age = (self._array(each) for each in clocks(letters, start))
+        return InputState(seq, sent, received, age, data)
+
+    def _array(self, leaf: Any) -> Any:
+        if is_key(leaf):
+            return leaf
+        return np.array(leaf) if self._as_numpy else jnp.asarray(leaf)
 
 
-def is_key(leaf: Any) -> bool:
-    """Whether it is a PRNG key of JAX's own type, which is no plain array."""
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+def clocks(letters: Sequence[Letter], start: int) -> tuple[Any, Any, Any, Any]:
+    """`seq`, `ts_sent`, `ts_recv` and `age` of an `InputState`, for a step that starts at `start` ns."""
+    times = np.array([(letter.sent, letter.arrived, _age(letter, start)) for letter in letters], np.float64) / 1e9
+    sent, received, age = times.T.astype(np.float32)
+    return np.array([letter.seq for letter in letters], np.int32), sent, received, age
 
 
-def check_kept(node: str, what: str, want: PyTree, got: PyTree) -> None:
-    """Refuses a state that a step leaves otherwise than it found it."""
-    if different(want, got):
-        raise RexError(
-            f"node '{node}': step leaves {what} {jax.tree.structure(got)}, but began with {jax.tree.structure(want)}; "
-            "return the same structure"
-        )
-    for wanted, leaf in zip(jax.tree.leaves(want), jax.tree.leaves(got), strict=True):
-        before, after = (np.shape(wanted), jnp.result_type(wanted)), (np.shape(leaf), jnp.result_type(leaf))
-        if before != after:
-            raise RexError(
-                f"node '{node}': step leaves an array of {what} as {after[1]}{list(after[0])}, but began with "
-                f"{before[1]}{list(before[0])}; return the same shape and type"
-            )
+def _age(letter: Letter, start: int) -> int:
+    """See `InputState.age`; ns."""
+    return start - letter.sent if letter.seq >= 0 else start
 
 
-def _own(leaf: Any, want: Any) -> Any:
+def _own(leaf: Any) -> Any:
     """The leaf as an array that the node's code cannot change any more."""
-    if isinstance(leaf, jax.Array) and leaf.dtype == want.dtype:
-        return leaf
-    return np.array(leaf, want.dtype)
+    return leaf if isinstance(leaf, jax.Array) else np.array(leaf)
+
+
+def _may_be_nan(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
 def _any_nan(tree: PyTree) -> jax.Array:
-    found = [jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    found = [jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if _may_be_nan(leaf)]
     return jnp.stack(found).any() if found else jnp.asarray(False)

@@ -6,6 +6,7 @@ It runs any node code, records all of it, and is the oracle for the compiled pro
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,13 +15,14 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.call import NodeCall, StepFunction, check_output
+from rexcli.graph.call import NodeCall, StepFunction
 from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.structure import as_output
 from rexcli.graph.system import Edge, System
+from rexcli.graph.types import conform_step
 from rexcli.timeline.instants import ended
 from rexcli.timeline.order import order
+from rexcli.timeline.schedule import period
 from rexcli.timeline.timeline import Timeline
 
 PyTree = Any
@@ -113,7 +115,7 @@ class Stepper:
     def step_state(self, graph_state: GraphState) -> StepState:
         """What the supervisor sees at `graph_state.step`."""
         name, seq = self.system.supervisor, int(graph_state.step)
-        return self._controller(_look)(*self._arguments(graph_state, name, seq))[0]
+        return self._controller(_look)(*self._arguments(graph_state, name, seq, ()))[0]
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
         """One step of the supervisor, its output given from outside, then all that ends before its next tick.
@@ -128,14 +130,17 @@ class Stepper:
             its newest tick that has ended. And what the supervisor then sees.
 
         Raises:
-            RexError: past the last step of the episode.
+            RexError: past the last step of the episode, and for what is shaped or typed otherwise than init gave it.
         """
         seq = int(graph_state.step)
         last = int(self.timeline.num_steps[self._episode])
         if seq >= last:
             raise RexError(f"the episode is over: its timeline offers {last} steps of '{self.system.supervisor}'")
         before = self.step_state(graph_state) if self.listener is not None else step_state
-        graph_state = self._finish(graph_state, self.system.supervisor, seq, before, step_state, output)
+        name = self.system.supervisor
+        own = before.replace(**{part: getattr(graph_state, part)[name] for part in ("rng", "params", "state")})
+        step_state, output = conform_step(name, own, self._initial[name], (step_state, output))
+        graph_state = self._finish(graph_state, name, seq, before, step_state, output)
         self._cursor += 1
         graph_state = graph_state.replace(step=graph_state.step + 1)
         graph_state = self._run_to_supervisor(graph_state)
@@ -150,7 +155,7 @@ class Stepper:
         """One step of the supervisor, by its own code or a controller's, then all that precedes its next tick."""
         name, seq = self.system.supervisor, int(graph_state.step)
         step = controller or self.system.nodes[name].step
-        _, after, output = self._controller(step)(*self._arguments(graph_state, name, seq))
+        _, after, output = self._controller(step)(*self._arguments(graph_state, name, seq, self._initial[name]))
         return self.step(graph_state, after, output)[0]
 
     def stop(self) -> None:
@@ -209,15 +214,18 @@ class Stepper:
             graph_state = self._run_tick(graph_state, name, seq)
 
     def _run_tick(self, graph_state: GraphState, name: str, seq: int) -> GraphState:
-        before, after, output = self._calls[name](*self._arguments(graph_state, name, seq))
+        arguments = self._arguments(graph_state, name, seq, self._initial[name])
+        before, after, output = self._calls[name](*arguments)
         return self._finish(graph_state, name, seq, before, after, output)
 
-    def _arguments(self, graph_state: GraphState, name: str, seq: int) -> tuple[Any, ...]:
-        start = int(self.timeline.steps[name].start[self._episode, seq])
+    def _arguments(self, graph_state: GraphState, name: str, seq: int, sends: PyTree) -> tuple[Any, ...]:
+        starts = self.timeline.steps[name].start[self._episode]
+        start = int(starts[seq])
         self._pace(start)
+        since = start - starts[seq - 1] if seq > 0 else period(self.timeline.spec.node(name).rate)
         windows = {edge.input: self._window(graph_state, edge, seq) for edge in self.system.inputs(name)}
-        clock = (np.int32(self._episode), np.int32(seq), np.float32(start / 1e9))
-        return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock
+        clock = (np.int32(self._episode), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9))
+        return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock, sends
 
     def _window(self, graph_state: GraphState, edge: Edge, seq: int) -> tuple[Any, ...]:
         newest = int(self._newest[edge.name][self._episode, seq])
@@ -227,15 +235,19 @@ class Stepper:
         seqs = np.arange(newest - edge.window + 1, newest + 1)
         self._oldest[edge.name] = max(0, int(seqs[0]))
         arrive = self.timeline.messages[edge.name].arrive[self._episode]
-        return (np.maximum(seqs, -1).astype(np.int32), *self._messages(edge, seqs, arrive))
+        start = self.timeline.steps[edge.target].start[self._episode, seq]
+        return (np.maximum(seqs, -1).astype(np.int32), *self._messages(edge, seqs, arrive, start))
 
-    def _messages(self, edge: Edge, seqs: np.ndarray, arrive: np.ndarray) -> tuple[Any, Any, tuple[PyTree, ...]]:
-        """`ts_sent`, `ts_recv` and data of messages, with the source's initial output below 0."""
+    def _messages(
+        self, edge: Edge, seqs: np.ndarray, arrive: np.ndarray, start: np.int64
+    ) -> tuple[Any, Any, Any, tuple[PyTree, ...]]:
+        """`ts_sent`, `ts_recv`, age at `start` and data of messages, with the source's initial output below 0."""
         gap, at = seqs < 0, np.maximum(seqs, 0)
         sent, outputs = self.timeline.steps[edge.source].end[self._episode], self._outputs[edge.source]
         initial = self._initial[edge.source]
         data = tuple(initial if seq < 0 else outputs[seq] for seq in seqs.tolist())
-        return _seconds(sent, at, gap), _seconds(arrive, at, gap), data
+        age = np.where(gap, start, start - _picked(sent, at))
+        return _seconds(sent, at, gap), _seconds(arrive, at, gap), (age / 1e9).astype(np.float32), data
 
     def _delayed_window(
         self, edge: Edge, adjustable: AdjustableDelay, delay: np.float32, seq: int, newest: int
@@ -243,33 +255,38 @@ class Stepper:
         """The window of an edge whose delay is a parameter: that of the timeline, less what has not arrived yet."""
         delay = np.clip(delay, np.float32(adjustable.low), np.float32(adjustable.high))
         sent = self.timeline.steps[edge.source].end[self._episode]
-        ages = (int(self.timeline.steps[edge.target].start[self._episode, seq]) - sent[: newest + 1]) / 1e9
-        ages = ages.astype(np.float32)  # as the compiled program compares them
+        start = self.timeline.steps[edge.target].start[self._episode, seq]
+
+        def age(message: int) -> np.float32:
+            return np.float32((start - sent[message]) / 1e9)  # as the compiled program compares them
 
         def count(delay: np.float32) -> int:
-            return int((ages > delay if edge.skip else ages >= delay).sum())
+            """Messages that are old enough; they are the first ones, since none is older than the one before it."""
+            return bisect_left(
+                range(newer + 1), True, key=lambda i: bool(age(i) <= delay if edge.skip else age(i) < delay)
+            )
 
+        newer = newest
         self._oldest[edge.name] = max(0, count(np.float32(adjustable.high)) - edge.window)
-        newer, newest = newest, count(delay) - 1
+        newest = count(delay) - 1
         seqs = np.arange(newest - edge.window + 1, newest + 1)
         there = seqs >= 0
-        ts_sent, _, data = self._messages(edge, seqs, sent)
+        ts_sent, _, ages, data = self._messages(edge, seqs, sent, start)
         if adjustable.interpolation == "linear" and 0 <= newest < newer:
-            share = linear_share(ages[newest], ages[newest + 1], delay)
-            next_sent, _, following = self._messages(edge, seqs + 1, sent)
-            ts_sent = blend(ts_sent, next_sent, np.where(there, share, 0.0))
+            share = linear_share(age(newest), age(newest + 1), delay)
+            next_sent, _, next_ages, following = self._messages(edge, seqs + 1, sent, start)
+            shares = np.where(there, share, np.float32(0.0))
+            ts_sent, ages = blend(ts_sent, next_sent, shares), blend(ages, next_ages, shares)
             data = tuple(
                 blend(older, later, share) if real else older
                 for older, later, real in zip(data, following, there.tolist(), strict=True)
             )
         ts_recv = np.where(there, ts_sent + delay, 0.0).astype(np.float32)
-        return np.maximum(seqs, -1).astype(np.int32), ts_sent, ts_recv, data
+        return np.maximum(seqs, -1).astype(np.int32), ts_sent, ts_recv, ages, data
 
     def _finish(
         self, graph_state: GraphState, name: str, seq: int, before: StepState, after: StepState, output: PyTree
     ) -> GraphState:
-        output = as_output(output)
-        check_output(name, self._initial[name], output)
         self._outputs[name][seq] = output
         self._forget(name)
         if self.listener is not None:
@@ -285,9 +302,7 @@ class Stepper:
         kept = self._outputs[name]
         unread = next(reversed(kept)) + 1
         first = min((self._oldest[edge.name] for edge in self.system.outputs(name)), default=unread)
-        for seq in list(kept):
-            if seq >= first:
-                break
+        while kept and (seq := next(iter(kept))) < first:
             del kept[seq]
 
     def _pace(self, start: int) -> None:
@@ -298,9 +313,13 @@ class Stepper:
 
 
 def _seconds(times: np.ndarray, at: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """`times[at]`, ns, in seconds; 0 in the gap, which is all that there is where the source never ticks."""
-    picked = times[np.minimum(at, len(times) - 1)] if len(times) else np.zeros(at.shape)
-    return np.where(gap, 0.0, picked / 1e9).astype(np.float32)
+    """`times[at]`, ns, in seconds; 0 in the gap."""
+    return np.where(gap, 0.0, _picked(times, at) / 1e9).astype(np.float32)
+
+
+def _picked(times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """`times[at]`; 0 where the source never ticks, so that there is nothing but a gap."""
+    return times[np.minimum(at, len(times) - 1)] if len(times) else np.zeros(at.shape)
 
 
 def _look(step_state: StepState) -> tuple[StepState, PyTree]:

@@ -52,11 +52,11 @@ def roll_many(program: Program, keys: jax.Array, eps: jax.Array, steps: int):
 
 
 @partial(jax.jit, static_argnames="steps", compiler_options=QUICK)
-def gradient(program: Program, params, key: jax.Array, eps: int, steps: int):
-    """Of all states of the supervisor, with respect to the parameters of all nodes."""
+def gradient(program: Program, params, others, key: jax.Array, eps: int, steps: int):
+    """Of all states of the supervisor, with respect to the gains of all nodes."""
 
     def total(params):
-        state, _ = program.reset(program.init(key, params, eps=eps))
+        state, _ = program.reset(program.init(key, whole(params, others), eps=eps))
         _, record = program.rollout(state, steps, keep={program.supervisor: ("state",)})
         return record[program.supervisor].fields["state"].value.sum()
 
@@ -114,7 +114,7 @@ def assert_record(log: Log, records: Record) -> int:
         for entry in np.flatnonzero(np.asarray(record.seq) >= 0):
             seq = int(record.seq[entry])
             before, after, output = log.steps[name, seq]
-            got = jax.tree.map(lambda leaf, entry=entry: np.asarray(leaf[entry]), record.fields)
+            got = jax.tree.map(lambda leaf, entry=entry: _plain(leaf)[entry], record.fields)
             want = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
             assert record.ts[entry] == before.ts
             compare(want, got, f"{name}[{seq}]")
@@ -127,21 +127,30 @@ def assert_same_gradient(
 ) -> None:
     """The gradient of what the supervisor came to is that which the stepper has."""
     params = dict(program.init(key, eps=eps).params)
+    others = {name: own["typed"] for name, own in params.items() if isinstance(own, dict)}
+    params = {name: own["gain"] if name in others else own for name, own in params.items()}
 
     def total(params):
-        log = run_stepper(system, timeline, eps, steps, key, params)
+        log = run_stepper(system, timeline, eps, steps, key, whole(params, others))
         return sum(log.steps[system.supervisor, seq][1].state.value for seq in range(steps))
 
-    compare(jax.grad(total)(params), gradient(program, params, key, eps, steps), "gradient: ")
+    compare(jax.grad(total)(params), gradient(program, params, others, key, eps, steps), "gradient: ")
+
+
+def whole(gains, others):
+    """Parameters by node, of those that a gradient is taken of and those that have none."""
+    return {name: {"gain": gain, "typed": others[name]} if name in others else gain for name, gain in gains.items()}
 
 
 def compare(want, got, where: str) -> None:
-    """Integers exactly, floats to float32 rounding."""
+    """Types and integers exactly, floats to the rounding of their type."""
     assert jax.tree.structure(want) == jax.tree.structure(got)
     for (path, a), b in zip(jax.tree_util.tree_flatten_with_path(want)[0], jax.tree.leaves(got), strict=True):
         a, b, message = _plain(a), _plain(b), where + jax.tree_util.keystr(path)
-        if np.issubdtype(a.dtype, np.floating):
-            np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5, err_msg=message)
+        assert a.dtype == b.dtype, message
+        if jnp.issubdtype(a.dtype, jnp.floating):
+            close = 2e-5 if jnp.finfo(a.dtype).nmant > 10 else 4 * float(jnp.finfo(a.dtype).eps)
+            np.testing.assert_allclose(b.astype(np.float32), a.astype(np.float32), close, close, err_msg=message)
         else:
             np.testing.assert_array_equal(b, a, err_msg=message)
 

@@ -260,7 +260,7 @@ def test_a_delay_is_found_by_its_gradient():
 
 def test_other_systems_carry_nothing_of_it():
     assert three.program().init(KEY).delays == {}
-    assert all(read.age is None for slot in three.program().plan.slots for read in slot.inputs)
+    assert not any(read.adjustable for slot in three.program().plan.slots for read in slot.inputs)
 
 
 def test_rings_hold_no_more_than_the_range_needs():

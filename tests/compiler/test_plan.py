@@ -41,9 +41,9 @@ def test_plan_by_hand():
     assert a.tick.tolist() == [[0, 1, 2, 3, -1]]
     assert b.tick.tolist() == [[0, -1, 1, 2, -1]]
     assert s.tick.tolist() == [[-1, 0, 1, 2, -1]]
-    np.testing.assert_array_equal(b.ts, np.float32([[0.002, 0, 0.013, 0.021, 0]]))
+    np.testing.assert_array_equal(b.ts, np.float32([[0.002, 0.002, 0.013, 0.021, 0.021]]))
     (read,) = b.inputs
-    assert read.newest.tolist() == [[0, -1, 2, 3, -1]]
+    assert read.newest.tolist() == [[0, 0, 2, 3, 3]]
     np.testing.assert_array_equal(read.ts_sent[0, [0, 2]], np.float32([[0, 0.001], [0.005, 0.012]]))
     assert plan.before["a"].tolist() == [[0, 1, 2, 3, 4]]
     assert plan.before["b"].tolist() == [[0, 1, 1, 2, 3]]

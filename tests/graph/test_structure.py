@@ -214,7 +214,7 @@ def test_code_that_cannot_be_traced_has_to_say_what_it_sends(node):
     assert init_graph_state(system, KEY).outputs["motor"] == ()
     stepper = rex.Stepper(system, rex.simulate(system, steps=2))
     state, _ = stepper.reset(stepper.init(KEY))
-    with pytest.raises(RexError, match=r"node 'motor': step sends .* no init_output .* write an init_output"):
+    with pytest.raises(RexError, match=r"node 'motor': output: step returns .* no init_output .* write an init_output"):
         stepper.run(state)
 
 

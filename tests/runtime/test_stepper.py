@@ -156,7 +156,7 @@ def test_an_output_of_another_form_is_refused(output):
     system, timeline = make(Other())
     stepper = rex.Stepper(system, timeline)
     state, _ = stepper.reset(stepper.init(jax.random.key(0)))
-    with pytest.raises(RexError, match="node 'reader': step sends"):
+    with pytest.raises(RexError, match="node 'reader': output: step returns"):
         stepper.run(state)
 
 

@@ -60,7 +60,7 @@ def end(nodes: list[Diary], path: Path, settings: WallSettings = QUICK) -> tuple
     [
         (explode, r"step 7 raised ValueError: the cable is off .*test_wall_ends.py"),
         (send_nan, r"step 7 sends NaN"),
-        (send_two, r"step sends .*same structure \(step 7\)"),
+        (send_two, r"output: step returns .*same structure \(step 7\)"),
         (send_wide, r"shape \(3,\).*same shape \(step 7\)"),
         (return_nothing, r"return step_state, output \(step 7\)"),
     ],

@@ -1,0 +1,176 @@
+"""What a step returns has the structure, the shapes and the types of what init gave: one check for every executor.
+
+A leaf of another type is cast where that loses nothing, so that a state has its declared type at every tick, and is
+refused elsewhere:
+
+- types of JAX and NumPy, as JAX reads them (64 bits as 32, unless it is told otherwise): where the declared type holds
+  each of their values, as float32 those of float16 and int16, and int32 those of bool;
+- numbers of Python, and what JAX computed of them alone (weak types), have no width: where the declared type is of the
+  same kind or of one further along bool, integer, float, complex;
+- integers that are known when they are checked, and do not fit, are refused all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.graph.states import StepState
+from rexcli.graph.structure import as_output, is_nothing
+
+PyTree = Any
+
+_KINDS = (np.bool_, np.integer, np.floating, np.complexfloating)
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether it is a PRNG key of JAX's own type, which is no plain array."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def as_declared(tree: PyTree) -> PyTree:
+    """What init gave, as JAX arrays that declare types: what Python's numbers leave open (weak types) is settled."""
+    return jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.asarray(leaf, jnp.result_type(leaf)), tree)
+
+
+def conform(node: str, part: str, want: PyTree, got: PyTree, *, as_numpy: bool = False) -> PyTree:
+    """What a step returned, with the types of what init gave.
+
+    Args:
+        node: whose step.
+        part: `rng`, `params`, `state` or `output`.
+        want: what init gave; only shapes and types are looked at.
+        got: what step returned.
+        as_numpy: leave NumPy's arrays what they are, if they have the declared type, and make NumPy's of what has not.
+
+    Returns:
+        `got`, with leaves of `want`'s types. They are JAX arrays, which own their numbers, unless `as_numpy`.
+
+    Raises:
+        RexError: another structure or shape, or a type that cannot be cast without loss.
+    """
+    flat: tuple[tuple[list[Any], Any], tuple[list[Any], Any]] = jax.tree.flatten(want), jax.tree.flatten(got)
+    (wanted, declared), (leaves, structure) = flat
+    if structure != declared:
+        if part == "output" and is_nothing(want):
+            raise RexError(
+                f"node '{node}': output: step returns {structure}, but no init_output says so; write an "
+                "init_output(rng, graph_state) that returns the same: it is what readers see before the first message"
+            )
+        raise RexError(
+            f"node '{node}': {part}: step returns {structure}, but init gave {declared}; return the same structure"
+        )
+    cast = [
+        _leaf(partial(_where, node, part, want, place), a, b, as_numpy)
+        for place, (a, b) in enumerate(zip(wanted, leaves, strict=True))
+    ]
+    return jax.tree.unflatten(declared, cast)
+
+
+def conform_step(
+    node: str, before: Any, sends: PyTree, returned: Any, *, as_numpy: bool = False
+) -> tuple[StepState, PyTree]:
+    """What a step returned, `conform`ed to what its node began with.
+
+    Args:
+        node: whose step.
+        before: has the node's `rng`, `params` and `state`.
+        sends: the node's `init_output`.
+        returned: by the step, or by what acts in its place.
+        as_numpy: as for `conform`.
+
+    Returns:
+        The step state and the output.
+
+    Raises:
+        RexError: as for `conform`, and for what is no step state with an output.
+    """
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], StepState)):
+        raise RexError(f"node '{node}': step returns {type(returned).__name__}; return step_state, output")
+    after, output = returned[0], as_output(returned[1])
+    kept = {
+        part: conform(node, part, getattr(before, part), getattr(after, part), as_numpy=as_numpy)
+        for part in ("rng", "params", "state")
+    }
+    return after.replace(**kept), conform(node, "output", sends, output, as_numpy=as_numpy)
+
+
+def _where(node: str, part: str, want: PyTree, place: int) -> str:
+    path = jax.tree_util.keystr(jax.tree_util.tree_flatten_with_path(want)[0][place][0])
+    return f"node '{node}': {part}{path}"
+
+
+def _declared(leaf: Any) -> Any:
+    return leaf.dtype if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct) else jnp.result_type(leaf)
+
+
+def _leaf(where: Callable[[], str], want: Any, got: Any, as_numpy: bool) -> Any:
+    dtype = _declared(want)
+    try:
+        kind, weak = jax.dtypes.result_type(got, return_weak_type_flag=True)
+    except TypeError:
+        raise RexError(f"{where()}: step returns a {type(got).__name__}; return an array of {dtype}") from None
+    if jnp.shape(want) != jnp.shape(got):
+        raise RexError(
+            f"{where()}: step returns shape {jnp.shape(got)}, but init gave {jnp.shape(want)}; return the same shape"
+        )
+    if kind != dtype:
+        _check_cast(where, dtype, kind, weak, jnp.shape(want))
+    if isinstance(got, jax.Array):
+        return got if kind == dtype and not weak else got.astype(dtype)
+    _check_fits(where, dtype, got)
+    if as_numpy:
+        return np.asarray(got, dtype)
+    return jnp.array(got, dtype)  # a copy: a node may write into its array again
+
+
+def _check_cast(where: Callable[[], str], want: Any, got: Any, weak: bool, shape: tuple[int, ...]) -> None:
+    """Refuses a cast that loses."""
+    if not any(jnp.issubdtype(dtype, jax.dtypes.extended) for dtype in (want, got)):
+        if (_kind(got) <= _kind(want)) if weak else _holds(want, got):
+            return
+        raise RexError(
+            f"{where()}: step returns {got}{' (weakly typed)' if weak else ''}, but init gave {want}, which does not "
+            f"hold all its values; begin with jnp.zeros({shape}, jnp.{got}), or cast in step, .astype(jnp.{want})"
+        )
+    raise RexError(f"{where()}: step returns {got}, but init gave {want}; return the same type")
+
+
+def _check_fits(where: Callable[[], str], want: Any, leaf: Any) -> None:
+    """Refuses integers of Python and NumPy that are beyond the declared type; JAX would wrap them round."""
+    if jnp.issubdtype(want, jnp.integer):
+        values = np.asarray(leaf)
+        info = jnp.iinfo(want)
+        if values.size and values.dtype != want and (values.min() < info.min or values.max() > info.max):
+            worst = values.min() if values.min() < info.min else values.max()
+            raise RexError(
+                f"{where()}: step returns {worst}, but init gave {want}, which holds {info.min} to {info.max}; "
+                "begin with a wider type, or clip it in step"
+            )
+
+
+def _kind(dtype: Any) -> int:
+    return next(place for place, kind in enumerate(_KINDS) if jnp.issubdtype(dtype, kind))
+
+
+def _holds(want: Any, got: Any) -> bool:
+    """Whether every value of type `got` is one of type `want`."""
+    if _kind(got) > _kind(want):
+        return False
+    if got == jnp.bool_:
+        return True
+    if _kind(want) == 1:
+        small, large = jnp.iinfo(got), jnp.iinfo(want)
+        return bool(large.min <= small.min and small.max <= large.max)
+    fine = jnp.finfo(want)
+    if _kind(got) == 1:
+        info = jnp.iinfo(got)
+        return bool(info.bits - (info.min < 0) <= fine.nmant + 1)
+    coarse = jnp.finfo(got)
+    return bool(coarse.nmant <= fine.nmant and coarse.maxexp <= fine.maxexp and fine.minexp <= coarse.minexp)
