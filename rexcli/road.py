@@ -23,6 +23,7 @@ from rexcli.compiler.rollouts import check as check_rollouts
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
+from rexcli.config.compose import plain_config
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
@@ -46,7 +47,7 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
-from rexcli.timeline.edit import augment, deliver, drop
+from rexcli.timeline.edit import augment, check_rules, deliver, drop
 from rexcli.timeline.simulate import simulate as simulate_timeline
 from rexcli.timeline.spec import SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline, Times
@@ -97,21 +98,23 @@ def timeline_for(
     What is simulated to train on `task` is long enough for its episodes, even if `timeline.steps` is not.
 
     Nodes and edges that a recording has and the system has not are left out; those that it lacks are simulated
-    around it. Edges of adjustable delay have the shortest in place of what was recorded.
+    around it. Edges of adjustable delay have the shortest in place of what was recorded. All else has the times of the
+    recording, whatever delays the experiment declares.
 
     Returns:
         The timeline, and the runs that it came from.
 
     Raises:
-        RexError: where there is no such run, or it is of another system.
+        RexError: where there is no such run, it is of another system or was made by other rules of time, and for what
+            was typed that a recording decides.
     """
     declared = experiment.timeline
     if experiment.from_run is None:
         steps = declared.steps if task is None else max(declared.steps, task.max_steps)
         return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=steps), []
     view = parent(experiment, project)
-    recorded = view.timeline()
-    recorded = _fit(recorded, system.timing, view.path)
+    recorded = _fit(view.timeline(), system.timing, view.path)
+    _check_recorded(experiment, recorded, system, view)
     sample = sampler(system, experiment.seed, recorded.num_episodes)
     if len(recorded.steps) < len(system.nodes) or len(recorded.messages) < len(system.edges):
         recorded = augment(recorded, system.timing, sample)
@@ -121,6 +124,32 @@ def timeline_for(
         if isinstance(edge.delay, AdjustableDelay)
     }
     return deliver(replace(recorded, spec=system.timing), shortest), [view.path]
+
+
+def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, view: RunView) -> None:
+    """Refuses what the experiment says otherwise than the recording, or in vain."""
+    where = experiment.origins.where
+    try:
+        check_rules(recorded.spec, system.timing)
+    except RexError as error:
+        key = str(error).partition("=")[0]
+        raise RexError(f"{where(key)}: {error}") from None
+    for key in ("timeline.episodes", "timeline.steps"):
+        if experiment.origins.typed(key):
+            raise RexError(f"{where(key)}: {key}: from={view.path} has a timeline of its own; leave one of the two out")
+    declared = plain_config(experiment)
+    fixed = [
+        edge.name for edge in recorded.spec.edges if not isinstance(system.edges[edge.name].delay, AdjustableDelay)
+    ]
+    for section, names in (("nodes", list(recorded.steps)), ("edges", fixed)):
+        for name in names:
+            then = (view.config.get(section) or {}).get(name) or {}
+            key = f"{section}.{name}.delay"
+            if experiment.origins.typed(key) and then.get("delay") != declared[section][name]["delay"]:
+                raise RexError(
+                    f"{where(key)}: {key}: from={view.path} has the delays that were recorded; leave it out, or leave "
+                    "from= out to simulate"
+                )
 
 
 def saved_plan(

@@ -119,6 +119,42 @@ def test_a_recording_of_other_ends_is_refused(tmp_path):
         timeline_for(experiment, rex.build(experiment))
 
 
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ("nodes.world.rate=100", r"command line: nodes\.world\.rate=100: the recording was made with 50"),
+        ("nodes.agent.rate=25", r"nodes\.agent\.rate=25: the recording was made with 50"),
+        ("nodes.sensor.scheduling=phase", r"nodes\.sensor\.scheduling=phase: the recording was made with frequency"),
+        ("nodes.agent.advance=true", r"nodes\.agent\.advance=true: the recording was made with false"),
+        ("edges.sensor_agent.blocking=false", r"edges\.sensor_agent\.blocking=false: the recording was made with true"),
+        ("edges.world_sensor.jitter=buffer", r"edges\.world_sensor\.jitter=buffer: the recording was made with latest"),
+        ("edges.world_sensor.skip=true", r"edges\.world_sensor\.skip=true: the recording was made with false"),
+        ("nodes.agent.delay=0.05", r"nodes\.agent\.delay: from=.* has the delays that were recorded"),
+        ("edges.world_sensor.delay.loc=0.05", r"edges\.world_sensor\.delay: from=.* has the delays that were recorded"),
+        ("timeline.steps=50", r"timeline\.steps: from=.* has a timeline of its own"),
+        ("timeline.episodes=5", r"timeline\.episodes: from=.* has a timeline of its own"),
+    ],
+)
+def test_what_a_recording_decides_cannot_be_declared_otherwise(tmp_path, change, refusal):
+    run = saved(tmp_path, rex.simulate(rex.build(rex.compose("pendulum")), steps=30))
+    experiment = rex.compose("pendulum", f"from={run}", change)
+    with pytest.raises(rex.RexError, match=refusal):
+        timeline_for(experiment, rex.build(experiment))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["edges.sensor_agent.window=5", "edges.world_sensor.delay={_target_: rexcli.AdjustableDelay, low: 0, high: 0.01}"],
+)
+def test_what_a_recording_leaves_open_is_honoured(tmp_path, change):
+    whole = rex.simulate(rex.build(rex.compose("pendulum")), steps=30)
+    experiment = rex.compose("pendulum", f"from={saved(tmp_path, whole)}", change)
+    timeline, _ = timeline_for(experiment, rex.build(experiment))
+    np.testing.assert_array_equal(timeline.steps["agent"].start, whole.steps["agent"].start)
+    assert timeline.spec.edge("sensor_agent").window == (5 if "window" in change else 3)
+    assert timeline.spec.edge("world_sensor").adjustable == (0 if "window" in change else 10_000_000)
+
+
 def test_a_saved_plan_is_the_plan_that_a_search_finds(tmp_path):
     experiment = rex.compose("pendulum")
     system = rex.build(experiment)

@@ -43,6 +43,11 @@ class Origins:
             key = key.rpartition(".")[0]
         return self.fallback
 
+    def typed(self, key: str) -> bool:
+        """Whether the command line gives `key`, or a key below it."""
+        lines = [line for layer in self.layers if layer.label == COMMAND_LINE for line in layer.lines]
+        return any(line == key or line.startswith(f"{key}.") for line in lines)
+
 
 def layer_of_file(path: Path, label: str, package: str = "") -> Layer:
     """The keys of a YAML file, under `package` (dotted, as Hydra puts config groups)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,34 @@ def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
         reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
         messages[name] = Messages(arrive, np.where(gone, -1, reader))
     return replace(timeline, messages=messages)
+
+
+def check_rules(recorded: SystemTiming, spec: SystemTiming) -> None:
+    """Refuses a system by whose rules a recording was not made: what was recorded cannot be had by others.
+
+    Windows may differ, and expected delays: the one is a matter of how many messages a step is shown, and the others
+    are of what is simulated around the recording.
+
+    Args:
+        recorded: of the recording.
+        spec: the system; nodes and edges that only one of the two has do not matter.
+
+    Raises:
+        RexError: that begins with the key of an experiment, `nodes.world.rate=100`.
+    """
+    nodes, edges = {node.name: node for node in spec.nodes}, {edge.name: edge for edge in spec.edges}
+    pairs: list[tuple[str, Any, Any, tuple[str, ...]]] = [
+        *(("nodes", node, nodes.get(node.name), ("rate", "scheduling", "advance")) for node in recorded.nodes),
+        *(("edges", edge, edges.get(edge.name), ("blocking", "skip", "jitter")) for edge in recorded.edges),
+    ]
+    for section, then, now, keys in pairs:
+        for key in keys:
+            if now is not None and getattr(then, key) != getattr(now, key):
+                was, value = (str(getattr(each, key)).lower().removesuffix(".0") for each in (then, now))
+                raise RexError(
+                    f"{section}.{then.name}.{key}={value}: the recording was made with {was}, which its times cannot "
+                    f"be separated from; give {section}.{then.name}.{key}={was}, or leave from= out to simulate"
+                )
 
 
 def _check_holds(recorded: SystemTiming, spec: SystemTiming) -> None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rexcli.errors import RexError
-from rexcli.timeline.edit import augment, drop
+from rexcli.timeline.edit import augment, check_rules, drop
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Messages, Steps, Timeline
+from tests.random_systems import systems
 from tests.timeline.by_hand import MS, Given, arrivals, edge, node, readers, run, starts, system
 
 ROBOT = system(node("sensor"), node("agent"), edge("sensor", "agent", blocking=True), supervisor="agent")
@@ -142,3 +146,31 @@ def test_augment_refuses_an_endless_loop():
     spec = replace(WITH_WORLD, edges=tuple(replace(each, skip=False) for each in WITH_WORLD.edges))
     with pytest.raises(RexError, match="loop without skip: sensor -> agent -> world -> sensor"):
         augment(run(ROBOT), spec, Given({}))
+
+
+CHANGES = {
+    "nodes": {"rate": 7.5, "scheduling": ("frequency", "phase"), "advance": (False, True)},
+    "edges": {"blocking": (False, True), "skip": (False, True), "jitter": ("latest", "buffer")},
+}
+"""Keys that a recording settles, with another value, or the two that there are."""
+
+
+@given(system=systems(5), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_rules_by_which_a_recording_was_not_made_are_refused_by_name(system, data):
+    spec = system.timing
+    check_rules(spec, spec)
+    section = data.draw(st.sampled_from(["nodes", "edges"] if spec.edges else ["nodes"]))
+    parts = getattr(spec, section)
+    place = data.draw(st.integers(0, len(parts) - 1))
+    key, values = data.draw(st.sampled_from(sorted(CHANGES[section].items())))
+    old = getattr(parts[place], key)
+    new = values if isinstance(values, float) else values[values[0] == old]
+    changed = replace(parts[place], **{key: new})
+    other = replace(spec, **{section: (*parts[:place], changed, *parts[place + 1 :])})
+    with pytest.raises(RexError, match=re.escape(f"{section}.{changed.name}.{key}={str(new).lower()}: the recording")):
+        check_rules(spec, other)
+    # What only one of the two has, how much a step is shown, and what is expected, do not matter.
+    check_rules(replace(spec, **{section: (*parts[:place], *parts[place + 1 :])}), other)
+    wider = tuple(replace(edge, window=edge.window + 1, expected_delay=5) for edge in spec.edges)
+    check_rules(spec, replace(spec, edges=wider))
