@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -408,12 +409,12 @@ def check_training(
 
 def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
     """Refuses episodes that are longer than the timeline, and metrics that make nothing of them."""
-    seconds, shortest = experiment.eval.seconds, int(program.length.min())
+    seconds, longest = experiment.eval.seconds, int(program.length.max())
     steps = task.steps_in(seconds)
-    if steps > shortest:
+    if steps > longest:
         raise RexError(
-            f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {shortest}; set "
-            f"timeline.steps={steps} or more, or eval.seconds={shortest / task.supervisor.rate:g}"
+            f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {longest}; simulate or "
+            f"record {steps} or more, or set eval.seconds={longest / task.supervisor.rate:g}"
         )
     try:
         check_metrics(program, task, seconds)
@@ -430,6 +431,7 @@ def rollout(
     params: Mapping[str, PyTree] | None = None,
 ) -> Rollouts:
     """`rollout.num` episodes in parallel."""
+    check_rollout(experiment, program)
     declared = experiment.rollout
     fields: tuple[str, ...] = tuple(declared.keep.fields)
     names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
@@ -507,14 +509,40 @@ def assist(
 
 def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Policy) -> Evaluation:
     """`eval.episodes` episodes from fresh starts, which no training with this seed has seen."""
+    check_evaluation(experiment, program, task)
     declared = experiment.eval
     rng = jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)
+    done = _evaluate(program, policy, rng, _AsItIs(task), episodes=declared.episodes, seconds=declared.seconds)
+    return jax.tree.map(np.asarray, done)
 
-    def run(program: Program, policy: Policy, rng: jax.Array) -> Evaluation:
-        act = policy.controller(task)
-        return evaluate_controller(program, task, act, rng, episodes=declared.episodes, seconds=declared.seconds)
 
-    return jax.tree.map(np.asarray, jax.jit(run)(program, policy, rng))
+@partial(jax.jit, static_argnames=("task", "episodes", "seconds"))
+def _evaluate(
+    program: Program, policy: Policy, rng: jax.Array, task: _AsItIs, *, episodes: int, seconds: float
+) -> Evaluation:
+    """Compiled once for a task, a layout of the program and a network."""
+    act = policy.controller(task.task)
+    return evaluate_controller(program, task.task, act, rng, episodes=episodes, seconds=seconds)
+
+
+class _AsItIs:
+    """A task as it is now: equal to itself as long as none of its attributes is given another value."""
+
+    def __init__(self, task: Environment):
+        self.task = task
+        self._attributes: dict[Any, Any] = {}
+        for name, value in vars(task).items():
+            entries = value.items() if isinstance(value, Mapping) else [(None, value)]
+            self._attributes |= {(name, key): entry for key, entry in entries if not name.startswith("_")}
+
+    def __hash__(self) -> int:
+        return id(self.task)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _AsItIs) or self.task is not other.task:
+            return False
+        mine, others = self._attributes, other._attributes
+        return mine.keys() == others.keys() and all(value is others[name] for name, value in mine.items())
 
 
 EVALUATION, VALIDATION = 0x0EA1, 0x7A11

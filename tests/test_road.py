@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import rexcli as rex
+import rexcli.rl.metrics as rex_metrics
+from rexcli import road
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.graph.system import Edge, NodeSpec
+from rexcli.rl.ppo import PPO, learned
 from rexcli.road import timeline_for
 from rexcli.runs.rundir import Run
 from rexcli.timeline.edit import drop
@@ -191,3 +194,50 @@ def test_a_node_may_be_three_lines():
     state, record = program.rollout(state, 3)
     assert int(state.step) == 4
     assert record["a"].seq.max() > 4
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A pendulum whose policy has learned nothing: experiment, program of 40 steps, task, policy."""
+    experiment = rex.compose("pendulum", "eval.episodes=3", "eval.seconds=0.8", "eval.metrics.hold.last=0.2")
+    system = rex.build(experiment)
+    program = rex.compile(experiment, system, rex.simulate(system, steps=40))
+    task = rex.environment(experiment, system)
+    ppo = PPO(task, experiment.ppo)
+    return experiment, program, task, ppo.policy(learned(ppo.init(program, jax.random.key(0))))
+
+
+def test_a_second_evaluation_compiles_nothing_and_a_changed_task_does(small):
+    experiment, program, task, policy = small
+    rex.evaluate(experiment, program, task, policy)
+    compiled = road._evaluate._cache_size()
+    again = rex.evaluate(experiment, program, task, policy)
+    assert road._evaluate._cache_size() == compiled
+    task.metrics = {**task.metrics, "low": rex_metrics.Lowest("upright")}
+    assert "low" in rex.evaluate(experiment, program, task, policy).summary
+    assert "low" not in again.summary
+    assert road._evaluate._cache_size() == compiled + 1
+
+
+def test_python_refuses_what_the_commands_refuse(small):
+    _, program, task, policy = small
+
+    def changed(*overrides):
+        return rex.compose("pendulum", "eval.seconds=0.8", "eval.metrics.hold.last=0.2", *overrides)
+
+    with pytest.raises(rex.RexError, match=r"eval\.seconds=5 takes 250 supervisor steps, but the timeline has 40"):
+        rex.evaluate(changed("eval.seconds=5"), program, task, policy)
+    with pytest.raises(rex.RexError, match="steps 41: the timeline offers 1 to 40"):
+        rex.rollout(changed("rollout.steps=41"), program)
+    with pytest.raises(rex.RexError, match=r"lasts 3 s, 150 steps of supervisor 'agent', but the longest .* has 40"):
+        rex.train(changed(), program, task)
+    with pytest.raises(rex.RexError, match=r"params: no node is called 'wrld'; did you mean 'world'"):
+        rex.rollout(changed("rollout.num=2"), program, params={"wrld": 1})
+    with pytest.raises(rex.RexError, match=r"node 'world': params: params= gives .* return the same structure"):
+        rex.rollout(changed("rollout.num=2"), program, params={"world": {"mass": 1.0}})
+    with pytest.raises(rex.RexError, match="eps 1: the timeline has episodes 0 to 0"):
+        program.init(jax.random.key(0), eps=1)
+    with pytest.raises(rex.RexError, match="starting_step 40: the timeline has steps 0 to 39"):
+        program.init(jax.random.key(0), starting_step=40)
+    with pytest.raises(rex.RexError, match="init_order: 'agent' stands there twice"):
+        rex.build(changed("init_order=[agent,agent]"))

@@ -184,7 +184,11 @@ class Program:
             starting_step: at which of its steps to begin. What was sent before counts as never sent.
             delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
                 gives.
+
+        Raises:
+            RexError: for an episode or a step that the timeline has not, as far as they are known when this is called.
         """
+        self._check_place(eps, starting_step)
         graph_state = init_graph_state(self.system, rng, params, eps, starting_step, delays)
         rings = dict(self.layout.rings)
         outputs = {
@@ -192,6 +196,14 @@ class Program:
             for name, output in graph_state.outputs.items()
         }
         return graph_state.replace(outputs=outputs)
+
+    def _check_place(self, eps: Any, step: Any) -> None:
+        """Refuses what is known to be beyond the timeline: indices into its tables would be clipped without a word."""
+        known = [not isinstance(each, jax.core.Tracer) for each in (eps, step)]
+        if known[0] and not 0 <= np.min(eps) <= np.max(eps) < self.num_episodes:
+            raise RexError(f"eps {eps}: the timeline has episodes 0 to {self.num_episodes - 1}")
+        if known[1] and not 0 <= np.min(step) <= np.max(step) < self.max_steps:
+            raise RexError(f"starting_step {step}: the timeline has steps 0 to {self.max_steps - 1}")
 
     def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
         """Runs all that precedes the supervisor's tick at `graph_state.step`; returns what it then sees.

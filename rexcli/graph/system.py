@@ -130,6 +130,9 @@ class System:
             for name in names:
                 if name not in self.nodes:
                     raise RexError(f"{what}: no node is called '{name}'{suggest(name, list(self.nodes))}")
+        twice = [name for name in init_order if init_order.count(name) > 1]
+        if twice:
+            raise RexError(f"init_order: '{twice[0]}' stands there twice; name each node once")
         self.supervisor = supervisor
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
         self.timing = self._timing()

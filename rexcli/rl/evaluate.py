@@ -54,7 +54,7 @@ def evaluate(
     """Runs episodes and sums them up. Pure: jit it with the last two static.
 
     Args:
-        program: where they run; they are spread over its timeline's episodes.
+        program: where they run; they are spread over those episodes of its timeline that are long enough.
         environment: the task.
         controller: the supervisor's step, such as `policy.controller(environment)`.
         rng: PRNG key; draws every start.
@@ -62,7 +62,7 @@ def evaluate(
         seconds: length of each. A task's own time limit does not count here.
 
     Raises:
-        RexError: if the timeline is shorter than that, or the program was compiled for another task.
+        RexError: if every episode of the timeline is shorter than that, or the program was compiled for another task.
     """
     check_observed(environment, program)
     steps = environment.steps_in(seconds)
@@ -73,14 +73,16 @@ def evaluate(
         )
     groups = min(program.num_episodes, timelines_of(episodes))
     eps_rng, start_rng = jax.random.split(rng)
-    eps = jax.random.randint(eps_rng, (), 0, program.num_episodes) + jnp.arange(groups)
+    enough = program.length >= steps
+    which, number = jnp.argsort(~enough, stable=True), jnp.maximum(enough.sum(), 1)
+    eps = which[(jax.random.randint(eps_rng, (), 0, number) + jnp.arange(groups)) % number]
     keys = jax.random.split(start_rng, groups * -(-episodes // groups)).reshape(groups, -1)
 
     def group(start: tuple[jax.Array, jax.Array]) -> Evaluation:
         eps, keys = start
         return _episodes(program, environment, controller, keys, eps, steps)
 
-    evaluation = jax.lax.map(group, (eps % program.num_episodes, keys))
+    evaluation = jax.lax.map(group, (eps, keys))
     return jax.tree.map(lambda leaf: leaf.reshape(-1)[:episodes], evaluation)
 
 

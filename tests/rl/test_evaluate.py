@@ -7,6 +7,7 @@ from rexcli import RexError
 from rexcli.rl.evaluate import check_metrics, evaluate
 from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.metrics import Always, Final, Mean, Metric
+from tests.rl.test_vector_env import ragged_program
 from tests.rl.tiny import ToZero, tiny_program, tiny_system
 
 
@@ -87,3 +88,11 @@ def test_a_metric_that_cannot_be_is_refused_by_its_key(name, metric, message):
     task.metrics = {name: metric}
     with pytest.raises(RexError, match=message):
         check_metrics(tiny_program(), task, 1.0)
+
+
+def test_episodes_of_the_timeline_that_are_too_short_are_not_used():
+    """60 steps of a timeline must not pass for 5 s: the last value would repeat, and a metric pass falsely."""
+    task, program = ToZero().bind(tiny_system()), ragged_program((4, 12, 7))
+    for seed in range(4):
+        result = evaluate(program, task, outwards, jax.random.key(seed), episodes=100, seconds=1.0)
+        assert result.lengths.tolist() == [10] * 100
