@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rexcli as rex
@@ -35,6 +35,7 @@ def extremes(dtype) -> np.ndarray:
     return values * np.array(1j, dtype) if jnp.issubdtype(dtype, jnp.complexfloating) else values.astype(dtype)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TYPES), st.sampled_from(TYPES))
 def test_a_cast_is_made_where_no_value_is_lost_and_refused_elsewhere(want, got):
     values = extremes(got)
@@ -53,6 +54,7 @@ def test_a_cast_is_made_where_no_value_is_lost_and_refused_elsewhere(want, got):
                 conform("n", "state", declared, returned)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TYPES), st.sampled_from([True, 1, 0.5, 1j]))
 def test_numbers_of_python_take_the_declared_type_if_it_is_of_their_kind(want, number):
     kinds = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
