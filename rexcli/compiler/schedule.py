@@ -5,19 +5,26 @@ has started on the timeline, or is as far ahead as was allowed) and all that it 
 early never makes another late, so if this does not meet what every supervisor tick requires, no other way
 through the same template does.
 
-Ticks are placed one after another in plain Python: which slot runs depends on what ran just before, and a few
-integers are compared faster than an array is made.
+What a row does depends on little: on the ticks that were left behind, and on what has become possible and necessary
+since the row before. There are few different such changes (`rexcli.compiler.changes`) and few different states between
+rows, however long a timeline is. So a template is a finite automaton: each of its transitions is worked out once, tick
+by tick, and a row is then a look-up.
 """
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from operator import lt
+from typing import Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from rexcli.compiler.bounds import bound
-from rexcli.compiler.partition import Counts, Cuts
+from rexcli.compiler.changes import Change, find_changes
+from rexcli.compiler.partition import Cuts
 
 Slots = list[tuple[int, int]]
 """A template as pairs (bit, node): bit `1 << i` of slot i, which it keeps when others are left out."""
@@ -32,8 +39,14 @@ class Placement:
         warmup: rows up to and including the one that ends at cut 0; cut p is at the end of row `warmup - 1 + p`.
     """
 
-    tick: Counts
+    tick: npt.NDArray[np.integer]
     warmup: int
+
+
+Item = TypeVar("Item", bound=Hashable)
+State = tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
+"""What may run and has not yet, by node, in order: of each such tick, which nodes it waits for, and how many of their
+ticks that may run need not have."""
 
 
 @dataclass(frozen=True)
@@ -43,35 +56,41 @@ class Fit:
     Attributes:
         template: node of each slot.
         bits: of each slot, in the rows.
-        warmup: by episode, the rows up to cut 0, and
-        rows: by episode, those after; a row is the bits of the slots that run.
+        warmup: by episode, the rows up to cut 0, as the bits of the slots that run.
+        rows: by episode, those after, as places in `used`.
+        used: the different rows that there are, as bits.
         cuts: of the longest episode.
     """
 
     template: list[int]
     bits: list[int]
     warmup: list[list[int]]
-    rows: list[list[int]]
+    rows: list[array[int]]
+    used: list[int]
     cuts: int
 
     def placement(self) -> Placement:
         """Which tick each slot runs. Idle rows precede a warm-up that is shorter than another's, and end an episode."""
         warmup = max(map(len, self.warmup))
-        width = max(self.bits, default=1).bit_length() // 8 + 1
-        packed = np.zeros((len(self.rows), warmup + self.cuts, width), np.uint8)
+        ran = np.zeros((len(self.rows), warmup + self.cuts, len(self.template)), bool)
+        used = self._runs(self.used)
         for episode, (first, rest) in enumerate(zip(self.warmup, self.rows, strict=True)):
-            raw = b"".join(row.to_bytes(width, "little") for row in first + rest)
-            begin = warmup - len(first)
-            packed[episode, begin : begin + len(first) + len(rest)] = np.frombuffer(raw, np.uint8).reshape(-1, width)
-        places = np.array([bit.bit_length() - 1 for bit in self.bits], np.int64)
-        ran = np.unpackbits(packed, axis=2, bitorder="little")[:, :, places].astype(bool)
-        tick = np.full(ran.shape, -1, np.int64)
+            ran[episode, warmup - len(first) : warmup] = self._runs(first)
+            ran[episode, warmup : warmup + len(rest)] = used[np.frombuffer(rest, np.intc)]
+        tick = np.full((len(self.template), *ran.shape[:2]), -1, np.int32)
         nodes = np.array(self.template, np.int64)
         for node in set(self.template):
-            own = ran[:, :, nodes == node]  # in order of execution
-            count = np.cumsum(own.reshape(len(own), -1), axis=1).reshape(own.shape)
-            tick[:, :, nodes == node] = np.where(own, count - 1, -1)
-        return Placement(np.ascontiguousarray(np.moveaxis(tick, 2, 0)), warmup)
+            slots = np.flatnonzero(nodes == node)
+            own = ran[:, :, slots]  # in order of execution
+            count = np.cumsum(own.reshape(len(own), -1), axis=1, dtype=np.int32).reshape(own.shape)
+            tick[slots] = np.moveaxis(np.where(own, count - 1, -1), 2, 0)
+        return Placement(tick, warmup)
+
+    def _runs(self, rows: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Which slots run, `[rows, slots]`."""
+        return np.array([[bool(row & bit) for bit in self.bits] for row in rows], bool).reshape(
+            len(rows), len(self.bits)
+        )
 
 
 class Scheduler:
@@ -84,22 +103,33 @@ class Scheduler:
     def __init__(self, cuts: Cuts):
         self.fewest = bound(cuts)
         self._cuts = cuts.started.shape[2]
-        self._episodes = [_Episode(cuts, episode) for episode in range(len(cuts.length))]
+        self._states = _Numbers[State]()
+        self._rows = _Numbers[int]()
+        self._states.number(((),) * len(cuts.nodes))
+        self._rows.number(0)
+        self._changes, sequences = find_changes(cuts)
+        self._episodes = [_Episode(cuts, episode, changes) for episode, changes in enumerate(sequences)]
 
     def place(self, template: list[int]) -> Fit | None:
         """Runs through `template` row by row; None if some supervisor tick would come before what it requires."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
-        if all(episode.run(slots) for episode in self._episodes):
+        automaton = self._automaton(slots)
+        if all(episode.run(automaton) for episode in self._episodes):
             return self._fit(slots)
         return None
 
     def shorten(self, template: list[int]) -> Fit | None:
         """Leaves out the slots, least used first, that no supervisor tick misses; None if `template` does not fit."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
-        if not all(episode.run(slots) for episode in self._episodes):
+        automaton = self._automaton(slots)
+        if not all(episode.run(automaton) for episode in self._episodes):
             return None
         spare = (np.bincount(template, minlength=len(self.fewest)) - self.fewest).tolist()
-        used = {pair: sum(episode.used(pair[0]) for episode in self._episodes) for pair in slots if spare[pair[1]]}
+        times = np.zeros(len(self._rows.known), np.int64)
+        for episode in self._episodes:
+            times += np.bincount(np.frombuffer(episode.ran, np.intc), minlength=len(times))
+        rows = list(zip(self._rows.known, times.tolist(), strict=True))
+        used = {pair: sum(count for bits, count in rows if bits & pair[0]) for pair in slots if spare[pair[1]]}
         order = sorted(used, key=used.__getitem__)
         begin, size = 0, 1
         while begin < len(order):  # several at once as long as that goes well; the outcome is that of one by one
@@ -117,28 +147,34 @@ class Scheduler:
                 size = len(batch) // 2
         return self._fit(slots)
 
+    def _automaton(self, slots: Slots) -> _Automaton:
+        return _Automaton(slots, self._changes, self._states, self._rows)
+
     def _without(self, bits: int, slots: Slots) -> bool:
         """Whether no tick comes too late if only `slots` are left, all but those of `bits`; if so, leaves these out."""
+        automaton = self._automaton(slots)
+        gone = np.array([bool(row & bits) for row in self._rows.known])
         changes = []
         for episode in self._episodes:
-            change = episode.without(bits, slots)
+            change = episode.without(gone, automaton)
             if change is None:
                 return False
             changes.append(change)
         for episode, change in zip(self._episodes, changes, strict=True):
-            episode.apply(change)
+            episode.ran, episode.states = change
         return True
 
     def _fit(self, slots: Slots) -> Fit | None:
         """What the episodes have come to; None if the warm-up of one never ends."""
+        automaton = self._automaton(slots)
         warmup, rows = [], []
         for episode in self._episodes:
-            begun = episode.begun(slots)
+            begun = episode.begun(slots, automaton)
             if begun is None:
                 return None
             warmup.append(begun[0])
             rows.append(begun[1])
-        return Fit([node for _, node in slots], [bit for bit, _ in slots], warmup, rows, self._cuts)
+        return Fit([node for _, node in slots], [bit for bit, _ in slots], warmup, rows, self._rows.known, self._cuts)
 
 
 def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[tuple[int, int]], int]:
@@ -155,111 +191,164 @@ def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[t
     return batch, len(order)
 
 
-_Change = dict[int, tuple[int, list[int]]]
-"""What is different without some slots: by row, the slots that run and the ticks of each node that are then done."""
+class _Numbers(Generic[Item]):
+    """Gives each different item a number, in order of appearance."""
+
+    def __init__(self) -> None:
+        self.known: list[Item] = []
+        self._number: dict[Item, int] = {}
+
+    def number(self, item: Item) -> int:
+        number = self._number.setdefault(item, len(self.known))
+        if number == len(self.known):
+            self.known.append(item)
+        return number
+
+
+class _Automaton:
+    """A template as a table of transitions, filled as they are met.
+
+    Attributes:
+        table: by `state * changes + change`, the row and the state that follow, as numbers; None where some tick then
+            comes too late.
+        changes: how many there are.
+    """
+
+    def __init__(self, slots: Slots, changes: list[Change], states: _Numbers[State], rows: _Numbers[int]):
+        self.table: dict[int, tuple[int, int] | None] = {}
+        self.changes = len(changes)
+        self._slots, self._changes, self._states, self._rows = slots, changes, states, rows
+
+    def number(self, state: State) -> int:
+        """Of a state."""
+        return self._states.number(state)
+
+    def work_out(self, key: int) -> tuple[int, int] | None:
+        """Runs the slots once for a transition that was not met before."""
+        state, number = divmod(key, self.changes)
+        change = self._changes[number]
+        left = [
+            [
+                *(
+                    tuple(
+                        (source, more) for source, spare in tick if (more := spare + change.more[source]) < change.far
+                    )
+                    for tick in ticks
+                ),
+                *fresh,
+            ]
+            for ticks, fresh in zip(self._states.known[state], change.fresh, strict=True)
+        ]
+        behind = [len(ticks) for ticks in left]
+        first = [0] * len(left)
+        ran = 0
+        for bit, node in self._slots:
+            if behind[node] and all(behind[source] <= spare for source, spare in left[node][first[node]]):
+                first[node] += 1
+                behind[node] -= 1
+                ran |= bit
+        result = None
+        if all(count <= spare for count, spare in zip(behind, change.spare, strict=True)):
+            after = tuple(tuple(ticks[begin:]) for ticks, begin in zip(left, first, strict=True))
+            result = self._rows.number(ran), self._states.number(after)
+        self.table[key] = result
+        return result
+
+
+def _later(tick: tuple[tuple[int, int], ...], change: Change) -> tuple[tuple[int, int], ...]:
+    """What a tick that was left behind waits for after a change."""
+    waits = ((source, spare + change.more[source]) for source, spare in tick)
+    return tuple((source, spare) for source, spare in waits if spare < change.far)
 
 
 class _Episode:
     """The rows of one episode; row p ends at cut p.
 
     Attributes:
-        limit, required: ticks of each node that may, and that must have run, at each cut, `[cuts][nodes]`; cuts past
-            the episode's end left out.
-        waits: `waits[node][tick]` are pairs (source, how many of its ticks must have run), those left out that the
-            tick before waited for.
-        ran: which slots ran in each row, as bits; 0 in row 0.
-        done: ticks of each node that had run at each cut, `[cuts][nodes]`; at cut 0, all that may have.
+        ran: which slots ran in each row, as numbers; that of no slot in row 0.
+        states: what was left behind at each cut, as numbers; at cut 0, nothing.
     """
 
-    def __init__(self, cuts: Cuts, episode: int):
-        length = int(cuts.length[episode])
-        self.limit: list[list[int]] = cuts.started[:, episode, :length].T.tolist()
-        self.required: list[list[int]] = cuts.required[:, episode, :length].T.tolist()
-        self.waits: list[list[list[tuple[int, int]]]] = []
-        for ticks, inputs in zip(self.limit[-1], cuts.needs, strict=True):
-            waits: list[list[tuple[int, int]]] = [[] for _ in range(ticks)]
-            for source, needs in inputs:
-                need = needs[episode, :ticks]
-                fresh = np.flatnonzero(np.diff(need, prepend=0))
-                for tick, count in zip(fresh.tolist(), need[fresh].tolist(), strict=True):
-                    waits[tick].append((source, count))
-            self.waits.append(waits)
-        self.ran: list[int] = []
-        self.done: list[list[int]] = []
+    def __init__(self, cuts: Cuts, episode: int, changes: array[int]):
+        self.ran: array[int] = array("i")
+        self.states: array[int] = array("i")
+        self._cuts, self._number = cuts, episode
+        self._changes = changes
 
-    def run(self, slots: Slots) -> bool:
+    def run(self, automaton: _Automaton) -> bool:
         """Places all ticks after cut 0; False if that cannot be."""
-        done = self.limit[0].copy()
-        self.ran, self.done = [0], [done.copy()]
-        for p in range(1, len(self.limit)):
-            self.ran.append(self._row(slots, p, done))
-            self.done.append(done.copy())
-            if any(map(lt, done, self.required[p])):
+        self.ran, self.states = array("i", [0]), array("i", [0])
+        return self._go_on(automaton, self.ran, self.states, len(self._changes) + 1)
+
+    def _go_on(self, automaton: _Automaton, ran: array[int], states: array[int], stop: int, old: int = 0) -> bool:
+        """Appends rows up to `stop`, or from `old` on up to one that ends as it did before; False if that cannot be."""
+        table, changes, width = automaton.table, self._changes, automaton.changes
+        state = states[-1]
+        for p in range(len(states), stop):
+            key = state * width + changes[p - 1]
+            hit = table[key] if key in table else automaton.work_out(key)
+            if hit is None:
                 return False
+            ran.append(hit[0])
+            state = hit[1]
+            states.append(state)
+            if p >= old > 0 and state == self.states[p]:
+                break
         return True
 
-    def used(self, bit: int) -> int:
-        """In how many rows a slot runs."""
-        return sum(1 for ran in self.ran if ran & bit)
+    def without(self, gone: npt.NDArray[np.bool_], automaton: _Automaton) -> tuple[array[int], array[int]] | None:
+        """All rows and states if some rows, as numbers, are no more; None if some tick then comes too late.
 
-    def without(self, bits: int, slots: Slots) -> _Change | None:
-        """What changes if only `slots` are left, all but those of `bits`; None if some tick then comes too late.
-
-        Rows are run again from each that used one of the others to the first that ends as it did before.
+        Rows are run again from each of these to the first that ends as it did before.
         """
-        change: _Change = {}
-        resume = 1
-        for first in [p for p, ran in enumerate(self.ran) if ran & bits]:
-            if first < resume:
+        ran, states = array("i"), array("i")
+        for first in np.flatnonzero(gone[np.frombuffer(self.ran, np.intc)]).tolist():
+            if first < len(ran):
                 continue
-            done = self.done[first - 1].copy()
-            for p in range(first, len(self.ran)):
-                ran = self._row(slots, p, done)
-                if any(map(lt, done, self.required[p])):
-                    return None
-                change[p] = (ran, done.copy())
-                resume = p + 1
-                if done == self.done[p]:
-                    break
-        return change
+            ran.extend(self.ran[len(ran) : first])
+            states.extend(self.states[len(states) : first])
+            if not self._go_on(automaton, ran, states, len(self.ran), first):
+                return None
+        ran.extend(self.ran[len(ran) :])
+        states.extend(self.states[len(states) :])
+        return ran, states
 
-    def apply(self, change: _Change) -> None:
-        for p, (ran, done) in change.items():
-            self.ran[p], self.done[p] = ran, done
-
-    def begun(self, slots: Slots) -> tuple[list[int], list[int]] | None:
+    def begun(self, slots: Slots, automaton: _Automaton) -> tuple[list[int], array[int]] | None:
         """The shortest warm-up, and the rows after it; None if steps wait for each other."""
-        done, warmup = [0] * len(self.waits), list[int]()
+        cuts, episode = self._cuts, self._number
+        limit, required = cuts.started[:, episode, 0].tolist(), cuts.required[:, episode, 0].tolist()
+        waits = [
+            [[(source, int(needs[episode, tick])) for source, needs in inputs] for tick in range(ticks)]
+            for ticks, inputs in zip(limit, cuts.needs, strict=True)
+        ]
+        done, warmup = [0] * len(limit), list[int]()
         while True:
-            warmup.append(self._row(slots, 0, done))
-            if not any(map(lt, done, self.required[0])):
-                rows = self._after(slots, done.copy())
-                if rows is not None:
-                    return warmup, rows
-            if not warmup[-1]:
-                return None
-
-    def _after(self, slots: Slots, done: list[int]) -> list[int] | None:
-        """The rows after a warm-up that ends with `done`; None if some tick then comes too late."""
-        rows = self.ran[1:]
-        for p in range(1, len(self.ran)):
-            if done == self.done[p - 1]:
-                break
-            rows[p - 1] = self._row(slots, p, done)
-            if any(map(lt, done, self.required[p])):
-                return None
-        return rows
-
-    def _row(self, slots: Slots, cut: int, done: list[int]) -> int:
-        """Runs one row, counting up `done` in place; returns which slots ran."""
-        limit, waits, ran = self.limit[cut], self.waits, 0
-        for bit, node in slots:
-            tick = done[node]
-            if tick < limit[node]:
-                for source, count in waits[node][tick]:
-                    if done[source] < count:
-                        break
-                else:
+            ran = 0
+            for bit, node in slots:
+                tick = done[node]
+                if tick < limit[node] and all(done[source] >= count for source, count in waits[node][tick]):
                     done[node] = tick + 1
                     ran |= bit
-        return ran
+            warmup.append(ran)
+            if not any(map(lt, done, required)):
+                rows = self._after(automaton, done, limit, waits)
+                if rows is not None:
+                    return warmup, rows
+            if not ran:
+                return None
+
+    def _after(
+        self, automaton: _Automaton, done: list[int], limit: list[int], waits: list[list[list[tuple[int, int]]]]
+    ) -> array[int] | None:
+        """The rows after a warm-up that ends with `done`; None if some tick then comes too late."""
+        left = tuple(
+            tuple(
+                tuple((source, limit[source] - count) for source, count in waits[node][tick] if count > done[source])
+                for tick in range(done[node], limit[node])
+            )
+            for node in range(len(limit))
+        )
+        ran, states = array("i", [0]), array("i", [automaton.number(left)])
+        if states[0] != self.states[0] and not self._go_on(automaton, ran, states, len(self.ran), 1):
+            return None
+        return array("i", ran[1:]) + self.ran[len(ran) :]

@@ -94,7 +94,7 @@ def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
     episode = np.nonzero(valid)[0]
     before, after = done[:, :, :-1][:, valid], done[:, :, 1:][:, valid]
     count = (after - before).T
-    columns: list[Ints] = [count]
+    columns = [count.astype(np.int32)]
     inputs: list[tuple[int, int, int]] = []  # target, source, width
     for target, sources in enumerate(cuts.needs):
         width = int(count[:, target].max(initial=0))
@@ -102,11 +102,11 @@ def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
         inside = np.arange(width) < count[:, [target]]
         for source, needs in sources:
             need = needs[episode[:, None], np.minimum(tick, needs.shape[1] - 1)] - before[source][:, None]
-            columns.append(np.where(inside, np.maximum(need, 0), 0))
+            columns.append(np.where(inside, np.maximum(need, 0), 0).astype(np.int32))
             inputs.append((target, source, width))
-    features = np.ascontiguousarray(np.concatenate(columns, axis=1))
-    packed = features.view(np.dtype((np.void, features.dtype.itemsize * features.shape[1])))[:, 0]
-    _, first, weight = np.unique(packed, return_index=True, return_counts=True)
+    features = np.concatenate(columns, axis=1)
+    first, kind = unique_rows(features)
+    weight = np.bincount(kind, minlength=len(first))
     needs_of: list[list[tuple[int, Ints]]] = [[] for _ in cuts.nodes]
     column = len(cuts.nodes)
     for target, source, width in inputs:
@@ -115,6 +115,20 @@ def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
             needs_of[target].append((source, np.pad(need, ((0, 0), (0, 1)))))
         column += width
     return Patterns(cuts.nodes, count[first], tuple(map(tuple, needs_of)), weight)
+
+
+def unique_rows(features: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Where each different row of `[rows, columns]` stands first, and which of these each row is, `[rows]`."""
+    if not len(features):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    mix = np.random.default_rng(0).integers(2**63, size=(features.shape[1],), dtype=np.uint64) | np.uint64(1)
+    digest = np.zeros(len(features), np.uint64)
+    for column in range(features.shape[1]):
+        digest += features[:, column].astype(np.uint64) * mix[column]
+    _, first, inverse = np.unique(digest, return_index=True, return_inverse=True)
+    if any((features[:, column] != features[first, column][inverse]).any() for column in range(features.shape[1])):
+        _, first, inverse = np.unique(features, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
 
 
 def rules(mode: Mode) -> tuple[Rule, ...]:

@@ -13,9 +13,9 @@ from rexcli.compiler.report import describe
 from rexcli.compiler.storage import from_arrays, to_arrays
 from rexcli.errors import RexError
 from rexcli.timeline.instants import ended
-from rexcli.timeline.spec import SystemTiming
+from rexcli.timeline.spec import NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Steps, Timeline
-from tests.compiler.timelines import by_hand, timelines
+from tests.compiler.timelines import MS, by_hand, timelines
 
 MODES = ("mcs", "generational", "topological")
 many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -30,6 +30,15 @@ def execution(plan: Plan, episode: int):
 
 
 # ------------------------------------------------------------------ by hand
+
+
+def test_a_system_may_be_one_node():
+    one = SystemTiming((NodeTiming("s", 100.0),), (), "s")
+    at = np.array([[10, 20, 30]], np.int64) * MS
+    for mode in MODES:
+        plan = make_plan(Timeline(one, {"s": Steps(at, at, np.array([3]))}, {}), mode=mode)
+        assert plan.template == ("s",)
+        assert plan.slots[0].tick.tolist() == [[0, 1, 2, -1]]
 
 
 def test_plan_by_hand():
