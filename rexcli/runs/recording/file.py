@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mcap.exceptions import McapError
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata
 from mcap.stream_reader import StreamReader, breakup_chunk
@@ -16,9 +17,13 @@ from mcap.stream_reader import StreamReader, breakup_chunk
 from rexcli.errors import RexError
 from rexcli.runs.formats import decode_json
 from rexcli.runs.recording.appender import MAGIC
-from rexcli.runs.recording.layout import Layout, parse
-from rexcli.timeline.spec import SystemTiming
+from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER, Layout, header_columns, parse
+from rexcli.timeline.spec import NEVER, SystemTiming
 from rexcli.timeline.storage import spec_from_json
+from rexcli.timeline.timeline import Times
+
+BLOCK = 2048
+"""Records that are parsed at a time."""
 
 CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""
@@ -29,14 +34,62 @@ DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowE
 log = logging.getLogger("rex.recording")
 
 
+Block = tuple[dict[str, Times], list[np.ndarray]]
+"""Headers of some records, int64 by name, and their leaves, each `[records, ...]`."""
+
+
 @dataclass
 class Part:
-    """The records of one MCAP channel as JSON: steps of a node in one layout, or messages of an edge."""
+    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge.
+
+    They are parsed as they come, a block at a time, so that no more of them is held than their numbers.
+
+    Attributes:
+        count: how many there are.
+        error: what parsing raised; the records from there on are left out.
+    """
 
     kind: str
     name: str
     layout: Layout | None
-    texts: list[bytes]
+    count: int = 0
+    error: BaseException | None = None
+    _texts: list[bytes] = field(default_factory=list)
+    _blocks: list[Block] = field(default_factory=list)
+
+    def add(self, text: bytes) -> None:
+        """One more record, JSON."""
+        self.count += 1
+        if self.error is None:
+            self._texts.append(text)
+            if len(self._texts) == BLOCK:
+                self._parse()
+
+    def records(self) -> Block:
+        """Headers and leaves of all records.
+
+        Raises:
+            One of `DAMAGE`: a record that is not laid out as the part says.
+        """
+        if self.error is None and (self._texts or not self._blocks):
+            self._parse()
+        if self.error is not None:
+            raise self.error
+        if len(self._blocks) > 1:
+            headers = {name: np.concatenate([block[0][name] for block in self._blocks]) for name in self._blocks[0][0]}
+            leaves = [np.concatenate(arrays) for arrays in zip(*(block[1] for block in self._blocks), strict=True)]
+            self._blocks = [(headers, leaves)]
+        return self._blocks[0]
+
+    def _parse(self) -> None:
+        texts, self._texts = self._texts, []
+        try:
+            records = parse(texts)
+            names = MESSAGE_HEADER if self.layout is None else STEP_HEADER
+            leaves = [] if self.layout is None else self.layout.decode(records)
+            self._blocks.append((header_columns(records, names, NEVER), leaves))
+        except DAMAGE as error:
+            self.error, self._blocks = error, []
 
 
 @dataclass
@@ -109,7 +162,7 @@ def read_file(path: Path) -> Content:
                 parts.setdefault(record.id, _part(record))
             elif isinstance(record, Message):
                 last = record.data
-                parts[record.channel_id].texts.append(last)
+                parts[record.channel_id].add(last)
         if "rex" not in metadata:
             what = f"damaged: {problems[0]}" if problems else "an MCAP file, but no recording of `rex record`"
             raise RexError(what)
@@ -138,4 +191,4 @@ def broken(path: Path, error: BaseException) -> RexError:
 def _part(channel: Channel) -> Part:
     kind = channel.metadata.get("kind", "")
     layout = Layout.from_json(channel.metadata["layout"]) if kind == "node" else None
-    return Part(kind, channel.metadata.get("name", ""), layout, [])
+    return Part(kind, channel.metadata.get("name", ""), layout)

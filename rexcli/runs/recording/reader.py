@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 
 from rexcli.errors import RexError, suggest
-from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, read_file
-from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER, header_columns, parse
+from rexcli.runs.recording.file import DAMAGE, Block, Content, Part, broken, read_file
+from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER
 from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
-from rexcli.timeline.spec import NEVER, SystemTiming
+from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
-
-BLOCK = 2048
-"""Records that are parsed at a time."""
 
 
 class Recording:
@@ -39,7 +36,6 @@ class Recording:
         self.damaged = content.damaged
         self._last_episode = content.last_episode
         self._parts = content.parts
-        self._parsed: dict[int, tuple[dict[str, Times], list[np.ndarray]]] = {}
 
     @property
     def num_episodes(self) -> int:
@@ -75,8 +71,8 @@ class Recording:
         structures = set()
         first = 0
         for part in self._of("node", node):
-            last = first + len(part.texts)
-            if part.layout is not None and field in part.layout.fields and part.texts:
+            last = first + part.count
+            if part.layout is not None and field in part.layout.fields and part.count:
                 arrays = zip(part.layout.leaves, self._parse(part)[1], strict=True)
                 leaves = {leaf: array for leaf, array in arrays if leaf.field == field}
                 structures.add(frozenset(leaves))
@@ -136,22 +132,12 @@ class Recording:
         none = np.zeros(0, np.int64)
         return {name: np.concatenate([none, *(column[name] for column in columns)]) for name in names}
 
-    def _parse(self, part: Part) -> tuple[dict[str, Times], list[np.ndarray]]:
+    def _parse(self, part: Part) -> Block:
         """Headers and leaves of all records of a part."""
-        if id(part) not in self._parsed:
-            names = MESSAGE_HEADER if part.layout is None else STEP_HEADER
-            blocks = []
-            try:
-                for start in range(0, max(1, len(part.texts)), BLOCK):
-                    records = parse(part.texts[start : start + BLOCK])
-                    leaves = [] if part.layout is None else part.layout.decode(records)
-                    blocks.append((header_columns(records, names, NEVER), leaves))
-            except DAMAGE as error:
-                raise broken(self.path, error) from None
-            headers = {name: np.concatenate([block[0][name] for block in blocks]) for name in names}
-            leaves = [np.concatenate(arrays) for arrays in zip(*(block[1] for block in blocks), strict=True)]
-            self._parsed[id(part)] = headers, leaves
-        return self._parsed[id(part)]
+        try:
+            return part.records()
+        except DAMAGE as error:
+            raise broken(self.path, error) from None
 
 
 def read_recording(path: Path | str) -> Recording:
