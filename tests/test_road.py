@@ -233,8 +233,6 @@ def test_python_refuses_what_the_commands_refuse(small):
         rex.train(changed(), program, task)
     with pytest.raises(rex.RexError, match=r"params: no node is called 'wrld'; did you mean 'world'"):
         rex.rollout(changed("rollout.num=2"), program, params={"wrld": 1})
-    with pytest.raises(rex.RexError, match=r"node 'world': params: params= gives .* return the same structure"):
-        rex.rollout(changed("rollout.num=2"), program, params={"world": {"mass": 1.0}})
     with pytest.raises(rex.RexError, match="eps 1: the timeline has episodes 0 to 0"):
         program.init(jax.random.key(0), eps=1)
     with pytest.raises(rex.RexError, match="starting_step 40: the timeline has steps 0 to 39"):

@@ -7,6 +7,7 @@ on runs is a function here that says what it takes and calls its module.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -17,7 +18,8 @@ import typer
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
-from rexcli.errors import RexError
+from rexcli.errors import RexError, RunError
+from rexcli.runtime import signals
 
 app = typer.Typer(
     name="rex",
@@ -236,19 +238,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `rex` with `argv` (default: the process's own).
 
     Returns:
-        The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted.
+        The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()
     command: Any = typer.main.get_command(app)
     try:
-        code = command.main(
-            _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
-        )
-        sys.stdout.flush()
-        return int(code or 0)
+        with signals.raised():
+            code = command.main(
+                _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
+            )
+            sys.stdout.flush()
+            return int(code or 0)
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)
+    except SystemExit as error:  # what the argument parser and rich make of a pipe that nobody reads
+        if isinstance(error.__context__, BrokenPipeError):
+            return _report(error.__context__)
+        raise
 
 
 def _set_up_logging() -> None:
@@ -273,11 +280,15 @@ def _completed(words: list[str]) -> list[str]:
 
 def _report(error: BaseException) -> int:
     """One line for `error`. What the argument parser raises is told by its `format_message`."""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError):  # who reads has seen enough, as in `rex show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.FAILED
-    if type(error).__name__ == "Abort":
-        return errors.report(KeyboardInterrupt())
+        return errors.DONE
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" {error.filename}" if error.filename else ""
+        return errors.report(RunError(f"no space is left to write{where}; make room there, or write elsewhere"))
+    if type(error).__name__ == "Abort":  # what the argument parser makes of a signal
+        cause = error.__cause__
+        return errors.report(cause if isinstance(cause, KeyboardInterrupt) else KeyboardInterrupt())
     if hasattr(error, "format_message"):
         return errors.report(RexError(error.format_message()))
     return errors.report(error)

@@ -30,7 +30,7 @@ from rexcli.cli.job import refuse_others
 from rexcli.cli.sweepjob import SweepJob, identity, is_choice
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose, plain_config
-from rexcli.errors import RexError, RunError
+from rexcli.errors import RexError, RunError, Terminated
 from rexcli.runs import provenance
 
 if TYPE_CHECKING:
@@ -341,24 +341,28 @@ def _launchers_wrapped(plugins: Any, wrap: Callable[[Launcher], Launcher]) -> It
 
 @contextmanager
 def _stopped_in_order(folder: Path, attempt: int, console: Console, inside: bool) -> Iterator[None]:
-    """Ctrl-C first lets jobs in other processes end, so that they keep what they made; a second one does not wait."""
+    """Ctrl-C or SIGTERM first lets jobs in other processes end, so that they keep what they made; the next does not."""
     if inside or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(*_: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def stop(number: int, _: Any) -> None:
+        restore()
         sweep.stop_file(folder, attempt).touch()
         console.note("stopping: jobs that run are interrupted and kept; Ctrl-C again to wait no longer")
         while any(row.status == "running" for row in sweep.collect(folder)):
             time.sleep(0.2)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    before = signal.signal(signal.SIGINT, stop)
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _finish(

@@ -163,7 +163,7 @@ def lead(job: Job, team: Team) -> Result:
         if training.interrupted:
             draw(run, values, system)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
-            raise KeyboardInterrupt
+            raise training.stopped_by
         evaluation = road.evaluate(experiment, final, task, training.policy)
         values |= evaluation_values(evaluation)
         run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))

@@ -21,7 +21,7 @@ from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.init import Delays, init_graph_state
-from rexcli.graph.states import GraphState, StepState
+from rexcli.graph.states import GraphState, Inputs, StepState
 from rexcli.graph.system import System
 from rexcli.graph.types import conform_step
 
@@ -388,7 +388,7 @@ class Program:
             rng=graph_state.rng[slot.node],
             params=graph_state.params[slot.node],
             state=graph_state.state[slot.node],
-            inputs={read.name: see(graph_state, read, table, ts) for read in slot.inputs},
+            inputs=Inputs(slot.node, {read.name: see(graph_state, read, table, ts) for read in slot.inputs}),
             eps=graph_state.eps,
             seq=table.ints[slot.at],
             ts=ts,

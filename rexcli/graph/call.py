@@ -12,7 +12,7 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.graph.node import Node
-from rexcli.graph.states import InputState, StepState
+from rexcli.graph.states import Inputs, InputState, StepState
 from rexcli.graph.structure import NOT_TRACEABLE
 from rexcli.graph.types import conform_step
 
@@ -46,7 +46,7 @@ class NodeCall:
         dt: Any,
         sends: PyTree,
     ) -> tuple[StepState, StepState, PyTree]:
-        inputs = {name: _window(*window) for name, window in windows.items()}
+        inputs = Inputs(self.node.name, {name: _window(*window) for name, window in windows.items()})
         later: Any = np.float32(0.0)
         before = StepState(rng, params, state, inputs, eps, seq, ts, dt, later)
         return before, *conform_step(self.node.name, before, sends, self._step(before))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError, suggest
-from rexcli.graph.node import Node, defines
+from rexcli.graph.node import defines
 from rexcli.graph.states import GraphState
-from rexcli.graph.structure import NOT_TRACEABLE, as_output, missing_outputs
+from rexcli.graph.structure import as_output, missing_outputs
 from rexcli.graph.system import System
-from rexcli.graph.types import as_declared, conform
+from rexcli.graph.types import as_declared
 
 Delays = Mapping[str, Mapping[str, Any]]
 """Seconds by node and input."""
@@ -47,12 +46,11 @@ def init_graph_state(
         A state whose `outputs` holds each node's `init_output`, or zeros where its code has none.
 
     Raises:
-        RexError: for parameters of nodes that there are not or of another structure than `init_params` gives, for
-            delays that are not adjustable, and where it cannot be told what a node sends.
+        RexError: for parameters of nodes that there are not, for delays that are not adjustable, and where it cannot be
+            told what a node sends.
     """
-    given = params or {}
-    for what, names in (("params", given), ("delays", delays or {})):
-        for name in names:
+    for what, given in (("params", params), ("delays", delays)):
+        for name in given or {}:
             if name not in system.nodes:
                 raise RexError(f"{what}: no node is called '{name}'{suggest(name, list(system.nodes))}")
     keys = {name: jax.random.split(node_key(rng, name), 4) for name in system.nodes}
@@ -61,15 +59,15 @@ def init_graph_state(
         step=jnp.asarray(step, jnp.int32),
         origin=jnp.asarray(step, jnp.int32),
         rng={name: keys[name][0] for name in system.nodes},
-        params={},
+        params={name: as_declared(value) for name, value in (params or {}).items()},
         delays={},
         state={},
         outputs={},
     )
     for name in system.init_order:
-        init = partial(system.nodes[name].init_params, keys[name][1], graph_state)
-        value = _given(system.nodes[name], init, given[name]) if name in given else as_declared(init())
-        graph_state = graph_state.replace(params={**graph_state.params, name: value})
+        if name not in graph_state.params:
+            value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
+            graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in system.init_order:
         if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
             graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
@@ -82,20 +80,6 @@ def init_graph_state(
             graph_state = graph_state.replace(outputs={**graph_state.outputs, name: value})
     outputs = {**graph_state.outputs, **missing_outputs(system, graph_state)}
     return graph_state.replace(outputs={name: outputs[name] for name in system.init_order})
-
-
-def _given(node: Node, init: Callable[[], Any], value: Any) -> Any:
-    """Parameters from outside, checked against what the node's `init_params`, if it has one, would give."""
-    if not defines(node, "init_params"):
-        return as_declared(value)
-    try:
-        want = jax.eval_shape(init)
-    except NOT_TRACEABLE:
-        return as_declared(value)
-    try:
-        return conform(node.name, "params", want, value)
-    except RexError as error:
-        raise RexError(str(error).replace("step returns", "params= gives")) from None
 
 
 def _delays(

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 from flax import struct
 
+from rexcli.errors import RexError, suggest
+
 PyTree = Any
 
 
@@ -46,6 +48,36 @@ class InputState(struct.PyTreeNode):
 
     def __len__(self) -> int:
         return self.seq.shape[0]
+
+
+class Inputs(dict[str, InputState]):
+    """The inputs of one node by name. One that there is not is refused with those that there are.
+
+    Args:
+        node: whose.
+        inputs: by name.
+    """
+
+    def __init__(self, node: str, inputs: Mapping[str, InputState]):
+        super().__init__(inputs)
+        self.node = node
+
+    def __missing__(self, name: Any) -> InputState:
+        known = suggest(str(name), list(self)) or "; it has none"
+        raise RexError(
+            f"node '{self.node}': its step asks for input '{name}', which no edge brings{known} (an input is called as "
+            "the node that sends, or as the edge's `name` says)"
+        )
+
+
+def _flatten_inputs(inputs: Inputs) -> tuple[list[tuple[Any, InputState]], tuple[str, tuple[str, ...]]]:
+    names = tuple(sorted(inputs))
+    return [(jax.tree_util.DictKey(name), inputs[name]) for name in names], (inputs.node, names)
+
+
+jax.tree_util.register_pytree_with_keys(
+    Inputs, _flatten_inputs, lambda about, values: Inputs(about[0], dict(zip(about[1], values, strict=True)))
+)
 
 
 class StepState(struct.PyTreeNode):

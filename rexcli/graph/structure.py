@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from rexcli.errors import RexError
 from rexcli.graph.node import defines
-from rexcli.graph.states import GraphState, InputState, StepState
+from rexcli.graph.states import GraphState, Inputs, InputState, StepState
 
 if TYPE_CHECKING:
     from rexcli.graph.system import System
@@ -43,7 +43,7 @@ def is_nothing(output: PyTree) -> bool:
 
 def example_step_state(system: System, graph_state: GraphState, name: str) -> StepState:
     """A step state of node `name` before any message, from what a fresh `graph_state` holds."""
-    inputs = {}
+    inputs: dict[str, InputState] = {}
     for edge in system.inputs(name):
         data = jax.tree.map(
             lambda leaf, n=edge.window: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), graph_state.outputs[edge.source]
@@ -54,7 +54,7 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
         rng=graph_state.rng[name],
         params=graph_state.params[name],
         state=graph_state.state[name],
-        inputs=inputs,
+        inputs=Inputs(name, inputs),
         eps=graph_state.eps,
         seq=graph_state.step,
         ts=jnp.zeros(()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, suggest
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.states import GraphState
 
@@ -38,7 +38,15 @@ def observed_nodes(task: Environment) -> tuple[str, ...]:
     for name in METHODS:
         if not _overridden(task, name):
             continue
-        read = _before_step(task, state) if name == "before_step" else _read(task, name, state)
+        try:
+            read = _before_step(task, state) if name == "before_step" else _read(task, name, state)
+        except KeyError as error:
+            asked = str(error.args[0]) if error.args else ""
+            if asked in system.nodes:
+                raise
+            raise RexError(
+                f"{type(task).__name__}.{name} asks for '{asked}', which is no node{suggest(asked, list(system.nodes))}"
+            ) from error
         for place in sorted(read):
             if paths[place][0] == "outputs":
                 raise RexError(

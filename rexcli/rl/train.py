@@ -62,7 +62,8 @@ class Training:
         best_returns: mean return of that evaluation, `[num_seeds]`.
         compile_seconds, train_seconds: wall clock.
         timesteps: of all seeds together.
-        interrupted: whether Ctrl-C ended it early; what is here is what was made until then.
+        interrupted: whether it was ended early; what is here is what was made until then.
+        stopped_by: what ended it early: Ctrl-C, or SIGTERM.
         failed: by seed, the update that met a number that is not finite.
     """
 
@@ -73,6 +74,7 @@ class Training:
     train_seconds: float = 0.0
     timesteps: int = 0
     interrupted: bool = False
+    stopped_by: KeyboardInterrupt = field(default_factory=KeyboardInterrupt)
     failed: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -193,7 +195,7 @@ def train(
                 break
     except KeyboardInterrupt as error:
         team.end(error)
-        training.interrupted = True
+        training.interrupted, training.stopped_by = True, error
     return training
 
 

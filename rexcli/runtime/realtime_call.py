@@ -16,7 +16,7 @@ import numpy as np
 
 from rexcli.graph.call import StepFunction, find_device, warn_untraceable
 from rexcli.graph.node import Node
-from rexcli.graph.states import InputState, StepState
+from rexcli.graph.states import Inputs, InputState, StepState
 from rexcli.graph.structure import NOT_TRACEABLE
 from rexcli.graph.types import conform_step, is_key
 from rexcli.runtime.mailbox import Letter
@@ -157,7 +157,8 @@ class JittedCall:
         self, rng: Any, params: PyTree, state: PyTree, data: Any, integers: Any, seconds: Any
     ) -> tuple[Any, ...]:
         key = jax.random.wrap_key_data(rng, impl=self._key_type) if self._typed_key else rng
-        inputs, at = {}, 0
+        inputs: dict[str, InputState] = {}
+        at = 0
         times = seconds[2:].reshape(len(data), 3).T
         for name, window in self._inputs:
             here = slice(at, at + window)
@@ -166,7 +167,8 @@ class JittedCall:
             inputs[name] = InputState(integers[2 + at : 2 + at + window], sent, received, age, stacked)
             at += window
         nil = jnp.zeros(())
-        before = StepState(key, params, state, inputs, integers[0], integers[1], seconds[0], seconds[1], nil)
+        seen = Inputs(self.node.name, inputs)
+        before = StepState(key, params, state, seen, integers[0], integers[1], seconds[0], seconds[1], nil)
         after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
         later = after.later + (after.ts - before.ts)
@@ -202,7 +204,8 @@ class PlainCall:
     def __call__(
         self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
     ) -> Done:
-        inputs = {name: self._input(letters, start) for name, letters in zip(self._inputs, windows, strict=True)}
+        windowed = zip(self._inputs, windows, strict=True)
+        inputs = Inputs(self.node.name, {name: self._input(letters, start) for name, letters in windowed})
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
         before = StepState(*given, inputs, *clock)  # type: ignore[arg-type]
         returned = conform_step(self.node.name, self._declared, self._initial, self._step(before), as_numpy=True)

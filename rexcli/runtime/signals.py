@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a robot runs: noted, so that it stops in order, and not in the middle of something."""
+"""Signals that end a command: SIGTERM and SIGHUP do as Ctrl-C does, and while a robot runs all of them wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ from types import FrameType
 from typing import Any
 
 from rexcli.errors import Terminated
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Terminated` in the main thread as long as the block runs, as SIGINT raises
+    KeyboardInterrupt; where somebody else handles or ignores them, nothing is changed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
+                before.append(number)
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class StopRequest:
