@@ -33,6 +33,7 @@ from rexcli.rl.train import Progress, Training
 from rexcli.runs.rundir import Run
 from rexcli.runs.storage import write_atomic
 from rexcli.runs.view import RunView, find_run
+from rexcli.runtime import signals
 from rexcli.timeline.storage import to_arrays
 
 
@@ -133,6 +134,10 @@ def lead(job: Job, team: Team) -> Result:
                 log.append(progress)
                 bar.update(progress.timesteps * settings.num_seeds, _standing(progress, list(task.metrics)))
 
+            def on_checkpoint(checkpoint: Checkpoint) -> None:
+                with signals.deferred():  # Orbax, interrupted, says much
+                    checkpoints.save(run.path / "checkpoints", checkpoint)
+
             training = road.train(
                 experiment,
                 program,
@@ -140,7 +145,7 @@ def lead(job: Job, team: Team) -> Result:
                 evaluation=on_the_way,
                 on_compiled=on_compiled,
                 on_evaluation=on_evaluation,
-                on_checkpoint=lambda checkpoint: checkpoints.save(run.path / "checkpoints", checkpoint),
+                on_checkpoint=on_checkpoint,
                 start=start,
                 team=team,
                 stop=stop,

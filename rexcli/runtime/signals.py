@@ -34,6 +34,15 @@ def raised() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A signal that comes while the block runs is raised after it: for what must not be left half done."""
+    with noted() as request:
+        yield
+    if request.error is not None:
+        raise request.error
+
+
 class StopRequest:
     """What asked for the end: `error` is what to raise once all has stopped, None while nothing has."""
 

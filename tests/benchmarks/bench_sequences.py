@@ -5,6 +5,21 @@
 The pendulum with its default settings and five seeds, trained on timelines of so many episodes, each with delays of
 its own. Every seed's best policy is then evaluated in 1,000 episodes, on the delays that it was trained on and on fresh
 ones.
+
+Seen on two cores, 2026-11-24, a million steps a seed, medians of five seeds (lowest to highest), returns:
+
+| sequences | default delays, trained on | fresh | wider delays, trained on | fresh |
+| --- | --- | --- | --- | --- |
+| 1 | -126 (-133 to -125) | -128 (-136 to -127) | -566 (-601 to -418) | -603 (-640 to -483) |
+| 10 | -134 (-151 to -128) | -133 (-150 to -127) | -637 (-661 to -622) | -627 (-641 to -613) |
+| 100 | -140 (-147 to -127) | -141 (-149 to -128) | -634 (-637 to -607) | -625 (-634 to -603) |
+| 1000 | -138 (-168 to -129) | -137 (-162 to -128) | -616 (-639 to -605) | -617 (-639 to -606) |
+
+With the default delays, every median of hold on fresh ones is 0.995 or more. Wider: sensor and actuator take
+15 +- 10 ms. With 20 to 30 +- 20 ms nothing is held, one sequence gives -1054 where it was trained and -1425 on fresh
+delays, and ten or more give the same on both. So a policy learns one sequence by heart, but not ten, since each
+episode rides another stretch of them: ten it is. To simulate and plan a thousand takes 4.5 s, ten 0.5 s, and the speed
+of training is the same.
 """
 
 from __future__ import annotations
