@@ -16,6 +16,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from rexcli import sizes
 from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
@@ -49,6 +50,7 @@ from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
+from rexcli.timeline.phases import phases
 from rexcli.timeline.simulate import simulate as simulate_timeline
 from rexcli.timeline.spec import SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline, Times
@@ -85,9 +87,35 @@ def sampler(system: System, seed: int, episodes: int) -> Sample:
 def simulate(
     system: System, *, seed: int = 0, episodes: int = 1, steps: int | None = None, seconds: float | None = None
 ) -> Timeline:
-    """A timeline of `steps` supervisor steps or of `seconds` an episode."""
+    """A timeline of `steps` supervisor steps or of `seconds` an episode.
+
+    Raises:
+        RexError: for a system that no clock could run, and for more than fits into memory.
+    """
+    _check_size(system, episodes, steps, seconds)
     return simulate_timeline(
         system.timing, sampler(system, seed, episodes), episodes=episodes, steps=steps, seconds=seconds
+    )
+
+
+def _check_size(system: System, episodes: int, steps: int | None, seconds: float | None) -> None:
+    """Refuses a timeline that does not fit into memory: three times for each tick and message, and room to work."""
+    timing = system.timing
+    phase = phases(timing)[timing.supervisor] / 1e9
+    waited_for = {timing.supervisor}
+    while more := {edge.source for edge in timing.edges if edge.blocking and edge.target in waited_for} - waited_for:
+        waited_for |= more
+    slowest = max(timing.node(name).expected_delay for name in waited_for) / 1e9
+    step = max(1 / timing.node(timing.supervisor).rate, slowest)
+    length = phase + (steps or 0) * step if seconds is None else seconds
+    ticks = {node.name: length * node.rate + 1 for node in timing.nodes}
+    total = sum(ticks.values()) + sum(ticks[edge.source] for edge in timing.edges)
+    late = f" (its delays let supervisor '{timing.supervisor}' begin after {phase:g} s: give shorter ones)"
+    sizes.check(
+        48.0 * episodes * total,
+        f"{episodes} episodes of {length:g} s",
+        "give fewer or shorter ones: record.steps, record.seconds and record.episodes, timeline.steps and "
+        f"timeline.episodes, or eval.seconds{late if phase > length / 2 else ''}",
     )
 
 

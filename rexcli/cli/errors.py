@@ -12,6 +12,9 @@ from rexcli.errors import RexError, Terminated
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; a run failed; what was typed or declared is wrong; interrupted (by SIGTERM: 143)."""
 
+LONGEST = 800
+"""Characters of a message."""
+
 
 def exit_code(error: BaseException) -> int:
     """The exit code of a command that ended with `error`."""
@@ -25,6 +28,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "terminated" if isinstance(error, Terminated) else "interrupted"
     text = " ".join(str(error).split())
+    if len(text) > LONGEST:  # what was typed is echoed, however long it is
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
     if isinstance(error, RexError):
         return text
     frames = traceback.extract_tb(error.__traceback__)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rexcli import sizes
 from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
 
@@ -122,6 +123,7 @@ def compile_rollouts(
         RexError: for a number of rollouts or steps that cannot be.
     """
     steps = check(program, num, steps)
+    _check_size(program, num, steps, params, keep)
     episodes = min(program.num_episodes, num)
     members = list(devices or jax.devices())[: math.ceil(num / episodes)]
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
@@ -166,6 +168,35 @@ def compile_rollouts(
         _arguments=(program, given, placed),
         _everywhere=everywhere,
     )
+
+
+def _check_size(
+    program: Program,
+    num: int,
+    steps: int,
+    params: Mapping[str, PyTree] | None,
+    keep: Mapping[str, tuple[str, ...]] | None,
+) -> None:
+    """Refuses rollouts of which what is kept, and handed over, does not fit into memory."""
+    state = jax.eval_shape(lambda: program.init(jax.random.key(0), params))
+    each = float(_bytes(state))
+    held = {name: {"params": state.params[name], "state": state.state[name]} for name in program.layout.nodes}
+    names = dict.fromkeys(program.layout.nodes, ("state", "output")) if keep is None else keep
+    for slot in program.layout.slots:
+        for field in names.get(slot.node, ()):
+            tree = held[slot.node].get(field)
+            sent = jax.eval_shape(lambda ring: jax.tree.map(lambda leaf: leaf[0], ring), state.outputs[slot.node])
+            each += steps * _bytes(sent if tree is None else tree)
+    sizes.check(
+        2 * num * each,
+        f"{num} rollouts of {steps} steps",
+        "give fewer (rollout.num), shorter ones (rollout.steps), or keep less of them (rollout.keep)",
+    )
+
+
+def _bytes(tree: PyTree) -> int:
+    """Of all leaves of shapes and types."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def check(program: Program, num: int, steps: int | None) -> int:

@@ -28,12 +28,12 @@ def at_least(low: int, what: str) -> Check:
 
 
 def between(low: float, high: float) -> Check:
-    return lambda value: None if low <= value <= high else f"give a number between {low} and {high}"
+    return lambda value: None if low <= value <= high else f"give a number between {low:.10g} and {high:.10g}"
 
 
 def folder_name(value: str) -> str | None:
     """For what names a folder."""
-    plain = value.isprintable() and value.strip() == value and value not in ("", ".", "..")
+    plain = value.isprintable() and value.strip() == value and value not in ("", ".", "..") and len(value) <= 100
     return None if plain and not set(value) & set("/\\:") else "give a name for a folder, letters, digits, - and _"
 
 

@@ -55,7 +55,7 @@ def compose(
     from hydra.types import RunMode
 
     project = project or find_project()
-    with hydra(project, config_dir) as app, one_line_errors(project, conf):
+    with hydra(project, config_dir) as app, one_line_errors(project, conf), _at_fault(project, conf, config_dir):
         refuse_sweeps(overrides)
         cfg = app.compose_config(
             config_name=conf_name(conf, project, config_dir),
@@ -137,7 +137,12 @@ def translate(overrides: Sequence[str], app: Hydra) -> list[str]:
 
     translated = []
     for text, override in zip(overrides, parse(overrides), strict=True):
-        plain = override.type == OverrideType.CHANGE and not is_choice(override, app)
+        choice = is_choice(override, app)
+        if choice and "." not in override.key_or_group and not isinstance(override.value(), str | list | None):
+            raise RexError(
+                f"{COMMAND_LINE}: {text}: this chooses a file of conf/{override.key_or_group}/; give its name"
+            )
+        plain = override.type == OverrideType.CHANGE and not choice
         translated.append(f"++{text}" if plain else text)
     return translated
 
@@ -289,7 +294,8 @@ def _check_names(experiment: Experiment) -> None:
 def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
     """Where a later file gives a delay another `_target_`, the parameters of the earlier one do not carry over."""
     for section in ("nodes", "edges"):
-        for name, item in (plain.get(section) or {}).items():
+        items = plain.get(section)
+        for name, item in items.items() if isinstance(items, dict) else ():
             delay = item.get("delay") if isinstance(item, dict) else None
             if not isinstance(delay, dict):
                 continue
@@ -330,6 +336,34 @@ def _layers(
     yield layer_of_values(values)
 
 
+@contextmanager
+def _at_fault(project: Project, conf: str | None, config_dir: str | Path | None) -> Iterator[None]:
+    """Whatever goes wrong while YAML files and overrides are composed is theirs, however Hydra says it."""
+    try:
+        yield
+    except RecursionError:
+        where = f"conf/{conf or DEFAULT_CONF}.yaml"
+        raise RexError(f"{where}: an alias (*name) stands inside of what it names; write it out") from None
+    except UnicodeDecodeError as error:
+        folders = [*project.search_path, *([Path(config_dir)] if config_dir is not None else [])]
+        file = next((path for folder in folders for path in folder.rglob("*.yaml") if not _is_text(path)), None)
+        where = "a YAML file" if file is None else _shown(file, project)
+        raise RexError(f"{where}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+    except (ValueError, TypeError, AttributeError, AssertionError, LookupError, MemoryError) as error:
+        text = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RexError(
+            f"conf/{conf or DEFAULT_CONF}.yaml, or the command line: {text}; mend what it speaks of"
+        ) from None
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _shown(path: Path, project: Project) -> str:
     """A path as short as it stays clear."""
     for folder in (project.root, project.conf.parent):
@@ -363,6 +397,11 @@ def one_line_errors(project: Project | None = None, conf: str | None = None) -> 
     except MissingConfigException as error:
         project = project or find_project()
         raise _missing(error, project) from None
+    except yaml.reader.ReaderError as error:
+        place = _shown(Path(str(error.name)), project) if project else str(error.name)
+        raise RexError(
+            f"{place}: character {error.position} is not for text files ({error.reason}); remove it"
+        ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         file = Path(mark.name) if mark else Path(f"conf/{conf}.yaml")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.origins import Origins
 from rexcli.graph.record import RecordSettings
+from rexcli.timeline.spec import RATES
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class NodeConfig:
 
     target: str = field(metadata={"key": "_target_"})
     """Where the class is, such as `nodes.pendulum.OdeWorld`."""
-    rate: float = field(metadata={"check": positive("steps per second")})
+    rate: float = field(metadata={"check": between(*RATES)})
     """Steps per second, Hz."""
     delay: Any = field(default=None, metadata={"delay": True})
     """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`."""

@@ -7,13 +7,12 @@ the order by (scheduled time, place in `topological`): a system that passes `che
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from rexcli.errors import RexError, suggest
-from rexcli.timeline.spec import NANOSECONDS, NodeTiming, SystemTiming
+from rexcli.timeline.spec import NANOSECONDS, RATES, NodeTiming, SystemTiming
 
 
 def topological(spec: SystemTiming) -> list[str]:
@@ -75,8 +74,8 @@ def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
     _check_names(spec)
     for node in spec.nodes:
         where = f"node '{node.name}'"
-        if not (math.isfinite(node.rate) and 0 < node.rate <= NANOSECONDS):
-            raise RexError(f"{where}: rate {node.rate:g}: give a positive number of steps per second")
+        if not RATES[0] <= node.rate <= RATES[1]:
+            raise RexError(f"{where}: rate {node.rate:g}: give {RATES[0]:g} to {RATES[1]:g} steps per second")
         if node.scheduling not in ("frequency", "phase"):
             raise RexError(f"{where}: scheduling '{node.scheduling}': give 'frequency' or 'phase'")
         _check_expected(where, node.expected_delay)

@@ -16,6 +16,10 @@ NEVER = 2**62
 """A time later than any episode: what never happens, happens then. (Sums of two still fit int64.)"""
 
 
+RATES = (1e-6, 1e9)
+"""Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
+
+
 def nanoseconds(seconds: float) -> int:
     """Seconds to int64 nanoseconds, to the nearest."""
     return round(seconds * NANOSECONDS)

@@ -169,7 +169,7 @@ def test_export_gives_the_two_tables(project):
         (["train", "env=null"], "env"),
         (["rollout", "from=latest:nosuch"], "nosuch"),
         (["rollout", "timeline.steps=20", "rollout.steps=30"], "20"),
-        (["train", "timeline.steps=100"], "timeline.steps=250"),
+        (["train", "from=latest:record", "env.seconds=20"], "1000 steps"),
         (["record", "policy=nowhere"], "nowhere"),
         (["eval", "latest:record"], "policy"),
         (["compile", "compile.devices=4096"], "4096"),
