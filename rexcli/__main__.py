@@ -1,6 +1,6 @@
 """`python -m rexcli`: the same as `rex`."""
 
-from rexcli.cli.main import main
+from rexcli.cli.main import start
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    start()

@@ -21,7 +21,7 @@ from rexcli.road import timeline_for
         (["nodes.agent.delay=1e12"], r"1 episodes of 3e\+14 s take about .* EiB"),
         (
             ["edges.world_sensor.delay=1e12"],
-            r"its delays let supervisor 'agent' begin after 1e\+12 s: give shorter ones",
+            r"its delays let supervisor 'agent' begin after 1e\+12 s",
         ),
     ],
 )

@@ -12,13 +12,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
-from rexcli.errors import RexError, RunError
+from rexcli.errors import RexError, RunError, Terminated
 from rexcli.runtime import signals
 
 app = typer.Typer(
@@ -258,6 +259,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
 
 
+def start() -> NoReturn:
+    """What `rex` in a shell calls: `main`, and the end of the process.
+
+    After an interruption the process ends at once. What XLA computes in threads of its own cannot be stopped, and
+    would be torn from under them.
+    """
+    code = main()
+    if code in (errors.INTERRUPTED, Terminated.exit_code):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _set_up_logging() -> None:
     """What nodes warn of goes to stderr. All else is in `log.txt`, or a command says it itself."""
     root = logging.getLogger()
@@ -295,4 +311,4 @@ def _report(error: BaseException) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

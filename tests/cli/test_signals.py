@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rexcli.cli.sweep import collect
 from rexcli.runs.view import RunView, find_run
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -57,7 +56,7 @@ def test_a_training_keeps_its_checkpoint_and_goes_on(project, number):
     process = rex(project, "train", *LONG_TRAINING, *SHORT_EVALUATION, f"name=s{int(number)}")
     wait_for(process, f"s{int(number)}/train/*/checkpoints/*", project)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=200)
     assert process.returncode == CODES[number], said
     view = find_run("latest:train", project / "outputs")
     assert view.status == "interrupted"
@@ -66,7 +65,7 @@ def test_a_training_keeps_its_checkpoint_and_goes_on(project, number):
     wait_for(again, f"s{int(number)}/train/*/checkpoints/*", project)
     time.sleep(8)
     again.send_signal(number)
-    again.communicate(timeout=60)
+    again.communicate(timeout=200)
     assert again.returncode == CODES[number]
     rows = (view.path / "metrics.csv").read_text().splitlines()
     assert len(rows) == len({row.split(",")[1] for row in rows}), "an update stands there twice"
@@ -88,26 +87,10 @@ def test_other_commands_end_with_the_right_code_and_status(project, command, wor
     run = wait_for(process, f"{name}/{command}/*/run.json", project).parent
     time.sleep(2)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=200)
     assert process.returncode == CODES[number], said
     assert "Traceback" not in said
     assert RunView(run).status == "interrupted"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_a_sweep_keeps_what_its_jobs_made(project, launcher, number):
-    name = f"{launcher}{int(number)}"
-    words = [*LONG_TRAINING, *SHORT_EVALUATION, f"name={name}", "seed=1,2", f"launcher={launcher}"]
-    process = rex(project, "train", "-m", *words)
-    first = wait_for(process, f"{name}/train/*/*/checkpoints/*", project)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == CODES[number], said
-    statuses = {row.status for row in collect(first.parents[2])}
-    assert "interrupted" in statuses
-    assert statuses <= {"interrupted", "waiting"}
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(project):
