@@ -23,6 +23,9 @@ from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
 
+EVALUATION = 0xE7A1
+"""Sets the random numbers of an evaluation apart from those of training."""
+
 Params = Any
 Metrics = dict[str, jax.Array]
 
@@ -65,6 +68,14 @@ class Learned(struct.PyTreeNode):
 def learned(state: LearnerState) -> Learned:
     """What a seed has learned so far."""
     return Learned(state.params, state.observations)
+
+
+def evaluation_key(state: LearnerState) -> jax.Array:
+    """The PRNG key of an evaluation between two updates.
+
+    Training splits `state.rng` in two, which gives what `fold_in` gives of 0 and 1, and no other number.
+    """
+    return jax.random.fold_in(state.rng, EVALUATION)
 
 
 class Transitions(struct.PyTreeNode):
