@@ -19,9 +19,10 @@ from rexcli.errors import RexError
 from rexcli.rl.descent import LR_RANGE, Descent, Metrics, descend
 from rexcli.rl.environment import Environment
 from rexcli.rl.graph_env import EnvState
-from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
+from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
+from rexcli.rl.spaces import Dict, ObservationSpace
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
 
 EVALUATION = 0xE7A1
@@ -84,8 +85,8 @@ class Transitions(struct.PyTreeNode):
     """What was collected, each `[num_steps, num_envs, ...]`.
 
     Attributes:
-        observation: as the environment gave it, `[..., obs_dim]`.
-        raw: the action before tanh, `[..., action_dim]`.
+        observation: as the environment gave it, flattened, `[..., obs_dim]`.
+        raw: the action before tanh, or the choices, `[..., action_dim]`.
         log_prob: of it under the policy that drew it.
         reward: as the environment gave it.
         terminated, truncated: whether the episode ended with this step.
@@ -157,7 +158,13 @@ class PPO:
             kernel_init=settings.kernel_init,
             state_independent_std=settings.state_independent_std,
             squash=settings.squash,
+            categories=environment.action_space.categories,
         )
+
+    @cached_property
+    def observation_space(self) -> ObservationSpace:
+        """Of the task; networks and statistics see its observations flattened, `[obs_dim]`."""
+        return self.environment.observation_space
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
@@ -173,7 +180,7 @@ class PPO:
         """A fresh policy, and environments about to begin."""
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
-        size = self.environment.observation_space.size
+        size = self.observation_space.size
         params = self.network.init(network_rng, jnp.zeros(size))
         zeros = jnp.zeros(self.settings.num_envs)
         return LearnerState(
@@ -193,7 +200,9 @@ class PPO:
     def policy(self, state: Learned) -> Policy:
         """The policy of what was learned."""
         stats = state.observations if self.settings.normalize_obs else None
-        return Policy(state.params, stats, self.network, self.environment.action_space)
+        space = self.observation_space
+        names = space if isinstance(space, Dict) else None
+        return Policy(state.params, stats, self.network, self.environment.action_space, names)
 
     # ------------------------------------------------------------------ collect
 
@@ -202,7 +211,8 @@ class PPO:
         rng, act_rng = jax.random.split(state.rng)
 
         def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, Transitions]:
-            envs, observation = self.envs.begin(program, envs)
+            envs, seen = self.envs.begin(program, envs)
+            observation = self.observation_space.flatten(seen)
             actions = self._policy(state, self._normalize(state, observation))
             raw = actions.sample(rng)
             envs, outcome = self.envs.step(program, envs, self.environment.action_space.from_unit(actions.unit(raw)))
@@ -213,7 +223,7 @@ class PPO:
                 reward=outcome.reward,
                 terminated=outcome.terminated,
                 truncated=outcome.truncated & ~outcome.terminated,
-                next_observation=outcome.observation,
+                next_observation=self.observation_space.flatten(outcome.observation),
                 whole=envs.whole,
                 value_after=jax.vmap(self._value_after)(envs.env),
             )
@@ -304,7 +314,7 @@ class PPO:
         Returns:
             The state, as it was before the update that failed if one did (`failed` says which); and by name the means
             over the updates: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
-            actions; `return_mean` is over the whole episodes that ended (NaN if none did).
+            actions where they are real; `return_mean` is over the whole episodes that ended (NaN if none did).
         """
 
         def once(state: LearnerState) -> tuple[LearnerState, Metrics]:
@@ -312,7 +322,9 @@ class PPO:
             state, samples, collected = self.advantages(state, transitions)
             state, updated = self.update(state, samples)
             actions = self._policy(state, samples.observation)
-            spread = {"entropy": actions.entropy().mean(), "std": jnp.exp(actions.log_std).mean()}
+            spread = {"entropy": actions.entropy().mean()}
+            if isinstance(actions, ActionDistribution):
+                spread["std"] = jnp.exp(actions.log_std).mean()
             return state, collected | updated | spread
 
         def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
@@ -340,7 +352,7 @@ class PPO:
     def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
         return state.observations.normalize(observation) if self.settings.normalize_obs else observation
 
-    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution:
+    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution | Categorical:
         return action_distribution(self.network, state.params, normalized)
 
     def _value(self, state: LearnerState, normalized: jax.Array) -> jax.Array:
