@@ -173,7 +173,7 @@ class Policy(struct.PyTreeNode):
             network = ActorCritic(**about["network"], categories=space.categories)
             named = about["observation_space"] if about["format"] > 1 else None
             seen = None if named is None else Dict(tuple(Entry.of_json(entry) for entry in named))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RexError) as error:
             raise RexError(f"{folder}: the policy is damaged: {error}") from None
         return cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
 
