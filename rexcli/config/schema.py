@@ -222,9 +222,10 @@ class PPOSettings:
     kernel_init: Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"] = "orthogonal"
     """How weights start."""
     state_independent_std: bool = True
-    """One standard deviation an action dimension, whatever the observation; else a network output."""
+    """One standard deviation an action dimension, whatever the observation; else a network output. Without effect
+    where actions are discrete."""
     squash: bool = True
-    """Actions go through tanh into the action space; else they are clipped."""
+    """Actions go through tanh into the action space; else they are clipped. Without effect where they are discrete."""
     normalize_obs: bool = True
     """Observations are scaled by running mean and variance (saved with the policy)."""
     normalize_reward: bool = True
