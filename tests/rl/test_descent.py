@@ -87,6 +87,18 @@ def test_steps_stop_and_rates_adapt_as_a_loop_does(seed, target_kl, desired_kl, 
         assert at.lr is None
 
 
+def test_seeds_that_run_side_by_side_stop_and_adapt_each_for_itself():
+    samples = np.random.default_rng(0).normal(0.0, 0.1, (5, 32)).astype(np.float32) + np.arange(5.0)[:, None]
+    samples, keys, lrs = samples.astype(np.float32), jax.random.split(jax.random.key(0), 5), jnp.full(5, 9e-3)
+    together, means = jax.vmap(descent(1e-4, 1e-4))(samples, keys, lrs)
+    assert len(set(means["gradient_steps"].tolist())) > 1
+    assert len(set(together.lr.tolist())) > 1
+    for seed in range(5):
+        alone, metrics = descent(1e-4, 1e-4)(samples[seed], keys[seed], lrs[seed])
+        assert metrics["gradient_steps"] == means["gradient_steps"][seed]
+        np.testing.assert_allclose((together.params[seed], together.lr[seed]), (alone.params, alone.lr), rtol=1e-5)
+
+
 def test_a_rate_adapts_by_a_factor_within_bounds_and_not_without_a_step():
     for kl, factor in ((0.021, 1 / 1.5), (0.019, 1), (0.0051, 1), (0.0049, 1.5), (0.0, 1)):
         np.testing.assert_allclose(adapted_lr(jnp.float32(1e-3), jnp.float32(kl), 0.01), 1e-3 * factor, rtol=1e-6)
