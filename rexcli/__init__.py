@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rexcli.graph.system import Edge, NodeSpec, System
     from rexcli.rl.environment import Environment
     from rexcli.rl.policy import Policy
-    from rexcli.rl.spaces import Box
+    from rexcli.rl.spaces import Box, Discrete, MultiDiscrete
     from rexcli.road import build, compile, compose, environment, evaluate, record, rollout, simulate, train
     from rexcli.runs.view import RunView
     from rexcli.runtime.memory import Memory
@@ -31,12 +31,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "AdjustableDelay": "rexcli.graph.adjustable",
     "Box": "rexcli.rl.spaces",
+    "Discrete": "rexcli.rl.spaces",
     "Edge": "rexcli.graph.system",
     "Environment": "rexcli.rl.environment",
     "GraphState": "rexcli.graph.states",
     "InputState": "rexcli.graph.states",
     "Memory": "rexcli.runtime.memory",
     "Message": "rexcli.graph.states",
+    "MultiDiscrete": "rexcli.rl.spaces",
     "Node": "rexcli.graph.node",
     "NodeSpec": "rexcli.graph.system",
     "Policy": "rexcli.rl.policy",
@@ -63,12 +65,14 @@ _HOMES = {
 __all__ = [
     "AdjustableDelay",
     "Box",
+    "Discrete",
     "Edge",
     "Environment",
     "GraphState",
     "InputState",
     "Memory",
     "Message",
+    "MultiDiscrete",
     "Node",
     "NodeSpec",
     "Policy",

@@ -199,6 +199,15 @@ class PPOSettings:
     """Lambda of generalised advantage estimation."""
     clip_eps: float = field(default=0.2, metadata={"check": positive("clipping range")})
     """How far the probability ratio may go from 1."""
+    clip_vf_eps: float | None = field(default=None, metadata={"check": positive("clipping range")})
+    """How far, in units of scaled reward, the critic may go from its guess at collection before its gradient is
+    clipped; None for any."""
+    target_kl: float | None = field(default=None, metadata={"check": positive("KL divergence")})
+    """An update ends before the first gradient step whose minibatch is more than 1.5 times this KL divergence, nat,
+    from the policy that collected; None for never."""
+    desired_kl: float | None = field(default=None, metadata={"check": positive("KL divergence")})
+    """The learning rate, from `lr` on and within 1e-5 and 1e-2, falls by a factor of 1.5 after an epoch with more than
+    twice this KL divergence, nat, and rises by it after one with less than half; None for a fixed schedule."""
     ent_coef: float = field(default=0.0, metadata={"check": not_negative("weight")})
     """Weight of the entropy bonus."""
     vf_coef: float = field(default=0.5, metadata={"check": not_negative("weight")})
@@ -214,9 +223,10 @@ class PPOSettings:
     kernel_init: Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"] = "orthogonal"
     """How weights start."""
     state_independent_std: bool = True
-    """One standard deviation an action dimension, whatever the observation; else a network output."""
+    """One standard deviation an action dimension, whatever the observation; else a network output. Without effect
+    where actions are discrete."""
     squash: bool = True
-    """Actions go through tanh into the action space; else they are clipped."""
+    """Actions go through tanh into the action space; else they are clipped. Without effect where they are discrete."""
     normalize_obs: bool = True
     """Observations are scaled by running mean and variance (saved with the policy)."""
     normalize_reward: bool = True

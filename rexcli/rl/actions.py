@@ -64,8 +64,13 @@ def make_controller(
     values = jnp.asarray(0.0 if source == "zero" else value, jnp.float32)
     if values.ndim and values.shape != (space.size,):
         raise RexError(f"action.value={value}: an action has {space.size} numbers; give one, or {space.size}")
-    action = jnp.broadcast_to(values, (space.size,))
-    return lambda state: task.act(state, action)
+    numbers = jnp.broadcast_to(values, (space.size,))
+    if space.categories:
+        if not all(number in range(count) for number, count in zip(numbers.tolist(), space.categories, strict=True)):
+            most = [count - 1 for count in space.categories]
+            raise RexError(f"action.value={value}: an action is {space}; give whole numbers from 0 to {most}")
+        numbers = space.from_unit(numbers.astype(jnp.int32))
+    return lambda state: task.act(state, numbers)
 
 
 def _filled(system: System, value: float) -> Controller:

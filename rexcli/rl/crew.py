@@ -25,7 +25,7 @@ from rexcli.graph.paths import leaf_paths
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
-from rexcli.rl.ppo import PPO, LearnerState, Metrics, learned
+from rexcli.rl.ppo import PPO, LearnerState, Metrics, evaluation_key, learned
 from rexcli.rl.team import Message, Team
 from rexcli.rl.vector_env import check_length
 
@@ -109,7 +109,7 @@ class Crew:
         ppo = self.ppo
         program, evaluation = programs
         state, metrics = ppo.learn(program, self._unpack(packed), updates)
-        rng = jax.random.fold_in(jax.random.fold_in(state.rng, 1), state.updates)
+        rng = evaluation_key(state)
 
         def judged() -> Metrics:
             controller = ppo.policy(learned(state)).controller(ppo.environment)

@@ -18,7 +18,7 @@ from rexcli.graph.structure import example_step_state
 from rexcli.graph.system import System
 from rexcli.rl.metrics import Metric
 from rexcli.rl.observed import observed_nodes
-from rexcli.rl.spaces import Box
+from rexcli.rl.spaces import ActionSpace, Box, Dict, ObservationSpace
 
 PyTree = Any
 
@@ -72,27 +72,69 @@ class Environment:
     # ------------------------------------------------------------------ what the policy sees and does
 
     @property
-    def observation_space(self) -> Box:
-        """Without bounds, and of the size of what `observe` returns."""
-        shape = jax.eval_shape(self.observe, self._example).shape
+    def observation_space(self) -> ObservationSpace:
+        """Without bounds, and of the size, or with the names, of what `observe` returns."""
+        seen = jax.eval_shape(self.observe, self._example)
+        where = f"{type(self).__name__}.observe"
+        if isinstance(seen, dict):
+            try:
+                return Dict.like(seen)
+            except RexError as error:
+                raise RexError(f"{where} returns a dict: {error}") from None
+        shape = getattr(seen, "shape", None)
+        if shape is None:
+            raise RexError(f"{where} returns {type(seen).__name__}: return a vector, [obs_dim], or a dict of arrays")
         if len(shape) != 1:
-            raise RexError(f"{type(self).__name__}.observe returns shape {shape}: return a vector, [obs_dim]")
+            raise RexError(f"{where} returns shape {shape}: return a vector, [obs_dim], or a dict of arrays")
         return Box.unbounded(shape[0])
 
     @property
-    def action_space(self) -> Box:
-        """Within ±1, one dimension for each number in the supervisor's output."""
-        size = sum(leaf.size for leaf in jax.tree.leaves(self._example_output))
+    def action_space(self) -> ActionSpace:
+        """What an action is: a `Box`, `Discrete` or `MultiDiscrete`.
+
+        By default within ±1, one dimension for each number in the supervisor's output.
+
+        Raises:
+            RexError: where the output has whole numbers alone, and nothing says how many there are to choose from.
+        """
+        leaves = jax.tree.leaves(self._example_output)
+        real = any(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+        if type(self).act is Environment.act and leaves and not real:
+            raise RexError(
+                f"{type(self).__name__}: '{self.system.supervisor}' sends whole numbers, and nothing says how "
+                "many there are; write action_space, Discrete(n) or MultiDiscrete([n1, n2])"
+            )
+        size = sum(leaf.size for leaf in leaves)
         return Box((-1.0,) * size, (1.0,) * size)
 
-    def observe(self, step_state: StepState) -> jax.Array:
-        """What a policy sees, `[obs_dim]`: all numbers of the newest message of every input."""
+    def observe(self, step_state: StepState) -> jax.Array | Mapping[str, PyTree]:
+        """What a policy sees, `[obs_dim]`, or a dict of arrays of any shape, nested or not.
+
+        The networks see a dict's numbers as one vector, float32, in the order of sorted keys; a policy on a robot takes
+        the dict. By default all numbers of the newest message of every input.
+        """
         newest = [step_state.inputs[name][-1].data for name in step_state.inputs]
         return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(newest)])
 
     def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, PyTree]:
-        """The supervisor's step with `action` `[action_dim]` decided: its numbers fill the output in order."""
+        """The supervisor's step with an action decided: its numbers fill the output in order.
+
+        Args:
+            step_state: what the supervisor sees.
+            action: of the action space: `[action_dim]`, float32 of a `Box`, int32 of a `MultiDiscrete`; an int32
+                without dimensions of a `Discrete`.
+
+        Raises:
+            RexError: where the output has more numbers, or fewer.
+        """
         leaves, structure = jax.tree.flatten(self._example_output)
+        action, wanted = jnp.ravel(action), sum(leaf.size for leaf in leaves)
+        if action.size != wanted:
+            sender = self.system.supervisor
+            raise RexError(
+                f"{type(self).__name__}: an action has {action.size} numbers, but what '{sender}' sends has {wanted}; "
+                "write act"
+            )
         filled, begin = [], 0
         for leaf in leaves:
             filled.append(action[begin : begin + leaf.size].reshape(leaf.shape).astype(leaf.dtype))

@@ -30,13 +30,13 @@ class Outcome(struct.PyTreeNode):
     """What a step led to.
 
     Attributes:
-        observation: `[obs_dim]`.
+        observation: as `Environment.observe` gives it.
         reward: float32.
         terminated: bool, the task is over: nothing more can be earned.
         truncated: bool, the time is over: more could have been earned.
     """
 
-    observation: jax.Array
+    observation: Any
     reward: jax.Array
     terminated: jax.Array
     truncated: jax.Array
@@ -58,14 +58,14 @@ class GraphEnv:
         self.environment = environment
         self.program = program
 
-    def reset(self, rng: jax.Array, *, eps: Any = 0, starting_step: Any = 0) -> tuple[EnvState, jax.Array]:
+    def reset(self, rng: jax.Array, *, eps: Any = 0, starting_step: Any = 0) -> tuple[EnvState, Any]:
         """Begins an episode at a step of the timeline's episode `eps`; returns its state and first observation."""
         graph_state = self.program.init(rng, eps=eps, starting_step=starting_step)
         graph_state, step_state = self.program.reset(graph_state)
         return EnvState(graph_state, jnp.int32(0)), self.environment.observe(step_state)
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
-        """One supervisor step with `action` `[action_dim]`. Past the end of an episode, reset."""
+        """One supervisor step with `action`, of the action space. Past the end of an episode, reset."""
         task = self.environment
         graph_state = task.before_step(state.graph_state)
         step_state, output = task.act(self.program.step_state(graph_state), action)

@@ -58,6 +58,8 @@ class ActorCritic(nn.Module):
         layers, units, activation, kernel_init: of the hidden layers of each.
         state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
         squash: actions pass through tanh; else the action space clips them.
+        categories: of how many each number of an action is one, where actions are choices; `state_independent_std` and
+            `squash` say nothing then. Empty where they are real.
     """
 
     action_size: int
@@ -67,19 +69,24 @@ class ActorCritic(nn.Module):
     kernel_init: KernelInit = "orthogonal"
     state_independent_std: bool = True
     squash: bool = True
+    categories: tuple[int, ...] = ()
 
     def setup(self) -> None:
         outputs = self.action_size if self.state_independent_std else 2 * self.action_size
+        if self.categories:
+            outputs = sum(self.categories)
         self.actor = self._mlp(outputs, last_scale=0.01)
         self.critic = self._mlp(1, last_scale=1.0)
-        if self.state_independent_std:
+        if self.state_independent_std and not self.categories:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.action_size,))
 
     def _mlp(self, size: int, last_scale: float) -> MLP:
         return MLP(size, self.layers, self.units, self.activation, self.kernel_init, last_scale)
 
-    def policy(self, observation: jax.Array) -> ActionDistribution:
+    def policy(self, observation: jax.Array) -> ActionDistribution | Categorical:
         """The distribution of actions at observations `[..., obs_dim]`."""
+        if self.categories:
+            return Categorical(self.actor(observation), self.categories)
         if self.state_independent_std:
             mean = self.actor(observation)
             log_std = jnp.broadcast_to(self.log_std, mean.shape)
@@ -92,11 +99,13 @@ class ActorCritic(nn.Module):
         """The discounted return to expect from observations `[..., obs_dim]` on, `[...]`."""
         return self.critic(observation)[..., 0]
 
-    def __call__(self, observation: jax.Array) -> tuple[ActionDistribution, jax.Array]:
+    def __call__(self, observation: jax.Array) -> tuple[ActionDistribution | Categorical, jax.Array]:
         return self.policy(observation), self.value(observation)
 
 
-def action_distribution(network: ActorCritic, params: PyTree, observation: jax.Array) -> ActionDistribution:
+def action_distribution(
+    network: ActorCritic, params: PyTree, observation: jax.Array
+) -> ActionDistribution | Categorical:
     """`network.policy` with these parameters."""
     result: Any = network.apply(params, observation, method="policy")
     return result
@@ -156,6 +165,47 @@ class ActionDistribution(struct.PyTreeNode):
 
     def _log_slope(self, raw: jax.Array) -> jax.Array:
         return log_tanh_slope(raw) if self.squash else jnp.zeros_like(raw)
+
+
+class Categorical(struct.PyTreeNode):
+    """Independent choices. What is drawn is the choices themselves, int32.
+
+    Attributes:
+        logits: unnormalised log probabilities, those of the first choice first, `[..., sum(categories)]`.
+        categories: of how many each choice is one.
+    """
+
+    logits: jax.Array
+    categories: tuple[int, ...] = struct.field(pytree_node=False)
+
+    def sample(self, rng: jax.Array) -> jax.Array:
+        """Random choices, `[..., action_size]`, by the largest of Gumbel-perturbed logits."""
+        return self.replace(logits=self.logits + jax.random.gumbel(rng, self.logits.shape)).mode()
+
+    def mode(self) -> jax.Array:
+        """The most likely choices, `[..., action_size]`; of several the first."""
+        return jnp.stack([part.argmax(axis=-1).astype(jnp.int32) for part in self._log_probs()], axis=-1)
+
+    def unit(self, raw: jax.Array) -> jax.Array:
+        """The choices as they are."""
+        return raw
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log probability of choices `[..., action_size]`, `[...]`."""
+        parts = [
+            jnp.take_along_axis(part, raw[..., place, None], axis=-1)[..., 0]
+            for place, part in enumerate(self._log_probs())
+        ]
+        return jnp.stack(parts).sum(axis=0)
+
+    def entropy(self) -> jax.Array:
+        """In nat, of all choices together, `[...]`."""
+        return jnp.stack([-(jnp.exp(part) * part).sum(axis=-1) for part in self._log_probs()]).sum(axis=0)
+
+    def _log_probs(self) -> list[jax.Array]:
+        """Of each choice, `[..., categories]`."""
+        cuts = np.cumsum(self.categories)[:-1].tolist()
+        return [jax.nn.log_softmax(part, axis=-1) for part in jnp.split(self.logits, cuts, axis=-1)]
 
 
 @jax.custom_jvp

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,21 @@ from rexcli.compiler.program import Controller
 from rexcli.errors import RexError
 from rexcli.graph.states import StepState
 from rexcli.rl.environment import Environment
-from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
+from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats
-from rexcli.rl.spaces import Box
+from rexcli.rl.spaces import ActionSpace, Box, Dict, Entry, action_space_as_json, action_space_of_json
 from rexcli.runs.formats import encode_json
 from rexcli.runs.storage import atomic_folder
 
 PyTree = Any
+Observation = Any
+"""A vector `[..., obs_dim]`, or a dict of arrays with `[...]` in front."""
 
 EXPORTED = "policy.jax_export"
 """The file with the policy as a function that needs nothing but JAX."""
 
-FORMAT = 1
-"""Of the folder; a reader refuses another."""
+FORMAT = 2
+"""Of the folder; a reader refuses a newer one. The first had neither discrete actions nor dicts for observations."""
 
 
 class Policy(struct.PyTreeNode):
@@ -41,31 +44,35 @@ class Policy(struct.PyTreeNode):
         params: of the networks.
         observations: running statistics that observations are normalised by, or None.
         network: the shape of the networks.
-        action_space: what actions are stretched to.
+        action_space: what actions are stretched to, or the choices that they are.
+        observation_space: the names, shapes and types of observations that are dicts; None for vectors.
     """
 
     params: PyTree
     observations: RunningStats | None
     network: ActorCritic = struct.field(pytree_node=False)
-    action_space: Box = struct.field(pytree_node=False)
+    action_space: ActionSpace = struct.field(pytree_node=False)
+    observation_space: Dict | None = struct.field(pytree_node=False, default=None)
 
-    def distribution(self, observation: jax.Array) -> ActionDistribution:
-        """Of raw actions, at observations `[..., obs_dim]`."""
-        if self.observations is not None:
-            observation = self.observations.normalize(observation)
-        return action_distribution(self.network, self.params, observation)
+    def distribution(self, observation: Observation) -> ActionDistribution | Categorical:
+        """Of raw actions, `[...]`."""
+        return action_distribution(self.network, self.params, self._seen(observation))
 
-    def value(self, observation: jax.Array) -> jax.Array:
+    def value(self, observation: Observation) -> jax.Array:
         """The critic's guess, in units of scaled reward, `[...]`."""
-        if self.observations is not None:
-            observation = self.observations.normalize(observation)
-        return state_value(self.network, self.params, observation)
+        return state_value(self.network, self.params, self._seen(observation))
 
-    def action(self, observation: jax.Array, rng: jax.Array | None = None) -> jax.Array:
-        """The action at observations `[..., obs_dim]`, in the task's units; a random one if given a key."""
+    def action(self, observation: Observation, rng: jax.Array | None = None) -> jax.Array:
+        """The action at observations, in the task's units, or the number of a choice; a random one if given a key."""
         actions = self.distribution(observation)
         raw = actions.mode() if rng is None else actions.sample(rng)
         return self.action_space.from_unit(actions.unit(raw))
+
+    def _seen(self, observation: Observation) -> jax.Array:
+        """What the networks see, `[..., obs_dim]`."""
+        space = self.observation_space
+        flat = jnp.asarray(observation, jnp.float32) if space is None else space.flatten(observation)
+        return flat if self.observations is None else self.observations.normalize(flat)
 
     @property
     def observation_size(self) -> int:
@@ -76,17 +83,19 @@ class Policy(struct.PyTreeNode):
         """The supervisor's step under this policy, `step_state -> (step_state, output)`, for any executor.
 
         Raises:
-            RexError: for a task whose observations or actions are of another size.
+            RexError: for a task whose observations or actions are of another size or kind.
         """
-        sizes = (
-            ("observations", environment.observation_space.size, self.observation_size),
-            ("actions", environment.action_space.size, self.action_space.size),
+        seen, acted = environment.observation_space, environment.action_space
+        known = self.observation_space or Box.unbounded(self.observation_size)
+        pairs: tuple[tuple[str, Any, Any, bool], ...] = (
+            ("observations", seen, known, seen == known or (isinstance(seen, Box) and isinstance(known, Box))),
+            ("actions", acted, self.action_space, acted.categories == self.action_space.categories),
         )
-        for what, offered, trained in sizes:
-            if offered != trained:
+        for what, offered, trained, alike in pairs:
+            if offered.size != trained.size or not alike:
                 raise RexError(
-                    f"{what} of {type(environment).__name__} have {offered} numbers, but the policy was trained with "
-                    f"{trained}; give it the system and the task that it was trained on"
+                    f"{what} of {type(environment).__name__} are {offered}, but the policy was trained with {trained}; "
+                    "give it the system and the task that it was trained on"
                 )
 
         def control(step_state: StepState) -> tuple[StepState, PyTree]:
@@ -110,7 +119,8 @@ class Policy(struct.PyTreeNode):
         about = {
             "format": FORMAT,
             "network": {name: getattr(self.network, name) for name in _NETWORK_FIELDS},
-            "action_space": {"low": self.action_space.low, "high": self.action_space.high},
+            "action_space": action_space_as_json(self.action_space),
+            "observation_space": None if self.observation_space is None else asdict(self.observation_space)["entries"],
             "normalized": self.observations is not None,
             "env": dict(recipe or {}),
         }
@@ -120,11 +130,16 @@ class Policy(struct.PyTreeNode):
             (temporary / "policy.json").write_bytes(encode_json(about))
 
     def exported(self) -> bytes:
-        """The policy as one function from observation `[obs_dim]` to action, float32, in `jax.export`'s form.
+        """The policy as one function from observation to action, in `jax.export`'s form.
+
+        It takes a float32 vector `[obs_dim]`, or a dict with the shapes and types of the observation space, and gives
+        float32 `[action_dim]`, or int32 where actions are choices.
 
         A robot needs JAX alone: `jax.export.deserialize(bytearray(data)).call(observation)`.
         """
         observation = jax.ShapeDtypeStruct((self.observation_size,), jnp.float32)
+        if self.observation_space is not None:
+            observation = self.observation_space.example
         exporting = jax.export.export(jax.jit(self.action), platforms=("cpu", "cuda", "tpu"))
         return bytes(exporting(observation).serialize())
 
@@ -145,18 +160,22 @@ class Policy(struct.PyTreeNode):
             ) from None
         except (ValueError, zipfile.BadZipFile) as error:
             raise RexError(f"{folder}: the policy is damaged: {error}") from None
-        if about.get("format") != FORMAT:
-            raise RexError(f"{folder}: policy format {about.get('format')}, but this program reads {FORMAT}; update it")
+        if about.get("format") not in range(1, FORMAT + 1):
+            raise RexError(
+                f"{folder}: policy format {about.get('format')}, but this program reads up to {FORMAT}; update it"
+            )
         weights = {tuple(name.split("/")[1:]): leaf for name, leaf in arrays.items() if name.startswith("params/")}
         try:
             stats = None
             if about["normalized"]:
                 stats = RunningStats(*(arrays[f"observations/{name}"] for name in _STATS_FIELDS))
-            space = Box(*(about["action_space"][side] for side in ("low", "high")))
-            network = ActorCritic(**about["network"])
-        except (KeyError, TypeError) as error:
+            space = action_space_of_json(about["action_space"])
+            network = ActorCritic(**about["network"], categories=space.categories)
+            named = about["observation_space"] if about["format"] > 1 else None
+            seen = None if named is None else Dict(tuple(Entry.of_json(entry) for entry in named))
+        except (KeyError, TypeError, RexError) as error:
             raise RexError(f"{folder}: the policy is damaged: {error}") from None
-        return cls(traverse_util.unflatten_dict(weights), stats, network, space)
+        return cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
 
 
 _STATS_FIELDS = ("mean", "var", "count")

@@ -16,15 +16,19 @@ from flax import struct
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
+from rexcli.rl.descent import LR_RANGE, Descent, Metrics, descend
 from rexcli.rl.environment import Environment
 from rexcli.rl.graph_env import EnvState
-from rexcli.rl.networks import ActionDistribution, ActorCritic, action_distribution, state_value
+from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
+from rexcli.rl.spaces import Dict, ObservationSpace
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
 
+EVALUATION = 0xE7A1
+"""Sets the random numbers of an evaluation apart from those of training."""
+
 Params = Any
-Metrics = dict[str, jax.Array]
 
 
 class LearnerState(struct.PyTreeNode):
@@ -41,6 +45,7 @@ class LearnerState(struct.PyTreeNode):
         rng: PRNG key.
         updates: int32, how many were made.
         failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
+        lr: float32, the learning rate where it adapts, else None.
     """
 
     params: Params
@@ -53,6 +58,7 @@ class LearnerState(struct.PyTreeNode):
     rng: jax.Array
     updates: jax.Array
     failed: jax.Array
+    lr: jax.Array | None = None
 
 
 class Learned(struct.PyTreeNode):
@@ -67,12 +73,20 @@ def learned(state: LearnerState) -> Learned:
     return Learned(state.params, state.observations)
 
 
+def evaluation_key(state: LearnerState) -> jax.Array:
+    """The PRNG key of an evaluation between two updates.
+
+    Training splits `state.rng` in two, which gives what `fold_in` gives of 0 and 1, and no other number.
+    """
+    return jax.random.fold_in(state.rng, EVALUATION)
+
+
 class Transitions(struct.PyTreeNode):
     """What was collected, each `[num_steps, num_envs, ...]`.
 
     Attributes:
-        observation: as the environment gave it, `[..., obs_dim]`.
-        raw: the action before tanh, `[..., action_dim]`.
+        observation: as the environment gave it, flattened, `[..., obs_dim]`.
+        raw: the action before tanh, or the choices, `[..., action_dim]`.
         log_prob: of it under the policy that drew it.
         reward: as the environment gave it.
         terminated, truncated: whether the episode ended with this step.
@@ -93,13 +107,17 @@ class Transitions(struct.PyTreeNode):
 
 
 class Samples(struct.PyTreeNode):
-    """What the gradient is taken of, each `[samples, ...]`; `observation` is normalised."""
+    """What the gradient is taken of, each `[samples, ...]`.
+
+    `observation` is normalised; `value` is the critic's guess at collection, None where nothing is clipped to it.
+    """
 
     observation: jax.Array
     raw: jax.Array
     log_prob: jax.Array
     advantage: jax.Array
     target: jax.Array
+    value: jax.Array | None = None
 
 
 class PPO:
@@ -125,6 +143,12 @@ class PPO:
             )
         if settings.squash and not environment.action_space.bounded:
             raise RexError("ppo.squash: the action space has no bounds to squash into; give it some, or squash=false")
+        if settings.desired_kl is not None:
+            if settings.anneal_lr:
+                raise RexError("ppo.desired_kl: anneal_lr sets the learning rate already; give one of the two")
+            low, high = LR_RANGE
+            if not low <= settings.lr <= high:
+                raise RexError(f"ppo.lr {settings.lr:g}: desired_kl keeps it from {low:g} to {high:g}; start there")
         self.envs = VectorEnv(environment, settings.num_envs, settings.fixed_init, settings.offset_step)
         self.network = ActorCritic(
             action_size=environment.action_space.size,
@@ -134,7 +158,13 @@ class PPO:
             kernel_init=settings.kernel_init,
             state_independent_std=settings.state_independent_std,
             squash=settings.squash,
+            categories=environment.action_space.categories,
         )
+
+    @cached_property
+    def observation_space(self) -> ObservationSpace:
+        """Of the task; networks and statistics see its observations flattened, `[obs_dim]`."""
+        return self.environment.observation_space
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
@@ -142,14 +172,15 @@ class PPO:
         settings = self.settings
         steps = self.num_updates * settings.update_epochs * settings.num_minibatches
         lr = optax.linear_schedule(settings.lr, 0.0, steps) if settings.anneal_lr else settings.lr
-        adam = optax.adam(lr, eps=1e-5)
+        # A rate that adapts is the learner's, see `descend`.
+        adam = optax.adam(lr, eps=1e-5) if settings.desired_kl is None else optax.adam(1.0, eps=1e-5)
         return optax.flatten(optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adam))
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
         """A fresh policy, and environments about to begin."""
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
-        size = self.environment.observation_space.size
+        size = self.observation_space.size
         params = self.network.init(network_rng, jnp.zeros(size))
         zeros = jnp.zeros(self.settings.num_envs)
         return LearnerState(
@@ -163,12 +194,15 @@ class PPO:
             rng=rng,
             updates=jnp.int32(0),
             failed=jnp.int32(-1),
+            lr=None if self.settings.desired_kl is None else jnp.float32(self.settings.lr),
         )
 
     def policy(self, state: Learned) -> Policy:
         """The policy of what was learned."""
         stats = state.observations if self.settings.normalize_obs else None
-        return Policy(state.params, stats, self.network, self.environment.action_space)
+        space = self.observation_space
+        names = space if isinstance(space, Dict) else None
+        return Policy(state.params, stats, self.network, self.environment.action_space, names)
 
     # ------------------------------------------------------------------ collect
 
@@ -177,7 +211,8 @@ class PPO:
         rng, act_rng = jax.random.split(state.rng)
 
         def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, Transitions]:
-            envs, observation = self.envs.begin(program, envs)
+            envs, seen = self.envs.begin(program, envs)
+            observation = self.observation_space.flatten(seen)
             actions = self._policy(state, self._normalize(state, observation))
             raw = actions.sample(rng)
             envs, outcome = self.envs.step(program, envs, self.environment.action_space.from_unit(actions.unit(raw)))
@@ -188,7 +223,7 @@ class PPO:
                 reward=outcome.reward,
                 terminated=outcome.terminated,
                 truncated=outcome.truncated & ~outcome.terminated,
-                next_observation=outcome.observation,
+                next_observation=self.observation_space.flatten(outcome.observation),
                 whole=envs.whole,
                 value_after=jax.vmap(self._value_after)(envs.env),
             )
@@ -223,7 +258,8 @@ class PPO:
             seen.reward / scale, value, next_value, seen.terminated, done, settings.gamma, settings.gae_lambda
         )
         target = advantage + value
-        samples = Samples(observation, seen.raw, seen.log_prob, advantage, target)
+        old_value = None if settings.clip_vf_eps is None else value
+        samples = Samples(observation, seen.raw, seen.log_prob, advantage, target, old_value)
         metrics = {
             "reward_mean": seen.reward.mean(),
             "episodes": (done & seen.whole).sum().astype(jnp.float32),
@@ -246,7 +282,12 @@ class PPO:
         advantage = (samples.advantage - samples.advantage.mean()) / (samples.advantage.std() + 1e-8)
         clipped = jnp.clip(ratio, 1 - settings.clip_eps, 1 + settings.clip_eps)
         policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
-        value_loss = 0.5 * jnp.square(value - samples.target).mean()
+        error = jnp.square(value - samples.target)
+        if settings.clip_vf_eps is not None:
+            old: Any = samples.value
+            near = old + jnp.clip(value - old, -settings.clip_vf_eps, settings.clip_vf_eps)
+            error = jnp.maximum(error, jnp.square(near - samples.target))
+        value_loss = 0.5 * error.mean()
         loss = policy_loss + settings.vf_coef * value_loss
         if settings.ent_coef:
             loss -= settings.ent_coef * actions.entropy().mean()
@@ -258,26 +299,12 @@ class PPO:
         }
 
     def update(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
-        """`update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order."""
-        settings = self.settings
+        """Gradient steps on the samples, see `descend`."""
         rng, shuffle_rng = jax.random.split(state.rng)
-        Carry = tuple[Params, optax.OptState]
-
-        def gradient_step(carry: Carry, minibatch: Samples) -> tuple[Carry, Metrics]:
-            params, optimizer = carry
-            gradient, metrics = jax.grad(self.loss, has_aux=True)(params, minibatch)
-            change, optimizer = self.optimizer.update(gradient, optimizer, params)
-            metrics["grad_norm"] = optax.tree.norm(gradient)
-            return (optax.apply_updates(params, change), optimizer), metrics
-
-        def epoch(carry: Carry, rng: jax.Array) -> tuple[Carry, Metrics]:
-            order = random_order(rng, self.num_samples).reshape(settings.num_minibatches, -1)
-            return jax.lax.scan(gradient_step, carry, jax.tree.map(lambda leaf: leaf[order], samples))
-
-        keys = jax.random.split(shuffle_rng, settings.update_epochs)
-        (params, optimizer), metrics = jax.lax.scan(epoch, (state.params, state.optimizer), keys)
-        state = state.replace(params=params, optimizer=optimizer, rng=rng, updates=state.updates + 1)
-        return state, jax.tree.map(jnp.mean, metrics)
+        at = Descent(state.params, state.optimizer, state.lr)
+        at, metrics = descend(at, self.loss, self.optimizer, samples, shuffle_rng, self.settings)
+        state = state.replace(params=at.params, optimizer=at.optimizer, lr=at.lr, rng=rng, updates=state.updates + 1)
+        return state, metrics
 
     # ------------------------------------------------------------------ and again
 
@@ -287,7 +314,7 @@ class PPO:
         Returns:
             The state, as it was before the update that failed if one did (`failed` says which); and by name the means
             over the updates: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
-            actions; `return_mean` is over the whole episodes that ended (NaN if none did).
+            actions where they are real; `return_mean` is over the whole episodes that ended (NaN if none did).
         """
 
         def once(state: LearnerState) -> tuple[LearnerState, Metrics]:
@@ -295,7 +322,9 @@ class PPO:
             state, samples, collected = self.advantages(state, transitions)
             state, updated = self.update(state, samples)
             actions = self._policy(state, samples.observation)
-            spread = {"entropy": actions.entropy().mean(), "std": jnp.exp(actions.log_std).mean()}
+            spread = {"entropy": actions.entropy().mean()}
+            if isinstance(actions, ActionDistribution):
+                spread["std"] = jnp.exp(actions.log_std).mean()
             return state, collected | updated | spread
 
         def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
@@ -323,7 +352,7 @@ class PPO:
     def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
         return state.observations.normalize(observation) if self.settings.normalize_obs else observation
 
-    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution:
+    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution | Categorical:
         return action_distribution(self.network, state.params, normalized)
 
     def _value(self, state: LearnerState, normalized: jax.Array) -> jax.Array:
@@ -358,17 +387,3 @@ def generalized_advantages(
         return advantage, advantage
 
     return jax.lax.scan(back, jnp.zeros_like(error[0]), (error, done), reverse=True)[1]
-
-
-def random_order(rng: jax.Array, number: int) -> jax.Array:
-    """A random permutation of `0 … number - 1`, int32.
-
-    Sorting one array of integers, random bits above and index below, is several times as fast on CPU as
-    `jax.random.permutation`. Equal bits leave two in their order, which is rare and of no consequence here.
-    """
-    index_bits = max(1, (number - 1).bit_length())
-    if index_bits > 16:
-        return jax.random.permutation(rng, number)
-    low = jnp.uint32(2**index_bits - 1)
-    keys = (jax.random.bits(rng, (number,), jnp.uint32) & ~low) | jnp.arange(number, dtype=jnp.uint32)
-    return (jnp.sort(keys) & low).astype(jnp.int32)

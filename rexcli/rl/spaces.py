@@ -1,8 +1,12 @@
-"""The space that actions and observations live in."""
+"""The spaces that actions and observations live in.
+
+Each has a `size`, the numbers of one of its vectors. Networks see an observation `flatten`ed; what their distribution
+draws becomes an action by `from_unit`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
+
+PyTree = Any
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,27 @@ class Box:
         """All vectors of `size` numbers."""
         return cls((-np.inf,) * size, (np.inf,) * size)
 
+    def __str__(self) -> str:
+        return f"{self.size} real numbers"
+
     @property
     def size(self) -> int:
         """Numbers in a vector."""
         return len(self.low)
 
     @property
+    def categories(self) -> tuple[int, ...]:
+        """Empty: the numbers are real."""
+        return ()
+
+    @property
     def bounded(self) -> bool:
         """Whether every dimension has both bounds."""
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+
+    def flatten(self, observation: Any) -> jax.Array:
+        """The observation `[..., size]` itself, float32."""
+        return jnp.asarray(observation, jnp.float32)
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
         """A vector `[..., size]` clipped to ±1 and stretched to the bounds; unchanged where there are none."""
@@ -60,3 +78,187 @@ class Box:
         if not self.bounded:
             return jax.random.normal(rng, (self.size,))
         return self.from_unit(jax.random.uniform(rng, (self.size,), minval=-1.0))
+
+
+@dataclass(frozen=True)
+class MultiDiscrete:
+    """Vectors of choices, int32 `[size]`.
+
+    Attributes:
+        categories: of how many each choice is one, numbered from 0.
+    """
+
+    categories: tuple[int, ...]
+
+    def __init__(self, categories: Sequence[int] | Any):
+        given = [_count(type(self).__name__, number) for number in np.ravel(np.asarray(categories, object))]
+        if not given:
+            raise RexError(f"{type(self).__name__}: no choice; give one number of categories or more")
+        object.__setattr__(self, "categories", tuple(given))
+
+    def __str__(self) -> str:
+        return f"MultiDiscrete({list(self.categories)})"
+
+    @property
+    def size(self) -> int:
+        """How many choices there are."""
+        return len(self.categories)
+
+    @property
+    def bounded(self) -> bool:
+        """True."""
+        return True
+
+    def from_unit(self, unit: jax.Array) -> jax.Array:
+        """The choices `[..., size]` themselves: nothing is stretched."""
+        return unit
+
+    def sample(self, rng: jax.Array) -> jax.Array:
+        """Random choices, each as likely."""
+        return self.from_unit(jax.random.randint(rng, (self.size,), 0, jnp.array(self.categories)))
+
+
+@dataclass(frozen=True)
+class Discrete(MultiDiscrete):
+    """One choice, an int32 without dimensions.
+
+    Args:
+        n: of how many, numbered from 0.
+    """
+
+    def __init__(self, n: int):
+        super().__init__([n])
+
+    def __str__(self) -> str:
+        return f"Discrete({self.n})"
+
+    @property
+    def n(self) -> int:
+        """Of how many the choice is one."""
+        return self.categories[0]
+
+    def from_unit(self, unit: jax.Array) -> jax.Array:
+        """The one choice of `[..., 1]`, `[...]`."""
+        return unit[..., 0]
+
+
+ActionSpace = Box | MultiDiscrete
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An array in a dict.
+
+    Attributes:
+        path: its key, or its keys where dicts are nested.
+        shape: of the array.
+        dtype: NumPy's name of its type.
+    """
+
+    path: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of_json(cls, about: Mapping[str, Any]) -> Entry:
+        """What `dataclasses.asdict` gave, after a way through JSON. Raises KeyError or TypeError for anything else."""
+        return cls(tuple(about["path"]), tuple(about["shape"]), str(about["dtype"]))
+
+    @property
+    def size(self) -> int:
+        """Numbers in it."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)}: {self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Dict:
+    """Dicts of arrays, nested or not.
+
+    Attributes:
+        entries: the arrays in the order of the flat vector, by sorted keys.
+    """
+
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def like(cls, observation: Mapping[str, PyTree]) -> Dict:
+        """The space of all dicts with the keys, shapes and types of one.
+
+        Raises:
+            RexError: for anything but arrays of numbers under text.
+        """
+        entries = []
+        for path, leaf in jax.tree_util.tree_flatten_with_path(observation)[0]:
+            if not all(isinstance(key, jax.tree_util.DictKey) and isinstance(key.key, str) for key in path):
+                raise RexError(f"{jax.tree_util.keystr(path)} is not in a dict with text for keys; give nothing else")
+            if not any(jnp.issubdtype(leaf.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+                raise RexError(f"{jax.tree_util.keystr(path)} is {leaf.dtype}; give real numbers or bool")
+            entries.append(Entry(tuple(key.key for key in path), tuple(leaf.shape), leaf.dtype.name))
+        if not sum(entry.size for entry in entries):
+            raise RexError("there is no number in it; give at least one")
+        return cls(tuple(entries))
+
+    def __str__(self) -> str:
+        return f"{{{', '.join(str(entry) for entry in self.entries)}}}"
+
+    @property
+    def size(self) -> int:
+        """Numbers in a dict."""
+        return sum(entry.size for entry in self.entries)
+
+    def flatten(self, observation: Mapping[str, PyTree]) -> jax.Array:
+        """All numbers of a dict in the order of `entries`, each array row by row, float32 `[..., size]`.
+
+        Raises:
+            RexError: for a dict with other keys or shapes; dimensions `[...]` that all arrays have in front are kept.
+        """
+        leaves = jax.tree_util.tree_flatten_with_path(observation)[0]
+        found = {tuple(getattr(key, "key", None) for key in path): jnp.asarray(leaf) for path, leaf in leaves}
+        if set(found) != {entry.path for entry in self.entries}:
+            names = ", ".join(".".join(map(str, path)) for path in found)
+            raise RexError(f"an observation has {names or 'no keys'}; give {self}")
+        flat = []
+        for entry in self.entries:
+            leaf = found[entry.path]
+            batch = leaf.shape[: max(0, leaf.ndim - len(entry.shape))]
+            if leaf.shape != (*batch, *entry.shape):
+                raise RexError(f"an observation's {'.'.join(entry.path)} has shape {leaf.shape}; give {entry}")
+            flat.append(leaf.astype(jnp.float32).reshape(*batch, entry.size))
+        return jnp.concatenate(flat, axis=-1)
+
+    @property
+    def example(self) -> PyTree:
+        """The dict, with the shape and type of each array."""
+        nested: dict[str, Any] = {}
+        for entry in self.entries:
+            inner = nested
+            for key in entry.path[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[entry.path[-1]] = jax.ShapeDtypeStruct(entry.shape, np.dtype(entry.dtype))
+        return nested
+
+
+ObservationSpace = Box | Dict
+
+
+def action_space_as_json(space: ActionSpace) -> dict[str, Any]:
+    """What `action_space_of_json` reads."""
+    if isinstance(space, Box):
+        return {"low": space.low, "high": space.high}
+    return {"n": space.n} if isinstance(space, Discrete) else {"categories": space.categories}
+
+
+def action_space_of_json(about: Mapping[str, Any]) -> ActionSpace:
+    """Raises KeyError, TypeError or RexError for what is no space."""
+    if "n" in about:
+        return Discrete(about["n"])
+    return MultiDiscrete(about["categories"]) if "categories" in about else Box(about["low"], about["high"])
+
+
+def _count(name: str, number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
+        raise RexError(f"{name}: {number} categories; give a whole number, 1 or more")
+    return int(number)

@@ -71,8 +71,8 @@ class VectorEnv:
         env = jax.tree.map(fill, jax.eval_shape(self._starts, program, keys, starts))
         return VectorEnvState(env, all_of_them, all_of_them, keys, starts)
 
-    def begin(self, program: Program, state: VectorEnvState) -> tuple[VectorEnvState, jax.Array]:
-        """Lets those begin again that are done; returns what all see, `[num_envs, obs_dim]`."""
+    def begin(self, program: Program, state: VectorEnvState) -> tuple[VectorEnvState, Any]:
+        """Lets those begin again that are done; returns what all see, each leaf with a leading `[num_envs]`."""
 
         def restart() -> EnvState:
             fresh = self._starts(program, state.rng, state.starts)
@@ -93,7 +93,7 @@ class VectorEnv:
         Args:
             program: the same at every step.
             state: from `begin`.
-            actions: `[num_envs, action_dim]`.
+            actions: of the action space, with a leading `[num_envs]`.
 
         Returns:
             The state to which the actions led, and what they led to, each leaf with a leading `[num_envs]`.

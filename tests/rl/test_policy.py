@@ -60,7 +60,7 @@ def test_what_is_no_policy_is_refused_with_its_place(tmp_path):
         Policy.load(tmp_path / "policy")
     make_policy().save(tmp_path / "policy")
     about = tmp_path / "policy" / "policy.json"
-    about.write_text(about.read_text().replace('"format": 1', '"format": 99'))
+    about.write_text(about.read_text().replace('"format": 2', '"format": 99'))
     with pytest.raises(RexError, match="format 99"):
         Policy.load(tmp_path / "policy")
 
@@ -73,7 +73,7 @@ def test_actions_fill_the_space_and_normalisation_counts():
 
 
 def test_a_task_of_another_size_is_refused():
-    with pytest.raises(RexError, match="observations of ToZero have 1 numbers, but the policy was trained with 3"):
+    with pytest.raises(RexError, match="observations of ToZero are 1 real numbers, but the policy was trained with 3"):
         make_policy(size=3).controller(ToZero().bind(tiny_system()))
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli import RexError
-from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, learned, random_order
+from rexcli.rl.descent import random_order
+from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, learned
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 
@@ -126,6 +127,38 @@ def test_the_loss_is_equation_9_summed_sample_by_sample():
     np.testing.assert_allclose(loss, -surrogate + 0.7 * error - 0.02 * bonus, rtol=1e-4)
     np.testing.assert_allclose(metrics["clip_fraction"], (np.abs(np.exp(log_prob) - 1) > 0.1).mean(), rtol=1e-5)
     np.testing.assert_allclose(metrics["kl"], (np.exp(log_prob) - 1 - log_prob).mean(), rtol=1e-3)
+
+
+def test_a_value_clips_to_what_the_critic_guessed_at_collection():
+    """The loss and its gradient, sample by sample, for a critic that says 0.5 everywhere."""
+    ppo, state = tiny_ppo(clip_vf_eps=0.2, vf_coef=2.0)
+    params = jax.tree.map(jnp.zeros_like, state.params)
+    params["params"]["critic"]["Dense_2"]["bias"] = jnp.array([0.5])
+    old, target = np.random.default_rng(0).uniform(-0.5, 1.5, (2, 64)).astype(np.float32)
+    zeros = jnp.zeros((64, 1))
+    log_prob = ppo.policy(learned(state)).replace(params=params, observations=None).distribution(zeros).log_prob(zeros)
+    samples = Samples(zeros, zeros, log_prob, jnp.zeros(64), jnp.asarray(target), jnp.asarray(old))
+
+    losses, slopes = [], []
+    for guess, goal in zip(old, target, strict=True):
+        near = min(max(0.5, guess - 0.2), guess + 0.2)
+        losses.append(0.5 * max((0.5 - goal) ** 2, (near - goal) ** 2))
+        slopes.append(0.5 - goal if near == 0.5 or (0.5 - goal) ** 2 > (near - goal) ** 2 else 0.0)
+    assert 0.0 in slopes
+    gradient, metrics = jax.grad(ppo.loss, has_aux=True)(params, samples)
+    np.testing.assert_allclose(metrics["value_loss"], np.mean(losses), rtol=1e-5)
+    np.testing.assert_allclose(gradient["params"]["critic"]["Dense_2"]["bias"], 2 * np.mean(slopes), rtol=1e-4)
+
+
+def test_the_critic_s_guess_at_collection_is_kept_where_it_is_clipped_to():
+    for clip_vf_eps in (None, 0.2):
+        ppo, state = tiny_ppo(clip_vf_eps=clip_vf_eps)
+        state, seen = jax.jit(ppo.collect)(tiny_program(), state)
+        _, samples, _ = jax.jit(ppo.advantages)(state, seen)
+        if clip_vf_eps is None:
+            assert samples.value is None
+        else:
+            np.testing.assert_allclose(samples.value, samples.target - samples.advantage, atol=1e-5)
 
 
 def test_the_probabilities_of_what_was_collected_are_those_that_the_update_starts_from():

@@ -74,6 +74,32 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
         run(task=Poisoned)
 
 
+def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
+    from rexcli.rl import crew
+    from rexcli.rl.networks import ActionDistribution
+
+    drawn = {"actions": set(), "evaluations": set()}
+
+    def note(what, rng):
+        jax.debug.callback(lambda key: drawn[what].add(tuple(np.ravel(key).tolist())), jax.random.key_data(rng))
+
+    def sample(self, rng, plain=ActionDistribution.sample):
+        note("actions", rng)
+        return plain(self, rng)
+
+    def judge(*args, **options):
+        note("evaluations", args[3])
+        return evaluate(*args, **options)
+
+    monkeypatch.setattr(ActionDistribution, "sample", sample)
+    monkeypatch.setattr(crew, "evaluate", judge)
+    run(settings=replace(TINY, num_steps=8, num_envs=16))
+    jax.effects_barrier()
+    assert len(drawn["evaluations"]) == 2 * 3
+    assert len(drawn["actions"]) == 2 * 6 * 8
+    assert not drawn["evaluations"] & drawn["actions"]
+
+
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 100))
 def test_turns_give_every_seed_its_updates_and_no_device_a_rest(seeds, devices, updates):
     devices = min(seeds, devices)

@@ -1,0 +1,133 @@
+"""The gradient steps of one update: epochs over the samples, when they end early, how the learning rate adapts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from rexcli.config.schema import PPOSettings
+
+PyTree = Any
+Metrics = dict[str, jax.Array]
+Loss = Callable[[PyTree, PyTree], tuple[jax.Array, Metrics]]
+
+LR_RANGE = (1e-5, 1e-2)
+"""Where a learning rate that adapts stays, as in rsl_rl (Rudin et al., 2022)."""
+
+
+class Descent(struct.PyTreeNode):
+    """What gradient steps move on.
+
+    Attributes:
+        params: of the networks.
+        optimizer: its state.
+        lr: float32, what the optimizer's change is scaled by; None where the optimizer has a rate of its own.
+    """
+
+    params: PyTree
+    optimizer: optax.OptState
+    lr: jax.Array | None
+
+
+def descend(
+    at: Descent,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    samples: PyTree,
+    rng: jax.Array,
+    settings: PPOSettings,
+) -> tuple[Descent, Metrics]:
+    """`update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order.
+
+    Args:
+        at: where to start.
+        loss: of parameters and a minibatch; its metrics have `kl`, to the policy that collected.
+        optimizer: gives the change from the gradient.
+        samples: each leaf `[samples, ...]`.
+        rng: PRNG key; draws the orders.
+        settings: of PPO.
+
+    Returns:
+        Where it ends, and means over the steps of the loss's metrics and of `grad_norm`. With `target_kl`, they are
+        over the steps that were tried, and `gradient_steps` says how many were made; with `desired_kl`, `lr` is the
+        learning rate after the last epoch.
+    """
+    number = len(jax.tree.leaves(samples)[0])
+
+    def step(at: Descent, minibatch: PyTree) -> tuple[Descent, Metrics]:
+        gradient, metrics = jax.grad(loss, has_aux=True)(at.params, minibatch)
+        change, state = optimizer.update(gradient, at.optimizer, at.params)
+        if at.lr is not None:
+            change = jax.tree.map(lambda leaf: at.lr * leaf, change)
+        metrics["grad_norm"] = optax.tree.norm(gradient)
+        return at.replace(params=optax.apply_updates(at.params, change), optimizer=state), metrics
+
+    def stoppable(carry: PyTree, minibatch: PyTree) -> tuple[PyTree, Metrics]:
+        """As Stable-Baselines3 (Raffin et al., 2021) does it: the step that finds the divergence too large is not made,
+        and none after it."""
+        at, stopped = carry
+        limit = 1.5 * (settings.target_kl or 0.0)
+
+        def tried() -> tuple[PyTree, Metrics]:
+            after, metrics = step(at, minibatch)
+            far = metrics["kl"] > limit
+            kept = jax.tree.map(lambda old, new: jnp.where(far, old, new), at, after)
+            return (kept, far), metrics | {"tried": jnp.float32(1), "made": 1 - far.astype(jnp.float32)}
+
+        def left_out() -> tuple[PyTree, Metrics]:
+            return carry, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(tried)[1])
+
+        return jax.lax.cond(stopped, left_out, tried)
+
+    def epoch(carry: PyTree, rng: jax.Array) -> tuple[PyTree, Metrics]:
+        at, stopped = carry
+        order = random_order(rng, number).reshape(settings.num_minibatches, -1)
+        minibatches = jax.tree.map(lambda leaf: leaf[order], samples)
+        if stopped is None:
+            at, metrics = jax.lax.scan(step, at, minibatches)
+        else:
+            (at, stopped), metrics = jax.lax.scan(stoppable, (at, stopped), minibatches)
+        if settings.desired_kl is not None and at.lr is not None:
+            tried = jnp.maximum(metrics["tried"].sum(), 1) if "tried" in metrics else settings.num_minibatches
+            at = at.replace(lr=adapted_lr(at.lr, metrics["kl"].sum() / tried, settings.desired_kl))
+        return (at, stopped), metrics
+
+    start = at, None if settings.target_kl is None else jnp.asarray(False)
+    (at, _), metrics = jax.lax.scan(epoch, start, jax.random.split(rng, settings.update_epochs))
+    means = jax.tree.map(jnp.mean, metrics)
+    if settings.target_kl is not None:
+        tried = means.pop("tried")
+        del means["made"]
+        means = {name: mean / tried for name, mean in means.items()} | {"gradient_steps": metrics["made"].sum()}
+    if at.lr is not None:
+        means["lr"] = at.lr
+    return at, means
+
+
+def adapted_lr(lr: jax.Array, kl: jax.Array, desired_kl: float) -> jax.Array:
+    """The learning rate after an epoch whose minibatches had a mean divergence `kl`.
+
+    It is that of rl_games' `standard` schedule with rsl_rl's factor and range. It stays after an epoch of which no step
+    was tried, where `kl` is 0.
+    """
+    lower, higher = jnp.maximum(lr / 1.5, LR_RANGE[0]), jnp.minimum(lr * 1.5, LR_RANGE[1])
+    return jnp.where(kl > 2 * desired_kl, lower, jnp.where((kl > 0) & (kl < desired_kl / 2), higher, lr))
+
+
+def random_order(rng: jax.Array, number: int) -> jax.Array:
+    """A random permutation of `0 … number - 1`, int32.
+
+    Sorting one array of integers, random bits above and index below, is several times as fast on CPU as
+    `jax.random.permutation`. Equal bits leave two in their order, which is rare and of no consequence here.
+    """
+    index_bits = max(1, (number - 1).bit_length())
+    if index_bits > 16:
+        return jax.random.permutation(rng, number)
+    low = jnp.uint32(2**index_bits - 1)
+    keys = (jax.random.bits(rng, (number,), jnp.uint32) & ~low) | jnp.arange(number, dtype=jnp.uint32)
+    return (jnp.sort(keys) & low).astype(jnp.int32)
