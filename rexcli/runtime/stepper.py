@@ -192,13 +192,14 @@ class Stepper:
         nodes, ticks = order(self.timeline, self._episode)
         own = nodes == names.index(self.system.supervisor)
         last = int(np.flatnonzero(own)[-1])
-        nodes, ticks, own = nodes[: last + 1], ticks[: last + 1], own[: last + 1]
         cut = ticks.copy()
         for name, counts in ended(self.timeline.select([self._episode])).items():
             mine = nodes == names.index(name)
             cut[mine] = np.searchsorted(counts[0, : own.sum()], ticks[mine], side="right")
-        turn = np.lexsort((np.arange(len(nodes)), own, cut))
-        queue = [(names[nodes[place]], int(ticks[place])) for place in turn]
+        place = np.arange(len(nodes))
+        turn = np.lexsort((place, own, cut))
+        turn = turn[(place[turn] <= last) | (cut[turn] <= ticks[last])]
+        queue = [(names[nodes[step]], int(ticks[step])) for step in turn]
         end = queue.index((self.system.supervisor, int(ticks[last])))
         return queue[: end + 1], queue[end + 1 :]
 

@@ -16,8 +16,8 @@ from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.observed import observed_nodes
 from tests.compiler.agreeing import NO_SHRINKING
 from tests.compiler.timelines import draw_timeline
-from tests.random_systems import CLOSE_RATES, systems
-from tests.rl.looking import sees_the_same
+from tests.random_systems import CLOSE_RATES, Mixer, systems
+from tests.rl.looking import Looking, by_program, by_stepper, sees_the_same
 from tests.rl.pendulum import make_system, make_task
 from tests.rl.tiny import Agent, ToZero, tiny_system
 
@@ -38,6 +38,22 @@ def test_a_task_sees_the_same_in_the_stepper_and_in_every_mode_of_the_program(da
 @settings(quick, max_examples=60, derandomize=False, database=None)
 def test_a_task_sees_the_same_on_many_systems(data, system):
     sees_the_same(data, system, max_steps=12)
+
+
+class Twin(Mixer):
+    """Takes no time."""
+
+
+@pytest.mark.parametrize("names", [("own", "other"), ("other", "own")])
+def test_what_ends_at_the_very_instant_of_the_last_step_is_seen(names):
+    """Both run at 10 Hz and take no time, in whichever order they are declared."""
+    system = System([(NodeSpec(name, 10.0), Twin(draws=False)) for name in names], [], "own")
+    timeline = draw_timeline(system, 1, 3)
+    task = Looking(["other"], ["other"]).bind(system)
+    program = Program(system, make_plan(timeline, observed=task.observed))
+    seen = by_program(program, task, jax.random.split(jax.random.key(0), 1), jnp.array([0]), 3)
+    stepped = by_stepper(system, timeline, task, jax.random.split(jax.random.key(0), 1)[0], 0, 3)
+    assert seen["measures"]["other"][0].tolist() == stepped["measures"]["other"].tolist() == [1, 2, 34]
 
 
 class Indirect(Environment):
