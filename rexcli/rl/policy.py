@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +20,7 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats
 from rexcli.rl.spaces import ActionSpace, Box, Dict, Entry, action_space_as_json, action_space_of_json
-from rexcli.runs.formats import encode_json
+from rexcli.runs.formats import decode_arrays, decode_json, encode_json
 from rexcli.runs.storage import atomic_folder
 
 PyTree = Any
@@ -32,6 +29,9 @@ Observation = Any
 
 EXPORTED = "policy.jax_export"
 """The file with the policy as a function that needs nothing but JAX."""
+
+MOST_NUMBERS, MOST_LAYERS = 2**20, 64
+"""Of an observation or a layer, and of a network, that are believed when they are read."""
 
 FORMAT = 2
 """Of the folder; a reader refuses a newer one. The first had neither discrete actions nor dicts for observations."""
@@ -151,15 +151,16 @@ class Policy(struct.PyTreeNode):
             RexError: where there is no policy, or one that is damaged or newer than this program.
         """
         try:
-            about = json.loads((folder / "policy.json").read_text())
-            with np.load(io.BytesIO((folder / "weights.npz").read_bytes()), allow_pickle=False) as file:
-                arrays = {name: jax.numpy.asarray(file[name]) for name in file.files}
+            about = decode_json((folder / "policy.json").read_bytes())
+            arrays = {name: jnp.asarray(leaf) for name, leaf in decode_arrays(folder / "weights.npz").items()}
         except FileNotFoundError as error:
             raise RexError(
                 f"{folder}: no policy there ({error.filename} is missing); give a run of `rex train`"
             ) from None
-        except (ValueError, zipfile.BadZipFile) as error:
+        except (ValueError, TypeError, OSError) as error:
             raise RexError(f"{folder}: the policy is damaged: {error}") from None
+        if not isinstance(about, dict):
+            raise RexError(f"{folder}: the policy is damaged: policy.json is no object")
         if about.get("format") not in range(1, FORMAT + 1):
             raise RexError(
                 f"{folder}: policy format {about.get('format')}, but this program reads up to {FORMAT}; update it"
@@ -173,9 +174,34 @@ class Policy(struct.PyTreeNode):
             network = ActorCritic(**about["network"], categories=space.categories)
             named = about["observation_space"] if about["format"] > 1 else None
             seen = None if named is None else Dict(tuple(Entry.of_json(entry) for entry in named))
-        except (KeyError, TypeError, RexError) as error:
-            raise RexError(f"{folder}: the policy is damaged: {error}") from None
-        return cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
+            policy = cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
+            policy._check()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RexError) as error:
+            raise RexError(f"{folder}: the policy is damaged: {type(error).__name__} {error}") from None
+        return policy
+
+    def _check(self) -> None:
+        """Refuses weights that do not fit their network, so that nothing is left to fail when the policy acts.
+
+        Raises:
+            One of what `load` makes an error of its own.
+        """
+        size = self.observation_size
+        if size > MOST_NUMBERS or self.network.units > MOST_NUMBERS or self.network.layers > MOST_LAYERS:
+            raise ValueError(f"a network of {self.network.layers} layers of {self.network.units} for {size} numbers")
+        want = jax.eval_shape(self.network.init, jax.random.key(0), jax.ShapeDtypeStruct((size,), jnp.float32))
+        stats = RunningStats.empty((size,))
+        pairs = [("weights", want, self.params)]
+        if self.observations is not None:
+            pairs.append(("statistics of observations", stats, self.observations))
+        for what, declared, there in pairs:
+            shapes = [jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree) for tree in (declared, there)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"{what} that are not of its network")
+            if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(there)):
+                raise ValueError(f"{what} that are not finite")
+        if self.observation_space is not None and self.observation_space.size != size:
+            raise ValueError(f"observations of {self.observation_space.size} numbers, but weights for {size}")
 
 
 _STATS_FIELDS = ("mean", "var", "count")

@@ -5,6 +5,8 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.networks import ActorCritic
@@ -86,3 +88,34 @@ def test_a_controller_acts_on_what_the_supervisor_sees():
     noisy = policy.controller(task, deterministic=False)
     outputs = {float(noisy(seen.replace(seq=jnp.int32(seq)))[1][0]) for seq in range(5)}
     assert len(outputs) == 5
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_damaged_policy_is_refused_when_it_is_read_or_acts(tmp_path_factory, data):
+    """Bits that flip, files that end early, bytes that are gone: one error that names the folder, or a policy."""
+    folder = tmp_path_factory.mktemp("damaged") / "policy"
+    make_policy().save(folder)
+    file = folder / data.draw(st.sampled_from(["policy.json", "weights.npz"]))
+    content = bytearray(file.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        kind = data.draw(st.sampled_from(["flip", "cut", "drop", "swap"]))
+        if kind == "flip":
+            content[place] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "cut" and place:
+            content = content[:place]
+        elif kind == "drop" and len(content) > 1:
+            del content[place]
+        else:
+            content[place] = data.draw(st.integers(32, 126))
+    file.write_bytes(bytes(content))
+    policy, said = None, ""
+    try:
+        policy = Policy.load(folder)
+    except RexError as error:
+        said = str(error)
+    if policy is None:
+        assert str(folder) in said
+    else:
+        assert policy.action(jnp.zeros(policy.observation_size)).shape == (policy.action_space.size,)
