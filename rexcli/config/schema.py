@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.origins import Origins
 from rexcli.graph.record import RecordSettings
-from rexcli.timeline.spec import RATES
+from rexcli.timeline.spec import wrong_rate
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class NodeConfig:
 
     target: str = field(metadata={"key": "_target_"})
     """Where the class is, such as `nodes.pendulum.OdeWorld`."""
-    rate: float = field(metadata={"check": between(*RATES)})
+    rate: float = field(metadata={"check": wrong_rate})
     """Steps per second, Hz."""
     delay: Any = field(default=None, metadata={"delay": True})
     """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`."""

@@ -18,7 +18,7 @@ from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.delays import QUANTILE, Constant, Delay, as_delay
 from rexcli.graph.node import Node
 from rexcli.graph.record import RecordSettings
-from rexcli.timeline.spec import RATES, EdgeTiming, Jitter, NodeTiming, Scheduling, SystemTiming, nanoseconds
+from rexcli.timeline.spec import EdgeTiming, Jitter, NodeTiming, Scheduling, SystemTiming, nanoseconds, wrong_rate
 
 PyTree = Any
 
@@ -258,8 +258,8 @@ def adopt(code: Any, spec: NodeSpec) -> Node:
 
 def _check_node(spec: NodeSpec) -> None:
     where = f"node '{spec.name}'"
-    if not RATES[0] <= spec.rate <= RATES[1]:
-        raise RexError(f"{where}: rate {spec.rate:g}: give {RATES[0]:g} to {RATES[1]:g} steps per second")
+    if fix := wrong_rate(spec.rate):
+        raise RexError(f"{where}: rate {spec.rate:g}: {fix}")
     if spec.scheduling not in ("frequency", "phase"):
         raise RexError(f"{where}: scheduling '{spec.scheduling}': give 'frequency' or 'phase'")
     _check_seconds(f"{where}: expected_delay", spec.expected_delay)

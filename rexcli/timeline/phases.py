@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from rexcli.errors import RexError, suggest
-from rexcli.timeline.spec import NANOSECONDS, RATES, NodeTiming, SystemTiming
+from rexcli.timeline.spec import NANOSECONDS, NodeTiming, SystemTiming, wrong_rate
 
 
 def topological(spec: SystemTiming) -> list[str]:
@@ -74,8 +74,8 @@ def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
     _check_names(spec)
     for node in spec.nodes:
         where = f"node '{node.name}'"
-        if not RATES[0] <= node.rate <= RATES[1]:
-            raise RexError(f"{where}: rate {node.rate:g}: give {RATES[0]:g} to {RATES[1]:g} steps per second")
+        if fix := wrong_rate(node.rate):
+            raise RexError(f"{where}: rate {node.rate:g}: {fix}")
         if node.scheduling not in ("frequency", "phase"):
             raise RexError(f"{where}: scheduling '{node.scheduling}': give 'frequency' or 'phase'")
         _check_expected(where, node.expected_delay)

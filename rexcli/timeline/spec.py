@@ -20,6 +20,12 @@ RATES = (1e-6, 1e9)
 """Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
 
 
+def wrong_rate(rate: float) -> str | None:
+    """What to give in place of a rate that is none; None for one that is."""
+    low, high = RATES
+    return None if low <= rate <= high else f"give a positive number of steps per second, {low:g} to {high:g}"
+
+
 def nanoseconds(seconds: float) -> int:
     """Seconds to int64 nanoseconds, to the nearest."""
     return round(seconds * NANOSECONDS)

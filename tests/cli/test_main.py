@@ -23,7 +23,7 @@ def files(project: Project) -> set[Path]:
     [
         (["show", "conf=nosuch"], ["conf=nosuch", "toy"]),
         (["show", "ppo.lrr=1"], ["ppo.lrr", "did you mean 'lr'?"]),
-        (["show", "nodes.brain.rate=-1"], ["nodes.brain.rate=-1", "between"]),
+        (["show", "nodes.brain.rate=-1"], ["nodes.brain.rate=-1", "positive"]),
         (["show", "edges.eye_brain.to=brian"], ["edges.eye_brain.to=brian", "did you mean 'brain'?"]),
         (["show", "edges.brain_eye.skip=false"], ["eye -> brain -> eye", "skip: true"]),
         (["show", "nodes.eye.delay=nan"], ["nodes.eye.delay=nan"]),
@@ -34,7 +34,7 @@ def files(project: Project) -> set[Path]:
         (["show", "--cfg", "jobs"], ["--cfg jobs", "job, hydra or all"]),
         (["show", "--info", "everything"], ["--info everything", "defaults-tree"]),
         (["show", "--config-dir", "nosuch"], ["--config-dir nosuch"]),
-        (["show", "-m", "nodes.brain.rate=10,-1"], ["nodes.brain.rate=-1", "between"]),
+        (["show", "-m", "nodes.brain.rate=10,-1"], ["nodes.brain.rate=-1", "positive"]),
         (["show", "-m", "ppo.lrr=1,2"], ["ppo.lrr", "did you mean 'lr'?"]),
         (["shwo"], ["shwo"]),
         (["export", "nosuch"], ["nosuch", "rex ls"]),

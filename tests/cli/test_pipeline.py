@@ -163,7 +163,7 @@ def test_export_gives_the_two_tables(project):
     [
         (["record", "conf=nosuch"], "pendulum"),
         (["record", "record.stepz=3"], "steps"),
-        (["record", "nodes.agent.rate=-1"], "between"),
+        (["record", "nodes.agent.rate=-1"], "positive"),
         (["record", "edges.sensor_agent.to=agnt"], "agent"),
         (["record", "edges.actuator_world.skip=false"], "skip: true"),
         (["train", "env=null"], "env"),

@@ -42,8 +42,11 @@ def test_a_file_that_is_no_configuration_is_named(project, name):
         ("nodes=1e12", r"command line: nodes=1e\+12: give a mapping"),
         ("edges=07", r"command line: edges=07: give a mapping"),
         ("ppo=1e18", r"command line: ppo=1e18: this chooses a file of conf/ppo/; give its name"),
-        ("nodes.agent.rate=1e12", r"nodes\.agent\.rate=1e\+12: give a number between 1e-06 and 1000000000"),
-        ("nodes.agent.rate=5e-324", r"nodes\.agent\.rate=4\.94066e-324: give a number between 1e-06"),
+        (
+            "nodes.agent.rate=1e12",
+            r"nodes\.agent\.rate=1e\+12: give a positive number of steps per second, 1e-06 to 1e\+09",
+        ),
+        ("nodes.agent.rate=5e-324", r"nodes\.agent\.rate=4\.94066e-324: give a positive number of steps"),
         ("name=" + 101 * "a", r"name=a+…: give a name for a folder"),
     ],
 )
