@@ -59,7 +59,7 @@ def turned(kind: str, old: Any, value: jax.Array, count: jax.Array) -> Any:
     if kind == "integer":
         return (old[0] + 3, count % 2 == 0, old[2] ^ old[0].astype(jnp.uint8), old[1])
     if kind == "weak":
-        return {"number": count % 2 == 0, "count": 2, "array": value.astype(jnp.float16)}
+        return {"number": count % 2 == 0, "count": 2, "array": (count % 7).astype(jnp.float16)}
     if kind == "key":
         return [old[1][0], jnp.stack([old[1][1], old[0]])]
     return jax.tree.map(lambda leaf: leaf + value, old)

@@ -63,6 +63,18 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
     )
 
 
+def trace_steps(system: System, graph_state: GraphState) -> None:
+    """Traces the step of every node but the supervisor, whose part a policy may take: what one raises, it raises here.
+
+    Args:
+        system: whose nodes.
+        graph_state: of it, or its shapes.
+    """
+    for name, node in system.nodes.items():
+        if name != system.supervisor:
+            jax.eval_shape(lambda state, n=name, step=node.step: step(example_step_state(system, state, n)), graph_state)
+
+
 def missing_outputs(system: System, graph_state: GraphState) -> dict[str, PyTree]:
     """Zeros in place of the `init_output` that nodes leave out, by node.
 

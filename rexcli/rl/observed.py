@@ -10,6 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 from rexcli.errors import RexError, suggest
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.states import GraphState
+from rexcli.graph.structure import trace_steps
 
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
@@ -33,6 +34,7 @@ def observed_nodes(task: Environment) -> tuple[str, ...]:
     """
     system = task.system
     state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
+    trace_steps(system, state)  # what is wrong with a node comes before what is wrong with a task on it
     paths = [_field(path) for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
     touched: set[int] = set()
     for name in METHODS:

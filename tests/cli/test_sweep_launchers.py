@@ -97,10 +97,10 @@ def test_interrupt_ends_jobs_in_order(toy: Project, start: Start, launcher: str,
     (toy.root / "hold").touch()
     limit = [] if launcher == "slurm_local" else ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     process = start("seed=1,100,101,102", f"launcher={launcher}", *limit)
-    wait_for(is_running(toy, 1), 90)
-    wait_for(is_running(toy, 2), 90)
+    wait_for(is_running(toy, 1), 240)
+    wait_for(is_running(toy, 2), 240)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert statuses(toy)[:3] == ["done", "interrupted", "interrupted"]
     assert statuses(toy)[3] in ("waiting", "interrupted")
@@ -115,7 +115,7 @@ def test_interrupt_ends_jobs_in_order(toy: Project, start: Start, launcher: str,
 def test_jobs_end_with_a_killed_sweep_and_it_continues(toy: Project, start: Start) -> None:
     (toy.root / "hold").touch()
     process = start("seed=1,100,101,102", "launcher=joblib", "hydra.launcher.n_jobs=2")
-    wait_for(is_running(toy, 2), 90)
+    wait_for(is_running(toy, 2), 240)
     workers = [RunView(path).json("started.json")["process"] for path in sorted(folder_of(toy).glob("[12]"))]
     process.kill()
     process.wait()
