@@ -72,7 +72,8 @@ def trace_steps(system: System, graph_state: GraphState) -> None:
     """
     for name, node in system.nodes.items():
         if name != system.supervisor:
-            jax.eval_shape(lambda state, n=name, step=node.step: step(example_step_state(system, state, n)), graph_state)
+            example = jax.eval_shape(lambda state, name=name: example_step_state(system, state, name), graph_state)
+            jax.eval_shape(node.step, example)
 
 
 def missing_outputs(system: System, graph_state: GraphState) -> dict[str, PyTree]:
