@@ -15,6 +15,10 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 LONGEST = 800
 """Characters of a message."""
 
+_interruptions: list[BaseException] = []
+"""Kept, with all that their tracebacks hold, until the process ends: what JAX was interrupted in the midst of is not
+safe to free."""
+
 
 def exit_code(error: BaseException) -> int:
     """The exit code of a command that ended with `error`."""
@@ -48,6 +52,8 @@ def report(error: BaseException) -> int:
     Returns:
         The exit code.
     """
+    if isinstance(error, KeyboardInterrupt):
+        _interruptions.append(error)
     if os.environ.get("REX_TRACEBACK") == "1":
         traceback.print_exception(error, file=sys.stderr)
     hint = "" if isinstance(error, RexError | KeyboardInterrupt) else "; REX_TRACEBACK=1 shows more"

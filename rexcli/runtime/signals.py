@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +13,35 @@ from typing import Any
 
 from rexcli.errors import Terminated
 
+AGAIN_AFTER = 0.02
+"""Seconds until a signal is sent again that came where nothing can be raised."""
+
 
 @contextmanager
 def raised() -> Iterator[None]:
     """SIGTERM and SIGHUP raise `Terminated` in the main thread as long as the block runs, as SIGINT raises
-    KeyboardInterrupt; where somebody else handles or ignores them, nothing is changed."""
+    KeyboardInterrupt; where somebody else handles or ignores them, nothing is changed.
+
+    A signal that comes while Python is in a callback of the garbage collector or a finalizer, of which JAX has many,
+    is raised there and goes no further. It is sent again.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
+    def send_again(lost: Any) -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            report(lost)
+            return
+        number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
+        timer = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
     before: list[int] = []
+    report = sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = send_again
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -30,6 +50,7 @@ def raised() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = report
         for number in before:
             signal.signal(number, signal.SIG_DFL)
 

@@ -1,0 +1,62 @@
+"""Signals are raised in the main thread wherever they come, or after what must not be left half done."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rexcli.errors import Terminated
+from rexcli.runtime import signals
+
+RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
+@pytest.fixture(autouse=True)
+def usual_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in RAISED}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", RAISED)
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(number: signal.Signals) -> None:
+    came: list[str] = []
+
+    def callback(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and not came:
+            came.append(phase)
+            signal.raise_signal(number)
+
+    def collect() -> None:
+        gc.collect()
+        assert came, "the callback was not called"
+        time.sleep(5)
+
+    gc.callbacks.append(callback)
+    try:
+        with signals.raised(), pytest.raises(RAISED[number]) as caught:
+            collect()
+    finally:
+        gc.callbacks.remove(callback)
+    assert type(caught.value) is RAISED[number]
+
+
+@pytest.mark.parametrize("number", RAISED)
+def test_a_deferred_signal_is_raised_after_the_block(number: signal.Signals) -> None:
+    done: list[str] = []
+
+    def block() -> None:
+        with signals.deferred():
+            signal.raise_signal(number)
+            done.append("all of it")
+
+    with signals.raised(), pytest.raises(RAISED[number]):
+        block()
+    assert done == ["all of it"]
