@@ -249,16 +249,13 @@ class _Automaton:
                 ran |= bit
         result = None
         if all(count <= spare for count, spare in zip(behind, change.spare, strict=True)):
-            after = tuple(tuple(ticks[begin:]) for ticks, begin in zip(left, first, strict=True))
+            after = tuple(
+                tuple(tuple(wait for wait in tick if behind[wait[0]] > wait[1]) for tick in ticks[begin:])
+                for ticks, begin in zip(left, first, strict=True)
+            )  # what has run is waited for no more
             result = self._rows.number(ran), self._states.number(after)
         self.table[key] = result
         return result
-
-
-def _later(tick: tuple[tuple[int, int], ...], change: Change) -> tuple[tuple[int, int], ...]:
-    """What a tick that was left behind waits for after a change."""
-    waits = ((source, spare + change.more[source]) for source, spare in tick)
-    return tuple((source, spare) for source, spare in waits if spare < change.far)
 
 
 class _Episode:
