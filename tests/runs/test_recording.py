@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
 
 from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter, read_recording
@@ -23,6 +23,7 @@ from rexcli.timeline.spec import NEVER, EdgeTiming, NodeTiming, SystemTiming
 from tests.runs.executions import CHAIN, assert_same, chain_timeline, events, record, recorded
 from tests.timeline.systems import Delays, cases
 
+NONE = np.zeros((0, 2), np.float32)
 ALONE = SystemTiming((NodeTiming("arm", 10.0),), (), "arm")
 INTEGERS = ("bool", "int8", "uint8", "int32", "uint32", "int64", "uint64")
 DTYPES = (*INTEGERS, "float16", "float32", "float64", "complex64")
@@ -124,29 +125,84 @@ def test_a_changing_structure_is_recorded_and_refused_when_read_as_one() -> None
         through_file(steps, "output")
 
 
-def test_every_reader_opens_it_and_its_json_is_strict(tmp_path: Path) -> None:
+def test_readers_of_ros_2_bags_decode_it(tmp_path: Path) -> None:
     path = tmp_path / "recording.mcap"
     with RecordingWriter(path, CHAIN) as writer:
-        values = {"state": {"th": np.float32(np.nan), "m": np.zeros((2, 3))}, "output": {"": np.float64(-np.inf)}}
+        values = {
+            "state": {"th": np.float32(np.nan), "m": np.arange(6.0).reshape(2, 3), "on": np.array(True), "none": NONE},
+            "output": {"": np.float64(-np.inf), "Pose x-1": np.int8(-3), "pose_x_1": np.float16(0.5)},
+        }
         writer.step(0, "sensor", 0, 5, 9, values)
         writer.message(0, "sensor_agent", 0, 9, NEVER, -1)
-
-    def refuse(word: str) -> None:
-        raise AssertionError(word)
-
     with path.open("rb") as file:
-        read = {
-            channel.topic: (json.loads(message.data, parse_constant=refuse), json.loads(schema.data), message)
-            for schema, channel, message in make_reader(file, validate_crcs=True).iter_messages()
-            if schema is not None
-        }
-    step, schema, message = read["/sensor"]
-    assert step["state"] == {"th": "NaN", "m": [0.0] * 6}
-    assert step["output"] == "-Infinity"
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
+        read = {channel.topic: (message, decoded) for _, channel, message, decoded in reader.iter_decoded_messages()}
+    message, step = read["/sensor"]
+    assert np.isnan(step.state.th)
+    assert (list(step.state.m), step.state.on) == ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], True)
+    assert not hasattr(step.state, "none")
+    assert {name: getattr(step.output, name) for name in type(step.output).__slots__} == {
+        "field": -np.inf,
+        "pose_x_1": -3,
+        "pose_x_1_2": 0.5,
+    }
+    assert (step.episode, step.seq, step.ts_start, step.ts_end) == (0, 0, 5, 9)
     assert (message.log_time, message.sequence) == (9, 0)
-    assert schema["properties"]["state"]["properties"]["th"] == {"type": "number"}
-    assert schema["properties"]["ts_start"] == {"type": "integer"}
-    assert read["/sensor/agent"][0]["ts_recv"] is None
+    assert (read["/sensor/agent"][1].ts_recv, read["/sensor/agent"][1].reader) == (-1, -1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_arrays_are_decoded_as_ros_2_does(data: st.DataObject) -> None:
+    """CDR aligns each number by its size; a mistake moves all that follow."""
+    arrays = [
+        data.draw(hnp.arrays(data.draw(st.sampled_from(INTEGERS)), data.draw(st.integers(1, 4))))
+        for _ in range(data.draw(st.integers(1, 6)))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "r.mcap")
+        with RecordingWriter(path, ALONE) as writer:
+            writer.step(0, "arm", 3, 5, 9, {"state": {f"a{i}": array for i, array in enumerate(arrays)}})
+        with path.open("rb") as file:
+            reader = make_reader(file, decoder_factories=[DecoderFactory()])
+            (step,) = [decoded for *_, decoded in reader.iter_decoded_messages()]
+    for i, array in enumerate(arrays):
+        assert list(getattr(step.state, f"a{i}")) == array.tolist()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_many_at_once_are_what_one_by_one_would_be(seed: int, swapped: bool) -> None:
+    timeline = chain_timeline(episodes=2, seed=seed)
+    draw = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("one.mcap", "many.mcap")]
+        writers = [RecordingWriter(path, timeline.spec) for path in paths]
+        for episode in range(2):
+            for edge in timeline.spec.edges:
+                sent, messages = timeline.steps[edge.source], timeline.messages[edge.name]
+                seq = np.arange(sent.count[episode])
+                columns = [table[episode, seq] for table in (sent.end, messages.arrive, messages.reader)]
+                writers[1].messages(episode, edge.name, seq, *columns)
+                for row in zip(seq, *columns, strict=True):
+                    writers[0].message(episode, edge.name, *map(int, row))
+            for name, steps in timeline.steps.items():
+                seq = np.arange(steps.count[episode])
+                start, end = (table[episode, seq] for table in (steps.start, steps.end))
+                values = draw.normal(size=(len(seq), 2, 3)).astype(">f4" if swapped else "f4")
+                writers[1].steps(episode, name, seq, start, end, {"state": {"x": values}, "output": {}})
+                for k in seq.tolist():
+                    fields = {"state": {"x": values[k]}, "output": {}}
+                    writers[0].step(episode, name, k, int(start[k]), int(end[k]), fields)
+        for writer in writers:
+            writer.close()
+            assert writer.failed is None
+        one, many = map(read_recording, paths)
+        assert_same(many.timeline(), timeline)
+        assert_same(one.timeline(), timeline)
+        for name in timeline.steps:
+            assert one.fields(name) == many.fields(name) == ("state", "output")
+            np.testing.assert_array_equal(many.values(name, "state")["x"], one.values(name, "state")["x"])
 
 
 def test_parallel_edges_have_topics_of_their_own(tmp_path: Path) -> None:
@@ -164,10 +220,8 @@ def test_episodes_lie_one_after_another_on_the_time_axis(tmp_path: Path) -> None
     timeline = chain_timeline(episodes=3)
     path = recorded(tmp_path / "recording.mcap", timeline)
     with path.open("rb") as file:
-        logged = [
-            (json.loads(message.data)["episode"], message.log_time)
-            for _, _, message in make_reader(file).iter_messages("/agent")
-        ]
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        logged = [(step.episode, message.log_time) for *_, message, step in reader.iter_decoded_messages("/agent")]
     assert logged == sorted(logged)
     assert len(set(logged)) == int(timeline.steps["agent"].count.sum())
 
@@ -185,13 +239,14 @@ def test_the_timeline_of_a_recording_is_the_one_executed(
         return
     with tempfile.TemporaryDirectory() as folder:
         recording = read_recording(recorded(Path(folder, "r.mcap"), timeline))
-    assert recording.complete
-    assert_same(recording.timeline(), timeline)
-    for name, node in timeline.steps.items():
-        np.testing.assert_array_equal(recording.counts(name), node.count)
-        there = np.arange(node.start.shape[1]) < node.count[:, None]
-        if there.any():
-            np.testing.assert_array_equal(recording.values(name, "state")["start"], np.where(there, node.start, 0))
+        assert recording.complete
+        assert_same(recording.timeline(), timeline)
+        for name, node in timeline.steps.items():
+            np.testing.assert_array_equal(recording.counts(name), node.count)
+            there = np.arange(node.start.shape[1]) < node.count[:, None]
+            if there.any():
+                starts = recording.values(name, "state")["start"]
+                np.testing.assert_array_equal(starts, np.where(there, node.start, 0))
 
 
 def test_many_threads_may_write(tmp_path: Path) -> None:

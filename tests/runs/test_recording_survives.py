@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import NonSeekingReader, make_reader
 from mcap.writer import Writer
+from mcap_ros2.decoder import DecoderFactory
 
 from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter, read_recording, repair
@@ -175,10 +176,11 @@ def wait_for_the_end_of(process: int) -> None:
 def check_killed(path: Path, last: tuple[int, int]) -> None:
     """The file opens everywhere and misses at most the last second."""
     with path.open("rb") as file:
-        seen = [json.loads(message.data) for _, _, message in make_reader(file, validate_crcs=True).iter_messages()]
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
+        seen = [decoded for *_, decoded in reader.iter_decoded_messages()]
     recording = read_recording(path)
     assert (recording.complete, recording.damaged) == (False, False)
-    steps = [(step["episode"], step["ts_start"]) for step in seen if "ts_start" in step]
+    steps = [(step.episode, step.ts_start) for step in seen if hasattr(step, "ts_start")]
     assert max(steps, default=(-1, -1)) >= last
     if len(steps) > 100:
         assert_prefix(recording.timeline(), chain_timeline(episodes=40, steps=100))
@@ -295,7 +297,7 @@ def test_a_damaged_file_never_raises_anything_but_a_message_that_names_it(
 
 
 def forged(path: Path, step: dict[str, object] | None = None, **metadata: str) -> Path:
-    """A recording from a stranger: well-formed MCAP with one step of `agent`, which says what it likes."""
+    """A recording from a stranger, in the JSON of earlier versions: one step of `agent`, which says what it likes."""
     with tempfile.TemporaryDirectory() as folder:
         honest = recorded(Path(folder, "r.mcap"), chain_timeline(episodes=1, steps=1))
         with honest.open("rb") as file:
@@ -305,7 +307,8 @@ def forged(path: Path, step: dict[str, object] | None = None, **metadata: str) -
     with path.open("wb") as file:
         writer = Writer(file)
         writer.start()
-        writer.add_metadata("rex", {**about, **{key: value for key, value in metadata.items() if key in about}})
+        told = {key: value for key, value in metadata.items() if key in about}
+        writer.add_metadata("rex", {**about, "format": "1", **told})
         channel = {"kind": "node", "name": "agent", "layout": json.dumps(layout), **metadata}
         schema = writer.register_schema("x", "jsonschema", b"{}")
         writer.add_message(
@@ -344,6 +347,45 @@ def test_a_strangers_recording_is_refused_by_name(
     assert forged(tmp_path / "fine.mcap").exists()
     np.testing.assert_array_equal(read_recording(tmp_path / "fine.mcap").values("agent", "output")[""], [[[1, 2]]])
     path = forged(tmp_path / "forged.mcap", step, **metadata)
+    with pytest.raises(RexError, match=r"forged\.mcap"):
+        read_recording(path).values("agent", "output")
+
+
+def relabelled(path: Path, data: bytes, **metadata: str) -> Path:
+    """A recording in CDR from a stranger: one message of `agent`, and what its channel says of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        honest = recorded(Path(folder, "r.mcap"), chain_timeline(episodes=1, steps=1))
+        with honest.open("rb") as file:
+            reader = make_reader(file)
+            about = next(record for record in reader.iter_metadata() if record.name == "rex").metadata
+            _, channel, message = next(reader.iter_messages("/agent"))
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start()
+        writer.add_metadata("rex", about)
+        schema = writer.register_schema("x", "ros2msg", b"")
+        number = writer.register_channel("/agent", "cdr", schema, {**channel.metadata, **metadata})
+        writer.add_message(number, 0, message.data + data if data != b"none" else b"", 0)
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "metadata"),
+    [
+        (b"\0", {}),
+        (b"none", {}),
+        (b"", {"layout": "{}"}),
+        (b"", {"layout": OBJECT_LAYOUT}),
+        (b"", {"layout": GIANT_LAYOUT}),
+        (b"", {"layout": GIANT_LAYOUT.replace("1000000", "-1")}),
+        (b"", {"layout": "[" * 100_000}),
+    ],
+)
+def test_a_strangers_bytes_are_refused_by_name(tmp_path: Path, data: bytes, metadata: dict[str, str]) -> None:
+    fine = read_recording(relabelled(tmp_path / "fine.mcap", b""))
+    np.testing.assert_array_equal(fine.values("agent", "output")[""], np.full((1, 1, 2), 0.1, np.float32))
+    path = relabelled(tmp_path / "forged.mcap", data, **metadata)
     with pytest.raises(RexError, match=r"forged\.mcap"):
         read_recording(path).values("agent", "output")
 

@@ -2,18 +2,19 @@
 
 What is in the file
 - A metadata record `rex`: `format`, `spec` (the system's timing, JSON) and `info` (whatever the recorder noted, JSON).
-- A channel per node, topic `/<node>`: one JSON message a step, `{"episode", "seq", "ts_start", "ts_end"}` and the
-  recorded fields of `params`, `inputs`, `state`, `output`, nested by key path. Times are integer nanoseconds since the
-  start of the episode.
+- A channel per node, topic `/<node>`: one message a step, `episode`, `seq`, `ts_start`, `ts_end` and the recorded
+  fields of `params`, `inputs`, `state`, `output`, nested by key path. Times are int64 nanoseconds since the start of
+  the episode.
 - A channel per edge, topic `/<source>/<target>`, with the edge's name behind it where several join the same nodes: one
-  JSON message a message, `{"episode", "seq", "ts_sent", "ts_recv", "reader"}`: `reader` is the target's tick that
-  reads it, -1 for none; `ts_recv` is null for one that never arrived.
+  message a message, `episode`, `seq`, `ts_sent`, `ts_recv`, `reader`: `reader` is the target's tick that reads it, -1
+  for none; `ts_recv` is -1 for one that never arrived.
 - A metadata record `rex.end` if the recorder closed the file: `complete` tells whether the execution came to its end.
 
-Numbers are exact: float64 by its shortest decimals, narrower floats by nine digits. JSON has no NaN and no infinity:
-they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Protobuf's JSON (all NaNs are one). Arrays are flat
-lists, last axis fastest, complex numbers as pairs; the channel's metadata `layout` holds their types and shapes.
-On MCAP's own time axis a step lies where it ends and a message where it arrives, episodes one after another.
+Messages are CDR with a ROS 2 message definition, so that every tool that reads ROS 2 bags in MCAP reads them. Numbers
+are exact, of their own types (types of two bytes and less that ROS 2 does not have are float32). Arrays are flat, last
+axis fastest, complex numbers as pairs; the channel's metadata `layout` holds their types and shapes. On MCAP's own time
+axis a step lies where it ends and a message where it arrives, episodes one after another. Recordings of earlier
+versions, whose messages are JSON, are read as well.
 
 What survives
 A process of its own writes the file (see `process`), a record about half a second after it happened. It is no victim of

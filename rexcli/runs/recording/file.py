@@ -6,24 +6,25 @@ import logging
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
+from mcap.stream_reader import breakup_chunk, get_chunk_data_stream
 
 from rexcli.errors import RexError
 from rexcli.runs.formats import decode_json
 from rexcli.runs.recording.appender import MAGIC
-from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER, Layout, header_columns, parse
+from rexcli.runs.recording.json_records import JsonPart, last_episode
+from rexcli.runs.recording.layout import LOST, MESSAGES, Layout, Leaf, Records
 from rexcli.timeline.spec import NEVER, SystemTiming
 from rexcli.timeline.storage import spec_from_json
-from rexcli.timeline.timeline import Times
-
-BLOCK = 2048
-"""Records that are parsed at a time."""
 
 CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""
@@ -31,65 +32,113 @@ CHUNK_LIMIT = 2**30
 DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
 """What reading of data that is not what it should be raises."""
 
+_HEAD = struct.Struct("<BQH")
+"""Of an MCAP record: its opcode and how long the rest is; then, of a message, its channel."""
+_BEFORE_REST = 9
+_READ: dict[int, Any] = {
+    Opcode.SCHEMA: Schema,
+    Opcode.CHANNEL: Channel,
+    Opcode.CHUNK: Chunk,
+    Opcode.METADATA: Metadata,
+    Opcode.DATA_END: DataEnd,
+}
+
 log = logging.getLogger("rex.recording")
 
-
-Block = tuple[dict[str, Times], list[np.ndarray]]
-"""Headers of some records, int64 by name, and their leaves, each `[records, ...]`."""
+OnDamage = Callable[[str], None]
 
 
-@dataclass
-class Part:
-    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge.
+class Part(Protocol):
+    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge (`layout` None).
 
-    They are parsed as they come, a block at a time, so that no more of them is held than their numbers.
-
-    Attributes:
-        count: how many there are.
-        error: what parsing raised; the records from there on are left out.
+    `headers` and `leaves` raise one of `DAMAGE` for a record that is not laid out as the part says.
     """
 
     kind: str
     name: str
     layout: Layout | None
+    count: int
+
+    def headers(self) -> dict[str, np.ndarray]:
+        """Integers of all records by name, `[records]`; `NEVER` as the arrival of what was lost."""
+
+    def leaves(self, field: str) -> dict[Leaf, np.ndarray]:
+        """The arrays of one field of all records, `[records, ...]`."""
+
+
+@dataclass
+class CdrPart:
+    """Records of which the headers are held, and the arrays read from the file when they are asked for.
+
+    Attributes:
+        path: the file.
+        count: how many there are.
+        error: what reading raised; the records from there on are left out.
+    """
+
+    path: Path
+    kind: str
+    name: str
+    layout: Layout | None
     count: int = 0
     error: BaseException | None = None
-    _texts: list[bytes] = field(default_factory=list)
-    _blocks: list[Block] = field(default_factory=list)
+    _runs: list[_Run] = field(default_factory=list)
+    _headers: list[dict[str, np.ndarray]] = field(default_factory=list)
 
-    def add(self, text: bytes) -> None:
-        """One more record, JSON."""
-        self.count += 1
-        if self.error is None:
-            self._texts.append(text)
-            if len(self._texts) == BLOCK:
-                self._parse()
+    @property
+    def records(self) -> Records:
+        return MESSAGES if self.layout is None else self.layout.records
 
-    def records(self) -> Block:
-        """Headers and leaves of all records.
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for name in self.records.header if name != "ts_sent")  # which is when the step ended
 
-        Raises:
-            One of `DAMAGE`: a record that is not laid out as the part says.
-        """
-        if self.error is None and (self._texts or not self._blocks):
-            self._parse()
+    def add(self, records: np.ndarray, chunk: int, at: int) -> None:
+        """Notes records that follow one another in a chunk, from byte `at` on."""
+        self.count += len(records)
+        self._runs.append(_Run(chunk, at, len(records)))
+        self._headers.append({name: _column(name, records[name]) for name in self._names})
+
+    def headers(self) -> dict[str, np.ndarray]:
         if self.error is not None:
             raise self.error
-        if len(self._blocks) > 1:
-            headers = {name: np.concatenate([block[0][name] for block in self._blocks]) for name in self._blocks[0][0]}
-            leaves = [np.concatenate(arrays) for arrays in zip(*(block[1] for block in self._blocks), strict=True)]
-            self._blocks = [(headers, leaves)]
-        return self._blocks[0]
+        if len(self._headers) != 1:
+            none = {name: np.zeros(0, np.int32) for name in self._names}
+            blocks, self._headers = [none, *self._headers], []
+            self._headers = [{name: np.concatenate([block.pop(name) for block in blocks]) for name in self._names}]
+        headers = dict(self._headers[0])
+        if self.layout is None:
+            headers["ts_recv"] = np.where(headers["ts_recv"] == LOST, NEVER, headers["ts_recv"])
+        return headers
 
-    def _parse(self) -> None:
-        texts, self._texts = self._texts, []
-        try:
-            records = parse(texts)
-            names = MESSAGE_HEADER if self.layout is None else STEP_HEADER
-            leaves = [] if self.layout is None else self.layout.decode(records)
-            self._blocks.append((header_columns(records, names, NEVER), leaves))
-        except DAMAGE as error:
-            self.error, self._blocks = error, []
+    def leaves(self, field: str) -> dict[Leaf, np.ndarray]:
+        if self.error is not None:
+            raise self.error
+        assert self.layout is not None
+        wanted = [leaf for leaf in self.layout.leaves if leaf.field == field]
+        found = {leaf: np.zeros((self.count, *leaf.shape), leaf.numpy_type) for leaf in wanted}
+        begin, chunk, data = 0, -1, b""
+        with self.path.open("rb") as file:
+            for run in self._runs:
+                if run.chunk != chunk:
+                    chunk = run.chunk
+                    file.seek(chunk)
+                    record = _read_record(file, self.path.stat().st_size)
+                    assert isinstance(record, Chunk)
+                    data = _unpack(record)
+                records = np.frombuffer(data, self.records.dtype, run.length, run.at)
+                for leaf, values in self.layout.decode(records, wanted).items():
+                    found[leaf][begin : begin + run.length] = values
+                begin += run.length
+        return found
+
+
+class _Run(NamedTuple):
+    """Records that follow one another: in the chunk at which place of the file, from which byte on, and how many."""
+
+    chunk: int
+    at: int
+    length: int
 
 
 @dataclass
@@ -104,44 +153,14 @@ class Content:
     last_episode: int | None
 
 
-def read_records(path: Path, on_damage: Callable[[str], None]) -> Iterator[McapRecord]:
+def read_records(path: Path, on_damage: OnDamage) -> Iterator[McapRecord]:
     """All records of the data section, chunk by chunk, up to the first that is broken; then calls `on_damage`.
 
     Raises:
         RexError: the file cannot be read, or is no MCAP file.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise RexError(f"{path}: damaged: not an MCAP file")
-            file.seek(0)
-            yield from _whole_records(file, path.stat().st_size, on_damage)
-    except OSError as error:
-        raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _whole_records(file: Any, size: int, on_damage: Callable[[str], None]) -> Iterator[McapRecord]:
-    records = StreamReader(file, emit_chunks=True, record_size_limit=size).records
-    while True:
-        try:
-            record = next(records)
-            if isinstance(record, DataEnd):
-                return
-            if isinstance(record, Chunk) and record.uncompressed_size > CHUNK_LIMIT:
-                raise ValueError(f"a chunk of {record.uncompressed_size} bytes")
-            inside = breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]
-        except StopIteration:
-            return
-        except OSError:
-            raise
-        except (McapError, struct.error, EOFError, RuntimeError, *DAMAGE) as error:
-            on_damage(f"{type(error).__name__} {error}".strip())
-            return
-        except Exception as error:
-            # What the decompressors raise has no common base of its own.
-            on_damage(repr(error))
-            return
-        yield from inside
+    for record, _, _ in _whole_records(path, on_damage):
+        yield from breakup_chunk(record) if isinstance(record, Chunk) else [record]
 
 
 def read_file(path: Path) -> Content:
@@ -151,28 +170,24 @@ def read_file(path: Path) -> Content:
         RexError: it is not a recording, or it contradicts itself; the message names the file.
     """
     problems: list[str] = []
-    metadata: dict[str, dict[str, str]] = {}
-    parts: dict[int, Part] = {}
-    last: bytes | None = None
+    reading = _Reading(path)
     try:
-        for record in read_records(path, problems.append):
+        for record, place, data in _whole_records(path, problems.append):
             if isinstance(record, Metadata):
-                metadata[record.name] = record.metadata
-            elif isinstance(record, Channel):
-                parts.setdefault(record.id, _part(record))
-            elif isinstance(record, Message):
-                last = record.data
-                parts[record.channel_id].add(last)
-        if "rex" not in metadata:
+                reading.metadata[record.name] = record.metadata
+            elif isinstance(record, Chunk):
+                reading.add_chunk(record, place, data)
+        if "rex" not in reading.metadata:
             what = f"damaged: {problems[0]}" if problems else "an MCAP file, but no recording of `rex record`"
             raise RexError(what)
+        about = reading.metadata["rex"]
         content = Content(
-            spec=spec_from_json(metadata["rex"]["spec"]),
-            info=dict(decode_json(metadata["rex"]["info"])),
-            parts=list(parts.values()),
-            complete=metadata.get("rex.end", {}).get("complete") == "true" and not problems,
+            spec=spec_from_json(about["spec"]),
+            info=dict(decode_json(about["info"])),
+            parts=[*reading.parts.values()],
+            complete=reading.metadata.get("rex.end", {}).get("complete") == "true" and not problems,
             damaged=bool(problems),
-            last_episode=None if last is None else int(parse([last])[0]["episode"]),
+            last_episode=reading.last_episode,
         )
     except DAMAGE as error:
         if isinstance(error, RexError) and str(error).startswith(str(path)):
@@ -188,7 +203,105 @@ def broken(path: Path, error: BaseException) -> RexError:
     return RexError(f"{path}: {error if isinstance(error, RexError) else f'damaged: {type(error).__name__} {error}'}")
 
 
-def _part(channel: Channel) -> Part:
-    kind = channel.metadata.get("kind", "")
-    layout = Layout.from_json(channel.metadata["layout"]) if kind == "node" else None
-    return Part(kind, channel.metadata.get("name", ""), layout)
+class _Reading:
+    """What was read of a file so far."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.parts: dict[int, Any] = {}
+        self.last_episode: int | None = None
+
+    def add_chunk(self, chunk: Chunk, place: int, data: bytes) -> None:
+        """Notes what is in a chunk, of which `data` is the content."""
+        if self.metadata.get("rex", {}).get("format") == "1":
+            for record in breakup_chunk(chunk):
+                if isinstance(record, Channel):
+                    self._add_channel(record, JsonPart)
+                elif isinstance(record, Message):
+                    self.parts[record.channel_id].add(record.data)
+                    self.last_episode = last_episode(record.data)
+            return
+        at = 0
+        while at + _HEAD.size <= len(data):
+            opcode, size, number = _HEAD.unpack_from(data, at)
+            end = at + _BEFORE_REST + size
+            if opcode == Opcode.CHANNEL:
+                channel = Channel.read(ReadDataStream(BytesIO(data[at + _BEFORE_REST : end])))
+                self._add_channel(channel, partial(CdrPart, self.path))
+            elif opcode == Opcode.MESSAGE and self.parts[number].error is None:
+                part = self.parts[number]
+                try:
+                    records = part.records.run(data, at)
+                    part.add(records, place, at)
+                    self.last_episode = max(self.last_episode or 0, int(records["episode"].max()))
+                    end = at + records.nbytes
+                except DAMAGE as error:
+                    part.error = error
+            at = end
+
+    def _add_channel(self, channel: Channel, part: Callable[..., Any]) -> None:
+        if channel.id not in self.parts:
+            kind, name = channel.metadata.get("kind", ""), channel.metadata.get("name", "")
+            layout = Layout.from_json(channel.metadata["layout"]) if kind == "node" else None
+            self.parts[channel.id] = part(kind, name, layout)
+
+
+def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord, int, bytes]]:
+    """Records of the data section that are whole, where each begins, and what is in a chunk."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise RexError(f"{path}: damaged: not an MCAP file")
+            size = path.stat().st_size
+            while True:
+                place = file.tell()
+                try:
+                    record = _read_record(file, size)
+                    data = _unpack(record) if isinstance(record, Chunk) else b""
+                except OSError:
+                    raise
+                except (McapError, struct.error, EOFError, RuntimeError, *DAMAGE) as error:
+                    on_damage(f"{type(error).__name__} {error}".strip())
+                    return
+                except Exception as error:
+                    # What the decompressors raise has no common base of its own.
+                    on_damage(repr(error))
+                    return
+                if isinstance(record, DataEnd):
+                    return
+                if record is not None:
+                    yield record, place, data
+    except OSError as error:
+        raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read_record(file: BinaryIO, size: int) -> McapRecord | None:
+    """The next record of a file of `size` bytes; None if it is of no interest.
+
+    (`mcap`'s own reader would make a Python object of each entry of an index.)
+    """
+    head = file.read(_BEFORE_REST)
+    if len(head) < _BEFORE_REST:
+        raise EOFError("no end")
+    opcode, length = struct.unpack("<BQ", head)
+    end = file.tell() + length
+    if end > size:
+        raise EOFError(f"a record of {length} bytes")
+    record = _READ[opcode].read(ReadDataStream(file)) if opcode in _READ else None
+    file.seek(end)
+    return record
+
+
+def _unpack(chunk: Chunk) -> bytes:
+    """What is in a chunk; raises whatever the decompressor does."""
+    if chunk.uncompressed_size > CHUNK_LIMIT:
+        raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes")
+    stream, length = get_chunk_data_stream(chunk, validate_crc=True)
+    return stream.read(length)
+
+
+def _column(name: str, values: np.ndarray) -> np.ndarray:
+    """Integers, `[records]`: times as int64, all else as int32 if that holds them, since there are many."""
+    short = values.astype(np.int64 if name.startswith("ts_") else np.int32)
+    return short if np.array_equal(short, values) else values.astype(np.int64)

@@ -1,28 +1,46 @@
-"""How one record is laid out in JSON: text from bytes and arrays from text, many records at a time.
+"""How one record lies in bytes: in an MCAP message, CDR as in ROS 2, every field at a fixed place.
 
-The layout of a step (which leaves, of which types and shapes) is fixed, so its JSON is a template with a slot for
-every number: encoding is one `%` a record, and the arrays are converted for all records at once.
+So the records of a channel are an array of a NumPy structure, written and read many at a time without a loop.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain, count
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.runs.formats import decode_json, nonfinite_text
+from rexcli.runs.formats import decode_json
 
 FIELDS = ("params", "inputs", "state", "output")
 STEP_HEADER = ("episode", "seq", "ts_start", "ts_end")
 MESSAGE_HEADER = ("episode", "seq", "ts_sent", "ts_recv", "reader")
+LOST = -1
+"""In place of the time of arrival of a message that never arrived."""
+PACKAGE = "rex_recording"
+
+_ENVELOPE = (
+    ("opcode", np.dtype("<u1")),
+    ("size", np.dtype("<u8")),
+    ("channel", np.dtype("<u2")),
+    ("sequence", np.dtype("<u4")),
+    ("logged", np.dtype("<u8")),
+    ("published", np.dtype("<u8")),
+    ("encoding", np.dtype("<u4")),
+)
+"""What precedes the fields: an MCAP message record, then the mark of little-endian CDR."""
+_BEFORE_FIELDS = sum(kind.itemsize for _, kind in _ENVELOPE)
+_RECORD_HEAD = 9
+"""Bytes of `opcode` and `size`, which `size` does not count."""
+_MESSAGE, _LITTLE_ENDIAN = 5, 0x0100
 
 _NUMPY_TYPES = frozenset({"bool", "float16", "float32", "float64", "complex64", "complex128"}) | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -32,9 +50,9 @@ _SMALL_TYPES = frozenset(
     for name, kind in vars(ml_dtypes).items()
     if isinstance(kind, type) and issubclass(kind, np.generic) and name not in _NUMPY_TYPES
 )
-"""bfloat16 and its like, which float32 holds exactly."""
+"""bfloat16 and its like, which float32 holds exactly, as it does float16."""
 
-Row = tuple[Any, ...]
+Columns = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,8 +72,8 @@ class Leaf:
     shape: tuple[int, ...]
 
     @property
-    def slots(self) -> int:
-        """Numbers in JSON."""
+    def count(self) -> int:
+        """Numbers in a record."""
         return math.prod(self.shape) * (2 if self.dtype.startswith("complex") else 1)
 
     @property
@@ -64,27 +82,15 @@ class Leaf:
         return math.prod(self.shape) * self.numpy_type.itemsize
 
     @property
-    def listed(self) -> bool:
-        """Whether its numbers are a list in JSON, and not one number."""
-        return bool(self.shape) or self.slots != 1
-
-    @property
-    def slot(self) -> str:
-        """Format of one of its numbers, which reads back as exactly that number."""
-        if self.number_type.kind == "f":
-            return "%r" if self.number_type.itemsize > 4 else "%.9g"
-        return "%s" if self.number_type.kind == "b" else "%d"
-
-    @property
     def numpy_type(self) -> np.dtype:
         return np.dtype(getattr(ml_dtypes, self.dtype) if self.dtype in _SMALL_TYPES else self.dtype)
 
     @property
     def number_type(self) -> np.dtype:
-        """The type of the numbers in JSON."""
-        if self.dtype in _SMALL_TYPES:
-            return np.dtype(np.float32)
-        return np.empty(0, self.dtype).real.dtype
+        """The type of the numbers in a record."""
+        if self.dtype in _SMALL_TYPES or self.dtype == "float16":
+            return np.dtype("<f4")
+        return np.empty(0, self.dtype).real.dtype.newbyteorder("<")
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,13 @@ class Layout:
         )
         if any(length < 0 for leaf in leaves for length in leaf.shape):
             raise ValueError("a shape below 0")
+        if len({(leaf.field, leaf.path) for leaf in leaves}) < len(leaves):
+            raise ValueError("two arrays of one name")
         return cls(tuple(map(str, data["fields"])), leaves)
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
-        """Where each leaf is in the JSON object: its field, then the keys of its path.
+        """Where each leaf is: its field, then the keys of its path.
 
         Paths that cannot be nested (`a` beside `a.b`, from a key that has a dot in it) stay undivided.
         """
@@ -136,139 +144,182 @@ class Layout:
             places |= {leaf: (field, *(keys[leaf] if nested else (leaf.path,))) for leaf in leaves}
         return tuple(places[leaf] for leaf in self.leaves)
 
-    def schema(self) -> str:
-        """JSON schema of a step. Plain types only, for tools that know no others."""
-        properties: dict[str, Any] = {name: {"type": "integer"} for name in STEP_HEADER}
-        properties |= {field: {"type": "object", "properties": {}} for field in self.fields}
-        for leaf, place in zip(self.leaves, self.places, strict=True):
-            kind = leaf.number_type.kind
-            number = {"type": "boolean" if kind == "b" else "number" if kind == "f" else "integer"}
-            parent = properties
-            for key in place[:-1]:
-                parent = parent.setdefault(key, {"type": "object", "properties": {}})["properties"]
-            parent[place[-1]] = {"type": "array", "items": number} if leaf.listed else number
-        return json.dumps({"type": "object", "properties": properties})
-
     @cached_property
-    def _template(self) -> tuple[str, str, list[int]]:
-        """The JSON with a `%` slot for every number; the same with text slots; the leaves in their order there."""
-        tree: dict[str, Any] = {field: {} for field in self.fields}
+    def _in_order(self) -> list[int]:
+        """The leaves in their order in a record: depth first, fields and keys in the order in which they first come."""
+        tree: dict[str, Any] = {}
         for index, place in enumerate(self.places):
-            parent = tree
-            for key in place[:-1]:
-                parent = parent.setdefault(key, {})
-            parent[place[-1]] = index
+            if self.leaves[index].count:
+                _nest(tree, place, index)
         order: list[int] = []
 
-        def text(node: Any, slot: Callable[[Leaf], str]) -> str:
-            if isinstance(node, dict):
-                items = (f"{json.dumps(key).replace('%', '%%')}:{text(value, slot)}" for key, value in node.items())
-                return "{" + ",".join(items) + "}"
-            order.append(node)
-            leaf = self.leaves[node]
-            slots = ",".join([slot(leaf)] * leaf.slots)
-            return f"[{slots}]" if leaf.listed else slots
+        def walk(node: dict[str, Any] | int) -> None:
+            if isinstance(node, int):
+                order.append(node)
+            else:
+                for below in node.values():
+                    walk(below)
 
-        head = "{" + ",".join(f'"{name}":%d' for name in STEP_HEADER)
-        numbers = text(tree, lambda leaf: leaf.slot)[1:]
-        slots_in_order = list(order)
-        texts = text(tree, lambda leaf: "%s")[1:]
-        comma = "," if self.fields else ""
-        return head + comma + numbers, head + comma + texts, slots_in_order
+        walk(tree)
+        return order
 
-    def encode(self, headers: Sequence[Row], values: Sequence[bytes]) -> list[bytes]:
-        """JSON of many steps.
+    @cached_property
+    def records(self) -> Records:
+        """The structure of a record."""
+        return Records(STEP_HEADER, [self.leaves[index] for index in self._in_order])
+
+    @cached_property
+    def in_memory(self) -> np.dtype:
+        """The leaves of one step one after another, as whoever notes a step hands them over."""
+        return np.dtype([(str(i), leaf.numpy_type, leaf.shape) for i, leaf in enumerate(self.leaves)])
+
+    def encode(self, header: Columns, leaves: Sequence[np.ndarray]) -> np.ndarray:
+        """Records of steps.
 
         Args:
-            headers: `STEP_HEADER` of each.
-            values: of each, the bytes of its leaves, one after another as in `leaves` (native byte order, last axis
-                fastest).
+            header: `STEP_HEADER`, int64 `[steps]` each.
+            leaves: `[steps, ...]` each, in the order of `leaves`.
         """
-        template, text_template, order = self._template
-        ends = list(accumulate(leaf.nbytes for leaf in self.leaves))
-        plain = np.ones(len(headers), bool)
-        columns: list[list[Any]] = []
-        slots: list[str] = []
-        for index in order:
-            leaf = self.leaves[index]
-            if not leaf.slots:
-                continue
-            here = slice(ends[index] - leaf.nbytes, ends[index])
-            numbers = np.frombuffer(b"".join([row[here] for row in values]), leaf.numpy_type)
-            numbers = numbers.reshape(len(headers), -1)
-            if leaf.dtype in _SMALL_TYPES:
-                numbers = numbers.astype(np.float32)
-            numbers = numbers.view(leaf.number_type)
-            if numbers.dtype.kind == "f":
-                plain &= np.all(np.isfinite(numbers) & ~((numbers == 0) & np.signbit(numbers)), axis=1)
-            if numbers.dtype.kind == "b":
-                columns += [["true" if value else "false" for value in column] for column in numbers.T.tolist()]
-            else:
-                columns += numbers.T.tolist()
-            slots += [leaf.slot] * leaf.slots
-        rows: Iterable[Row] = zip(*columns, strict=True) if columns else [()] * len(headers)
-        return [
-            (template % (*header, *row) if whole else text_template % (*header, *map(_text, slots, row))).encode()
-            for header, row, whole in zip(headers, rows, plain.tolist(), strict=True)
-        ]
+        return self.records.encode(header, [leaves[index] for index in self._in_order])
 
-    def decode(self, records: Sequence[Any]) -> list[np.ndarray]:
-        """Leaves of parsed steps, in the order of `leaves`, each `[records, ...]` of its type and shape.
+    def decode(self, records: np.ndarray, wanted: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
+        """Some leaves of records, `[records, ...]` each."""
+        place = {self.leaves[index]: number for number, index in enumerate(self._in_order)}
+        return {
+            leaf: self.records.decode(records, place[leaf])
+            if leaf.count
+            else np.zeros((len(records), *leaf.shape), leaf.numpy_type)
+            for leaf in wanted
+        }
+
+    def schema(self, name: str) -> str:
+        """The message definition of a step, in ROS 2's language; nested messages behind it.
+
+        Args:
+            name: of the message type, which begins those of the nested ones.
+        """
+        tree: dict[str, Any] = {}
+        for index in self._in_order:
+            _nest(tree, self.places[index], index)
+        nested: list[str] = []
+        names = count(1)
+
+        def definition(node: Mapping[str, Any]) -> list[str]:
+            lines, taken = [], set(STEP_HEADER)
+            for key, below in node.items():
+                field = _unique(_identifier(key), taken)
+                if isinstance(below, int):
+                    leaf = self.leaves[below]
+                    size = f"[{leaf.count}]" if leaf.shape or leaf.count != 1 else ""
+                    lines.append(f"{leaf.number_type.name}{size} {field}")
+                else:
+                    inner = f"{PACKAGE}/{name}Part{next(names)}"
+                    lines.append(f"{inner} {field}")
+                    nested.append("\n".join([f"MSG: {inner}", *definition(below)]))
+            return lines
+
+        whole = "\n".join([*(f"int64 {key}" for key in STEP_HEADER), *definition(tree)])
+        return f"\n{'=' * 80}\n".join([whole, *nested]) + "\n"
+
+
+class Records:
+    """The structure of a channel's records.
+
+    Args:
+        header: names of integers, int64, in front.
+        leaves: that follow.
+    """
+
+    def __init__(self, header: Sequence[str], leaves: Sequence[Leaf]):
+        fields = [(key, np.dtype("<i8"), 1) for key in header]
+        fields += [(str(index), leaf.number_type, leaf.count) for index, leaf in enumerate(leaves)]
+        names = [name for name, _ in _ENVELOPE]
+        formats: list[np.dtype] = [kind for _, kind in _ENVELOPE]
+        offsets = [0, *accumulate(kind.itemsize for kind in formats[:-1])]
+        at = 0
+        for name, number, length in fields:
+            at = -(-at // number.itemsize) * number.itemsize  # CDR aligns each to its own size, from the first field on
+            names.append(name)
+            formats.append(number if name in header else np.dtype((number, (length,))))
+            offsets.append(_BEFORE_FIELDS + at)
+            at += number.itemsize * length
+        self.header = tuple(header)
+        self.leaves = tuple(leaves)
+        size = _BEFORE_FIELDS + at
+        self.dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
+
+    def encode(self, header: Columns, leaves: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """Records of columns, `[records]` and `[records, ...]`; `channel` and the times of the log are still to set."""
+        records = np.zeros(len(header["seq"]), self.dtype)
+        records["opcode"], records["size"] = _MESSAGE, self.dtype.itemsize - _RECORD_HEAD
+        records["encoding"], records["sequence"] = _LITTLE_ENDIAN, header["seq"] & 0xFFFFFFFF
+        for name in self.header:
+            records[name] = header[name]
+        for index, (leaf, values) in enumerate(zip(self.leaves, leaves, strict=True)):
+            flat = np.ascontiguousarray(values).reshape(len(records), -1)
+            numbers = flat if leaf.dtype in _SMALL_TYPES else flat.view(flat.real.dtype)
+            records[str(index)] = numbers
+        return records
+
+    def decode(self, records: np.ndarray, index: int) -> np.ndarray:
+        """One leaf of records, `[records, ...]`."""
+        leaf, numbers = self.leaves[index], np.ascontiguousarray(records[str(index)])
+        if leaf.dtype.startswith("complex"):
+            numbers = numbers.view(leaf.numpy_type.newbyteorder("<"))
+        with np.errstate(over="ignore"):
+            return numbers.reshape((len(records), *leaf.shape)).astype(leaf.numpy_type, copy=False)
+
+    def run(self, data: bytes, at: int) -> np.ndarray:
+        """The records of one channel that follow one another in `data` from byte `at` on, where there is one.
 
         Raises:
-            ValueError, KeyError, TypeError, OverflowError: a step that is not laid out so.
+            ValueError: what is there has another size, or is no CDR.
         """
-        columns: dict[tuple[str, ...], Sequence[Any]] = {(): records}
-        arrays = []
-        for leaf, place in zip(self.leaves, self.places, strict=True):
-            for depth in range(len(place)):
-                if place[: depth + 1] not in columns:
-                    key = place[depth]
-                    columns[place[: depth + 1]] = [value[key] for value in columns[place[:depth]]]
-            numbers = _numbers(columns[place], leaf.number_type)
-            if leaf.dtype.startswith("complex"):
-                numbers = np.ascontiguousarray(numbers.reshape(len(records), leaf.slots)).view(leaf.numpy_type)
-            arrays.append(numbers.reshape((len(records), *leaf.shape)).astype(leaf.numpy_type, copy=False))
-        return arrays
+        size = self.dtype.itemsize
+        most = (len(data) - at) // size
+        first = np.frombuffer(data, self.dtype, min(1, most), at)
+        found = 0
+        while found < most:
+            more = np.frombuffer(data, self.dtype, min(most - found, max(64, found)), at + found * size)
+            alike = np.logical_and.reduce([more[key] == first[key] for key in ("opcode", "size", "channel")])
+            found += len(more) if alike.all() else int(alike.argmin())
+            if not alike.all():
+                break
+        records = np.frombuffer(data, self.dtype, found, at)
+        if not found or (first["size"] != size - _RECORD_HEAD) or (records["encoding"] != _LITTLE_ENDIAN).any():
+            raise ValueError("a record that is not laid out as its channel says")
+        return records
 
 
-def _text(slot: str, value: Any) -> str:
-    """One number as JSON; `slot` % it, but for the floats of which that makes no number, or another."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'"{nonfinite_text(value)}"'
-    return repr(value) if value == 0 else slot % value
-
-
-def _numbers(values: Sequence[Any], number_type: np.dtype) -> np.ndarray:
-    """Parsed JSON as an array; floats by way of float64, which takes the texts of NaN and infinity too."""
-    if number_type.kind != "f":
-        return np.array(values, number_type)
-    with np.errstate(over="ignore"):
-        return np.array(values, np.float64).astype(number_type)
-
-
-def parse(texts: Sequence[bytes]) -> list[Any]:
-    """Parses many JSON messages at once."""
-    return decode_json(b"[" + b",".join(texts) + b"]")
-
-
-def header_columns(records: Sequence[Any], names: Sequence[str], missing: int) -> dict[str, np.ndarray]:
-    """The integers of many records' headers, int64 by name; `missing` in place of null."""
-    columns = {name: [record[name] for record in records] for name in names}
-    return {
-        name: np.array([missing if value is None else value for value in column], np.int64)
-        for name, column in columns.items()
-    }
-
-
-def encode_message(episode: int, seq: int, ts_sent: int, ts_recv: int | None, reader: int) -> bytes:
-    """JSON of one message; `ts_recv` None for one that never arrived."""
-    received = b"null" if ts_recv is None else b"%d" % ts_recv
-    return b'{"episode":%d,"seq":%d,"ts_sent":%d,"ts_recv":%s,"reader":%d}' % (
-        *(episode, seq, ts_sent, received, reader),
-    )
+MESSAGES = Records(MESSAGE_HEADER, ())
+"""Of every edge's messages."""
 
 
 def message_schema() -> str:
-    """JSON schema of a message."""
-    return json.dumps({"type": "object", "properties": {name: {"type": "integer"} for name in MESSAGE_HEADER}})
+    """The definition of a message of an edge, in ROS 2's language."""
+    return "".join(f"int64 {name}\n" for name in MESSAGE_HEADER)
+
+
+def type_name(node: str) -> str:
+    """A node's name as the begin of a message type's."""
+    words = re.findall("[A-Za-z0-9]+", node)
+    return "".join(word[:1].upper() + word[1:] for word in ["Step", *words])
+
+
+def _nest(tree: dict[str, Any], place: Sequence[str], value: Any) -> None:
+    for key in place[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[place[-1]] = value
+
+
+def _identifier(key: str) -> str:
+    """A key as ROS 2 names fields: lower case, digits and single underscores, a letter first."""
+    name = re.sub("[^a-z0-9]+", "_", key.lower()).strip("_")
+    return name if name[:1].isalpha() else f"field_{name}".rstrip("_")
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """`name`, with a number behind it if it is taken; it is then."""
+    found = next(each for each in chain([name], (f"{name}_{n}" for n in count(2))) if each not in taken)
+    taken.add(found)
+    return found

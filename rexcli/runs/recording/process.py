@@ -19,7 +19,7 @@ from typing import Any
 import rexcli
 from rexcli.errors import RexError
 from rexcli.runs.recording import wire
-from rexcli.runs.recording.scribe import Scribe
+from rexcli.runs.recording.encoder import Encoder
 from rexcli.runs.recording.wire import Frame, Kind
 
 PIPE_BYTES = 2**20
@@ -91,7 +91,7 @@ class Service:
     def __init__(self, answers: int, file: int):
         self.closed = False
         self._answers = answers
-        self._scribe = Scribe(file)
+        self._encoder = Encoder(file)
         self._records: list[Frame] = []
         self._bytes = 0
         self._began = self._failed = self._complete = False
@@ -105,7 +105,7 @@ class Service:
 
     def take(self, frame: Frame) -> None:
         """Does what a frame says."""
-        if frame.kind in (Kind.STEP, Kind.MESSAGE):
+        if frame.kind in (Kind.STEP, Kind.MESSAGE, Kind.STEPS, Kind.MESSAGES):
             if not self._records:
                 self._due = time.monotonic() + self._interval
             self._records.append(frame)
@@ -123,26 +123,26 @@ class Service:
     def append(self) -> None:
         """Appends what was taken."""
         records, self._records, self._bytes = self._records, [], 0
-        self._try(self._scribe.append, records)
+        self._try(self._encoder.append, records)
 
     def finish(self) -> None:
         """Writes the rest and the end."""
         self.append()
         if self._began:
-            self._try(self._scribe.finish, self._complete)
-        self._scribe.close()
+            self._try(self._encoder.finish, self._complete)
+        self._encoder.close()
         if not self._failed:
             self._answer(closed=True)
 
     def _begin(self, frame: Frame) -> None:
         opening = json.loads(frame.payload)
         self._interval = float(opening["interval"])
-        self._scribe.begin(opening["spec"], opening["info"])
+        self._encoder.begin(opening["spec"], opening["info"])
         self._began = True
 
     def _add_layout(self, frame: Frame) -> None:
         told = json.loads(frame.payload)
-        self._scribe.add_layout(frame.channel, told["node"], told["layout"])
+        self._encoder.add_layout(frame.channel, told["node"], told["layout"])
 
     def _try(self, action: Any, *arguments: Any) -> None:
         """Does something with the file, unless something went wrong before."""
@@ -153,7 +153,7 @@ class Service:
         except Exception as error:
             self._failed = True
             reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
-            self._answer(failed=reason, count=self._scribe.count)
+            self._answer(failed=reason, count=self._encoder.count)
 
     def _answer(self, **told: Any) -> None:
         with suppress(OSError):  # nobody may be left to hear it

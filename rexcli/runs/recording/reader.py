@@ -1,24 +1,25 @@
-"""A recording in memory: the timeline and the values that it holds."""
+"""A recording that is read: the timeline in memory, the values from the file when they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rexcli.errors import RexError, suggest
-from rexcli.runs.recording.file import DAMAGE, Block, Content, Part, broken, read_file
-from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER
+from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, read_file
 from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
 
+T = TypeVar("T")
+
 
 class Recording:
-    """A recording, parsed node by node and edge by edge when asked for. Made by `read_recording`.
+    """A recording. Made by `read_recording`; values are read from the file when they are asked for.
 
     Attributes:
         path: the file.
@@ -73,8 +74,7 @@ class Recording:
         for part in self._of("node", node):
             last = first + part.count
             if part.layout is not None and field in part.layout.fields and part.count:
-                arrays = zip(part.layout.leaves, self._parse(part)[1], strict=True)
-                leaves = {leaf: array for leaf, array in arrays if leaf.field == field}
+                leaves = self._try(part.leaves, field)
                 structures.add(frozenset(leaves))
                 if len(structures) > 1:
                     raise RexError(f"{self.path}: {field} of node '{node}' changes its structure on the way")
@@ -103,8 +103,8 @@ class Recording:
     def _steps(self) -> dict[str, StepTable]:
         tables = {}
         for node in self.spec.nodes:
-            columns = self._headers(self._of("node", node.name), STEP_HEADER)
-            tables[node.name] = StepTable(columns["episode"], columns["seq"], columns["ts_start"], columns["ts_end"])
+            columns = self._headers("node", node.name, ("episode", "seq", "ts_start", "ts_end"))
+            tables[node.name] = StepTable(*columns)
         recorded = sum(len(table.seq) for table in tables.values())
         for name, table in tables.items():
             if table.num_episodes > recorded:
@@ -113,11 +113,8 @@ class Recording:
 
     @cached_property
     def _messages(self) -> dict[str, MessageTable]:
-        tables = {}
-        for edge in self.spec.edges:
-            columns = self._headers(self._of("edge", edge.name), MESSAGE_HEADER)
-            tables[edge.name] = MessageTable(columns["episode"], columns["seq"], columns["ts_recv"], columns["reader"])
-        return tables
+        names = ("episode", "seq", "ts_recv", "reader")
+        return {edge.name: MessageTable(*self._headers("edge", edge.name, names)) for edge in self.spec.edges}
 
     def _of(self, kind: str, name: str) -> list[Part]:
         return [part for part in self._parts if (part.kind, part.name) == (kind, name)]
@@ -127,17 +124,26 @@ class Recording:
         if node not in names:
             raise RexError(f"{self.path}: no node is called '{node}'{suggest(node, names)}")
 
-    def _headers(self, parts: Sequence[Part], names: Sequence[str]) -> dict[str, Times]:
-        columns = [self._parse(part)[0] for part in parts]
-        none = np.zeros(0, np.int64)
-        return {name: np.concatenate([none, *(column[name] for column in columns)]) for name in names}
+    def _headers(self, kind: str, of: str, names: Sequence[str]) -> list[Times]:
+        """Columns of all records, in the order of `names`."""
+        parts = [self._try(part.headers) for part in self._of(kind, of)]
+        if len(parts) == 1:
+            return [parts[0][name] for name in names]
+        none = np.zeros(0, np.int32)
+        return [np.concatenate([none, *(part[name] for part in parts)]) for name in names]
 
-    def _parse(self, part: Part) -> Block:
-        """Headers and leaves of all records of a part."""
+    def _try(self, read: Callable[..., T], *arguments: Any) -> T:
+        """What `read` gives.
+
+        Raises:
+            RexError: where the file is damaged.
+        """
         try:
-            return part.records()
+            return read(*arguments)
         except DAMAGE as error:
             raise broken(self.path, error) from None
+        except OSError as error:
+            raise RexError(f"{self.path}: cannot be read: {error.strerror or error}") from None
 
 
 def read_recording(path: Path | str) -> Recording:

@@ -16,7 +16,7 @@ from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 
 @dataclass(frozen=True)
 class StepTable:
-    """Recorded steps of one node, int64 `[steps]` each; times in ns."""
+    """Recorded steps of one node, integers `[steps]` each; times in ns, int64."""
 
     episode: Times
     seq: Times
@@ -48,7 +48,7 @@ class StepTable:
 
 @dataclass(frozen=True)
 class MessageTable:
-    """Recorded messages of one edge, int64 `[messages]` each; arrival in ns, `NEVER` for none."""
+    """Recorded messages of one edge, integers `[messages]` each; arrival in ns, int64, `NEVER` for none."""
 
     episode: Times
     seq: Times

@@ -28,6 +28,10 @@ class Kind(IntEnum):
     """Asks for an answer with the number `seq` once all before it is in the file."""
     CLOSE = 5
     """The last; `seq` is 1 if the execution is complete."""
+    STEPS = 6
+    """`seq` steps at once: the payload holds int64 columns, `STEP_HEADER` (of the layout), then each leaf of all."""
+    MESSAGES = 7
+    """`seq` messages at once: the payload holds int64 columns, `MESSAGE_HEADER`."""
 
 
 class Frame(NamedTuple):

@@ -8,13 +8,14 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from rexcli.errors import RexError, suggest
 from rexcli.runs.formats import plain
@@ -32,10 +33,13 @@ SEND_EVERY = 0.05
 WAITING_RECORDS = 4096
 WAITING_BYTES = 4 * 2**20
 """How much waits in memory at most; who notes more has to wait too."""
+FRAME_BYTES = 2**20
+"""Of many steps or messages at once, how much goes into a frame, about."""
 
 log = logging.getLogger("rex.recording")
 
 Signature = tuple[Any, ...]
+Integers = npt.NDArray[np.integer]
 
 
 class _Channel(NamedTuple):
@@ -144,20 +148,37 @@ class RecordingWriter:
         """
         if self._failed is not None or self._closed:
             return
-        signature: list[Any] = [node]
-        data: list[bytes] = [b""]
-        for field, leaves in fields.items():
-            signature.append(field)
-            for path, value in leaves.items():
-                array = value if type(value) is np.ndarray else np.asarray(value)
-                if not array.dtype.isnative:
-                    array = array.astype(array.dtype.newbyteorder("="))
-                signature += (path, array.dtype, array.shape)
-                data.append(array.tobytes())
-        key = tuple(signature)
-        channel = self._layouts.get(key) or self._add_layout(key, node, fields)
-        data[0] = wire.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
-        self._note(b"".join(data))
+        leaves = {field: {path: _native(value) for path, value in values.items()} for field, values in fields.items()}
+        channel = self._channel(node, leaves, 0)
+        head = wire.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
+        self._note(b"".join([head, *(array.tobytes() for values in leaves.values() for array in values.values())]))
+
+    def steps(
+        self,
+        episode: int,
+        node: str,
+        seq: Integers,
+        ts_start_ns: Integers,
+        ts_end_ns: Integers,
+        fields: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> None:
+        """Notes many steps of `node`, which follow one another.
+
+        Args:
+            episode: from 0 on.
+            seq, ts_start_ns, ts_end_ns: as for `step`, `[steps]`.
+            fields: as for `step`, each array with a leading `[steps]`.
+
+        Raises:
+            RexError: as `step`.
+        """
+        if self._failed is not None or self._closed or not len(seq):
+            return
+        leaves = {field: {path: _native(value) for path, value in values.items()} for field, values in fields.items()}
+        channel = self._channel(node, leaves, 1)
+        arrays = [array for values in leaves.values() for array in values.values()]
+        header = np.stack([np.full(len(seq), episode, np.int64), seq, ts_start_ns, ts_end_ns])
+        self._note_many(Kind.STEPS, channel.number, header, arrays, channel.nbytes)
 
     def message(self, episode: int, edge: str, seq: int, ts_sent_ns: int, ts_recv_ns: int, reader_seq: int) -> None:
         """Notes one message of `edge`.
@@ -169,10 +190,17 @@ class RecordingWriter:
         """
         if self._failed is not None or self._closed:
             return
-        if edge not in self._edges:
-            raise RexError(f"recording: no edge is called '{edge}'{suggest(edge, list(self._edges))}")
-        number = self._edges[edge]
+        number = self._edge(edge)
         self._note(wire.HEAD.pack(Kind.MESSAGE, 0, number, episode, seq, ts_sent_ns, ts_recv_ns, reader_seq))
+
+    def messages(
+        self, episode: int, edge: str, seq: Integers, ts_sent_ns: Integers, ts_recv_ns: Integers, reader_seq: Integers
+    ) -> None:
+        """Notes many messages of `edge`, which follow one another; all but `episode` as for `message`, `[messages]`."""
+        if self._failed is not None or self._closed or not len(seq):
+            return
+        header = np.stack([np.full(len(seq), episode, np.int64), seq, ts_sent_ns, ts_recv_ns, reader_seq])
+        self._note_many(Kind.MESSAGES, self._edge(edge), header, (), 0)
 
     def flush(self) -> None:
         """Returns once all that was noted so far is in the file, or the recording has failed."""
@@ -196,6 +224,21 @@ class RecordingWriter:
         self._wake.set()
         self._sender.join()
         self._listener.join()
+
+    def _edge(self, edge: str) -> int:
+        if edge not in self._edges:
+            raise RexError(f"recording: no edge is called '{edge}'{suggest(edge, list(self._edges))}")
+        return self._edges[edge]
+
+    def _note_many(
+        self, kind: Kind, number: int, header: np.ndarray, arrays: Sequence[np.ndarray], nbytes: int
+    ) -> None:
+        """Notes columns `[columns, records]` and arrays `[records, ...]` of `nbytes` a record, in several frames."""
+        count = max(1, FRAME_BYTES // (8 * len(header) + nbytes))
+        for begin in range(0, header.shape[1], count):
+            part = slice(begin, begin + count)
+            payload = b"".join([header[:, part].tobytes(), *(array[part].tobytes() for array in arrays)])
+            self._note(Frame(kind, number, seq=header[0, part].size, payload=payload).pack())
 
     def _note(self, frame: bytes) -> None:
         self._pending.append(frame)
@@ -250,7 +293,19 @@ class RecordingWriter:
         self._failed = f"{self.path}: recording stopped: {reason}"
         log.error(self._failed)
 
-    def _add_layout(self, signature: Signature, node: str, fields: Mapping[str, Mapping[str, np.ndarray]]) -> _Channel:
+    def _channel(self, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int) -> _Channel:
+        """The channel of steps that are made of these arrays, behind `lead` axes."""
+        signature: list[Any] = [node]
+        for field, values in fields.items():
+            signature.append(field)
+            for path, array in values.items():
+                signature += (path, array.dtype, array.shape[lead:])
+        key = tuple(signature)
+        return self._layouts.get(key) or self._add_layout(key, node, fields, lead)
+
+    def _add_layout(
+        self, signature: Signature, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int
+    ) -> _Channel:
         names = [timing.name for timing in self.spec.nodes]
         if node not in names:
             raise RexError(f"recording: no node is called '{node}'{suggest(node, names)}")
@@ -258,9 +313,9 @@ class RecordingWriter:
             if field not in FIELDS:
                 raise RexError(f"recording: node '{node}' has no field '{field}'{suggest(field, list(FIELDS))}")
         leaves = tuple(
-            Leaf(field, path, np.asarray(value).dtype.name, np.shape(value))
+            Leaf(field, path, array.dtype.name, array.shape[lead:])
             for field, values in fields.items()
-            for path, value in values.items()
+            for path, array in values.items()
         )
         try:
             layout = Layout(tuple(fields), leaves)
@@ -273,3 +328,9 @@ class RecordingWriter:
                 self._pending.append(Frame(Kind.LAYOUT, number, payload=told).pack())
                 self._layouts[signature] = _Channel(number, sum(leaf.nbytes for leaf in leaves))
             return self._layouts[signature]
+
+
+def _native(value: Any) -> np.ndarray:
+    """As an array of this machine's byte order."""
+    array = value if type(value) is np.ndarray else np.asarray(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

@@ -1,0 +1,173 @@
+"""Writes what comes in frames into an MCAP file, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rexcli.runs.recording.appender import Appender
+from rexcli.runs.recording.chunks import ChunkWriter
+from rexcli.runs.recording.layout import (
+    LOST,
+    MESSAGE_HEADER,
+    MESSAGES,
+    PACKAGE,
+    STEP_HEADER,
+    Layout,
+    message_schema,
+    type_name,
+)
+from rexcli.runs.recording.wire import Frame, Kind
+from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
+from rexcli.timeline.storage import spec_from_json
+
+FORMAT = "2"
+
+
+@dataclass(slots=True)
+class _Channel:
+    """An MCAP channel; `id` is None until its first record is written. `layout` is None for an edge."""
+
+    topic: str
+    name: str
+    layout: Layout | None
+    id: int | None = None
+
+
+class Encoder:
+    """One recording. Every method raises OSError where the file does not take it.
+
+    Args:
+        file: an open file, empty. `close` closes it.
+
+    Attributes:
+        count: records in the file.
+    """
+
+    def __init__(self, file: int):
+        self.count = 0
+        self._file = Appender(file)
+        self._mcap = ChunkWriter(self._file)
+        self._channels: dict[tuple[bool, int], _Channel] = {}
+        self._message_schema: int | None = None
+        self._step_schemas: dict[str, int] = {}
+        self._offsets: dict[int, int] = {}
+        self._latest = 0
+
+    def begin(self, spec: str, info: str) -> None:
+        """Writes what the file begins with: the system's timing, and what was noted besides, both JSON."""
+        system = spec_from_json(spec)
+        for number, edge in enumerate(system.edges):
+            self._channels[False, number] = _Channel(edge_topic(system, edge), edge.name, None)
+        self._mcap.begin("rexcli")
+        self._mcap.add_metadata("rex", {"format": FORMAT, "spec": spec, "info": info})
+        self._file.flush()
+
+    def add_layout(self, number: int, node: str, layout: str) -> None:
+        """Says what the steps with a number are made of."""
+        self._channels[True, number] = _Channel(f"/{node}", node, Layout.from_json(layout))
+
+    def append(self, frames: Sequence[Frame]) -> None:
+        """Appends steps and messages: messages ahead of the steps that may read them, each channel's in their order."""
+        alike: dict[tuple[bool, int], list[Frame]] = {}
+        for frame in frames:
+            alike.setdefault((frame.kind in (Kind.STEP, Kind.STEPS), frame.channel), []).append(frame)
+        runs = [self._records(self._channels[key], alike[key]) for key in sorted(alike)]
+        if runs:
+            self._set_times(runs)
+            self._mcap.add(runs)
+            self._file.flush()
+            self.count += sum(map(len, runs))
+
+    def finish(self, complete: bool) -> None:
+        """Writes the summary and the index.
+
+        Args:
+            complete: the execution came to its end.
+        """
+        self._mcap.add_metadata("rex.end", {"complete": "true" if complete else "false"})
+        self._mcap.finish()
+        self._file.finish()
+
+    def close(self) -> None:
+        """Closes the file as it is. A second call does nothing."""
+        self._file.close()
+
+    def _records(self, channel: _Channel, frames: Sequence[Frame]) -> np.ndarray:
+        """Records of the frames of one channel."""
+        layout = channel.layout
+        names = MESSAGE_HEADER if layout is None else STEP_HEADER
+        parts = [_columns(frame, len(names), layout) for frame in frames if frame.kind in (Kind.STEPS, Kind.MESSAGES)]
+        if single := [frame for frame in frames if frame.kind in (Kind.STEP, Kind.MESSAGE)]:
+            header = np.array([frame[2 : 2 + len(names)] for frame in single], np.int64).T
+            leaves = []
+            if layout is not None:
+                rows = np.frombuffer(b"".join([frame.payload for frame in single]), layout.in_memory, len(single))
+                leaves = [rows[str(index)] for index in range(len(layout.leaves))]
+            parts.append((header, leaves))
+        columns = dict(zip(names, np.concatenate([header for header, _ in parts], axis=1), strict=True))
+        values = [np.concatenate(arrays) for arrays in zip(*(leaves for _, leaves in parts), strict=True)]
+        if layout is None:
+            columns["ts_recv"] = np.where(columns["ts_recv"] < NEVER, columns["ts_recv"], LOST)
+            records = MESSAGES.encode(columns)
+        else:
+            records = layout.encode(columns, values)
+        if channel.id is None:
+            channel.id = self._register(channel)
+        records["channel"] = channel.id
+        return records
+
+    def _set_times(self, runs: Sequence[np.ndarray]) -> None:
+        """Where records lie on the file's own time axis: a step where it ends, a message where it arrives, episodes one
+        after another."""
+        for run in runs:
+            names = run.dtype.names or ()
+            began, ended = ("ts_start", "ts_end") if "ts_end" in names else ("ts_sent", "ts_recv")
+            start, end = np.maximum(run[began], 0), np.maximum(run[ended], 0)
+            is_step, arrived = ended == "ts_end", run[ended] != LOST
+            run["logged"] = end if is_step else np.where(arrived, end, start)
+            run["published"] = end if is_step else start
+        for episode in sorted({int(each) for run in runs for each in np.unique(run["episode"])}):
+            offset = self._offsets.setdefault(episode, self._latest)
+            for run in runs:
+                here = run["episode"] == episode
+                if here.any():
+                    for key in ("logged", "published"):
+                        run[key][here] += np.uint64(offset)
+                    self._latest = max(self._latest, int(run["logged"][here].max()))
+
+    def _register(self, channel: _Channel) -> int:
+        layout = channel.layout
+        if layout is not None:
+            name = type_name(channel.name)
+            number = self._step_schemas[name] = self._step_schemas.get(name, 0) + 1
+            name += "" if number == 1 else f"Layout{number}"
+            schema = self._mcap.add_schema(f"{PACKAGE}/msg/{name}", "ros2msg", layout.schema(name).encode())
+            metadata = {"kind": "node", "name": channel.name, "layout": layout.to_json()}
+        else:
+            if self._message_schema is None:
+                encoded = message_schema().encode()
+                self._message_schema = self._mcap.add_schema(f"{PACKAGE}/msg/Message", "ros2msg", encoded)
+            schema, metadata = self._message_schema, {"kind": "edge", "name": channel.name}
+        return self._mcap.add_channel(channel.topic, "cdr", schema, metadata)
+
+
+def _columns(frame: Frame, width: int, layout: Layout | None) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Header `[width, records]` and leaves `[records, ...]` of a frame that holds many."""
+    count = frame.seq
+    header = np.frombuffer(frame.payload, np.int64, width * count).reshape(width, count)
+    at, leaves = header.nbytes, []
+    for leaf in () if layout is None else layout.leaves:
+        shape = (count, *leaf.shape)
+        numbers = np.frombuffer(frame.payload, leaf.numpy_type, count * leaf.nbytes // leaf.numpy_type.itemsize, at)
+        leaves.append(numbers.reshape(shape))
+        at += numbers.nbytes
+    return header, leaves
+
+
+def edge_topic(spec: SystemTiming, edge: EdgeTiming) -> str:
+    """`/source/target`, and the edge's name behind it where it is not the only one between the two."""
+    alike = [other for other in spec.edges if (other.source, other.target) == (edge.source, edge.target)]
+    return f"/{edge.source}/{edge.target}" + (f"/{edge.name}" if len(alike) > 1 else "")
