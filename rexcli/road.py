@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from rexcli import sizes
-from rexcli.compiler import backend
+from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, run_rollouts
@@ -31,7 +31,6 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
 from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.call import StepFunction
-from rexcli.graph.states import StepState
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
@@ -47,7 +46,8 @@ from rexcli.rl.train import train as train_seeds
 from rexcli.rl.vector_env import check_length
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
-from rexcli.runtime.stepper import Listener, Stepper
+from rexcli.runtime.recorder import Recorder
+from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
 from rexcli.timeline.phases import phases
@@ -294,42 +294,81 @@ def load_policy(run: str, project: Project | None = None) -> tuple[Policy, Path]
     return Policy.load(view.path / "policy"), view.path
 
 
+MANY_STEPS = 4000
+"""Supervisor steps that take the stepper longer than it takes to compile a program."""
+
+
+def executor(
+    experiment: Experiment, system: System, timeline: Timeline, controller: Controller | None = None
+) -> Literal["stepper", "program"]:
+    """What runs a simulated recording, as `record.executor` says.
+
+    Both give the same steps, up to the last digits of floating-point numbers. `auto` takes the program for long
+    recordings of nodes that can be compiled, as fast as possible.
+
+    Raises:
+        RexError: if the program is asked for and cannot be.
+    """
+    declared = experiment.record.executor
+    if declared == "stepper" or (declared == "auto" and int(timeline.num_steps.sum()) < MANY_STEPS):
+        return "stepper"
+    paced = experiment.real_time_factor > 0
+    why = "real_time_factor paces it" if paced else recording.why_not(system, controller)
+    if why is None:
+        return "program"
+    if declared == "auto":
+        return "stepper"
+    raise RexError(
+        f"{experiment.origins.where('record.executor')}: record.executor=program: {why}; give record.executor=stepper"
+    )
+
+
 def record(
     experiment: Experiment,
     system: System,
     timeline: Timeline | None = None,
     *,
+    writer: RecordingWriter | None = None,
     listener: Listener | None = None,
-    controller: Callable[[StepState], tuple[StepState, PyTree]] | None = None,
+    controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
-    on_step: Callable[[], None] | None = None,
+    on_steps: Callable[[int], None] | None = None,
 ) -> Timeline:
-    """Runs the system on its clock with the stepper, all episodes one after another.
+    """Runs the system on its simulated clock, all episodes one after another.
 
     Args:
         experiment: whose seed and pace.
         system: to run.
         timeline: to run on; simulated as `experiment.record` says if None.
-        listener: is told of every step, such as a `Recorder`.
+        writer: of a recording.
+        listener: is told of every step, such as a `Memory`; the stepper runs the system then.
         controller: steps the supervisor; its own code if None.
         params: parameters by node, in place of what `init_params` gives.
-        on_step: is called after each supervisor step.
+        on_steps: is told how many supervisor steps more were made.
 
     Returns:
         The timeline.
     """
     if timeline is None:
         timeline = record_timeline(experiment, system)
-    stepper = Stepper(system, timeline, listener, experiment.real_time_factor)
     rng = jax.random.key(experiment.seed)
+    if writer is not None and listener is None and executor(experiment, system, timeline, controller) == "program":
+        skip = backend.choose_skip(experiment.compile.skip)
+        recording.record(
+            system, timeline, writer, rng, skip=skip, controller=controller, params=params, on_steps=on_steps
+        )
+        return timeline
+    listeners = [listener] if listener is not None else []
+    listeners += [Recorder(writer, system, timeline)] if writer is not None else []
+    stepper = Stepper(system, timeline, Listeners(listeners), experiment.real_time_factor)
     try:
         for episode in range(timeline.num_episodes):
             start = stepper.init(jax.random.fold_in(rng, episode), params, eps=episode)
             graph_state, _ = stepper.reset(start)
             for _ in range(int(timeline.num_steps[episode])):
                 graph_state = stepper.run(graph_state, controller)
-                if on_step is not None:
-                    on_step()
+                if on_steps is not None:
+                    on_steps(1)
     finally:
         stepper.stop()
     return timeline

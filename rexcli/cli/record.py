@@ -10,7 +10,6 @@ from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
-from rexcli.runtime.recorder import Recorder
 from rexcli.timeline.storage import to_arrays
 
 
@@ -23,6 +22,7 @@ def record(job: Job) -> Result:
     if experiment.clock == "wall":
         return record_wall(job, system, controller, parents)
     timeline = road.record_timeline(experiment, system)
+    executor = road.executor(experiment, system, timeline, controller)
     total = int(timeline.num_steps.sum())
     with job.new_run(parents) as run:
         began = time.perf_counter()
@@ -35,9 +35,9 @@ def record(job: Job) -> Result:
                     experiment,
                     system,
                     timeline,
-                    listener=Recorder(writer, system, timeline),
+                    writer=writer,
                     controller=controller,
-                    on_step=progress.advance,
+                    on_steps=progress.advance,
                 )
             except KeyboardInterrupt:
                 job.console.note(f"interrupted; what was recorded so far is kept in {run.path}")
@@ -49,6 +49,7 @@ def record(job: Job) -> Result:
         values = {
             "episodes": timeline.num_episodes,
             "steps": total,
+            "executor": executor,
             "simulated s": float(
                 max(steps.end[steps.start < 2**61].max(initial=0) for steps in timeline.steps.values())
             )

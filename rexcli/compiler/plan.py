@@ -7,7 +7,7 @@ marks what lies past it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from rexcli.errors import RexError
 from rexcli.timeline.order import order
 from rexcli.timeline.readers import first_readers
 from rexcli.timeline.schedule import period
-from rexcli.timeline.spec import EdgeTiming
+from rexcli.timeline.spec import EdgeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Timeline
 
 Ints = npt.NDArray[np.int32]
@@ -173,80 +173,113 @@ def assemble(
     observed: Collection[str] = (),
 ) -> Plan:
     """The plan of a timeline whose every tick has its place."""
-    spec = timeline.spec
-    nodes = [cuts.nodes[node] for node in template]
-    supervisor = np.arange(placement.tick.shape[2]) - (placement.warmup - 1)
-    supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, -1)
-    ticks = [*placement.tick, supervisor]
-    nodes.append(spec.supervisor)
-    before = _before(nodes, ticks)
-    done = {name: count.copy() for name, count in before.items()}
-    slots = []
-    for name, tick in zip(nodes, ticks, strict=True):
-        slots.append(_slot(timeline, cuts, name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick)))
-        done[name] += tick >= 0
+    table = tabulate(timeline, cuts, template, placement)
+    slots = table.slots(slice(None))
     return Plan(
         mode=mode,
-        slots=tuple(slots),
+        slots=slots,
         warmup=placement.warmup,
         length=(cuts.length - 1).astype(np.int32),
-        before={name: before.get(name, np.zeros_like(supervisor)).astype(np.int32) for name in timeline.steps},
-        rings=_rings(timeline, tuple(slots), before),
+        before=table.before,
+        rings=rings(timeline.spec, slots, table.before),
         pruned=cuts.pruned,
-        sources={edge.name: edge.source for edge in spec.edges},
+        sources={edge.name: edge.source for edge in timeline.spec.edges},
         num_patterns=num_patterns,
         ahead=ahead,
         observed=tuple(sorted(observed)),
     )
 
 
-def _before(nodes: list[str], ticks: list[npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.int64]]:
-    """By node, ticks that have run when a row begins, `[episodes, rows]`."""
-    before: dict[str, npt.NDArray[np.int64]] = {}
-    for name, tick in zip(nodes, ticks, strict=True):
-        ran = (tick >= 0).astype(np.int64)
-        before[name] = before.get(name, 0) + np.cumsum(ran, axis=1) - ran
-    return before
+@dataclass(frozen=True)
+class Table:
+    """Which tick every slot of a template runs in every row, and where to look up its times.
 
+    Attributes:
+        timeline, cuts: of the ticks.
+        nodes: of each slot; the supervisor's comes last.
+        tick: of each slot, -1 for none, `[episodes, rows]`.
+        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
+        later: by adjustable edge, see `_left_for_later`.
+    """
 
-def _slot(
-    timeline: Timeline, cuts: Cuts, name: str, tick: npt.NDArray[np.int64], at: npt.NDArray[np.int64]
-) -> SlotPlan:
-    """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
-    steps = timeline.steps[name]
-    never = steps.count[:, None] == 0
-    start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
-    inputs = []
-    for edge in timeline.spec.inputs(name):
-        newest = np.where(never, -1, np.take_along_axis(cuts.newest[edge.name], at, axis=1))
-        window = edge.window + (_left_for_later(timeline, edge) if edge.adjustable else 0)
-        seq = newest[..., None] + np.arange(1 - window, 1)
-        sent = not_empty(timeline.steps[edge.source].end, 0)
-        arrive = not_empty(timeline.messages[edge.name].arrive, 0)
-        episode = np.arange(len(seq))[:, None, None]
-        there = np.clip(seq, 0, sent.shape[1] - 1)
-        gap = seq < 0
-        age = start[..., None] - np.where(gap, 0, sent[episode, there])
-        inputs.append(
-            InputPlan(
-                edge=edge.name,
-                newest=newest.astype(np.int32),
-                ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
-                ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
-                age=(age / 1e9).astype(np.float32),
-                adjustable=bool(edge.adjustable),
-            )
+    timeline: Timeline
+    cuts: Cuts
+    nodes: list[str]
+    tick: list[Ints]
+    before: dict[str, Ints]
+    later: dict[str, int]
+
+    def episode(self, number: int) -> Table:
+        """The same of one episode alone."""
+        one = slice(number, number + 1)
+        newest = {edge: values[one] for edge, values in self.cuts.newest.items()}
+        return replace(
+            self,
+            timeline=self.timeline.select(one),
+            cuts=replace(self.cuts, newest=newest),
+            tick=[tick[one] for tick in self.tick],
+            before={name: counts[one] for name, counts in self.before.items()},
         )
-    last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
-    dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
-    return SlotPlan(
-        node=name,
-        tick=tick.astype(np.int32),
-        at=at.astype(np.int32),
-        ts=(start / 1e9).astype(np.float32),
-        dt=dt.astype(np.float32),
-        inputs=tuple(inputs),
-    )
+
+    def slots(self, rows: slice) -> tuple[SlotPlan, ...]:
+        """What is in some rows."""
+        done = {name: counts[:, rows].copy() for name, counts in self.before.items()}
+        slots = []
+        for name, ticks in zip(self.nodes, self.tick, strict=True):
+            tick = ticks[:, rows]
+            slots.append(self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick)))
+            done[name] += tick >= 0
+        return tuple(slots)
+
+    def _slot(self, name: str, tick: Ints, at: Ints) -> SlotPlan:
+        """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
+        timeline, steps = self.timeline, self.timeline.steps[name]
+        never = steps.count[:, None] == 0
+        start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
+        inputs = []
+        for edge in timeline.spec.inputs(name):
+            newest = np.where(never, -1, np.take_along_axis(self.cuts.newest[edge.name], at, axis=1))
+            seq = newest[..., None] + np.arange(1 - edge.window - self.later.get(edge.name, 0), 1)
+            sent = not_empty(timeline.steps[edge.source].end, 0)
+            arrive = not_empty(timeline.messages[edge.name].arrive, 0)
+            episode = np.arange(len(seq))[:, None, None]
+            there = np.clip(seq, 0, sent.shape[1] - 1)
+            gap = seq < 0
+            age = start[..., None] - np.where(gap, 0, sent[episode, there])
+            inputs.append(
+                InputPlan(
+                    edge=edge.name,
+                    newest=newest.astype(np.int32),
+                    ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
+                    ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
+                    age=(age / 1e9).astype(np.float32),
+                    adjustable=bool(edge.adjustable),
+                )
+            )
+        last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
+        dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
+        return SlotPlan(
+            node=name,
+            tick=tick.astype(np.int32),
+            at=at.astype(np.int32),
+            ts=(start / 1e9).astype(np.float32),
+            dt=dt.astype(np.float32),
+            inputs=tuple(inputs),
+        )
+
+
+def tabulate(timeline: Timeline, cuts: Cuts, template: list[int], placement: Placement) -> Table:
+    """The table of a timeline whose every tick has its place."""
+    supervisor = np.arange(placement.tick.shape[2], dtype=np.int32) - (placement.warmup - 1)
+    supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, np.int32(-1))
+    nodes = [*(cuts.nodes[node] for node in template), timeline.spec.supervisor]
+    ticks = [*placement.tick, supervisor]
+    before = {name: np.zeros_like(supervisor) for name in timeline.steps}
+    for name, tick in zip(nodes, ticks, strict=True):
+        ran = (tick >= 0).astype(np.int32)
+        before[name] += np.cumsum(ran, axis=1, dtype=np.int32) - ran
+    later = {edge.name: _left_for_later(timeline, edge) for edge in timeline.spec.edges if edge.adjustable}
+    return Table(timeline, cuts, nodes, ticks, before, later)
 
 
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
@@ -260,15 +293,23 @@ def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
     return int((timeline.newest(edge) - fewest)[ran].max(initial=0))
 
 
-def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
-    """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read."""
-    rings = dict.fromkeys(timeline.steps, 1)
-    nothing = np.zeros_like(slots[-1].tick)
-    written = {name: before.get(name, nothing) for name in timeline.steps}
+def rings(spec: SystemTiming, slots: tuple[SlotPlan, ...], before: Mapping[str, Ints]) -> dict[str, int]:
+    """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
+
+    Args:
+        spec: the system.
+        slots: in some rows.
+        before: by node, ticks that have run when these rows begin.
+
+    Raises:
+        RexError: for a message that is read before it is sent.
+    """
+    entries = {node.name: 1 for node in spec.nodes}
+    written = dict(before)
     for slot in slots:
         runs = slot.tick >= 0
         for read in slot.inputs:
-            edge = timeline.spec.edge(read.edge)
+            edge = spec.edge(read.edge)
             early = runs & (read.newest >= written[edge.source])
             if early.any():
                 raise RexError(
@@ -278,6 +319,6 @@ def _rings(timeline: Timeline, slots: tuple[SlotPlan, ...], before: dict[str, np
                 )
             oldest = read.newest - read.ts_sent.shape[-1] + 1
             span = np.where(runs, written[edge.source] - oldest, 1)
-            rings[edge.source] = max(rings[edge.source], int(span.max(initial=1)))
+            entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
         written[slot.node] = written[slot.node] + runs
-    return rings
+    return entries

@@ -294,8 +294,36 @@ class Program:
             return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
 
         graph_state, record = jax.lax.scan(body, graph_state, None, length=steps)
-        flat = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
-        return graph_state, flat
+        return graph_state, _flat(record)
+
+    def play(
+        self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]], controller: Controller | None = None
+    ) -> tuple[GraphState, Record]:
+        """Runs every row of the tables, what precedes the supervisor's first tick too, and keeps what was asked for.
+
+        Args:
+            graph_state: as `init` returned it, or as `play` on the rows before these.
+            keep, controller: as for `rollout`.
+
+        Returns:
+            As `rollout`, but the others' entries are what ran before the supervisor's step of that row.
+        """
+        control = controller or self.system.nodes[self.supervisor].step
+        slot = self.layout.slots[-1]
+
+        def body(state: GraphState, row: jax.Array) -> tuple[GraphState, Record]:
+            state, records = self._run_row(state, row, keep)
+            table = self._row(state, row)
+            runs = table.ints[slot.entry] != slot.spare
+            seen = shielded(self._step_state(state, slot, table), runs)
+            acted, output = self._conform(state, control(seen))
+            state = self._act(state, acted, output, runs, table)
+            if self.supervisor in keep:
+                records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
+            return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
+
+        graph_state, record = jax.lax.scan(body, graph_state, jnp.arange(self.ints.shape[1], dtype=jnp.int32))
+        return graph_state, _flat(record)
 
     # ------------------------------------------------------------------ one row
 
@@ -315,20 +343,26 @@ class Program:
         output: PyTree,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
-        name, slot, over = self.supervisor, self.layout.slots[-1], self.is_over(graph_state)
         step_state, output = self._conform(graph_state, (step_state, output))
+        graph_state = self._act(graph_state, step_state, output, ~self.is_over(graph_state), self._row(graph_state))
+        step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
+        graph_state = graph_state.replace(step=step)
+        return self._run_row(graph_state, step + self.layout.warmup - 1, keep)
+
+    def _act(
+        self, graph_state: GraphState, step_state: StepState, output: PyTree, runs: jax.Array, table: Row
+    ) -> GraphState:
+        """What the supervisor's step left, if it runs, in place of what was."""
+        name, slot = self.supervisor, self.layout.slots[-1]
         before, after = self._kept(graph_state), _Kept(step_state.rng, step_state.params, step_state.state)
-        rng, params, state = jax.tree.map(partial(jnp.where, over), before, after)
-        at = jnp.where(over, slot.spare, self._row(graph_state).ints[slot.entry])
-        graph_state = graph_state.replace(
+        rng, params, state = jax.tree.map(partial(jnp.where, runs), after, before)
+        at = jnp.where(runs, table.ints[slot.entry], slot.spare)
+        return graph_state.replace(
             rng={**graph_state.rng, name: rng},
             params={**graph_state.params, name: params},
             state={**graph_state.state, name: state},
             outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
         )
-        step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
-        graph_state = graph_state.replace(step=step)
-        return self._run_row(graph_state, step + self.layout.warmup - 1, keep)
 
     def _run_row(
         self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None
@@ -408,6 +442,11 @@ class _Kept(NamedTuple):
 def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:
     values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
     return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
+
+
+def _flat(record: Record) -> Record:
+    """Entries of all slots of a node in one row, `[rows, slots, ...]`, and of all rows, one after another."""
+    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
 
 
 def _sends(ring: PyTree) -> PyTree:

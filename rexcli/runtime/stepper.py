@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -20,7 +20,7 @@ from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, StepState
 from rexcli.graph.system import Edge, System
 from rexcli.graph.types import conform_step
-from rexcli.timeline.instants import ended
+from rexcli.timeline.instants import begun, ended
 from rexcli.timeline.order import order
 from rexcli.timeline.schedule import period
 from rexcli.timeline.timeline import Timeline
@@ -39,6 +39,25 @@ class Listener(Protocol):
 
     def end(self, episode: int, seq: int) -> None:
         """The episode is over; the supervisor's tick `seq` is where its last step ended."""
+
+
+class Listeners:
+    """Several listeners as one."""
+
+    def __init__(self, listeners: Sequence[Listener]):
+        self._listeners = tuple(listeners)
+
+    def begin(self, episode: int, graph_state: GraphState) -> None:
+        for listener in self._listeners:
+            listener.begin(episode, graph_state)
+
+    def step(self, node: str, seq: int, before: StepState, after: StepState, output: PyTree) -> None:
+        for listener in self._listeners:
+            listener.step(node, seq, before, after, output)
+
+    def end(self, episode: int, seq: int) -> None:
+        for listener in self._listeners:
+            listener.end(episode, seq)
 
 
 class Stepper:
@@ -97,9 +116,7 @@ class Stepper:
         """
         if not self._started:
             self._started = True
-            for name, node in self.system.nodes.items():
-                if node.startup(graph_state) is False:
-                    raise RexError(f"node '{name}': startup failed")
+            start_nodes(self.system, graph_state)
         self._episode = int(graph_state.eps)
         self._queue, self._rest = self._in_turn()
         self._cursor = 0
@@ -164,18 +181,9 @@ class Stepper:
         Raises:
             RexError: naming the nodes whose `stop` failed.
         """
-        if not self._started:
-            return
-        self._started = False
-        failed = []
-        for name, node in self.system.nodes.items():
-            try:
-                if node.stop() is False:
-                    failed.append(f"'{name}' returned False")
-            except Exception as error:
-                failed.append(f"'{name}' raised {type(error).__name__}: {error}")
-        if failed:
-            raise RexError(f"stop failed: node {', node '.join(failed)}")
+        if self._started:
+            self._started = False
+            stop_nodes(self.system)
 
     def _controller(self, step: StepFunction) -> NodeCall:
         if step not in self._controllers:
@@ -189,16 +197,18 @@ class Stepper:
         so that a change of states in between, such as `Environment.before_step`, acts at that instant.
         """
         names = [node.name for node in self.timeline.spec.nodes]
-        nodes, ticks = order(self.timeline, self._episode)
+        timeline = self.timeline.select([self._episode])
+        nodes, ticks = order(timeline, 0)
         own = nodes == names.index(self.system.supervisor)
         last = int(np.flatnonzero(own)[-1])
         cut = ticks.copy()
-        for name, counts in ended(self.timeline.select([self._episode])).items():
+        for name, counts in ended(timeline).items():
             mine = nodes == names.index(name)
             cut[mine] = np.searchsorted(counts[0, : own.sum()], ticks[mine], side="right")
-        place = np.arange(len(nodes))
-        turn = np.lexsort((place, own, cut))
-        turn = turn[(place[turn] <= last) | (cut[turn] <= ticks[last])]
+        limit = begun(timeline)
+        runs = ticks < np.array([limit[name][0] for name in names])[nodes]
+        turn = np.lexsort((np.arange(len(nodes)), own, cut))
+        turn = turn[runs[turn]]
         queue = [(names[nodes[step]], int(ticks[step])) for step in turn]
         end = queue.index((self.system.supervisor, int(ticks[last])))
         return queue[: end + 1], queue[end + 1 :]
@@ -311,6 +321,34 @@ class Stepper:
             ahead = start / 1e9 / self.real_time_factor - (time.monotonic() - self._clock)
             if ahead > 0:
                 time.sleep(ahead)
+
+
+def start_nodes(system: System, graph_state: GraphState) -> None:
+    """Calls every node's `startup`.
+
+    Raises:
+        RexError: naming the first that fails.
+    """
+    for name, node in system.nodes.items():
+        if node.startup(graph_state) is False:
+            raise RexError(f"node '{name}': startup failed")
+
+
+def stop_nodes(system: System) -> None:
+    """Calls every node's `stop`, whatever happens in the others.
+
+    Raises:
+        RexError: naming the nodes whose `stop` failed.
+    """
+    failed = []
+    for name, node in system.nodes.items():
+        try:
+            if node.stop() is False:
+                failed.append(f"'{name}' returned False")
+        except Exception as error:
+            failed.append(f"'{name}' raised {type(error).__name__}: {error}")
+    if failed:
+        raise RexError(f"stop failed: node {', node '.join(failed)}")
 
 
 def _seconds(times: np.ndarray, at: np.ndarray, gap: np.ndarray) -> np.ndarray:

@@ -40,6 +40,36 @@ def ended(timeline: Timeline, newest: Mapping[str, Times] | None = None) -> dict
     return counts
 
 
+def begun(timeline: Timeline) -> dict[str, Times]:
+    """How many ticks of each node an execution runs that ends with the supervisor's last tick, `[episodes]`.
+
+    Those that start no later than that tick, and do not wait for what it sends: it is where the last step ends, and
+    decides nothing. (Of the supervisor, all.)
+    """
+    spec = timeline.spec
+    supervisor = timeline.steps[spec.supervisor]
+    episodes = range(timeline.num_episodes)
+    last = [int(supervisor.start[episode, supervisor.count[episode] - 1]) for episode in episodes]
+    counts = {
+        name: np.array([np.searchsorted(steps.start[e], last[e], side="right") for e in episodes], np.int64)
+        for name, steps in timeline.steps.items()
+    }
+    counts[spec.supervisor] = supervisor.count - 1
+    changed = deque(counts)
+    while changed:
+        source = changed.popleft()
+        for edge in spec.outputs(source):
+            if edge.target not in (spec.supervisor, source):
+                newest = timeline.newest(edge)
+                ready = [np.searchsorted(newest[e], counts[source][e] - 1, side="right") for e in episodes]
+                fewer = np.minimum(counts[edge.target], ready)
+                if (fewer < counts[edge.target]).any():
+                    counts[edge.target] = fewer
+                    if edge.target not in changed:
+                        changed.append(edge.target)
+    return {**counts, spec.supervisor: supervisor.count}
+
+
 def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Times]) -> None:
     """Lowers `counts`, in place, to the ticks whose messages come from ticks that count too.
 

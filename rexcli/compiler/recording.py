@@ -1,0 +1,212 @@
+"""Records by the compiled program: the same steps as the stepper's, in the same file, many times as fast.
+
+The program runs every tick of the timeline, nothing pruned, a piece of its rows at a time, so that an episode may be of
+any length: what is held of the program's tables and records is one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from rexcli.compiler.partition import cut
+from rexcli.compiler.plan import Plan, Table, rings, tabulate
+from rexcli.compiler.program import FIELDS, Controller, Program, Record, Skip
+from rexcli.compiler.search import search
+from rexcli.errors import RexError
+from rexcli.graph.call import find_device
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.structure import NOT_TRACEABLE, example_step_state
+from rexcli.graph.system import System
+from rexcli.runs.recording import RecordingWriter
+from rexcli.runtime.recorder import arrays
+from rexcli.runtime.stepper import start_nodes, stop_nodes
+from rexcli.timeline.instants import begun
+from rexcli.timeline.order import order
+from rexcli.timeline.spec import NEVER
+from rexcli.timeline.timeline import Messages, Steps, Timeline
+
+PyTree = Any
+
+ROWS = 16_384
+"""Rows of a piece: enough that what a call costs is little beside them."""
+
+
+def why_not(system: System, controller: Controller | None = None) -> str | None:
+    """Why a system is not one for the program; None if it is.
+
+    Args:
+        system: whose nodes; their steps are traced.
+        controller: that acts in place of the supervisor's step.
+    """
+    for name, node in system.nodes.items():
+        if not node.jit:
+            return f"node '{name}' is plain Python (jit = False)"
+        if find_device(node.spec.device, name) is not None:
+            return f"node '{name}' runs on a device of its own (nodes.{name}.device={node.spec.device})"
+    state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
+    for name, node in system.nodes.items():
+        step = controller if controller is not None and name == system.supervisor else node.step
+        seen = jax.eval_shape(lambda state, name=name: example_step_state(system, state, name), state)
+        try:
+            jax.eval_shape(step, seen)
+        except NOT_TRACEABLE:
+            return f"the step of node '{name}' cannot be jitted"
+    return None
+
+
+def record(
+    system: System,
+    timeline: Timeline,
+    writer: RecordingWriter,
+    rng: jax.Array,
+    *,
+    skip: Skip = "cond",
+    controller: Controller | None = None,
+    params: Mapping[str, PyTree] | None = None,
+    on_steps: Callable[[int], None] | None = None,
+) -> None:
+    """Runs all episodes of a timeline, one after another, into a recording.
+
+    Args:
+        system: to run; `why_not` has nothing against it.
+        timeline: of that system.
+        writer: of the recording.
+        rng: PRNG key; episode e starts from `fold_in(rng, e)`.
+        skip: as for `Program`.
+        controller: steps the supervisor; its own code if None.
+        params: parameters by node, in place of what `init_params` gives.
+        on_steps: is told how many supervisor steps more were made.
+
+    Raises:
+        RexError: if steps wait for each other, or a node's `startup` or `stop` fails.
+    """
+    closed = close(timeline)
+    cuts = cut(closed, prune=False)
+    found, patterns = search(cuts, "mcs")
+    if found is None:
+        for episode in range(timeline.num_episodes):
+            order(timeline, episode)  # names the steps that wait for each other
+        raise RexError("the template does not fit its own timeline; please report this with the timeline")
+    placement = found.placement()
+    table = tabulate(closed, cuts, found.template, placement)
+    whole = Plan("mcs", (), 1, np.ones(1, np.int32), {}, {}, {}, {}, patterns, 0)
+    whole = replace(whole, rings=_all_rings(table))
+    keep = {
+        name: tuple(field for field in FIELDS if getattr(spec.record, field)) for name, spec in system.specs.items()
+    }
+
+    @jax.jit
+    def play(program: Program, state: PyTree) -> tuple[PyTree, Record]:
+        return program.play(state, keep, controller)
+
+    started = False
+    try:
+        for episode in range(timeline.num_episodes):
+            state: PyTree = None
+            for plan in _pieces(table.episode(episode), whole):
+                program = Program(system, plan, skip)
+                if state is None:
+                    state = program.init(jax.random.fold_in(rng, episode), params).replace(eps=np.int32(episode))
+                    if not started:
+                        started = True
+                        start_nodes(system, state)
+                state, records = play(program, state)
+                done = _write(writer, timeline, episode, system.supervisor, records)
+                if on_steps is not None:
+                    on_steps(done)
+    finally:
+        if started:
+            stop_nodes(system)
+
+
+def close(timeline: Timeline) -> Timeline:
+    """What the stepper runs of a timeline, and one more tick of the supervisor after it, before which all of it is."""
+    spec, limit = timeline.spec, begun(timeline)
+    episodes = np.arange(timeline.num_episodes)
+    steps, messages = {}, {}
+    for name, old in timeline.steps.items():
+        width = old.start.shape[1] + (name == spec.supervisor)
+        start, end = (_widened(times, width, limit[name], NEVER) for times in (old.start, old.end))
+        count = limit[name]
+        if name == spec.supervisor:
+            start[episodes, count] = end[episodes, count] = start[episodes, count - 1] + 1
+            count = count + 1
+        steps[name] = Steps(start, end, count)
+    for edge in spec.edges:
+        old_messages, width = timeline.messages[edge.name], steps[edge.source].start.shape[1]
+        arrive = _widened(old_messages.arrive, width, limit[edge.source], NEVER)
+        reader = _widened(old_messages.reader, width, limit[edge.source], -1)
+        messages[edge.name] = Messages(arrive, np.where(reader < limit[edge.target][:, None], reader, -1))
+    return Timeline(spec, steps, messages)
+
+
+def _widened(values: np.ndarray, width: int, count: np.ndarray, fill: int) -> np.ndarray:
+    """The first `count` of `[episodes, ticks]` each, `fill` from there on."""
+    wide = np.full((len(values), width), fill, np.int64)
+    there = np.arange(values.shape[1]) < count[:, None]
+    wide[:, : values.shape[1]] = np.where(there, values, fill)
+    return wide
+
+
+def _spans(table: Table) -> Iterator[slice]:
+    rows = table.tick[-1].shape[1]
+    return (slice(begin, min(begin + ROWS, rows)) for begin in range(0, rows, ROWS))
+
+
+def _all_rings(table: Table) -> dict[str, int]:
+    """By node, the ring that serves every piece of every episode."""
+    spec = table.timeline.spec
+    longest = {node.name: 1 for node in spec.nodes}
+    for episode in range(table.timeline.num_episodes):
+        own = table.episode(episode)
+        for rows in _spans(own):
+            before = {name: counts[:, rows] for name, counts in own.before.items()}
+            found = rings(spec, own.slots(rows), before)
+            longest = {name: max(length, found[name]) for name, length in longest.items()}
+    return longest
+
+
+def _pieces(table: Table, whole: Plan) -> Iterator[Plan]:
+    """Plans of an episode's rows, a piece each, all of one size if there are several: what is missing is idle."""
+    rows = table.tick[-1].shape[1]
+    size = min(ROWS, rows)
+    for span in _spans(table):
+        missing = size - (span.stop - span.start)
+        ticks = [np.pad(tick[:, span], ((0, 0), (0, missing)), constant_values=-1) for tick in table.tick]
+        before = {name: np.pad(at[:, span], ((0, 0), (0, missing)), mode="edge") for name, at in table.before.items()}
+        slots = replace(table, tick=ticks, before=before).slots(slice(None))
+        nothing = {name: np.zeros((1, size), np.int32) for name in before}  # what was sent in earlier pieces was sent
+        yield replace(whole, slots=slots, before=nothing)
+
+
+def _write(writer: RecordingWriter, timeline: Timeline, episode: int, supervisor: str, records: Record) -> int:
+    """Hands a piece to the writer, messages ahead of the steps that may read them; returns its supervisor steps."""
+    last = int(timeline.num_steps[episode])
+    valid = {name: np.flatnonzero(np.asarray(node.seq) >= 0) for name, node in records.items()}
+    seqs = {name: np.asarray(node.seq)[valid[name]].astype(np.int64) for name, node in records.items()}
+    for edge in timeline.spec.edges:
+        seq = seqs[edge.source]
+        seq = seq[seq <= last] if edge.source == supervisor else seq
+        messages, sent = timeline.messages[edge.name], timeline.steps[edge.source].end[episode, seq]
+        writer.messages(episode, edge.name, seq, sent, messages.arrive[episode, seq], messages.reader[episode, seq])
+    done = 0
+    for name, node in records.items():
+        seq, at = seqs[name], valid[name]
+        steps = timeline.steps[name]
+        if name == supervisor:  # where the last step ends, it does nothing
+            own = seq < last
+            ends = seq[seq == last]
+            writer.steps(episode, name, ends, steps.start[episode, ends], steps.end[episode, ends], {})
+            seq, at, done = seq[own], at[own], int(own.sum())
+        fields = {
+            field: {path: leaf[at] for path, leaf in arrays(node.fields[field]).items()}
+            for field in FIELDS  # in the order of the stepper's; a compiled function sorts them
+            if field in node.fields
+        }
+        writer.steps(episode, name, seq, steps.start[episode, seq], steps.end[episode, seq], fields)
+    return done
