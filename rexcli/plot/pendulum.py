@@ -51,7 +51,7 @@ def _moves(view: View) -> bool:
     return (
         any(node.name == "world" for node in recording.spec.nodes)
         and "state" in recording.fields("world")
-        and "th" in recording.values("world", "state")
+        and "th" in recording.paths("world", "state")
     )
 
 
@@ -61,7 +61,12 @@ def render(view: View, options: Options) -> Animation:
     found = (
         from_rollouts(view.arrays("rollouts.npz"), declared)
         if view.has("rollouts.npz")
-        else from_recording(view.recording(), declared)
+        else from_recording(
+            view.recording(),
+            declared,
+            names=(ANGLE, *ACTIONS),
+            seconds=(options.start, options.start + options.animation_seconds),
+        )
     )
     motion = motion_of(found, options.episode)
     colour = declared.colour("world") if "world" in declared.names else style.COLOURS["grape"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -24,6 +26,8 @@ SINGLES = 3
 WIDEST = 4
 """Components of a vector that are still drawn; longer ones are no trajectories that a person can read."""
 FIELDS = ("env", "state", "output", "inputs", "params")
+MOST = 4000
+"""Blocks of a trajectory at most: longer ones are drawn as the lowest and the highest value of each block."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,9 @@ def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[
             field = name.split("/")[1] if "/" in name else ""
             if name.partition("/")[0] != owner or field in ("seq", "ts", "eps", ""):
                 continue
-            values = _components(arrays[name])
-            if values is None:
+            if not _is_trajectory(arrays[name]):
                 continue
+            values = _components(arrays[name])
             if ts is None or ts.shape != values.shape[:2]:
                 if owner != "env":
                     continue
@@ -90,8 +94,17 @@ def _env_time(shape: tuple[int, ...], ts: np.ndarray | None, seq: np.ndarray | N
     return np.broadcast_to(np.arange(shape[1]) / rate, shape).astype(np.float64)
 
 
-def from_recording(recording: Any, declared: Declared) -> list[Quantity]:
-    """The quantities of a recording (`rexcli.runs`): every number that its nodes kept, at their steps' starts."""
+def from_recording(
+    recording: Any, declared: Declared, names: Sequence[str] = ("",), seconds: tuple[float, float] | None = None
+) -> list[Quantity]:
+    """The quantities of a recording (`rexcli.runs`): numbers that its nodes kept, at their steps' starts.
+
+    Args:
+        recording: an hour of it may have millions of steps.
+        declared: colours and rows.
+        names: what the names of quantities begin with; all unless given.
+        seconds: from when to when; the whole, thinned (see `MOST`), unless given.
+    """
     timeline = recording.timeline()
     found = []
     for node in declared.rows(list(timeline.steps)):
@@ -102,23 +115,55 @@ def from_recording(recording: Any, declared: Declared) -> list[Quantity]:
         inside = np.arange(steps.start.shape[1]) < recorded[:, None]
         time = np.where(inside, steps.start / NANOSECONDS, np.nan)
         for field in [name for name in FIELDS[1:] if name in recording.fields(node)]:
+            begin = f"{node}/{field}"
+            if not any(name.startswith(begin) or begin.startswith(name) for name in names):
+                continue
             for path, leaf in recording.values(node, field).items():
-                values = _components(np.asarray(leaf))
-                if values is None:
-                    continue
-                ticks = min(values.shape[1], time.shape[1])
-                values = np.where(np.isnan(time[:, :ticks, None]), np.nan, values[:, :ticks])
-                name = f"{node}/{field}/{path}" if path else f"{node}/{field}"
-                found.append(Quantity(name, declared.colour(node), time[:, :ticks], values))
+                name = f"{begin}/{path}" if path else begin
+                if any(map(name.startswith, names)) and _is_trajectory(leaf):
+                    found.append(Quantity(name, declared.colour(node), *_part(time, leaf, seconds)))
     return found
 
 
-def _components(values: np.ndarray) -> np.ndarray | None:
-    """`[episodes, ticks, components]` of numbers, None for what is no trajectory."""
+def _part(time: np.ndarray, leaf: np.ndarray, seconds: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Times and values, `[episodes, points]` and `[episodes, points, components]`, of some seconds or thinned."""
+    ticks = min(leaf.shape[1], time.shape[1])
+    time, leaf = time[:, :ticks], leaf[:, :ticks]
+    if seconds is not None:
+        within = np.flatnonzero(((time >= seconds[0]) & (time <= seconds[1])).any(axis=0))
+        part = slice(within[0], within[-1] + 1) if len(within) else slice(0, 0)
+        time, leaf = time[:, part], leaf[:, part]
+    elif ticks > 2 * MOST:
+        return _thinned(time, leaf)
+    values = _components(leaf)
+    return time, np.where(np.isnan(time[..., None]), np.nan, values)
+
+
+def _thinned(time: np.ndarray, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each block of ticks two points, the lowest value at its begin and the highest in its middle."""
+    size = -(-leaf.shape[1] // MOST)
+    times, values = [], []
+    for begin in range(0, leaf.shape[1], size):
+        block = slice(begin, begin + size)
+        there = ~np.isnan(time[:, block])
+        inside = np.where(there[..., None], _components(leaf[:, block]), np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a block in which there is nothing
+            values += [np.nanmin(inside, axis=1), np.nanmax(inside, axis=1)]
+        times += [time[:, begin], time[:, begin : begin + size // 2 + 1][:, -1]]
+    return np.stack(times, axis=1), np.stack(values, axis=1)
+
+
+def _is_trajectory(values: np.ndarray) -> bool:
+    """Whether `[episodes, ticks, …]` are few enough numbers a tick for a person to read."""
     if values.ndim < 2 or values.dtype.kind not in "fiub":
-        return None
-    flat = values.reshape(*values.shape[:2], -1)
-    return flat.astype(np.float64) if 1 <= flat.shape[-1] <= WIDEST else None
+        return False
+    return 1 <= math.prod(values.shape[2:]) <= WIDEST
+
+
+def _components(values: np.ndarray) -> np.ndarray:
+    """`[episodes, ticks, components]`."""
+    return values.reshape(*values.shape[:2], math.prod(values.shape[2:])).astype(np.float64)
 
 
 def choose(found: Sequence[Quantity], fields: Sequence[str], max_rows: int) -> list[Quantity]:

@@ -54,6 +54,11 @@ class Recording:
         layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
         return tuple(dict.fromkeys(field for layout in layouts for field in layout.fields))
 
+    def paths(self, node: str, field: str) -> tuple[str, ...]:
+        """Key paths of what `values` gives."""
+        layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
+        return tuple(dict.fromkeys(leaf.path for layout in layouts for leaf in layout.leaves if leaf.field == field))
+
     def values(self, node: str, field: str) -> dict[str, np.ndarray]:
         """One field of every step of `node`.
 
