@@ -73,7 +73,7 @@ def problems(case: Case, outcome: Outcome, project: Path, kept: set[Path]) -> It
         case: the input.
         outcome: what came of it.
         project: the folder that it ran in.
-        kept: folders of runs that were there before.
+        kept: folders of runs that were there before, beside those that the case brings.
     """
     if outcome.code is None:
         yield f"no answer within {SECONDS:g} s, or the process died"
@@ -88,7 +88,8 @@ def problems(case: Case, outcome: Outcome, project: Path, kept: set[Path]) -> It
         yield f"{outcome.memory / 2**30:.1f} GiB of memory"
     if outcome.code in (1, 2):
         yield from _wrong_with_error(case, outcome)
-    yield from _wrong_with_runs(outcome, project, kept)
+    given = {(project / name).parent for name in case.files if name.endswith("run.json")}
+    yield from _wrong_with_runs(outcome, project, kept | given)
     if case.reads and (project / CANARY).exists():
         yield "code that a file names was executed"
 

@@ -82,6 +82,8 @@ def fuzz(
     reports = {kind: Report(kind) for kind in kinds}
     until = time.monotonic() + seconds
     for number in range(first, first + cases):
+        if number % 50 == 0:
+            print(f"case {number}, {until - time.monotonic():.0f} s left", file=sys.stderr)
         for kind, report in reports.items():
             if time.monotonic() > until:
                 return list(reports.values())
@@ -111,6 +113,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=list(KINDS), action="append")
     parser.add_argument("--case", type=int, help="run this one alone, and show it")
+    parser.add_argument("--seconds", type=float, default=1e9, help="after which no case begins")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     given = parser.parse_args()
     kinds = given.kind or list(KINDS)
@@ -122,7 +125,7 @@ def main() -> int:
             if given.case is not None:
                 return show(laboratory, kinds[0], given.seed, given.case)
             each = -(-given.cases // len(kinds))
-            reports = fuzz(laboratory, kinds, each, given.seed, first=given.first)
+            reports = fuzz(laboratory, kinds, each, given.seed, first=given.first, seconds=given.seconds)
         finally:
             laboratory.close()
     print("kind         cases  found  slowest s  MiB  exit codes")

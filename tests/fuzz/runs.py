@@ -75,13 +75,11 @@ def _words(rng: random.Random, command: str, folder: str) -> tuple[tuple[str, ..
         ("plot", folder, "--only", rng.choice(("training", "supergraph", "density", "lateness", "pendulum"))),
         ("plot", folder),
     ]
-    if rng.random() < 0.75:
+    if rng.random() < 0.85:
         return rng.choice(reading), True
     starting = [
-        ("compile", f"from={folder}", "timeline.episodes=2"),
         ("compile", f"from={folder}"),
         ("show", f"from={folder}"),
-        ("rollout", f"from={folder}", "rollout.num=2"),
         ("eval", folder, UNLIKELY),
         ("train", f"resume={folder}", "ppo.lr=1"),
     ]
