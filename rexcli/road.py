@@ -50,7 +50,7 @@ from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.stepper import Listener, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
-from rexcli.timeline.phases import phases
+from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate as simulate_timeline
 from rexcli.timeline.spec import SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline, Times
@@ -99,23 +99,19 @@ def simulate(
 
 
 def _check_size(system: System, episodes: int, steps: int | None, seconds: float | None) -> None:
-    """Refuses a timeline that does not fit into memory: three times for each tick and message, and room to work."""
+    """Refuses a timeline that does not fit into memory."""
     timing = system.timing
-    phase = phases(timing)[timing.supervisor] / 1e9
-    waited_for = {timing.supervisor}
-    while more := {edge.source for edge in timing.edges if edge.blocking and edge.target in waited_for} - waited_for:
-        waited_for |= more
-    slowest = max(timing.node(name).expected_delay for name in waited_for) / 1e9
-    step = max(1 / timing.node(timing.supervisor).rate, slowest)
-    length = phase + (steps or 0) * step if seconds is None else seconds
-    ticks = {node.name: length * node.rate + 1 for node in timing.nodes}
-    total = sum(ticks.values()) + sum(ticks[edge.source] for edge in timing.edges)
-    late = f" (its delays let supervisor '{timing.supervisor}' begin after {phase:g} s: give shorter ones)"
+    takes = extent(timing, episodes=episodes, steps=steps, seconds=seconds)
+    late = (
+        f" (its delays let supervisor '{timing.supervisor}' begin after {takes.phase:g} s: give shorter ones)"
+        if takes.phase > takes.length / 2
+        else ""
+    )
     sizes.check(
-        48.0 * episodes * total,
-        f"{episodes} episodes of {length:g} s",
+        takes.size,
+        f"{episodes} episodes of {takes.length:g} s",
         "give fewer or shorter ones: record.steps, record.seconds and record.episodes, timeline.steps and "
-        f"timeline.episodes, or eval.seconds{late if phase > length / 2 else ''}",
+        f"timeline.episodes, or eval.seconds{late}",
     )
 
 
