@@ -7,9 +7,10 @@ folder a job; see `rexcli.cli.sweep` for what comes of it.
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,11 @@ def _show(task: Task, overrides: list[str], flags: Flags) -> int:
         if flags.cfg:
             if flags.cfg not in ("job", "hydra", "all"):
                 raise RexError(f"command line: --cfg {flags.cfg}: give job, hydra or all")
-            app.show_cfg(name, translated, flags.cfg, flags.package, flags.resolve)
+            try:
+                with redirect_stderr(io.StringIO()):  # Hydra says what is missing, and leaves
+                    app.show_cfg(name, translated, flags.cfg, flags.package, flags.resolve)
+            except SystemExit:
+                raise RexError(f"command line: --package {flags.package}: the configuration has no such key") from None
         else:
             infos = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
             if flags.info not in infos:

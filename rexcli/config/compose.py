@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 DEFAULT_CONF = "default"
 """`conf/default.yaml` names the experiment that is taken where none is given."""
 
+LONGEST_KEY = 1000
+"""Characters; a longer one is not looked up."""
+
 PARTS = ("base", DEFAULT_CONF)
 """Files of `conf/` that are no experiments of their own."""
 
@@ -157,9 +160,12 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     for text in overrides:
         try:
             parsed += parser.parse_overrides([text])
-        except HydraException:
+        except (HydraException, RecursionError):
             fix = "quote the value, key='…'" if "=" in text else "write key=value"
             raise RexError(f"{COMMAND_LINE}: {text}: this is no override; {fix}") from None
+        key = str(parsed[-1].key_or_group)
+        if len(key) > LONGEST_KEY:
+            raise RexError(f"{COMMAND_LINE}: {checks.show(key)}: there is no key of {len(key)} characters")
     return parsed
 
 
@@ -411,6 +417,10 @@ def one_line_errors(project: Project | None = None, conf: str | None = None) -> 
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
         key = getattr(cause, "full_key", None)
+        if other := re.match(r"Could not delete from config. The value of '([^']*)' is", str(cause)):
+            raise RexError(
+                f"{COMMAND_LINE}: ~{other[1]}=…: it has another value; leave the value out, ~{other[1]}"
+            ) from None
         lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https"))]
         place = f"conf/{conf or DEFAULT_CONF}.yaml: {key}" if key else COMMAND_LINE
         raise RexError(f"{place}: {'; '.join(lines)}") from None
