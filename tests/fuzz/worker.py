@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import resource
 import sys
@@ -29,6 +30,7 @@ def main() -> None:
     size = _status("VmSize")
     if size:
         resource.setrlimit(resource.RLIMIT_AS, (size + LIMIT, size + LIMIT))
+    logging.basicConfig(level=logging.WARNING)  # a picture that could not be drawn is told with its traceback
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
