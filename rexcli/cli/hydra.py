@@ -19,6 +19,7 @@ from rexcli.cli.console import Console, Result
 from rexcli.cli.job import Job
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose
+from rexcli.config.mistakes import mistakes
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -119,7 +120,7 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     if flags.sort is not None:
         raise RexError(f"command line: --sort {flags.sort}: this is for sweeps; add -m")
     single = Single(task, compose(conf, overrides, project=project, config_dir=flags.config_dir))
-    with composing.hydra(project, flags.config_dir) as app, composing.one_line_errors(project, conf):
+    with composing.hydra(project, flags.config_dir) as app, mistakes(project, conf, flags.config_dir):
         app.run(
             config_name=composing.conf_name(conf, project, flags.config_dir),
             task_function=single,
@@ -154,7 +155,7 @@ def _show(task: Task, overrides: list[str], flags: Flags) -> int:
 
     from rexcli.cli.multirun import chosen
 
-    with composing.hydra(task.project, flags.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+    with composing.hydra(task.project, flags.config_dir) as app, mistakes(task.project, task.conf, flags.config_dir):
         name = composing.conf_name(task.conf, task.project, flags.config_dir)
         overrides = chosen(overrides, app, name)
         translated = settings(overrides) + composing.translate(overrides, app)
