@@ -19,7 +19,12 @@ LONGEST = 800
 """Characters of a message."""
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+FULL = {
+    errno.ENOSPC: "no space is left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "a file cannot become so large",
+    errno.EIO: "the disk fails",
+}
 """What a disk says that takes no more: nobody typed it wrong."""
 
 
@@ -29,13 +34,19 @@ def of_files(error: OSError) -> OSError | RexError:
     What code of a project's own met stays as it is, for there the line of code helps more.
     """
     where = f" {error.filename}" if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return RunError(f"no space is left to write{where}; make room there, or write elsewhere")
+    if error.errno in FULL:
+        return RunError(f"{FULL[error.errno]} to write{where}; make room there, or write elsewhere")
     own = _own_frames(error)
     if not where or not own or not Path(own[-1].filename).is_relative_to(PACKAGE):
         return error
-    kind = RunError if error.errno in FULL else RexError
-    return kind(f"{error.filename}: {error.strerror}; give a file or folder that can be read and written")
+    return RexError(f"{error.filename}: {error.strerror}; give a file or folder that can be read and written")
+
+
+def of_memory(error: BaseException) -> BaseException:
+    """What Python or XLA says where memory does not suffice, as an error that says what to do."""
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error)[:100]:
+        return error
+    return RunError(f"memory does not suffice ({error or 'of this process'}); give fewer, shorter or smaller ones")
 
 
 def exit_code(error: BaseException) -> int:
@@ -78,8 +89,7 @@ def report(error: BaseException) -> int:
     """
     if os.environ.get("REX_TRACEBACK") == "1":
         traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, OSError):
-        error = of_files(error)
+    error = of_files(error) if isinstance(error, OSError) else of_memory(error)
     hint = "" if isinstance(error, RexError | KeyboardInterrupt) else "; REX_TRACEBACK=1 shows more"
     print(
         f"error: {describe(error)}{hint}" if not isinstance(error, KeyboardInterrupt) else describe(error),

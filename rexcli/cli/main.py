@@ -274,12 +274,13 @@ def start() -> NoReturn:
 
 
 def _set_up_logging() -> None:
-    """What nodes warn of goes to stderr. All else is in `log.txt`, or a command says it itself."""
+    """What nodes warn of, and what could not be drawn, goes to stderr. All else is in `log.txt`."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())  # a library that finds none adds one that prints everything
     if logging.lastResort is not None:
-        logging.getLogger("rex.nodes").addHandler(logging.lastResort)
+        for name in ("rex.nodes", "rex.plot"):
+            logging.getLogger(name).addHandler(logging.lastResort)
 
 
 def _completed(words: list[str]) -> list[str]:
