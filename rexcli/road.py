@@ -22,7 +22,6 @@ from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, run_rollouts
 from rexcli.compiler.rollouts import check as check_rollouts
-from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.compose import plain_config
@@ -35,6 +34,7 @@ from rexcli.graph.states import StepState
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.crew import check_checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, timelines_of
 from rexcli.rl.evaluate import evaluate as evaluate_controller
@@ -43,6 +43,7 @@ from rexcli.rl.ppo import PPO
 from rexcli.rl.team import ALONE, Team
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import assist as assist_seeds
+from rexcli.rl.train import check_size as check_training_size
 from rexcli.rl.train import train as train_seeds
 from rexcli.rl.vector_env import check_length
 from rexcli.runs.recording import RecordingWriter
@@ -111,7 +112,7 @@ def _check_size(system: System, episodes: int, steps: int | None, seconds: float
         takes.size,
         f"{episodes} episodes of {takes.length:g} s",
         "give fewer or shorter ones: record.steps, record.seconds and record.episodes, timeline.steps and "
-        f"timeline.episodes, or eval.seconds{late}",
+        f"timeline.episodes, eval.seconds, eval.episodes or ppo.num_eval_envs{late}",
     )
 
 
@@ -185,14 +186,16 @@ def saved_plan(
     if experiment.from_run is None:
         return None
     view = parent(experiment, project)
-    declared, saved = experiment.compile, view.config.get("compile", {})
-    same = all(saved.get(key) == getattr(declared, key) for key in ("mode", "prune", "ahead"))
+    declared, saved = experiment.compile, view.config.get("compile")
+    same = isinstance(saved, dict) and all(
+        saved.get(key) == getattr(declared, key) for key in ("mode", "prune", "ahead")
+    )
     if not same or not view.has("plan.npz"):
         return None
     adjustable = [edge.name for edge in timeline.spec.edges if edge.adjustable]
     if adjustable and not _read_alike(timeline, view.timeline(), adjustable):
         return None
-    plan = plan_from_arrays(view.arrays("plan.npz"), timeline)
+    plan = view.plan(timeline)
     return plan if set(plan.observed) >= set(observed) else None
 
 
@@ -421,13 +424,30 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
 
 
 def check_training(
-    experiment: Experiment, program: Program, task: Environment, evaluation: Program, team: Team = ALONE
+    experiment: Experiment,
+    program: Program,
+    task: Environment,
+    evaluation: Program,
+    team: Team = ALONE,
+    start: Checkpoint | None = None,
 ) -> None:
-    """Refuses what `train` could not do, before anything is made; `evaluation` is the program to evaluate on."""
+    """Refuses what `train` could not do, before anything is made.
+
+    Args:
+        experiment: whose settings.
+        program: to train on.
+        task: to train.
+        evaluation: the program to evaluate on.
+        team: who shares the seeds.
+        start: the checkpoint to go on from.
+    """
     backend.choose_devices(experiment.compile.devices)
     team.check(experiment.ppo.num_seeds)
-    PPO(task, experiment.ppo)
+    ppo = PPO(task, experiment.ppo)
+    check_training_size(ppo, program, team)
     check_length(program, task)
+    if start is not None:
+        check_checkpoint(start, ppo, program, jax.random.key(experiment.seed))
     check_evaluation(experiment, evaluation, task)
 
 
@@ -491,7 +511,7 @@ def train(
     """
     if evaluation is None:
         evaluation = evaluation_program(experiment, program, task, training=True)
-    check_training(experiment, program, task, evaluation, team)
+    check_training(experiment, program, task, evaluation, team, start)
     return train_seeds(
         program,
         task,

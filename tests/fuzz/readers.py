@@ -12,7 +12,7 @@ import numpy as np
 from rexcli.cli import errors
 from rexcli.errors import RexError
 from rexcli.rl import checkpoints
-from rexcli.rl.crew import Crew
+from rexcli.rl.crew import Crew, check_checkpoint
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
 from rexcli.rl.team import ALONE
@@ -54,7 +54,9 @@ def restore(folder: Path) -> None:
     """Takes the smallest training back to the newest checkpoint in a folder."""
     checkpoint = checkpoints.load_latest(folder)
     if checkpoint is not None:
-        tiny_crew().restore(checkpoint)
+        crew = tiny_crew()
+        check_checkpoint(checkpoint, crew.ppo, tiny_program(), jax.random.key(0))
+        crew.restore(checkpoint)
 
 
 def save(folder: Path) -> None:
