@@ -64,9 +64,9 @@ def quick(experiment: Experiment, system: System) -> tuple[int, int]:
             fastest = max(system.specs.values(), key=lambda spec: spec.rate)
             where = experiment.origins.where(f"nodes.{fastest.name}.rate")
             raise RexError(
-                f"{where}: nodes.{fastest.name}.rate={fastest.rate:g}: supervisor '{supervisor}' ends its first step "
-                f"after {takes.length:g} s, and {takes.length * fastest.rate:.3g} steps of '{fastest.name}', which "
-                f"take {sizes.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
+                f"{where}: nodes.{fastest.name}.rate={fastest.rate:g}: one step of supervisor '{supervisor}' takes "
+                f"{takes.length:g} s to simulate, {takes.length * fastest.rate:.3g} steps of '{fastest.name}' and "
+                f"{sizes.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
                 f"{system.specs[supervisor].rate:g}, or give shorter delays"
             )
         episodes, steps = (episodes // 2, steps) if episodes > 1 else (1, steps // 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rexcli.timeline.phases import phases
+from rexcli.timeline.simulate import first_horizon
 from rexcli.timeline.spec import NANOSECONDS, SystemTiming
 
 BYTES = 48
@@ -34,7 +35,10 @@ def extent(spec: SystemTiming, *, episodes: int, steps: int | None = None, secon
         waited_for |= more
     slowest = max(spec.node(name).expected_delay for name in waited_for) / NANOSECONDS
     step = max(1 / spec.node(spec.supervisor).rate, slowest)
-    length = phase + (steps or 0) * step if seconds is None else seconds
+    if seconds is None:
+        length = max(phase + (steps or 0) * step, first_horizon(spec, steps or 0) / NANOSECONDS)
+    else:
+        length = seconds
     ticks = {node.name: length * node.rate + 1 for node in spec.nodes}
     total = sum(ticks.values()) + sum(ticks[edge.source] for edge in spec.edges)
     return Extent(phase, length, float(BYTES) * episodes * total)

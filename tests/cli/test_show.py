@@ -24,12 +24,22 @@ def test_as_much_is_simulated_as_is_quick(override, measured, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("nodes.world.rate=1e9", "command line: nodes.world.rate=1e+09: supervisor 'agent' ends its first step after"),
+        ("nodes.world.rate=1e9", "command line: nodes.world.rate=1e+09: one step of supervisor 'agent' takes"),
         ("nodes.agent.rate=1e-6", "raise nodes.agent.rate=1e-06"),
-        ("nodes.agent.delay=1e12", "of memory; lower this rate"),
+        ("nodes.agent.delay=1e6", "of memory; lower this rate"),
+        ("nodes.actuator.delay=1e6", "of memory; lower this rate"),
+        ("edges.actuator_world.delay=1e6", "of memory; lower this rate"),
+        (
+            "nodes.actuator.delay=1e7",
+            "nodes.actuator.delay=1e+07: give a number of seconds, 0 or more and at most 1e+06",
+        ),
+        (
+            "edges.actuator_world.delay={_target_:distrax.Normal,loc:1e300,scale:1e300}",
+            "edges.actuator_world.delay",
+        ),
     ],
 )
-def test_what_cannot_be_simulated_quickly_is_refused_by_its_rate(override, said, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_simulated_quickly_is_refused_by_its_key(override, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     began = time.monotonic()
     assert main(["show", override]) == 2

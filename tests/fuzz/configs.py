@@ -186,7 +186,7 @@ def _of_file(rng: random.Random, name: str, content: bytes) -> Case:
     words = ["show", f"conf={name.removeprefix('conf/').removesuffix('.yaml')}"]
     if name not in ("conf/pendulum.yaml", "conf/fuzz.yaml"):
         words = ["show", "conf=pendulum"]
-    if rng.random() < 0.2:
+    if rng.random() < 0.4:
         words += rng.choice(FLAGS)
     return Case("config", tuple(words), {name: content}, names=("conf/", "command line", "option"))
 
