@@ -23,7 +23,7 @@ KEPT = 2
 """Newest checkpoints that stay: one more than is needed, in case the disk lost the last."""
 
 DIGESTS = "sha256.json"
-"""The file with the digests of all files of a checkpoint. Those of earlier versions have none."""
+"""The file with the digests of all files of a checkpoint."""
 
 BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
 """Process 0 has all that is saved: Orbax waits for no other."""
@@ -96,10 +96,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _check_whole(path: Path) -> None:
     """Raises `ValueError` where a checkpoint has other files than those that were written."""
-    if not (path / "state").is_dir():
-        raise ValueError("it has no state")
-    digests = path / DIGESTS
-    if digests.exists() and decode_json(digests.read_bytes()) != _digests(path / "state"):
+    if decode_json((path / DIGESTS).read_bytes()) != _digests(path / "state"):
         raise ValueError("it has other files than were written")
 
 

@@ -50,6 +50,8 @@ def test_orbax_meets_no_file_but_those_that_were_written(tmp_path, capfd):
         if path.is_file() and number % 2:
             path.write_bytes(path.read_bytes()[:-1] + b"\0")
     assert load_latest(tmp_path).updates == 5
+    (tmp_path / "10" / "sha256.json").unlink()
+    assert load_latest(tmp_path).updates == 5
     (tmp_path / "5" / "state" / "more").write_bytes(b"")
     with pytest.raises(RexError, match="none of its checkpoints"):
         load_latest(tmp_path)
