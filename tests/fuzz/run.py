@@ -36,6 +36,7 @@ class Report:
     Attributes:
         codes: how many ended with which exit code.
         found: by case, what was wrong with it.
+        seconds: of all cases.
         slowest: seconds, of any case.
         most_memory: bytes, likewise.
     """
@@ -43,20 +44,23 @@ class Report:
     kind: str
     codes: Counter[int | None] = field(default_factory=Counter)
     found: dict[int, tuple[Case, Outcome, list[str]]] = field(default_factory=dict)
+    seconds: float = 0.0
     slowest: float = 0.0
     most_memory: int = 0
 
     def add(self, number: int, case: Case, outcome: Outcome, problems: list[str]) -> None:
         self.codes[outcome.code] += 1
+        self.seconds += outcome.seconds
         self.slowest = max(self.slowest, outcome.seconds)
         self.most_memory = max(self.most_memory, outcome.memory)
         if problems:
             self.found[number] = (case, outcome, problems)
 
     def row(self) -> str:
+        """A line of the table."""
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items(), key=str))
         return (
-            f"{self.kind:<11}{self.codes.total():>7}{len(self.found):>7}  {self.slowest:>7.1f}  "
+            f"{self.kind:<11}{self.codes.total():>7}{len(self.found):>7}  {self.seconds / self.codes.total():>6.2f}  {self.slowest:>9.1f}  "
             f"{self.most_memory / 2**20:>7.0f}  {codes}"
         )
 
@@ -128,7 +132,7 @@ def main() -> int:
             reports = fuzz(laboratory, kinds, each, given.seed, first=given.first, seconds=given.seconds)
         finally:
             laboratory.close()
-    print("kind         cases  found  slowest s  MiB  exit codes")
+    print("kind         cases  found  mean s  slowest s      MiB  exit codes")
     print("\n".join(report.row() for report in reports))
     return int(any(report.found for report in reports))
 

@@ -57,7 +57,7 @@ def test_nothing_that_a_person_types_or_a_disk_holds_makes_it_stumble(tmp_path: 
     laboratory = Laboratory(tmp_path)
     try:
         laboratory.make_runs()
-        reports = fuzz(laboratory, list(KINDS), cases=1000, seed=0, seconds=45)
+        reports = fuzz(laboratory, list(KINDS), cases=1000, seed=0, seconds=30)
     finally:
         laboratory.close()
     assert all(report.codes.total() > 0 for report in reports)
