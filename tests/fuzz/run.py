@@ -59,10 +59,9 @@ class Report:
     def row(self) -> str:
         """A line of the table."""
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items(), key=str))
-        return (
-            f"{self.kind:<11}{self.codes.total():>7}{len(self.found):>7}  {self.seconds / self.codes.total():>6.2f}  {self.slowest:>9.1f}  "
-            f"{self.most_memory / 2**20:>7.0f}  {codes}"
-        )
+        numbers = f"{self.kind:<11}{self.codes.total():>7}{len(self.found):>7}"
+        seconds = f"{self.seconds / max(1, self.codes.total()):>8.2f}{self.slowest:>11.1f}"
+        return f"{numbers}{seconds}{self.most_memory / 2**20:>9.0f}  {codes}"
 
 
 def case_of(kind: str, seed: int, number: int, laboratory: Laboratory) -> Case:
