@@ -22,7 +22,6 @@ from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, run_rollouts
 from rexcli.compiler.rollouts import check as check_rollouts
-from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.compose import plain_config
@@ -34,6 +33,7 @@ from rexcli.graph.call import StepFunction
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.crew import check_checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, timelines_of
 from rexcli.rl.evaluate import evaluate as evaluate_controller
@@ -42,6 +42,7 @@ from rexcli.rl.ppo import PPO
 from rexcli.rl.team import ALONE, Team
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import assist as assist_seeds
+from rexcli.rl.train import check_size as check_training_size
 from rexcli.rl.train import train as train_seeds
 from rexcli.rl.vector_env import check_length
 from rexcli.runs.recording import RecordingWriter
@@ -50,7 +51,7 @@ from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
-from rexcli.timeline.phases import phases
+from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate as simulate_timeline
 from rexcli.timeline.spec import SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline, Times
@@ -99,23 +100,19 @@ def simulate(
 
 
 def _check_size(system: System, episodes: int, steps: int | None, seconds: float | None) -> None:
-    """Refuses a timeline that does not fit into memory: three times for each tick and message, and room to work."""
+    """Refuses a timeline that does not fit into memory."""
     timing = system.timing
-    phase = phases(timing)[timing.supervisor] / 1e9
-    waited_for = {timing.supervisor}
-    while more := {edge.source for edge in timing.edges if edge.blocking and edge.target in waited_for} - waited_for:
-        waited_for |= more
-    slowest = max(timing.node(name).expected_delay for name in waited_for) / 1e9
-    step = max(1 / timing.node(timing.supervisor).rate, slowest)
-    length = phase + (steps or 0) * step if seconds is None else seconds
-    ticks = {node.name: length * node.rate + 1 for node in timing.nodes}
-    total = sum(ticks.values()) + sum(ticks[edge.source] for edge in timing.edges)
-    late = f" (its delays let supervisor '{timing.supervisor}' begin after {phase:g} s: give shorter ones)"
+    takes = extent(timing, episodes=episodes, steps=steps, seconds=seconds)
+    late = (
+        f" (its delays let supervisor '{timing.supervisor}' begin after {takes.phase:g} s: give shorter ones)"
+        if takes.phase > takes.length / 2
+        else ""
+    )
     sizes.check(
-        48.0 * episodes * total,
-        f"{episodes} episodes of {length:g} s",
+        takes.size,
+        f"{episodes} episodes of {takes.length:g} s",
         "give fewer or shorter ones: record.steps, record.seconds and record.episodes, timeline.steps and "
-        f"timeline.episodes, or eval.seconds{late if phase > length / 2 else ''}",
+        f"timeline.episodes, eval.seconds, eval.episodes or ppo.num_eval_envs{late}",
     )
 
 
@@ -189,14 +186,16 @@ def saved_plan(
     if experiment.from_run is None:
         return None
     view = parent(experiment, project)
-    declared, saved = experiment.compile, view.config.get("compile", {})
-    same = all(saved.get(key) == getattr(declared, key) for key in ("mode", "prune", "ahead"))
+    declared, saved = experiment.compile, view.config.get("compile")
+    same = isinstance(saved, dict) and all(
+        saved.get(key) == getattr(declared, key) for key in ("mode", "prune", "ahead")
+    )
     if not same or not view.has("plan.npz"):
         return None
     adjustable = [edge.name for edge in timeline.spec.edges if edge.adjustable]
     if adjustable and not _read_alike(timeline, view.timeline(), adjustable):
         return None
-    plan = plan_from_arrays(view.arrays("plan.npz"), timeline)
+    plan = view.plan(timeline)
     return plan if set(plan.observed) >= set(observed) else None
 
 
@@ -464,13 +463,30 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
 
 
 def check_training(
-    experiment: Experiment, program: Program, task: Environment, evaluation: Program, team: Team = ALONE
+    experiment: Experiment,
+    program: Program,
+    task: Environment,
+    evaluation: Program,
+    team: Team = ALONE,
+    start: Checkpoint | None = None,
 ) -> None:
-    """Refuses what `train` could not do, before anything is made; `evaluation` is the program to evaluate on."""
+    """Refuses what `train` could not do, before anything is made.
+
+    Args:
+        experiment: whose settings.
+        program: to train on.
+        task: to train.
+        evaluation: the program to evaluate on.
+        team: who shares the seeds.
+        start: the checkpoint to go on from.
+    """
     backend.choose_devices(experiment.compile.devices)
     team.check(experiment.ppo.num_seeds)
-    PPO(task, experiment.ppo)
+    ppo = PPO(task, experiment.ppo)
+    check_training_size(ppo, program, team)
     check_length(program, task)
+    if start is not None:
+        check_checkpoint(start, ppo, program, jax.random.key(experiment.seed))
     check_evaluation(experiment, evaluation, task)
 
 
@@ -534,7 +550,7 @@ def train(
     """
     if evaluation is None:
         evaluation = evaluation_program(experiment, program, task, training=True)
-    check_training(experiment, program, task, evaluation, team)
+    check_training(experiment, program, task, evaluation, team, start)
     return train_seeds(
         program,
         task,

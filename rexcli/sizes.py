@@ -22,6 +22,8 @@ def available() -> int:
         limits.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
+        with suppress(OSError, ValueError):
+            soft -= int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         limits.append(soft)
     return max(0, min(limits))
 

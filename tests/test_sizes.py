@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+
 import jax
 import pytest
 
 import rexcli as rex
 from rexcli import sizes
-from rexcli.road import timeline_for
+from rexcli.road import check_training, environment, timeline_for
 
 
 @pytest.mark.parametrize(
@@ -18,10 +20,10 @@ from rexcli.road import timeline_for
             r"1 episodes of 2e\+10 s take about .* TiB of memory, and .* are free; give .*record\.steps",
         ),
         (["timeline.episodes=1000000000"], r"1000000000 episodes of .* s take about .*timeline\.episodes"),
-        (["nodes.agent.delay=1e12"], r"1 episodes of 3e\+14 s take about .* EiB"),
+        (["nodes.agent.delay=1e6"], r"1 episodes of 3e\+08 s take about .* TiB"),
         (
-            ["edges.world_sensor.delay=1e12"],
-            r"its delays let supervisor 'agent' begin after 1e\+12 s",
+            ["edges.world_sensor.delay=1e6"],
+            r"its delays let supervisor 'agent' begin after 1e\+06 s",
         ),
     ],
 )
@@ -31,6 +33,31 @@ def test_timelines(overrides, message):
     simulate = timeline_for if "timeline" in overrides[0] else rex.record
     with pytest.raises(rex.RexError, match=message):
         simulate(experiment, system)
+
+
+def test_windows():
+    experiment = rex.compose("pendulum", "edges.sensor_agent.window=1000000000", "timeline.steps=3")
+    system = rex.build(experiment)
+    with pytest.raises(rex.RexError, match=r"windows of 1000000000 messages of edge 'sensor_agent' .* take about .*"):
+        rex.compile(experiment, system, rex.simulate(system, steps=3))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("ppo.num_envs=1000000000000", r"ppo\.num_envs x num_steps: these are 32000000000000 samples an update"),
+        ("ppo.total_timesteps=1000000000000000000", r"ppo\.total_timesteps: these are 244140625000000 updates"),
+        ("ppo.num_seeds=1000000000", r"1000000000 seeds of 128 environments .* take about .* ppo\.num_seeds"),
+        ("ppo.num_hidden_units=1000000", r"networks of 2 x 1000000 units take about .* TiB"),
+    ],
+)
+def test_trainings(override, message):
+    experiment = rex.compose("pendulum", override, "timeline.steps=60", "timeline.episodes=2", "eval.seconds=1.2")
+    system = rex.build(experiment)
+    task = environment(experiment, system)
+    program = rex.compile(experiment, system, rex.simulate(system, steps=250))
+    with pytest.raises(rex.RexError, match=message):
+        check_training(experiment, program, task, program)
 
 
 def test_rollouts():
@@ -57,3 +84,11 @@ def test_sizes_are_shown_for_people():
     assert sizes.shown(1536) == "1.5 KiB"
     assert sizes.shown(3 * 2**40) == "3 TiB"
     assert 2**20 < sizes.available() < 2**62
+
+
+def test_a_limit_of_the_process_counts_what_it_has_already(monkeypatch):
+    there = sizes.available()
+    with open("/proc/self/statm") as file:
+        held = int(file.read().split()[0]) * resource.getpagesize()
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (held + 2**20, resource.RLIM_INFINITY))
+    assert sizes.available() <= min(there, 2**21)

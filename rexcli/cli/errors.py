@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 
-from rexcli.errors import RexError, Terminated
+from rexcli.config.project import PACKAGE
+from rexcli.errors import RexError, RunError, Terminated
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; a run failed; what was typed or declared is wrong; interrupted (by SIGTERM: 143)."""
@@ -18,6 +21,36 @@ LONGEST = 800
 _interruptions: list[BaseException] = []
 """Kept, with all that their tracebacks hold, until the process ends: what JAX was interrupted in the midst of is not
 safe to free."""
+
+
+FULL = {
+    errno.ENOSPC: "no space is left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "a file cannot become so large",
+    errno.EIO: "the disk fails",
+}
+"""What a disk says that takes no more: nobody typed it wrong."""
+
+
+def of_files(error: OSError) -> OSError | RexError:
+    """What the system says of a file or folder that a person named, as an error that says what to do.
+
+    What code of a project's own met stays as it is, for there the line of code helps more.
+    """
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in FULL:
+        return RunError(f"{FULL[error.errno]} to write{where}; make room there, or write elsewhere")
+    own = _own_frames(error)
+    if not where or not own or not Path(own[-1].filename).is_relative_to(PACKAGE):
+        return error
+    return RexError(f"{error.filename}: {error.strerror}; give a file or folder that can be read and written")
+
+
+def of_memory(error: BaseException) -> BaseException:
+    """What Python or XLA says where memory does not suffice, as an error that says what to do."""
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error)[:100]:
+        return error
+    return RunError(f"memory does not suffice ({error or 'of this process'}); give fewer, shorter or smaller ones")
 
 
 def exit_code(error: BaseException) -> int:
@@ -36,14 +69,20 @@ def describe(error: BaseException) -> str:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
     if isinstance(error, RexError):
         return text
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and "<" not in frame.filename]
+    own = _own_frames(error)
     place = ""
     if own:
         path = Path(own[-1].filename)
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         place = f" ({shown}:{own[-1].lineno})"
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where an error came by, without what belongs to Python and its libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    foreign = ("site-packages", "<", sysconfig.get_paths()["stdlib"])
+    return [frame for frame in frames if not any(part in frame.filename for part in foreign)]
 
 
 def report(error: BaseException) -> int:
@@ -56,6 +95,7 @@ def report(error: BaseException) -> int:
         _interruptions.append(error)
     if os.environ.get("REX_TRACEBACK") == "1":
         traceback.print_exception(error, file=sys.stderr)
+    error = of_files(error) if isinstance(error, OSError) else of_memory(error)
     hint = "" if isinstance(error, RexError | KeyboardInterrupt) else "; REX_TRACEBACK=1 shows more"
     print(
         f"error: {describe(error)}{hint}" if not isinstance(error, KeyboardInterrupt) else describe(error),

@@ -7,9 +7,10 @@ folder a job; see `rexcli.cli.sweep` for what comes of it.
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rexcli.cli.console import Console, Result
 from rexcli.cli.job import Job
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose
+from rexcli.config.mistakes import mistakes
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -118,7 +120,7 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     if flags.sort is not None:
         raise RexError(f"command line: --sort {flags.sort}: this is for sweeps; add -m")
     single = Single(task, compose(conf, overrides, project=project, config_dir=flags.config_dir))
-    with composing.hydra(project, flags.config_dir) as app, composing.one_line_errors(project, conf):
+    with composing.hydra(project, flags.config_dir) as app, mistakes(project, conf, flags.config_dir):
         app.run(
             config_name=composing.conf_name(conf, project, flags.config_dir),
             task_function=single,
@@ -153,14 +155,18 @@ def _show(task: Task, overrides: list[str], flags: Flags) -> int:
 
     from rexcli.cli.multirun import chosen
 
-    with composing.hydra(task.project, flags.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+    with composing.hydra(task.project, flags.config_dir) as app, mistakes(task.project, task.conf, flags.config_dir):
         name = composing.conf_name(task.conf, task.project, flags.config_dir)
         overrides = chosen(overrides, app, name)
         translated = settings(overrides) + composing.translate(overrides, app)
         if flags.cfg:
             if flags.cfg not in ("job", "hydra", "all"):
                 raise RexError(f"command line: --cfg {flags.cfg}: give job, hydra or all")
-            app.show_cfg(name, translated, flags.cfg, flags.package, flags.resolve)
+            try:
+                with redirect_stderr(io.StringIO()):  # Hydra says what is missing, and leaves
+                    app.show_cfg(name, translated, flags.cfg, flags.package, flags.resolve)
+            except SystemExit:
+                raise RexError(f"command line: --package {flags.package}: the configuration has no such key") from None
         else:
             infos = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
             if flags.info not in infos:

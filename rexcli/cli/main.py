@@ -7,7 +7,6 @@ on runs is a function here that says what it takes and calls its module.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -19,7 +18,7 @@ import typer
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
-from rexcli.errors import RexError, RunError, Terminated
+from rexcli.errors import RexError, Terminated
 from rexcli.runtime import signals
 
 app = typer.Typer(
@@ -275,12 +274,13 @@ def start() -> NoReturn:
 
 
 def _set_up_logging() -> None:
-    """What nodes warn of goes to stderr. All else is in `log.txt`, or a command says it itself."""
+    """What nodes warn of, and what could not be drawn, goes to stderr. All else is in `log.txt`."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())  # a library that finds none adds one that prints everything
     if logging.lastResort is not None:
-        logging.getLogger("rex.nodes").addHandler(logging.lastResort)
+        for name in ("rex.nodes", "rex.plot"):
+            logging.getLogger(name).addHandler(logging.lastResort)
 
 
 def _completed(words: list[str]) -> list[str]:
@@ -299,9 +299,6 @@ def _report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):  # who reads has seen enough, as in `rex show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.DONE
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" {error.filename}" if error.filename else ""
-        return errors.report(RunError(f"no space is left to write{where}; make room there, or write elsewhere"))
     if type(error).__name__ == "Abort":  # what the argument parser makes of a signal
         cause = error.__cause__
         return errors.report(cause if isinstance(cause, KeyboardInterrupt) else KeyboardInterrupt())

@@ -30,6 +30,7 @@ from rexcli.cli.job import refuse_others
 from rexcli.cli.sweepjob import SweepJob, identity, is_choice
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose, plain_config
+from rexcli.config.mistakes import mistakes, one_line_errors
 from rexcli.errors import RexError, RunError, Terminated
 from rexcli.runs import provenance
 
@@ -183,7 +184,7 @@ def run(task: Task, overrides: list[str], console: Console, sort: str | None = N
         choices = [text for text in overrides if is_choice(text)] or list(record.choices)
         task = replace(task, conf=record.conf, config_dir=record.config_dir)
         overrides = [*record.overrides, *choices]
-    with composing.hydra(task.project, task.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+    with composing.hydra(task.project, task.config_dir) as app, mistakes(task.project, task.conf, task.config_dir):
         conf = composing.conf_name(task.conf, task.project, task.config_dir)
         given = chosen(overrides, app, conf)
     experiments = [
@@ -192,7 +193,7 @@ def run(task: Task, overrides: list[str], console: Console, sort: str | None = N
     for experiment in experiments:
         refuse_others(experiment, None)
     config = plain_config(experiments[0])
-    with composing.hydra(task.project, task.config_dir) as app, composing.one_line_errors(task.project, task.conf):
+    with composing.hydra(task.project, task.config_dir) as app, one_line_errors(task.project, task.conf):
         if wanted:
             _warn_of_changes(record.config, config, console)
             sweep.stop_file(folder, record.attempt).touch()

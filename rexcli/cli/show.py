@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
+from rexcli import sizes
 from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
 from rexcli.config.schema import Experiment
+from rexcli.errors import RexError
 from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics
 from rexcli.timeline.timeline import Times
@@ -21,34 +24,61 @@ EPISODES = 20
 STEPS = 200
 """Supervisor steps of each."""
 
+QUICK = 2**28
+"""Bytes that the simulation may take; a larger one has fewer and shorter episodes."""
+
 
 def show(job: Job) -> Result:
     """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run."""
     system = job.system()
     seed = job.experiment.seed
 
-    def sample(kind: Literal["node", "edge"], name: str, ticks: int) -> Times:
-        return system.sample_delays(kind, name, seed, EPISODES, ticks)
+    episodes, steps = quick(job.experiment, system)
 
-    measured = statistics(simulate(system.timing, sample, episodes=EPISODES, steps=STEPS))
+    def sample(kind: Literal["node", "edge"], name: str, ticks: int) -> Times:
+        return system.sample_delays(kind, name, seed, episodes, ticks)
+
+    measured = statistics(simulate(system.timing, sample, episodes=episodes, steps=steps))
     return Result(
         tables=[
-            _system(job.experiment, system),
+            _system(job.experiment, system, f"{episodes} episodes of {steps} simulated steps"),
             _nodes(system, measured),
             _edges(system),
             _messages(measured),
             _delays(system),
         ],
-        warnings=list(warnings(system, measured)),
+        warnings=list(warnings(system, measured, steps)),
     )
 
 
-def warnings(system: System, measured: Statistics) -> Iterator[str]:
+def quick(experiment: Experiment, system: System) -> tuple[int, int]:
+    """Episodes and steps of a simulation that takes little memory and time.
+
+    Raises:
+        RexError: where even one step takes much.
+    """
+    episodes, steps = EPISODES, STEPS
+    while (takes := extent(system.timing, episodes=episodes, steps=steps)).size > QUICK:
+        if (episodes, steps) == (1, 1):
+            supervisor = system.supervisor
+            fastest = max(system.specs.values(), key=lambda spec: spec.rate)
+            where = experiment.origins.where(f"nodes.{fastest.name}.rate")
+            raise RexError(
+                f"{where}: nodes.{fastest.name}.rate={fastest.rate:g}: one step of supervisor '{supervisor}' takes "
+                f"{takes.ahead:g} s to simulate, {takes.ahead * fastest.rate:.3g} steps of '{fastest.name}' and "
+                f"{sizes.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
+                f"{system.specs[supervisor].rate:g}, or give shorter delays"
+            )
+        episodes, steps = (episodes // 2, steps) if episodes > 1 else (1, steps // 2)
+    return episodes, steps
+
+
+def warnings(system: System, measured: Statistics, steps: int = STEPS) -> Iterator[str]:
     """What looks wrong, each with its figures and what to do."""
     for name, node in measured.nodes.items():
         yield from _node_warnings(system.specs[name], system.expected_delay(name), node)
     for name, edge in measured.edges.items():
-        yield from _edge_warnings(system, system.edges[name], edge)
+        yield from _edge_warnings(system, system.edges[name], edge, steps)
     if not system.inputs(system.supervisor):
         yield f"supervisor '{system.supervisor}' reads nothing; add an edge to it, or choose another supervisor"
     joined = {end for edge in system.edges.values() for end in (edge.source, edge.target)}
@@ -72,7 +102,7 @@ def _node_warnings(spec: NodeSpec, expected: float, node: NodeStatistics) -> Ite
         )
 
 
-def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics) -> Iterator[str]:
+def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: int) -> Iterator[str]:
     ends = f"edge '{edge.name}' ({edge.source} -> {edge.target})"
     rates = f"{system.specs[edge.source].rate:g} Hz to {system.specs[edge.target].rate:g} Hz"
     if measured.unread > 0.5:
@@ -86,10 +116,10 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics) -> Iter
             f"now {_ms(system.expected_communication(edge.name))}"
         )
     if math.isnan(measured.age_newest.mean):
-        yield f"{ends}: nothing arrives within {STEPS} steps; check its delay, {edge.delay!r}"
+        yield f"{ends}: nothing arrives within {steps} steps; check its delay, {edge.delay!r}"
 
 
-def _system(experiment: Experiment, system: System) -> Table:
+def _system(experiment: Experiment, system: System, simulated: str) -> Table:
     order = ", ".join(system.init_order)
     task = None if experiment.env is None else experiment.env.target
     shortest = "" if not any(map(system.adjustable, system.specs)) else ", with adjustable delays at their shortest"
@@ -100,7 +130,7 @@ def _system(experiment: Experiment, system: System) -> Table:
         ("environment", task),
         ("clock", experiment.clock),
         ("seed", str(experiment.seed)),
-        ("measured over", f"{EPISODES} episodes of {STEPS} simulated steps{shortest}"),
+        ("measured over", f"{simulated}{shortest}"),
     ]
     return Table("experiment", ("key", "value"), rows)
 

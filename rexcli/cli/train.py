@@ -19,7 +19,6 @@ from rexcli.cli.pictures import draw
 from rexcli.cli.team import assist, brief, stop_requests, without_team
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
-from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.config.compose import experiment_from_config
 from rexcli.config.schema import Experiment
@@ -50,10 +49,16 @@ class MetricsLog:
         self._path = run.path / "metrics.csv"
         self._names: list[str] = []
         if self._path.exists():
-            head, *rows = self._path.read_text(encoding="utf-8").splitlines() or [""]
-            kept = [row for row in rows if row.count(",") == head.count(",") and int(row.split(",")[1]) <= updates]
+            head, *rows = self._path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+            kept = [row for row in rows if row.count(",") == head.count(",") and self._is_until(row, updates)]
             self._names = head.split(",")[3:] if kept else []
             write_atomic(self._path, "".join(f"{line}\n" for line in [head, *kept] if kept).encode())
+
+    @staticmethod
+    def _is_until(row: str, updates: int) -> bool:
+        """Whether a row tells of so many updates or fewer; one that was cut short tells of none."""
+        number = row.split(",")[1:2]
+        return bool(number) and number[0].isdecimal() and int(number[0]) <= updates
 
     def append(self, progress: Progress) -> None:
         """One row a seed."""
@@ -104,22 +109,21 @@ def lead(job: Job, team: Team) -> Result:
     parents: list[Path] = []
     if stopped is not None and stopped.view.has("plan.npz"):
         timeline = stopped.view.timeline()
-        plan = plan_from_arrays(stopped.view.arrays("plan.npz"), timeline)
-        program = road.compile(experiment, system, timeline, plan)
+        program = road.compile(experiment, system, timeline, stopped.view.plan(timeline))
     else:
         timeline, parents = road.timeline_for(experiment, system, job.project, task=task)
         saved = road.saved_plan(experiment, timeline, job.project, observed=task.observed)
         program = road.compile(experiment, system, timeline, saved, task=task)
     on_the_way = road.evaluation_program(experiment, program, task, training=True)
     final = road.evaluation_program(experiment, program, task)
-    road.check_training(experiment, program, task, on_the_way, team)
+    start = None if stopped is None else stopped.checkpoint
+    road.check_training(experiment, program, task, on_the_way, team, start)
     assert program.plan is not None
     brief(team, experiment, stopped is not None, timeline, program.plan)
     with without_team(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        start = None if stopped is None else stopped.checkpoint
         log = MetricsLog(run, 0 if start is None else start.updates)
         settings = experiment.ppo
         with (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from rexcli import sizes
 from rexcli.compiler.partition import Cuts, cut, not_empty
 from rexcli.compiler.schedule import Placement
 from rexcli.compiler.search import search
@@ -239,7 +240,13 @@ class Table:
         inputs = []
         for edge in timeline.spec.inputs(name):
             newest = np.where(never, -1, np.take_along_axis(self.cuts.newest[edge.name], at, axis=1))
-            seq = newest[..., None] + np.arange(1 - edge.window - self.later.get(edge.name, 0), 1)
+            window = edge.window + self.later.get(edge.name, 0)
+            sizes.check(
+                48.0 * newest.size * window,
+                f"windows of {window} messages of edge '{edge.name}' at {newest.size} steps",
+                f"give a smaller one (edges.{edge.name}.window)",
+            )
+            seq = newest[..., None] + np.arange(1 - window, 1)
             sent = not_empty(timeline.steps[edge.source].end, 0)
             arrive = not_empty(timeline.messages[edge.name].arrive, 0)
             episode = np.arange(len(seq))[:, None, None]

@@ -56,7 +56,7 @@ def from_arrays(arrays: Mapping[str, npt.NDArray], timeline: Timeline) -> Plan:
                 raise ValueError("it runs ticks that there are not")
         mode = cast(Mode, str(arrays["mode"]))
         return assemble(timeline, cuts, mode, template, placement, int(arrays["num_patterns"]), ahead, observed)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise RexError(f"plan.npz is no plan of this timeline ({error}); run rex compile again") from None
 
 

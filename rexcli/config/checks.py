@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rexcli.config.origins import Origins
 from rexcli.errors import RexError, suggest
+from rexcli.timeline.spec import wrong_delay
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, said as what to give in its place; None where nothing is."""
@@ -199,8 +200,8 @@ def read_delay(value: Any, key: str, origins: Origins, default: Any = None) -> A
             )
         return dict(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value) or value < 0:
-            raise _error(origins, key, value, "give a number of seconds, 0 or more")
+        if fix := wrong_delay(value):
+            raise _error(origins, key, value, fix)
         return float(value)
     raise _error(
         origins, key, value, "give a number of seconds or a distribution, {_target_: distrax.Normal, loc: …, scale: …}"

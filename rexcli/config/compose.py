@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rexcli.config import checks
+from rexcli.config.mistakes import check_file, mistakes, one_line_errors, shown
 from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
-from rexcli.config.project import Project, find_project
+from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
 
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from hydra.core.default_element import ResultDefault
     from hydra.core.override_parser.types import Override
-    from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
 
-DEFAULT_CONF = "default"
-"""`conf/default.yaml` names the experiment that is taken where none is given."""
+LONGEST_KEY = 1000
+"""Characters; a longer one is not looked up."""
 
 PARTS = ("base", DEFAULT_CONF)
 """Files of `conf/` that are no experiments of their own."""
@@ -55,7 +54,7 @@ def compose(
     from hydra.types import RunMode
 
     project = project or find_project()
-    with hydra(project, config_dir) as app, one_line_errors(project, conf), _at_fault(project, conf, config_dir):
+    with hydra(project, config_dir) as app, mistakes(project, conf, config_dir):
         refuse_sweeps(overrides)
         cfg = app.compose_config(
             config_name=conf_name(conf, project, config_dir),
@@ -70,7 +69,6 @@ def compose(
 def hydra(project: Project, config_dir: str | Path | None = None) -> Iterator[Hydra]:
     """A Hydra application over the project's YAML files; whatever Hydra ran before is there again afterwards."""
     from hydra import version
-    from hydra._internal.config_repository import CachingConfigRepository
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
     from hydra.core.config_search_path import SearchPathQuery
@@ -91,10 +89,24 @@ def hydra(project: Project, config_dir: str | Path | None = None) -> Iterator[Hy
     try:
         app = Hydra.create_main_hydra2(task_name="rex", config_search_path=search_path)
         loader: Any = app.config_loader
-        loader.repository = CachingConfigRepository(loader.repository)  # else it reads every file twice
+        loader.repository = repository(loader.repository, [project.search_path[0], *extra], project)
         yield app
     finally:
         GlobalHydra.instance().hydra = before
+
+
+def repository(files: Any, folders: Sequence[Path], project: Project) -> Any:
+    """Hydra's YAML files, each read once, and looked through before Hydra writes out its aliases."""
+    from hydra._internal.config_repository import CachingConfigRepository
+
+    class Repository(CachingConfigRepository):
+        def load_config(self, config_path: str) -> Any:
+            for folder in folders:
+                if config_path not in self.cache and (path := folder / f"{config_path}.yaml").is_file():
+                    check_file(path, project)
+            return super().load_config(config_path)
+
+    return Repository(files)
 
 
 def conf_name(conf: str | None, project: Project, config_dir: str | Path | None = None) -> str:
@@ -110,13 +122,13 @@ def conf_name(conf: str | None, project: Project, config_dir: str | Path | None 
     known = list_confs(folders)
     if conf is None:
         raise RexError(
-            f"{_shown(project.conf / 'default.yaml', project)} is missing: write `defaults: [NAME, _self_]` into it, "
+            f"{shown(project.conf / 'default.yaml', project)} is missing: write `defaults: [NAME, _self_]` into it, "
             f"or give conf=NAME (there are: {', '.join(known)})"
         )
     close = suggest(name, known)
     listed = f" (there are: {', '.join(known)})" if "mean" in close else ""
     raise RexError(
-        f"{COMMAND_LINE}: conf={conf}: there is no {_shown(project.conf, project)}/{name}.yaml{close}{listed}"
+        f"{COMMAND_LINE}: conf={conf}: there is no {shown(project.conf, project)}/{name}.yaml{close}{listed}"
     )
 
 
@@ -157,9 +169,12 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     for text in overrides:
         try:
             parsed += parser.parse_overrides([text])
-        except HydraException:
+        except (HydraException, RecursionError):
             fix = "quote the value, key='…'" if "=" in text else "write key=value"
             raise RexError(f"{COMMAND_LINE}: {text}: this is no override; {fix}") from None
+        key = str(parsed[-1].key_or_group)
+        if len(key) > LONGEST_KEY:
+            raise RexError(f"{COMMAND_LINE}: {checks.show(key)}: there is no key of {len(key)} characters")
     return parsed
 
 
@@ -327,90 +342,10 @@ def _layers(
         file = f"{default.config_path}.yaml"
         path = next((folder / file for folder in folders if (folder / file).is_file()), None)
         if path is not None:
-            yield layer_of_file(path, _shown(path, project), default.package or "")
+            yield layer_of_file(path, shown(path, project), default.package or "")
     values = [
         (override.key_or_group, override.value())
         for override in parse(task)
         if not override.is_delete() and not is_choice(override, app)
     ]
     yield layer_of_values(values)
-
-
-@contextmanager
-def _at_fault(project: Project, conf: str | None, config_dir: str | Path | None) -> Iterator[None]:
-    """Whatever goes wrong while YAML files and overrides are composed is theirs, however Hydra says it."""
-    try:
-        yield
-    except RecursionError:
-        where = f"conf/{conf or DEFAULT_CONF}.yaml"
-        raise RexError(f"{where}: an alias (*name) stands inside of what it names; write it out") from None
-    except UnicodeDecodeError as error:
-        folders = [*project.search_path, *([Path(config_dir)] if config_dir is not None else [])]
-        file = next((path for folder in folders for path in folder.rglob("*.yaml") if not _is_text(path)), None)
-        where = "a YAML file" if file is None else _shown(file, project)
-        raise RexError(f"{where}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
-    except (ValueError, TypeError, AttributeError, AssertionError, LookupError, MemoryError) as error:
-        text = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RexError(
-            f"conf/{conf or DEFAULT_CONF}.yaml, or the command line: {text}; mend what it speaks of"
-        ) from None
-
-
-def _is_text(path: Path) -> bool:
-    try:
-        path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _shown(path: Path, project: Project) -> str:
-    """A path as short as it stays clear."""
-    for folder in (project.root, project.conf.parent):
-        if path.is_relative_to(folder):
-            return str(path.relative_to(folder))
-    return str(path)
-
-
-def _missing(error: MissingConfigException, project: Project) -> RexError:
-    """A file that a defaults list or a config group choice asks for, and that is not there."""
-    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
-    if group.startswith("hydra/"):
-        close = suggest(name, sorted(error.options or []))
-        return RexError(f"{COMMAND_LINE}: {group}={name}: Hydra has no such choice{close}; is its plugin installed?")
-    files = [path for folder in project.search_path for path in (folder / group).glob("*.yaml")]
-    close = suggest(name, sorted({path.stem for path in files}))
-    asking = re.search(r"In '([^']+)'", str(error))
-    where = f"conf/{asking[1]}.yaml: defaults: " if asking and not group else f"{COMMAND_LINE}: {group}={name}: "
-    return RexError(f"{where}there is no {'/'.join(filter(None, ('conf', group, name)))}.yaml{close}")
-
-
-@contextmanager
-def one_line_errors(project: Project | None = None, conf: str | None = None) -> Iterator[None]:
-    """What Hydra, OmegaConf and YAML raise, as a `RexError` of one line."""
-    import yaml
-    from hydra.errors import HydraException, MissingConfigException
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        yield
-    except MissingConfigException as error:
-        project = project or find_project()
-        raise _missing(error, project) from None
-    except yaml.reader.ReaderError as error:
-        place = _shown(Path(str(error.name)), project) if project else str(error.name)
-        raise RexError(
-            f"{place}: character {error.position} is not for text files ({error.reason}); remove it"
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        file = Path(mark.name) if mark else Path(f"conf/{conf}.yaml")
-        place = f"{_shown(file, project) if project else file}{f' line {mark.line + 1}' if mark else ''}"
-        raise RexError(f"{place}: not YAML: {error.problem or error.context}") from None
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-        key = getattr(cause, "full_key", None)
-        lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https"))]
-        place = f"conf/{conf or DEFAULT_CONF}.yaml: {key}" if key else COMMAND_LINE
-        raise RexError(f"{place}: {'; '.join(lines)}") from None

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from rexcli.errors import RexError
 
+DEFAULT_CONF = "default"
+"""`conf/default.yaml` names the experiment that is taken where none is given."""
+
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of `rexcli`."""
 

@@ -216,9 +216,9 @@ class PPOSettings:
     """Weight of the value loss."""
     max_grad_norm: float = field(default=0.5, metadata={"check": positive("norm")})
     """Gradients are scaled down to this global norm."""
-    num_hidden_layers: int = field(default=2, metadata={"check": at_least(0, "layers")})
+    num_hidden_layers: int = field(default=2, metadata={"check": between(0, 64)})
     """Hidden layers of policy and value network."""
-    num_hidden_units: int = field(default=64, metadata={"check": at_least(1, "units")})
+    num_hidden_units: int = field(default=64, metadata={"check": between(1, 2**20)})
     """Units a hidden layer."""
     hidden_activation: Literal["tanh", "relu", "gelu", "softplus", "silu"] = "tanh"
     """Activation of the hidden layers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,17 @@ from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.delays import QUANTILE, Constant, Delay, as_delay
 from rexcli.graph.node import Node
 from rexcli.graph.record import RecordSettings
-from rexcli.timeline.spec import EdgeTiming, Jitter, NodeTiming, Scheduling, SystemTiming, nanoseconds, wrong_rate
+from rexcli.timeline.spec import (
+    LONGEST_DELAY,
+    EdgeTiming,
+    Jitter,
+    NodeTiming,
+    Scheduling,
+    SystemTiming,
+    nanoseconds,
+    wrong_delay,
+    wrong_rate,
+)
 
 PyTree = Any
 
@@ -180,12 +189,16 @@ class System:
     def expected_delay(self, name: str) -> float:
         """Expected computation delay of a node, seconds."""
         declared = self.specs[name].expected_delay
-        return self.delays[name].quantile(QUANTILE) if declared is None else declared
+        expected = self.delays[name].quantile(QUANTILE) if declared is None else declared
+        _check_seconds(f"node '{name}': delay", expected)
+        return expected
 
     def expected_communication(self, name: str) -> float:
         """Expected communication delay of an edge, seconds."""
         edge = self.edges[name]
-        return edge.delay.quantile(QUANTILE) if edge.expected_delay is None else edge.expected_delay
+        expected = edge.delay.quantile(QUANTILE) if edge.expected_delay is None else edge.expected_delay
+        _check_seconds(f"edge '{name}': delay", expected)
+        return expected
 
     def _timing(self) -> SystemTiming:
         return SystemTiming(
@@ -232,7 +245,7 @@ class System:
         block = -(-ticks // SAMPLE_BLOCK) * SAMPLE_BLOCK  # so that one compilation serves nodes of several rates
         which = np.arange(first_episode, first_episode + episodes)
         draws = delay.sample_episodes(key, which, block)[:, :ticks]
-        if not np.isfinite(draws).all():
+        if not (draws <= LONGEST_DELAY).all():  # nor NaN
             raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no time; check its parameters")
         return np.rint(draws.astype(np.float64) * 1e9).astype(np.int64)
 
@@ -271,5 +284,5 @@ def _adjustable(delay: Delay) -> int:
 
 
 def _check_seconds(what: str, seconds: float | None) -> None:
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-        raise RexError(f"{what} {seconds}: give a number of seconds, 0 or more")
+    if seconds is not None and (fix := wrong_delay(seconds)):
+        raise RexError(f"{what} {seconds:g}: {fix}")

@@ -15,7 +15,7 @@ from rexcli.plot.registry import Animation, Options, View, choose
 from rexcli.plot.style import styled
 from rexcli.runs.storage import atomic_file
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("rex.plot")
 
 
 def draw_run(
@@ -34,7 +34,8 @@ def draw_run(
         The files, in order of the pictures' names.
 
     Raises:
-        RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for.
+        RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for, or
+            whose artifacts do not fit together.
     """
     return _draw([view], Path(folder or view.path / "plots"), only, _options(options), overlays=False)
 
@@ -94,11 +95,19 @@ def _draw(
             elif only is not None:
                 raise RexError(_why_not(picture.name, picture.needs, overlays and not picture.overlays, views))
         except Exception as error:
+            known = isinstance(error, RexError | OSError)
+            said = (
+                str(error) if known else f"{type(error).__name__} {error}; what it is drawn from does not fit together"
+            )
+            where = ", ".join(str(view.path) for view in views)
             # A run of hours is not lost to its picture: log and go on, unless this picture was asked for.
-            if only is not None:
+            if only is None:
+                logger.warning("picture '%s' of %s could not be drawn: %s", picture.name, where, said)
+                logger.info("picture '%s'", picture.name, exc_info=not known)
+            elif known:
                 raise
-            known = isinstance(error, RexError)
-            logger.warning("picture '%s' could not be drawn: %s", picture.name, error, exc_info=not known)
+            else:
+                raise RexError(f"picture '{picture.name}' of {where} could not be drawn: {said}") from error
     return written
 
 

@@ -1,4 +1,7 @@
-"""Checkpoints of a training: everything that the next update depends on, by Orbax, whole or not at all."""
+"""Checkpoints of a training: everything that the next update depends on, by Orbax, whole or not at all.
+
+Beside what Orbax writes stands `sha256.json`, the digest of every file: Orbax meets nothing but what it wrote.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ import numpy.typing as npt
 import orbax.checkpoint as ocp
 
 from rexcli.errors import RexError
-from rexcli.runs.storage import atomic_folder, is_temporary
+from rexcli.runs.formats import decode_json, encode_json
+from rexcli.runs.storage import atomic_folder, is_temporary, sha256
 
 Arrays = dict[str, npt.NDArray]
 
 KEPT = 2
 """Newest checkpoints that stay: one more than is needed, in case the disk lost the last."""
+
+DIGESTS = "sha256.json"
+"""The file with the digests of all files of a checkpoint."""
 
 BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
 """Process 0 has all that is saved: Orbax waits for no other."""
@@ -50,6 +57,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     with atomic_folder(path) as temporary, _checkpointer() as checkpointer:
         checkpointer.save((temporary / "state").absolute(), vars(checkpoint))
         checkpointer.wait_until_finished()
+        (temporary / DIGESTS).write_bytes(encode_json(_digests(temporary / "state")))
     for old in _numbered(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -63,6 +71,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     numbered = _numbered(folder)
     for path in reversed(numbered):
         try:
+            _check_whole(path)
             with _checkpointer() as checkpointer:
                 tree = checkpointer.restore((path / "state").absolute())
             return Checkpoint(
@@ -78,6 +87,17 @@ def load_latest(folder: Path) -> Checkpoint | None:
     if numbered:
         raise RexError(f"{folder}: none of its checkpoints can be read; train again without resume")
     return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file in a folder, by its path there."""
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def _check_whole(path: Path) -> None:
+    """Raises `ValueError` where a checkpoint has other files than those that were written."""
+    if decode_json((path / DIGESTS).read_bytes()) != _digests(path / "state"):
+        raise ValueError("it has other files than were written")
 
 
 def _checkpointer() -> ocp.StandardCheckpointer:

@@ -226,18 +226,47 @@ class Crew:
         Raises:
             RexError: if it is of another training.
         """
+        _check_leaves(self.states, self.best, checkpoint)
         for tree, saved in ((self.states, checkpoint.states), (self.best, checkpoint.best)):
             for path, leaf in leaf_paths(tree).items():
-                there = saved.get(path)
-                if there is None or (there.shape, there.dtype) != (leaf.shape, leaf.dtype):
-                    raise RexError(
-                        f"the checkpoint does not fit this training (at '{path}'); train again without resume"
-                    )
-                leaf[...] = there
+                leaf[...] = saved[path]
 
     def failed(self) -> dict[int, int]:
         """The update at which a seed met a number that is not finite, by seed."""
         return {seed: int(update) for seed, update in enumerate(self.states.failed) if update >= 0}
+
+
+def check_checkpoint(checkpoint: Checkpoint, ppo: PPO, program: Program, rng: jax.Array) -> None:
+    """Refuses a checkpoint of another training, before anything is compiled.
+
+    Raises:
+        RexError: with what does not fit.
+    """
+    seeds, evaluations = ppo.settings.num_seeds, min(ppo.settings.num_evals, ppo.num_updates)
+    keys = jax.random.split(rng, seeds)
+    states = jax.eval_shape(lambda program, keys: _pack(jax.vmap(partial(ppo.init, program))(keys)), program, keys)
+    _check_leaves(states, learned(states), checkpoint)
+    if checkpoint.best_returns.shape != (seeds,):
+        raise _does_not_fit("best_returns")
+    for name, number, most in (
+        ("evaluation", checkpoint.evaluation, evaluations),
+        ("updates", checkpoint.updates, ppo.num_updates),
+    ):
+        if not 1 <= number <= most:
+            raise _does_not_fit(f"{name}={number}, of {most}")
+
+
+def _check_leaves(states: PyTree, best: PyTree, checkpoint: Checkpoint) -> None:
+    """Every leaf is there, of its shape and type."""
+    for tree, saved in ((states, checkpoint.states), (best, checkpoint.best)):
+        for path, leaf in leaf_paths(tree).items():
+            there = saved.get(path)
+            if there is None or (there.shape, there.dtype) != (leaf.shape, leaf.dtype):
+                raise _does_not_fit(path)
+
+
+def _does_not_fit(where: str) -> RexError:
+    return RexError(f"the checkpoint does not fit this training (at '{where}'); train again without resume")
 
 
 def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:

@@ -136,6 +136,10 @@ class PPO:
         self.settings = settings
         self.num_samples = settings.num_envs * settings.num_steps
         self.num_updates = max(1, settings.total_timesteps // self.num_samples)
+        for what, number in (("num_envs x num_steps", self.num_samples), ("total_timesteps", self.num_updates)):
+            if number >= 2**31:
+                of = "updates" if what == "total_timesteps" else "samples an update"
+                raise RexError(f"ppo.{what}: these are {number} {of}, and 2147483647 can be counted; give fewer")
         if self.num_samples % settings.num_minibatches:
             raise RexError(
                 f"ppo.num_minibatches {settings.num_minibatches}: {settings.num_envs} environments x "

@@ -9,6 +9,7 @@ policy and its evaluations are the same, bit for bit, however many processes the
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from rexcli import sizes
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
-from rexcli.rl.crew import Crew
+from rexcli.rl.crew import Crew, check_checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
@@ -103,6 +105,29 @@ class Training:
         return ["timesteps", "updates", "seed", *names], rows
 
 
+def check_size(ppo: PPO, program: Program, team: Team = ALONE) -> None:
+    """Refuses a training that does not fit into memory.
+
+    Raises:
+        RexError: with the settings that are too large.
+    """
+    settings, size, action = ppo.settings, ppo.observation_space.size, ppo.environment.action_space.size
+    state = jax.eval_shape(lambda: program.init(jax.random.key(0)))
+    environment = float(sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
+    samples = 8.0 * ppo.num_samples * (size + 2 * action + 6)  # collected, and shuffled
+    layers, units = settings.num_hidden_layers, settings.num_hidden_units
+    widths = [size, *[units] * layers, action]
+    network = 48.0 * sum(first * second for first, second in itertools.pairwise(widths))  # two, six times each
+    seeds = len(team.share(settings.num_seeds))
+    sizes.check(
+        seeds * (2 * settings.num_envs * environment + network) + samples + settings.num_eval_envs * environment,
+        f"{seeds} seeds of {settings.num_envs} environments x {settings.num_steps} steps, and networks of "
+        f"{layers} x {units} units",
+        "give fewer or smaller ones: ppo.num_seeds, ppo.num_envs, ppo.num_steps, ppo.num_eval_envs, "
+        "ppo.num_hidden_units",
+    )
+
+
 def train(
     program: Program,
     environment: Environment,
@@ -142,6 +167,8 @@ def train(
     """
     began = time.perf_counter()
     ppo = PPO(environment, settings)
+    if start is not None:
+        check_checkpoint(start, ppo, program, rng)
     crew = Crew(ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), team)
     training = Training(
         policies=[crew.policy(seed) for seed in range(settings.num_seeds)],

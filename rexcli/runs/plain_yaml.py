@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -19,15 +20,48 @@ _Loader.add_implicit_resolver(
 )
 
 
+MOST_NODES, MOST_REPEATED = 100_000, 10
+"""How many keys and values a document may have once its aliases are written out, and how many times as many as stand
+in it: ten lines can stand for billions."""
+
+
 def load_yaml(data: bytes | str) -> Any:
     """The one document in `data`.
 
     Raises:
-        ValueError: not YAML, or it asks for objects.
+        ValueError: not YAML, it asks for objects, or its aliases stand for too much.
     """
     try:
-        return yaml.load(data, Loader=_Loader)
+        loader = _Loader(data)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        check_aliases(root)
+        return loader.construct_document(root)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def check_aliases(root: yaml.Node) -> None:
+    """Refuses a document whose aliases (`*name`) stand for too much, or stand inside of what they name.
+
+    Raises:
+        ValueError: with how much it is.
+    """
+    sizes: dict[yaml.Node, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if node not in sizes:
+            sizes[node] = math.inf  # until it is known: an alias inside of what it names
+            value = node.value
+            parts = [part for pair in value for part in pair] if isinstance(node, yaml.MappingNode) else value
+            sizes[node] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(map(size, parts)))
+        return sizes[node]
+
+    whole = size(root)
+    if math.isinf(whole):
+        raise ValueError("an alias (*name) stands inside of what it names; write it out")
+    if whole > max(MOST_NODES, MOST_REPEATED * len(sizes)):
+        raise ValueError(f"its aliases (*name) stand for {whole:.3g} keys and values; write out what is meant")

@@ -111,7 +111,7 @@ class Run:
 
     @classmethod
     def reopen(cls, path: Path, *, argv: Sequence[str]) -> Run:
-        """Opens a run that was stopped, to go on with it: what it has stays.
+        """Opens a run that was stopped, to go on with it: what it has stays, but for unfinished files.
 
         Args:
             path: its folder.
@@ -121,11 +121,14 @@ class Run:
             RexError: there is no run, or it is still running.
         """
         view = RunView(path)
+        _ = view.results  # is added to
         if view.status == "running":
             raise RexError(f"{path}: this run is still running; stop it first")
+        storage.sweep(path)
         old = dict(view.record)
-        artifacts = {artifact["name"]: artifact for artifact in old.pop("artifacts", [])}
-        resumed = [*old.get("resumed", []), {"command_line": shlex.join(map(str, argv)), "at": _now()}]
+        artifacts = {artifact["name"]: artifact for artifact in view.artifacts}
+        old.pop("artifacts", None)
+        resumed = [*view.resumed, {"command_line": shlex.join(map(str, argv)), "at": _now()}]
         process = provenance.this_process()
         run = cls(path, {**old, "status": "running", "error": None, "ended": None, "process": process})
         run._record["resumed"] = resumed
@@ -272,6 +275,7 @@ def _given_folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     if (path / "run.json").exists():
         raise RexError(f"{path}: there is a run in this folder already; give another one")
+    storage.sweep(path)
     return path
 
 

@@ -72,6 +72,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a killed writer left unfinished in a folder that nobody writes to."""
+    for path in sorted(folder.rglob(f"{TEMPORARY}*")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all."""
     with atomic_file(path) as temporary:

@@ -16,6 +16,7 @@ from rexcli.runs.plain_yaml import load_yaml
 from rexcli.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
+    from rexcli.compiler.plan import Plan
     from rexcli.runs.recording import Recording
 
 T = TypeVar("T")
@@ -109,9 +110,14 @@ class RunView:
         return self._field("git", dict | None)
 
     @property
+    def resumed(self) -> list[Any]:
+        """With which command lines it was gone on with, and when."""
+        return self._field("resumed", list) if "resumed" in self._record else []
+
+    @property
     def artifacts(self) -> list[dict[str, Any]]:
         """`name`, `size`, `sha256` of each; empty for a run that never came to its end."""
-        artifacts = self._field("artifacts", list)
+        artifacts = self._field("artifacts", list) if "artifacts" in self._record else []
         for artifact in artifacts:
             if not isinstance(artifact, dict) or not isinstance(artifact.get("name"), str):
                 raise RexError(f"{self.path / 'run.json'}: damaged: an artifact without a name")
@@ -162,6 +168,13 @@ class RunView:
 
         arrays = self.arrays("timeline.npz")
         return self._guard(self.path / "timeline.npz", lambda: from_arrays(arrays))
+
+    def plan(self, timeline: Timeline) -> Plan:
+        """The plan of the run's own `timeline` in `plan.npz`."""
+        from rexcli.compiler.storage import from_arrays
+
+        arrays = self.arrays("plan.npz")
+        return self._guard(self.path / "plan.npz", lambda: from_arrays(arrays, timeline))
 
     def recording(self) -> Recording:
         from rexcli.runs.recording import read_recording

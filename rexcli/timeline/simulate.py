@@ -14,7 +14,7 @@ import numpy as np
 from rexcli.errors import RexError
 from rexcli.timeline.phases import advances, check, phases
 from rexcli.timeline.readers import blocking_readers, first_readers
-from rexcli.timeline.schedule import period, scheduled
+from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming, SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 from rexcli.timeline.unroll import Sample, Unrolled, unroll
@@ -54,13 +54,19 @@ def _simulate_steps(spec: SystemTiming, sample: Sample, episodes: int, steps: in
     if steps < 1:
         raise RexError(f"steps {steps}: give 1 or more supervisor steps")
     name = spec.supervisor
-    last = int(scheduled(spec.node(name).rate, phases(spec)[name], steps + 1)[-1])
 
     def last_start(unrolled: Unrolled) -> Times:
         return unrolled.start[name][:, steps]
 
-    unrolled, cutoff = cover(spec, sample, episodes, last + last // 32 + _usual_lateness(spec), last_start)
+    unrolled, cutoff = cover(spec, sample, episodes, first_horizon(spec, steps), last_start)
     return assemble(unrolled, cutoff, at_most={name: steps + 1})
+
+
+def first_horizon(spec: SystemTiming, steps: int) -> int:
+    """Until when, ns, schedules are looked at first to simulate `steps` supervisor steps."""
+    name = spec.supervisor
+    last = phases(spec)[name] + round(steps * NANOSECONDS / spec.node(name).rate)
+    return last + last // 32 + _usual_lateness(spec)
 
 
 def _simulate_seconds(spec: SystemTiming, sample: Sample, episodes: int, seconds: float) -> Timeline:

@@ -20,6 +20,17 @@ RATES = (1e-6, 1e9)
 """Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
 
 
+LONGEST_DELAY = 1e6
+"""Seconds, as of the slowest rate: sums of delays along any way through a system fit int64 nanoseconds."""
+
+
+def wrong_delay(seconds: float) -> str | None:
+    """What to give in place of a delay that is none; None for one that is."""
+    return (
+        None if 0 <= seconds <= LONGEST_DELAY else f"give a number of seconds, 0 or more and at most {LONGEST_DELAY:g}"
+    )
+
+
 def wrong_rate(rate: float) -> str | None:
     """What to give in place of a rate that is none; None for one that is."""
     low, high = RATES

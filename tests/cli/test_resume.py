@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -9,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rexcli.cli.main import main
+from rexcli.rl import checkpoints
 from rexcli.runs.view import RunView, find_run
 from tests.cli.test_pipeline import SMALL_TRAINING
 
@@ -67,6 +70,40 @@ def assert_resumes(project: Path, stopped: RunView) -> None:
 
 def test_a_killed_training_goes_on_bit_for_bit(project):
     assert_resumes(project, kill_after(project, "killed", 2, 0.0))
+
+
+def stopped_copy(project: Path, name: str) -> Path:
+    """The whole training, as if it had been stopped at its end."""
+    folder = project / "outputs" / name / "train" / "one"
+    shutil.copytree(whole(project).path, folder)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    return folder
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused_before_the_run_is_opened(project, capfd):
+    folder = stopped_copy(project, "foreign")
+    newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    states = checkpoints.load_latest(folder / "checkpoints")
+    for path in (folder / "checkpoints").iterdir():
+        shutil.rmtree(path)
+    before = (folder / "run.json").read_bytes()
+
+    def refused(said: str) -> None:
+        capfd.readouterr()
+        assert main(["train", f"resume={folder}", "--quiet"]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert said in line
+        assert (folder / "run.json").read_bytes() == before
+
+    foreign = {name: leaf[:1] for name, leaf in states.states.items()}
+    checkpoints.save(folder / "checkpoints", replace(states, states=foreign))
+    refused("the checkpoint does not fit this training (at '")
+    shutil.rmtree(folder / "checkpoints")
+    checkpoints.save(folder / "checkpoints", states)
+    damaged = max((folder / "checkpoints" / newest.name / "state").rglob("*"), key=lambda path: path.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    refused("none of its checkpoints can be read; train again without resume")
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rexcli.cli.errors import LONGEST, describe
@@ -14,6 +16,13 @@ FILES = {
     "binary": (b"name: a\0b\n", r"conf/binary\.yaml: character 7 is not for text files"),
     "word": (b"defaults: base\nname: x\n", r"conf/word\.yaml.*defaults must be a list"),
     "snake": (b"defaults: [base]\nx: &x {y: *x}\n", r"conf/snake\.yaml: an alias \(\*name\) stands inside"),
+    "laughs": (
+        b"a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+        + b"".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n".encode() for i in range(1, 12)),
+        r"conf/laughs\.yaml: its aliases \(\*name\) stand for 3\.57e\+11 keys and values",
+    ),
+    "number": (b"3\n", r"conf/number\.yaml: a file of conf/ is a mapping, key: value; write one"),
+    "nested": (b"x: " + 3000 * b"{a: " + b"1" + 3000 * b"}" + b"\n", r"conf/nested\.yaml"),
     "list": (
         b"defaults: [base, _self_]\nname: x\nsupervisor: a\nnodes: [1, 2]\n",
         r"conf/list\.yaml line 4: nodes=.*mapping",
@@ -36,6 +45,15 @@ def test_a_file_that_is_no_configuration_is_named(project, name):
         compose(name)
 
 
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--info", "defaults"], ["-m", "seed=1,2"]])
+@pytest.mark.parametrize("name", ["latin", "number", "laughs"])
+def test_hydras_flags_name_it_too(project, name, flags, capsys):
+    content, message = FILES[name]
+    (project / "conf" / f"{name}.yaml").write_bytes(content)
+    assert main(["show", f"conf={name}", *flags]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -47,6 +65,11 @@ def test_a_file_that_is_no_configuration_is_named(project, name):
             r"nodes\.agent\.rate=1e\+12: give a positive number of steps per second, 1e-06 to 1e\+09",
         ),
         ("nodes.agent.rate=5e-324", r"nodes\.agent\.rate=4\.94066e-324: give a positive number of steps"),
+        (70_000 * "a" + "=1", r"command line: a+…: there is no key of 70000 characters"),
+        ("nodes." + 70_000 * "a" + "={rate: 50}", r"command line: nodes\.a+…: there is no key of 70006 characters"),
+        ("~nodes=1", r"command line: ~nodes=…: it has another value; leave the value out, ~nodes$"),
+        ("~nodes.agent={rate:1}", r"~nodes\.agent=…: it has another value; leave the value out, ~nodes\.agent$"),
+        ("seed=" + 2000 * "[", r"this is no override"),
         ("name=" + 101 * "a", r"name=a+…: give a name for a folder"),
     ],
 )

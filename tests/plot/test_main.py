@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,8 +91,10 @@ def test_a_picture_that_fails_is_logged_and_the_others_are_drawn(
     run = FakeRun(tmp_path, {})
     with caplog.at_level(logging.WARNING):
         assert {file.stem for file in draw_run(run)} == {"system"}
-    assert "'broken' could not be drawn: on purpose" in caplog.text
-    with pytest.raises(ZeroDivisionError):
+    said = rf"'broken' of {re.escape(str(run.path))} could not be drawn: ZeroDivisionError on purpose; what it is drawn"
+    assert re.search(said, caplog.text)
+    assert "Traceback" not in caplog.text  # only at level INFO, for `log.txt`
+    with pytest.raises(RexError, match=said):
         draw_run(run, only=["broken"])
 
 

@@ -41,3 +41,18 @@ def test_none_is_none_and_all_broken_is_an_error(tmp_path):
     (tmp_path / "7" / "state").mkdir(parents=True)
     with pytest.raises(RexError, match="none of its checkpoints"):
         load_latest(tmp_path)
+
+
+def test_orbax_meets_no_file_but_those_that_were_written(tmp_path, capfd):
+    for updates in (5, 10):
+        save(tmp_path, make(updates))
+    for number, path in enumerate(sorted((tmp_path / "10" / "state").rglob("*"))):
+        if path.is_file() and number % 2:
+            path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    assert load_latest(tmp_path).updates == 5
+    (tmp_path / "10" / "sha256.json").unlink()
+    assert load_latest(tmp_path).updates == 5
+    (tmp_path / "5" / "state" / "more").write_bytes(b"")
+    with pytest.raises(RexError, match="none of its checkpoints"):
+        load_latest(tmp_path)
+    assert capfd.readouterr().err == ""

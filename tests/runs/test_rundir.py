@@ -298,3 +298,28 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_running_run_is_not_reopened(tmp_path: Path) -> None:
     with new_run(tmp_path) as run, pytest.raises(RexError, match="still running"):
         Run.reopen(run.path, argv=["rex"])
+
+
+def test_what_a_killed_writer_left_is_swept_when_the_run_goes_on(tmp_path: Path) -> None:
+    with new_run(tmp_path) as run:
+        run.write_text("kept.txt", "kept")
+    for left in (".rex-tmp-1-a-x.npz", "policy/.rex-tmp-2-b-y/deep/z"):
+        (run.path / left).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / left).write_text("half")
+    with Run.reopen(run.path, argv=["rex"]):
+        pass
+    assert not list(run.path.rglob(".rex-tmp-*"))
+    assert (run.path / "kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("key", ["artifacts", "resumed", "results"])
+@pytest.mark.parametrize("value", [3, "text", None])
+def test_a_run_with_a_damaged_record_is_not_gone_on_with(tmp_path: Path, key: str, value: object) -> None:
+    with new_run(tmp_path) as run:
+        pass
+    file = run.path / "run.json"
+    before = {**json.loads(file.read_text()), key: value}
+    file.write_text(json.dumps(before))
+    with pytest.raises(RexError, match=r"run\.json: damaged"):
+        Run.reopen(run.path, argv=["rex"])
+    assert json.loads(file.read_text()) == before

@@ -1,0 +1,48 @@
+"""`rex show` of systems whose rates are far apart."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from rexcli.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("override", "measured"),
+    [("seed=1", "20 episodes of 200 simulated steps"), ("nodes.world.rate=1e6", "1 episodes of 100 simulated steps")],
+)
+def test_as_much_is_simulated_as_is_quick(override, measured, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", override, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["tables"]["experiment"]
+    assert {"key": "measured over", "value": measured} in rows
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nodes.world.rate=1e9", "command line: nodes.world.rate=1e+09: one step of supervisor 'agent' takes"),
+        ("nodes.agent.rate=1e-6", "raise nodes.agent.rate=1e-06"),
+        ("nodes.agent.delay=1e6", "of memory; lower this rate"),
+        ("nodes.actuator.delay=1e6", "of memory; lower this rate"),
+        ("edges.actuator_world.delay=1e6", "of memory; lower this rate"),
+        (
+            "nodes.actuator.delay=1e7",
+            "nodes.actuator.delay=1e+07: give a number of seconds, 0 or more and at most 1e+06",
+        ),
+        (
+            "edges.actuator_world.delay={_target_:distrax.Normal,loc:1e300,scale:1e300}",
+            "edges.actuator_world.delay",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated_quickly_is_refused_by_its_key(override, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    assert main(["show", override]) == 2
+    assert time.monotonic() - began < 30
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line

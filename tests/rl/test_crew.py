@@ -1,0 +1,70 @@
+"""What a crew takes for its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from rexcli.errors import RexError
+from rexcli.graph.paths import leaf_paths
+from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.crew import check_checkpoint
+from rexcli.rl.ppo import PPO, learned
+from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
+
+
+@pytest.fixture(scope="module")
+def ppo() -> PPO:
+    return PPO(ToZero().bind(tiny_system()), TINY)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(ppo: PPO) -> Checkpoint:
+    """Of the smallest training, all zeros."""
+    keys = jax.random.split(jax.random.key(0), TINY.num_seeds)
+    states = jax.eval_shape(jax.vmap(lambda key: ppo.init(tiny_program(), key)), keys)
+
+    def zeros(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        data = (
+            jax.eval_shape(jax.random.key_data, leaf)
+            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+            else leaf
+        )
+        return np.zeros(data.shape, data.dtype)
+
+    arrays, best = (leaf_paths(jax.tree.map(zeros, tree)) for tree in (states, learned(states)))
+    return Checkpoint(1, 2, 0.5, arrays, best, np.zeros(TINY.num_seeds, np.float32))
+
+
+def test_a_checkpoint_of_the_training_fits(ppo: PPO, checkpoint: Checkpoint) -> None:
+    check_checkpoint(checkpoint, ppo, tiny_program(), jax.random.key(0))
+
+
+@pytest.mark.parametrize("part", ["states", "best"])
+@pytest.mark.parametrize("change", ["missing", "shape", "type"])
+def test_another_leaf_does_not(ppo: PPO, checkpoint: Checkpoint, part: str, change: str) -> None:
+    leaves = dict(getattr(checkpoint, part))
+    path = sorted(leaves)[-1]
+    leaf = leaves.pop(path)
+    if change != "missing":
+        leaves[path] = leaf[:1] if change == "shape" else leaf.astype(np.int8)
+    with pytest.raises(RexError, match="does not fit this training") as caught:
+        check_checkpoint(replace(checkpoint, **{part: leaves}), ppo, tiny_program(), jax.random.key(0))
+    assert path in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"evaluation": 1000}, "evaluation=1000, of 3"),
+        ({"updates": 0}, "updates=0, of 6"),
+        ({"updates": 7}, "updates=7, of 6"),
+        ({"best_returns": np.zeros(5, np.float32)}, "best_returns"),
+    ],
+)
+def test_another_length_does_not(ppo: PPO, checkpoint: Checkpoint, change: dict, said: str) -> None:
+    with pytest.raises(RexError, match=said):
+        check_checkpoint(replace(checkpoint, **change), ppo, tiny_program(), jax.random.key(0))
