@@ -232,7 +232,7 @@ class _Session:
         self.system = system
         self.error: BaseException | None = None
         self._calls, self._shared, self._notes, self._settings, self._watch = calls, shared, notes, settings, watch
-        self._gauges = {name: Gauge(name, spec.rate) for name, spec in system.specs.items()}
+        self._gauges = {name: Gauge(name, spec.rate, notes.folder) for name, spec in system.specs.items()}
         self._workers = {name: Worker(name) for name in system.nodes}
         self._together = Worker("shared")
         self._writing = Worker("notes")
@@ -391,6 +391,8 @@ class _Session:
         while not self._ended:
             episode = self._now
             left = self._notes.write_old()
+            for gauge in self._gauges.values():
+                gauge.move()
             if episode is not None and self._watch is not None:
                 try:
                     self._watch(episode)
@@ -408,5 +410,5 @@ class _Session:
             steps=self._steps,
             seconds=self._seconds,
             punctuality=tuple(gauge.summary() for gauge in self._gauges.values()),
-            lateness={name: gauge.late for name, gauge in self._gauges.items()},
+            lateness={name: gauge.late.all() for name, gauge in self._gauges.items()},
         )
