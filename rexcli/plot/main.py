@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.figure import Figure
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, WriteError
 from rexcli.plot.registry import Animation, Options, View, choose
 from rexcli.plot.style import styled
 from rexcli.runs.storage import atomic_file
@@ -35,6 +35,7 @@ def draw_run(
 
     Raises:
         RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for.
+        WriteError: a file cannot be written.
     """
     return _draw([view], Path(folder or view.path / "plots"), only, _options(options), overlays=False)
 
@@ -93,6 +94,8 @@ def _draw(
                 written.append(save(drawing, folder / f"{picture.name}{picture.suffix}"))
             elif only is not None:
                 raise RexError(_why_not(picture.name, picture.needs, overlays and not picture.overlays, views))
+        except WriteError:
+            raise
         except Exception as error:
             # A run of hours is not lost to its picture: log and go on, unless this picture was asked for.
             if only is not None:

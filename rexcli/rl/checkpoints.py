@@ -46,7 +46,6 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes `folder/<updates>` and removes the oldest ones."""
     path = folder / str(checkpoint.updates)
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic_folder(path) as temporary, _checkpointer() as checkpointer:
         checkpointer.save((temporary / "state").absolute(), vars(checkpoint))
         checkpointer.wait_until_finished()
