@@ -6,7 +6,7 @@ Sensors, an agent and actuators run on the wall clock and are recorded: the firs
 Python, each in a thread of its own, all others are jitted. At the same time runs `bare_wall_clock`, which waits in the
 same way and does nothing else: what it loses, the machine takes from everybody. Memory is that of the process with the
 nodes and of the process that writes the recording. Wanted: neither grows by 1 MB after the first minute, and no node
-loses a tick that the bare loop keeps. The exit code says whether memory stayed.
+loses a tick that the bare loop keeps. The exit code says whether memory stayed, and the clock ran to its end.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class MemoryOverTime:
     samples: list[tuple[float, list[int]]] = field(default_factory=list)
 
     def __call__(self, episode: Episode) -> None:
-        if not self.samples or episode.seconds >= self.samples[-1][0] + self.every:
+        if not episode.closed and (not self.samples or episode.seconds >= self.samples[-1][0] + self.every):
             self.samples.append((episode.seconds, [memory(process) for process in self.processes.values()]))
 
     def growth(self, settled: float) -> list[float]:
@@ -91,11 +91,13 @@ def run(system: System, seconds: float, priority: int) -> tuple[Outcome, dict[st
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None
                 process.stdout.readline()
-                outcome = clock.run(key, steps=round(rate * seconds), watch=watch).check()
+                outcome = clock.run(key, steps=round(rate * seconds), watch=watch)
+                if outcome.error is not None:
+                    print(f"ended after {outcome.seconds:.1f} s: {outcome.error}", flush=True)
                 bare = json.loads(process.stdout.read())
             assert not writer.failed, writer.failed
             size = path.stat().st_size
-        print(f"recorded {size / MB:.0f} MB, {size / MB / seconds:.3f} MB/s", flush=True)
+        print(f"recorded {size / MB:.0f} MB, {size / MB / outcome.seconds:.3f} MB/s", flush=True)
         check_recording(path, outcome)
     return outcome, bare, watch
 
@@ -139,7 +141,8 @@ def main() -> int:
     settled = min(SETTLED, options.seconds / 4)
     outcome, bare, watch = run(robot(options.nodes, options.rate), options.seconds, options.priority)
     print_ticks(outcome, bare)
-    return 0 if print_memory(watch, settled) else 1
+    stayed = print_memory(watch, settled)
+    return 0 if stayed and outcome.error is None else 1
 
 
 if __name__ == "__main__":
