@@ -20,6 +20,7 @@ from rexcli.graph.call import StepFunction
 from rexcli.graph.system import System
 from rexcli.runs.recording import read_recording
 from rexcli.runs.rundir import Run
+from rexcli.runtime.clock import missing_right
 from rexcli.runtime.episode import Episode
 from rexcli.runtime.gauge import Punctuality
 from rexcli.runtime.wall import Outcome
@@ -50,6 +51,9 @@ PLAIN_EVERY = 5.0
 def record_wall(job: Job, system: System, controller: StepFunction | None, parents: Sequence[Path]) -> Result:
     """Writes `recording.mcap`, and from it `timeline.npz`, `lateness.npz` and the pictures, however the run ends."""
     experiment = job.experiment
+    missing = missing_right(experiment.wall.priority)
+    if missing is not None:
+        job.console.warn(missing)
     with job.new_run(parents) as run:
         info = {"experiment": experiment.name, "clock": "wall"}
         with run.recording(system.timing, info) as writer:

@@ -24,7 +24,7 @@ from rexcli.graph.states import GraphState
 from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
-from rexcli.runtime.clock import elevated, now, undisturbed
+from rexcli.runtime.clock import elevated, missing_right, now, undisturbed
 from rexcli.runtime.episode import Episode, Lane, Seat
 from rexcli.runtime.gauge import Gauge, Punctuality
 from rexcli.runtime.mailbox import Letter
@@ -197,6 +197,8 @@ class WallClock:
         first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
         if not self._calls:
             self.prepare(first)
+        if (missing := missing_right(self.settings.priority)) is not None:
+            log.warning("%s", missing)
         self._notes.wait_until_ready()
         session = _Session(self.system, self._calls, self.shared, self._notes, self.settings, watch)
         with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
