@@ -24,7 +24,7 @@ class _Handler(logging.FileHandler):
 def log_to(path: Path) -> Iterator[logging.Handler]:
     """Appends to `path` for as long as the block runs. What other handlers get stays as it is."""
     logger = logging.getLogger(ROOT)
-    handler = _Handler(path, encoding="utf-8")
+    handler = _open(path)
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level, show = logger.level, warnings.showwarning
@@ -46,6 +46,13 @@ def log_to(path: Path) -> Iterator[logging.Handler]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+def _open(path: Path) -> logging.Handler:
+    try:
+        return _Handler(path, encoding="utf-8")
+    except OSError:
+        return logging.NullHandler()
 
 
 def record(name: str, level: int, text: str, exc_info: Any = None) -> logging.LogRecord:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rexcli.cli.sweep import collect, is_sweep
-from rexcli.runs.view import RunView, list_runs
-from tests.soak.kills import COMMANDS, SAME, damage, made
+from rexcli.runs.view import RunView
+from tests.soak.kills import COMMANDS, SAME, damage, made, unbroken_training
 from tests.soak.project import make_project, run, start
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -110,12 +110,12 @@ def soak(each: int, unbroken: int, seed: int) -> list[Stop]:
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder))
         seconds = {}
-        for what in SIGNALLED * 2:
+        for what in SIGNALLED:
             began = time.monotonic()
             code, said = run(project, *COMMANDS[what])
             assert code == 0, f"{what} ends with {code}: {said}"
             seconds[what] = time.monotonic() - began
-        whole = next(view for view in reversed(list_runs(project / "outputs", command="train")))
+        whole = unbroken_training(project)
         print(", ".join(f"{what} takes {each:.1f} s" for what, each in seconds.items()), flush=True)
         for turn in range(each):
             for what in SIGNALLED:
