@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +73,16 @@ class ToZero(Environment):
 '''
 
 
+START = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+runpy.run_module("rexcli", run_name="__main__")
+"""
+"""The command line, also where whoever started this ignores signals."""
+
+
 def make_project(folder: Path) -> Path:
     """Writes the project to a folder, and returns it."""
     for name in ("conf", "nodes"):
@@ -95,13 +104,12 @@ def start(project: Path, *words: str) -> subprocess.Popen[str]:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "rexcli", *words],
+        [sys.executable, "-c", START, *words],
         cwd=project,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=_default_signals,
         start_new_session=True,
     )
 
@@ -111,9 +119,3 @@ def run(project: Path, *words: str, seconds: float = 600) -> tuple[int, str]:
     process = start(project, *words)
     said, _ = process.communicate(timeout=seconds)
     return process.returncode, said
-
-
-def _default_signals() -> None:
-    """Whoever started this may ignore some."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
