@@ -153,6 +153,20 @@ def append(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def require_space(path: Path, size: int) -> None:
+    """Refuses to begin with what will not fit, for libraries that make much of it half-way.
+
+    Args:
+        path: what is to be written; its folder is there.
+        size: bytes that it takes at most, about.
+
+    Raises:
+        WriteError: its disk has less.
+    """
+    if shutil.disk_usage(path.parent).free < size:
+        raise no_space(path)
+
+
 def no_space(path: Path) -> WriteError:
     """What to tell a person where no space is left to write to `path`."""
     return WriteError(f"{path}: no space is left on its disk; make room there, or write elsewhere")

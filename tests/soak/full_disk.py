@@ -117,7 +117,7 @@ def attempt(project: Path, what: str, full: contextlib.AbstractContextManager[No
 def end_process(folders: list[Path]) -> None:
     """Makes runs look as if the process that made them were gone, which a command's own is after it."""
     for folder in folders:
-        for path in [*folder.glob("run.json"), *folder.glob("*/run.json"), *folder.glob("*/job.json")]:
+        for path in [path for name in ("run.json", "job.json", "sweep.json") for path in folder.rglob(name)]:
             record = json.loads(path.read_text())
             record["process"] = {"pid": 1, "started": 0}
             path.write_text(json.dumps(record))
@@ -125,7 +125,8 @@ def end_process(folders: list[Path]) -> None:
 
 def complaints(project: Path, code: int, said: str) -> list[str]:
     """What is wrong with how a command says that it found no space."""
-    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    words = ("error: ", "job 0 failed: ", "job 1 failed: ")
+    errors = [line for line in said.splitlines() if line.startswith(words)][-1:]
     wrong = [] if code == 1 else [f"exit code {code}"]
     if "Traceback" in said:
         wrong.append("a traceback")
