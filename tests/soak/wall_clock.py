@@ -11,7 +11,7 @@ loses a tick that the bare loop keeps. The exit code says whether memory stayed,
 Seen on two cores of a virtual machine on which others trained, tested and compiled (load 5 to 11), 2026-11-25: at
 250 Hz for 1200 s, 201 MB were recorded; memory grew after the first minute by 5.9 MB (nodes) and 8.0 MB (recording), in
 steps when the machine was late, and by less than 0.1 MB in the quiet minutes between; the bare loop lost 7 of 300,000
-ticks, the nodes 1,468. At load 2 neither lost one in 50 s. At 500 Hz ten recorded nodes take more than the one core that
+ticks, the nodes 1,468. At load 2 neither lost one in 50 s. At 500 Hz ten recorded nodes take more than the core that
 Python has: they lose 9% of their ticks, and what waits to be recorded grows.
 """
 
