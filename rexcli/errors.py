@@ -17,6 +17,10 @@ class RunError(RexError):
     exit_code = 1
 
 
+class WriteError(RunError):
+    """A file cannot be written: the disk is full, or nobody may write there."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM ended the run, after it was stopped as on Ctrl-C."""
 

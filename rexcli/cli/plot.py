@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rexcli.cli.console import Result, Table, shorten
 from rexcli.cli.sweep import SweepView, is_sweep
 from rexcli.config.project import find_project
+from rexcli.runs.storage import remove_abandoned
 from rexcli.runs.view import find_run
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **optio
     outputs = find_project().outputs
     views = [_view(run, outputs) for run in runs]
     if len(views) == 1:
+        remove_abandoned(views[0].path, below=True)
         folder = views[0].path / "plots" if out is None else Path(out)
         written = draw_run(views[0], folder, only or None, **options)
     else:

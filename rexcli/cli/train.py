@@ -30,7 +30,7 @@ from rexcli.rl.policy import Policy
 from rexcli.rl.team import Team
 from rexcli.rl.train import Progress, Training
 from rexcli.runs.rundir import Run
-from rexcli.runs.storage import write_atomic
+from rexcli.runs.storage import append, write_atomic
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime import signals
 from rexcli.timeline.storage import to_arrays
@@ -71,8 +71,7 @@ class MetricsLog:
             rows.append([seed, progress.updates, progress.timesteps, *metrics])
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(text.getvalue())
+        append(self._path, text.getvalue().encode())  # on disk before the checkpoint that comes after it
         self._run.register("metrics.csv")
 
 

@@ -15,11 +15,12 @@ from rexcli import road
 from rexcli.cli.console import Console, Result, Table, cell, is_terminal, shorten
 from rexcli.cli.job import Job
 from rexcli.cli.pictures import draw
-from rexcli.errors import RexError, RunError, Terminated
+from rexcli.errors import RexError, RunError, Terminated, WriteError
 from rexcli.graph.call import StepFunction
 from rexcli.graph.system import System
 from rexcli.runs.recording import read_recording
 from rexcli.runs.rundir import Run
+from rexcli.runtime.clock import missing_right
 from rexcli.runtime.episode import Episode
 from rexcli.runtime.gauge import Punctuality
 from rexcli.runtime.wall import Outcome
@@ -50,6 +51,9 @@ PLAIN_EVERY = 5.0
 def record_wall(job: Job, system: System, controller: StepFunction | None, parents: Sequence[Path]) -> Result:
     """Writes `recording.mcap`, and from it `timeline.npz`, `lateness.npz` and the pictures, however the run ends."""
     experiment = job.experiment
+    missing = missing_right(experiment.wall.priority)
+    if missing is not None:
+        job.console.warn(missing)
     with job.new_run(parents) as run:
         info = {"experiment": experiment.name, "clock": "wall"}
         with run.recording(system.timing, info) as writer:
@@ -162,7 +166,11 @@ def line(each: Punctuality) -> str:
 
 
 def _keep(run: Run, console: Console, system: System, outcome: Outcome) -> Mapping[str, Any]:
-    """Writes what can be written: a full disk, or an execution that was over at once, leaves some of it out."""
+    """Writes what can be written: a full disk, or an execution that was over at once, leaves some of it out.
+
+    Raises:
+        WriteError: a file cannot be written, and nothing worse has happened.
+    """
     worst = [each.late_p99 for each in outcome.punctuality if not np.isnan(each.late_p99)]
     values = {
         "episodes": outcome.episodes,
@@ -181,6 +189,8 @@ def _keep(run: Run, console: Console, system: System, outcome: Outcome) -> Mappi
         if not isinstance(outcome.error, Terminated):
             draw(run, values, system)
     except (RexError, OSError) as error:
+        if isinstance(error, WriteError) and outcome.error is None and not outcome.stop_failures:
+            raise
         logging.getLogger("rex.wall").warning("%s", error)
         console.warn(str(error))
     return values

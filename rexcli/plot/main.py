@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.figure import Figure
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, WriteError
 from rexcli.plot.registry import Animation, Options, View, choose
 from rexcli.plot.style import styled
 from rexcli.runs.storage import atomic_file
@@ -36,6 +36,7 @@ def draw_run(
     Raises:
         RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for, or
             whose artifacts do not fit together.
+        WriteError: a file cannot be written.
     """
     return _draw([view], Path(folder or view.path / "plots"), only, _options(options), overlays=False)
 
@@ -94,6 +95,8 @@ def _draw(
                 written.append(save(drawing, folder / f"{picture.name}{picture.suffix}"))
             elif only is not None:
                 raise RexError(_why_not(picture.name, picture.needs, overlays and not picture.overlays, views))
+        except WriteError:
+            raise
         except Exception as error:
             known = isinstance(error, RexError | OSError)
             said = (

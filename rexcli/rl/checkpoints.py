@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 
 from rexcli.errors import RexError
 from rexcli.runs.formats import decode_json, encode_json
-from rexcli.runs.storage import atomic_folder, is_temporary, sha256
+from rexcli.runs.storage import atomic_folder, is_temporary, make_folder, require_space, sha256
 
 Arrays = dict[str, npt.NDArray]
 
@@ -24,6 +24,8 @@ KEPT = 2
 
 DIGESTS = "sha256.json"
 """The file with the digests of all files of a checkpoint."""
+OVERHEAD = 2**20
+"""Bytes that a checkpoint takes beside its arrays, at most."""
 
 BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
 """Process 0 has all that is saved: Orbax waits for no other."""
@@ -51,9 +53,15 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes `folder/<updates>` and removes the oldest ones."""
+    """Writes `folder/<updates>` and removes the oldest ones.
+
+    Raises:
+        WriteError: there is no space for it. Orbax, where it finds none half-way, says much and leaves much.
+    """
     path = folder / str(checkpoint.updates)
-    folder.mkdir(parents=True, exist_ok=True)
+    arrays = [*checkpoint.states.values(), *checkpoint.best.values()]
+    make_folder(folder)
+    require_space(path, OVERHEAD + 2 * sum(array.nbytes for array in arrays))
     with atomic_folder(path) as temporary, _checkpointer() as checkpointer:
         checkpointer.save((temporary / "state").absolute(), vars(checkpoint))
         checkpointer.wait_until_finished()

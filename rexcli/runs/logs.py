@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,16 @@ class _Handler(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         pass
 
+    def close(self) -> None:
+        with suppress(OSError):  # what is left to be written finds no space either
+            super().close()
+
 
 @contextmanager
 def log_to(path: Path) -> Iterator[logging.Handler]:
     """Appends to `path` for as long as the block runs. What other handlers get stays as it is."""
     logger = logging.getLogger(ROOT)
-    handler = _Handler(path, encoding="utf-8")
+    handler = _open(path)
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level, show = logger.level, warnings.showwarning
@@ -46,6 +50,13 @@ def log_to(path: Path) -> Iterator[logging.Handler]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+def _open(path: Path) -> logging.Handler:
+    try:
+        return _Handler(path, encoding="utf-8")
+    except OSError:
+        return logging.NullHandler()
 
 
 def record(name: str, level: int, text: str, exc_info: Any = None) -> logging.LogRecord:

@@ -21,13 +21,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy.typing as npt
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, WriteError
 from rexcli.runs import formats, provenance, storage
 from rexcli.runs.logs import ROOT, log_to, record
 from rexcli.runs.recording import RecordingWriter
@@ -84,9 +85,8 @@ class Run:
             RexError: a name that is no folder name, or `path` holds a run already.
         """
         root = Path(root)
-        folder = _fresh_folder(root, experiment, command) if path is None else _given_folder(Path(path))
         run = cls(
-            folder,
+            root,
             {
                 "format": 1,
                 "experiment": experiment,
@@ -105,8 +105,13 @@ class Run:
                 "results": {},
             },
         )
-        storage.write_atomic(folder / "config.yaml", config_yaml.encode())
-        run._save()
+        files = {"config.yaml": config_yaml.encode(), "run.json": run._encoded()}
+        if path is None:
+            run.path = storage.new_folder(_places(root, experiment, command), files)
+            return run
+        run.path = _given_folder(Path(path))
+        for name, data in files.items():
+            storage.write_atomic(run.path / name, data)
         return run
 
     @classmethod
@@ -133,6 +138,7 @@ class Run:
         run = cls(path, {**old, "status": "running", "error": None, "ended": None, "process": process})
         run._record["resumed"] = resumed
         run._artifacts = artifacts
+        storage.remove_abandoned(path, below=True)
         run._save()
         return run
 
@@ -143,7 +149,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        status, message = _outcome(error)
+        full = storage.no_space(self.path) if _is_full(error) else None
+        status, message = _outcome(full or error)
         self._record.update(status=status, error=message, ended=_now())
         if self._log is not None and error is not None and kind is not None:
             info = (kind, error, traceback) if status == "failed" and not isinstance(error, RexError) else None
@@ -152,9 +159,11 @@ class Run:
         self._stack.close()
         try:
             self._save()
-        except OSError:
+        except (WriteError, OSError):
             if error is None:
                 raise
+        if full is not None:
+            raise full from error
 
     def add_result(self, key: str, value: Any) -> None:
         """A number (or text, or a list of them) for the table of results. NaN and infinities are kept."""
@@ -239,8 +248,11 @@ class Run:
         return self.path / name
 
     def _save(self) -> None:
+        storage.write_atomic(self.path / "run.json", self._encoded())
+
+    def _encoded(self) -> bytes:
         artifacts = [self._artifacts[name] for name in sorted(self._artifacts)]
-        storage.write_atomic(self.path / "run.json", formats.encode_json({**self._record, "artifacts": artifacts}))
+        return formats.encode_json({**self._record, "artifacts": artifacts})
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str | None]:
@@ -252,27 +264,25 @@ def _outcome(error: BaseException | None) -> tuple[str, str | None]:
     return "failed", str(error) if isinstance(error, RexError) else f"{type(error).__name__}: {error}"
 
 
-def _fresh_folder(root: Path, experiment: str, command: str) -> Path:
-    """A folder named after the time that no other run has, even one that starts in this very moment."""
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a disk was full; libraries say so in words."""
+    if isinstance(error, OSError):
+        return error.errno in storage.FULL
+    return isinstance(error, Exception) and not isinstance(error, RexError) and "No space left on device" in str(error)
+
+
+def _places(root: Path, experiment: str, command: str) -> Iterator[Path]:
+    """Folders named after the time, one after another: runs may start in the same moment."""
     for what, name in (("experiment", experiment), ("command", command)):
         if "/" in storage.safe_name(name) or "\\" in name:
             raise RexError(f"{what} '{name}': runs lie in a folder of this name; leave out the slashes")
-    parent = root / experiment / command
-    parent.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    number = 1
-    while True:
-        folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    for number in count(1):
+        yield root / experiment / command / (stamp if number == 1 else f"{stamp}-{number}")
 
 
 def _given_folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(path)
     if (path / "run.json").exists():
         raise RexError(f"{path}: there is a run in this folder already; give another one")
     storage.sweep(path)

@@ -2,28 +2,88 @@
 
 A new file is written beside its place under a temporary name, forced to disk, renamed into place, and the folder that
 lists it is forced to disk too. A process that is killed on the way leaves at most a temporary file, whose name
-(`is_temporary`) tells everybody to look past it.
+(`is_temporary`) tells everybody to look past it; whoever writes to the same folder next removes it.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import platform
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, WriteError
+from rexcli.runs import provenance
 
 TEMPORARY = ".rex-tmp-"
 """How the names of unfinished files and folders begin."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where no space is left, or none for this user."""
 
 
 def is_temporary(path: Path) -> bool:
     """Whether `path` or a folder on the way to it is unfinished: a writer is at work on it, or was killed."""
     return any(part.startswith(TEMPORARY) for part in path.parts)
+
+
+def remove_abandoned(folder: Path, *, below: bool = False) -> None:
+    """Removes what writers on this machine that are gone left unfinished in a folder.
+
+    Args:
+        folder: where to look; one that is not there is empty.
+        below: look in all folders below it, too.
+    """
+    for parent, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            if name.startswith(TEMPORARY) and _is_abandoned(name):
+                path = Path(parent, name)
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        folders[:] = [name for name in folders if below and not name.startswith(TEMPORARY)]
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those on the way to it, and forces to disk that they are there."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync(folder.parent)
+
+
+def new_folder(places: Iterable[Path], files: Mapping[str, bytes]) -> Path:
+    """Makes a folder with files in it, whole or not at all, at the first of some places where there is nothing yet.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    for path in places:
+        if path.exists():
+            continue
+        with _told(path):
+            make_folder(path.parent)
+            temporary = _beside(path)
+            temporary.mkdir()
+            try:
+                for name, data in files.items():
+                    (temporary / name).write_bytes(data)
+                _sync_all(temporary)
+                os.rename(temporary, path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                continue  # another process was faster
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            _sync(path.parent)
+            return path
+    raise ValueError("no place is left")
 
 
 @contextmanager
@@ -34,18 +94,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     Raises:
         RexError: the block wrote nothing there.
+        WriteError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    try:
-        yield temporary
-        if not temporary.is_file():
-            raise RexError(f"{path}: nothing was written; save to the path that the block was given")
-        _sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    with _told(path):
+        make_folder(path.parent)
+        temporary = _beside(path)
+        try:
+            yield temporary
+            if not temporary.is_file():
+                raise RexError(f"{path}: nothing was written; save to the path that the block was given")
+            _sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync(path.parent)
 
 
 @contextmanager
@@ -53,23 +115,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Gives a temporary folder to fill; it becomes `path` at the end of the block, or never.
 
     A folder that is there already is replaced: between the two it is absent, never mixed.
+
+    Raises:
+        WriteError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = _beside(path), _beside(path)
-    temporary.mkdir()
-    try:
-        yield temporary
-        for parent, _, files in os.walk(temporary, topdown=False):
-            for name in files:
-                _sync(Path(parent, name))
-            _sync(Path(parent))
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-    _sync(path.parent)
+    with _told(path):
+        make_folder(path.parent)
+        temporary, old = _beside(path), _beside(path)
+        temporary.mkdir()
+        try:
+            yield temporary
+            _sync_all(temporary)
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+        _sync(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -85,6 +148,37 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Appends to a file and forces it to disk; a part of `data` may be there if that fails.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with _told(path), path.open("ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def require_space(path: Path, size: int) -> None:
+    """Refuses to begin with what will not fit, for libraries that make much of it half-way.
+
+    Args:
+        path: what is to be written; its folder is there.
+        size: bytes that it takes at most, about.
+
+    Raises:
+        WriteError: its disk has less.
+    """
+    if shutil.disk_usage(path.parent).free < size:
+        raise no_space(path)
+
+
+def no_space(path: Path) -> WriteError:
+    """What to tell a person where no space is left to write to `path`."""
+    return WriteError(f"{path}: no space is left on its disk; make room there, or write elsewhere")
 
 
 def sha256(path: Path) -> str:
@@ -105,8 +199,44 @@ def safe_name(name: str) -> str:
     return name
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system says of a file that is being written becomes one line that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_space(path) from error
+        what = error.strerror or error
+        raise WriteError(f"{path}: cannot be written: {what}; mend that, or write elsewhere") from error
+
+
 def _beside(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    """A temporary name that says whose it is, after what others left there is removed."""
+    remove_abandoned(path.parent)
+    me = provenance.this_process()
+    return path.with_name(f"{TEMPORARY}{_machine()}-{me['pid']}-{me['started']}-{secrets.token_hex(3)}-{path.name}")
+
+
+def _is_abandoned(name: str) -> bool:
+    """Whether a temporary name is of a process of this machine that is gone."""
+    machine, pid, started, *_ = [*name.removeprefix(TEMPORARY).split("-"), "", "", ""]
+    if machine != _machine() or not (pid.isdigit() and started.isdigit()):
+        return False
+    return not provenance.is_alive({"pid": int(pid), "started": int(started)})
+
+
+def _machine() -> str:
+    """The machine's name, as a few letters without a dash: folders may be shared by several."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _sync_all(folder: Path) -> None:
+    """Forces a folder and all in it to disk."""
+    for parent, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(parent, name))
+        _sync(Path(parent))
 
 
 def _sync(path: Path) -> None:

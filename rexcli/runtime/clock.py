@@ -96,6 +96,27 @@ def schedule(thread: int, priority: int) -> bool:
     return True
 
 
+def missing_right(priority: int) -> str | None:
+    """What to tell a person who may not have a real-time priority here; None where all is well, or none is asked for.
+
+    Args:
+        priority: see `schedule`.
+    """
+    if not priority or sys.platform != "linux":
+        return None
+    granted: list[bool] = []
+    trial = threading.Thread(target=lambda: granted.append(schedule(0, priority + 1)))
+    trial.start()
+    trial.join()
+    if granted == [True]:
+        return None
+    return (
+        f"wall.priority={priority}: this user may have no real-time priority here, so steps start late, by several "
+        "milliseconds, when the machine has other things to do; run as root, or let `ulimit -r` be "
+        f"{priority + 1} or more (rtprio in /etc/security/limits.conf, or CAP_SYS_NICE), or give wall.priority=0"
+    )
+
+
 @contextmanager
 def elevated(priority: int) -> Iterator[bool]:
     """While the block runs, this thread comes right before those of `priority`, the process's others right after.

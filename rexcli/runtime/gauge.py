@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-RECENT = 4096
-"""Ticks that the live view sums up."""
+from rexcli.runtime.series import Series
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,19 @@ class Punctuality:
 
 
 class Gauge:
-    """Of one node, over all episodes. One thread adds; others may sum up."""
+    """Of one node, over all episodes. One thread adds; others may sum up.
 
-    def __init__(self, node: str, rate: float):
+    Args:
+        node: its name.
+        rate: declared, Hz.
+        folder: where older numbers go, so that memory stays the same, see `Series`.
+    """
+
+    def __init__(self, node: str, rate: float, folder: Path | None = None):
         self.node = node
         self.declared = rate
-        self.late = array("q")
-        self.age = array("q")
+        self.late = Series(folder)
+        self.age = Series(folder)
         self.busy = 0
         self.missed = 0
         self._span = 0
@@ -54,9 +59,14 @@ class Gauge:
 
     def add(self, late: int, age: int | None) -> None:
         """A step starts, ns late; its inputs are `age` ns old."""
-        self.late.append(late)
+        self.late.add(late)
         if age is not None:
-            self.age.append(age)
+            self.age.add(age)
+
+    def move(self) -> None:
+        """Moves older numbers out of memory."""
+        self.late.move()
+        self.age.move()
 
     def end_episode(self, first: int, last: int, ticks: int, missed: int) -> None:
         """An episode is over: its first and last start, ns, how many there were, and how many there were not."""
@@ -66,8 +76,7 @@ class Gauge:
 
     def summary(self, *, recent: bool = False, span: int = 0, intervals: int = 0, missed: int = 0) -> Punctuality:
         """Over all ticks, or the most recent; `span`, `intervals` and `missed` add the episode that is running."""
-        most_recent = slice(-RECENT if recent else 0, None)
-        late, age = (np.array(times[most_recent], np.float64) / 1e9 for times in (self.late, self.age))
+        late, age = ((times.newest() if recent else times.all()) / 1e9 for times in (self.late, self.age))
         nan = float("nan")
         p50, p99, most = (np.percentile(late, [50, 99, 100]).tolist()) if len(late) else (nan, nan, nan)
         age_p50, age_max = (np.percentile(age, [50, 100]).tolist()) if len(age) else (nan, nan)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -47,6 +48,11 @@ class Notebook:
         self._pages: list[Notes] = []
         self._looked = 0.0
         self._pen = threading.Lock()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the recording lies, if there is one."""
+        return None if self._writer is None else self._writer.path.parent
 
     def wait_until_ready(self) -> None:
         """Until the recording has begun, so that its beginning takes no time from anybody."""

@@ -24,12 +24,13 @@ from rexcli.graph.states import GraphState
 from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
-from rexcli.runtime.clock import elevated, now, undisturbed
-from rexcli.runtime.episode import Episode, Lane, Seat
+from rexcli.runtime.clock import elevated, missing_right, now, undisturbed
+from rexcli.runtime.episode import Episode, Lane
 from rexcli.runtime.gauge import Gauge, Punctuality
 from rexcli.runtime.mailbox import Letter
 from rexcli.runtime.notes import Notebook
 from rexcli.runtime.realtime_call import Call, Given, prepare
+from rexcli.runtime.watchdog import PATIENCE, Watchdog
 from rexcli.runtime.workers import Job, Worker
 
 PyTree = Any
@@ -39,8 +40,6 @@ LEAD = 0.03
 """Seconds from when all lanes are there to time 0."""
 LOOK = 0.01
 """Seconds between two looks at how things go."""
-PATIENCE = 0.2
-"""Seconds that the watchdog allows any step: an ordinary kernel may keep a thread waiting as long when it is busy."""
 SHARE_SECONDS = 3e-4
 SHARE_OF_PERIOD = 0.2
 SHARE_LOAD = 0.5
@@ -55,6 +54,7 @@ class WallSettings:
 
     Attributes:
         watchdog: a step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any.
+            Time in which the whole process stands still counts for no step.
         nan: `stop` ends the run before anybody reads a message with NaN in it, `allow` passes it on.
         startup_timeout: seconds that a node's `startup` may take; None for any.
         stop_timeout: seconds that a node's `stop` may take before it is left behind.
@@ -197,6 +197,8 @@ class WallClock:
         first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
         if not self._calls:
             self.prepare(first)
+        if (missing := missing_right(self.settings.priority)) is not None:
+            log.warning("%s", missing)
         self._notes.wait_until_ready()
         session = _Session(self.system, self._calls, self.shared, self._notes, self.settings, watch)
         with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
@@ -232,7 +234,7 @@ class _Session:
         self.system = system
         self.error: BaseException | None = None
         self._calls, self._shared, self._notes, self._settings, self._watch = calls, shared, notes, settings, watch
-        self._gauges = {name: Gauge(name, spec.rate) for name, spec in system.specs.items()}
+        self._gauges = {name: Gauge(name, spec.rate, notes.folder) for name, spec in system.specs.items()}
         self._workers = {name: Worker(name) for name in system.nodes}
         self._together = Worker("shared")
         self._writing = Worker("notes")
@@ -314,15 +316,16 @@ class _Session:
 
     def _attend(self, episode: Episode, jobs: list[tuple[Lane, Job]], request: signals.StopRequest) -> None:
         """Watches over an episode until its end, or until it must end."""
+        watchdog = Watchdog(self._settings.watchdog)
         while not episode.closed:
             if request.error is not None:
                 return
-            if (hung := self._hung(episode)) is not None:
+            if (hung := watchdog.hung(episode.running())) is not None:
                 seat, seconds = hung
                 episode.close(
                     RunError(
                         f"node '{seat.name}': step {seat.tick} has not ended after {seconds:.3g} s, more than "
-                        f"wall.watchdog={self._settings.watchdog:g} periods of {seat.period / 1e9:g} s"
+                        f"wall.watchdog={self._settings.watchdog or 0:g} periods of {seat.period / 1e9:g} s"
                     )
                 )
                 return
@@ -341,18 +344,8 @@ class _Session:
         """Whether a lane is not to be waited for: one of its steps has hung, or it does not end."""
         if waited > self._settings.stop_timeout + PATIENCE:
             return True
-        return any(seat.lane is lane and ns / 1e9 > self._limit(seat) for seat, ns in episode.running())
-
-    def _hung(self, episode: Episode) -> tuple[Seat, float] | None:
-        if self._settings.watchdog is None:
-            return None
-        return next(((seat, ns / 1e9) for seat, ns in episode.running() if ns / 1e9 > self._limit(seat)), None)
-
-    def _limit(self, seat: Seat) -> float:
-        """Seconds that a step may take."""
-        if self._settings.watchdog is None:
-            return float("inf")
-        return max(PATIENCE, self._settings.watchdog * seat.period / 1e9)
+        limit = Watchdog(self._settings.watchdog).limit
+        return any(seat.lane is lane and ns / 1e9 > limit(seat) for seat, ns in episode.running())
 
     def stop(self) -> None:
         """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
@@ -391,6 +384,8 @@ class _Session:
         while not self._ended:
             episode = self._now
             left = self._notes.write_old()
+            for gauge in self._gauges.values():
+                gauge.move()
             if episode is not None and self._watch is not None:
                 try:
                     self._watch(episode)
@@ -408,5 +403,5 @@ class _Session:
             steps=self._steps,
             seconds=self._seconds,
             punctuality=tuple(gauge.summary() for gauge in self._gauges.values()),
-            lateness={name: gauge.late for name, gauge in self._gauges.items()},
+            lateness={name: gauge.late.all() for name, gauge in self._gauges.items()},
         )

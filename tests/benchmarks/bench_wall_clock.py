@@ -23,6 +23,16 @@ At load 11 the same, but for jitted at 1,000 Hz (p99 0.36, missed 11 of which `b
 priority (p99 329, 774, 1677, 4471). With the recording written by the process that runs the nodes, jitted missed 36
 and hardware 205 ticks of 1,000 Hz, and p99 was 0.8 ms.
 
+Without the right to real-time priorities (`setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice`), on the same machine
+at load 6, 2026-11-25, 6 s each, in brackets with the right in the same quarter of an hour:
+
+    Hz                      50         200         500        1000
+    jitted    p99 (ms)  16 (0.05)  8.9 (0.04)  5.1 (0.03)  4.1 (0.05)
+              missed     4 (0)      56 (0)     128 (0)     939 (1)
+    bare      missed     8 (0)     107 (0)     167 (0)    1742 (0)
+    hardware  p99 (ms)  12 (0.14)  5.0 (0.10)  3.8 (0.06)  2.2 (1.3)
+              missed     0 (0)      11 (0)      88 (1)     419 (1151)
+
 What is left comes from below: some times a minute every process on this machine stands still for 2 to 25 ms, on both
 cores at once and with no steal in /proc/stat, so the hypervisor stops the whole machine. A stall of n periods costs
 n ticks, of a loop that does nothing else too.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rexcli import RexError
+from rexcli.errors import WriteError
 from rexcli.rl.checkpoints import KEPT, Checkpoint, load_latest, save
 
 
@@ -56,3 +57,15 @@ def test_orbax_meets_no_file_but_those_that_were_written(tmp_path, capfd):
     with pytest.raises(RexError, match="none of its checkpoints"):
         load_latest(tmp_path)
     assert capfd.readouterr().err == ""
+
+
+def test_none_is_begun_where_there_is_no_space_for_it(tmp_path, monkeypatch):
+    save(tmp_path, make(5))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2**20))
+    with pytest.raises(WriteError, match="/10: no space is left"):
+        save(tmp_path, make(10))
+    assert [path.name for path in tmp_path.iterdir()] == ["5"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2**20 + 10_000))
+    save(tmp_path, make(10))
+    assert load_latest(tmp_path).updates == 10

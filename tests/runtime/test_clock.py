@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rexcli.runtime.clock import Bell, elevated, now, undisturbed
+from rexcli.runtime.clock import Bell, elevated, missing_right, now, undisturbed
 
 
 @pytest.mark.parametrize("spin", [0, 200_000])
@@ -74,3 +74,14 @@ def test_threads_that_python_does_not_know_come_along() -> None:
     assert {thread: after[thread] for thread in before if thread in after} == {
         thread: policy for thread, policy in before.items() if thread in after
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
+def test_who_may_have_no_priority_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with elevated(5) as granted:
+        pass
+    assert (missing_right(5) is None) == granted
+    monkeypatch.setattr("rexcli.runtime.clock.schedule", lambda thread, priority: False)
+    assert missing_right(0) is None
+    assert "wall.priority=5: this user may have no real-time priority here" in str(missing_right(5))
+    assert "`ulimit -r` be 6 or more" in str(missing_right(5))

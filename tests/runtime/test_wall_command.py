@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +74,10 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(project: Path, *words: str) -> subprocess.Popen[str]:
+def start(project: Path, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root}
-    command = [sys.executable, "-m", "rexcli.cli.main", "record", "conf=robot", *words]
+    command = [*under, sys.executable, "-m", "rexcli.cli.main", "record", "conf=robot", *words]
     return subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -96,6 +98,20 @@ def wait_until_it_runs(project: Path, seconds: float = 60) -> Path:
 
 def status(recording: Path) -> str:
     return str(json.loads((recording.parent / "run.json").read_text())["status"])
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="root has rights to give away")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv takes rights away")
+def test_without_the_right_to_priorities_it_runs_and_says_so(project: Path) -> None:
+    without = ("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice")
+    with start(project, "record.steps=5", under=without) as process:
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    warned = [line for line in told.splitlines() if "wall.priority=10" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("warning: wall.priority=10: this user may have no real-time priority here")
+    (recording,) = recordings(project)
+    assert warned[0].removeprefix("warning: ") in (recording.parent / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""A row of integers of which memory holds the newest alone: an execution in real time may take hours."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+RECENT = 4096
+"""How many stay in memory at least, for whoever looks at the newest."""
+
+
+class Series:
+    """64-bit integers in the order in which they were added.
+
+    One thread may add while another one moves older ones to a temporary file and reads the newest. Where there is no
+    space for the file, all stay in memory.
+
+    Args:
+        folder: of the temporary file, which has no name and is gone with this process; None for the system's own.
+    """
+
+    def __init__(self, folder: Path | None = None):
+        self._folder = folder
+        self._newest = array("q")
+        self._file: BinaryIO | None = None
+        self._moved = 0
+        self.add = self._newest.append
+
+    def __len__(self) -> int:
+        return self._moved + len(self._newest)
+
+    def move(self) -> None:
+        """Moves all but the newest to the file, if there are many."""
+        count = len(self._newest) - RECENT
+        if count < RECENT:
+            return
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            _write(self._file.fileno(), self._newest[:count].tobytes(), self._moved * self._newest.itemsize)
+        except OSError:
+            return
+        self._moved += count
+        del self._newest[:count]
+
+    def newest(self) -> npt.NDArray[np.int64]:
+        """The last ones, `[at most RECENT]`."""
+        return np.array(self._newest[-RECENT:], np.int64)
+
+    def all(self) -> npt.NDArray[np.int64]:
+        """All of them, `[len(self)]`."""
+        held = np.array(self._newest[:], np.int64)
+        if self._file is None:
+            return held
+        self._file.seek(0)
+        return np.concatenate([np.fromfile(self._file, np.int64, self._moved), held])
+
+
+def _write(handle: int, data: bytes, place: int) -> None:
+    """Writes all of it at a place in a file."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, place)
+        rest, place = rest[written:], place + written

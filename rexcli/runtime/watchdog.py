@@ -1,0 +1,48 @@
+"""Tells a step that hangs from a machine that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rexcli.runtime.clock import now
+from rexcli.runtime.episode import Seat
+
+PATIENCE = 0.2
+"""Seconds that any step is allowed: an ordinary kernel may keep a thread waiting as long when it is busy."""
+LONGEST_LOOK = 0.05
+"""Seconds between two looks that count at most: who did not get to look for longer was kept from it, as steps were."""
+
+
+class Watchdog:
+    """Looks at the steps that run, every few milliseconds.
+
+    Args:
+        periods: of its node that a step may take (and 0.2 s); None for any.
+    """
+
+    def __init__(self, periods: float | None):
+        self._periods = periods
+        self._looked = now()
+        self._time = 0.0
+        self._since: dict[tuple[str, int], float] = {}
+
+    def limit(self, seat: Seat) -> float:
+        """Seconds that a step may take."""
+        return float("inf") if self._periods is None else max(PATIENCE, self._periods * seat.period / 1e9)
+
+    def hung(self, running: Iterable[tuple[Seat, int]]) -> tuple[Seat, float] | None:
+        """The first step that has hung, and for how many seconds.
+
+        Args:
+            running: nodes in a step, and for how long they have been, ns.
+        """
+        time = now()
+        self._time += min((time - self._looked) / 1e9, LONGEST_LOOK)
+        self._looked = time
+        before, self._since = self._since, {}
+        for seat, ns in running:
+            step = seat.name, seat.tick
+            self._since[step] = before.get(step, self._time - min(ns / 1e9, LONGEST_LOOK))
+            if self._time - self._since[step] > self.limit(seat):
+                return seat, ns / 1e9
+        return None
