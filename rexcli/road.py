@@ -462,6 +462,16 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
             raise RexError(f"rollout.keep.nodes: no node is called '{name}'{suggest(name, known)}")
 
 
+def trace(program: Program, controller: Controller | None = None) -> None:
+    """Traces an episode, so that what a node's step raises is raised before anything is made."""
+
+    def episode(program: Program) -> PyTree:
+        graph_state, _ = program.reset(program.init(jax.random.key(0)))
+        return program.rollout(graph_state, 1, controller=controller, keep={})[0]
+
+    jax.eval_shape(episode, program)
+
+
 def check_training(
     experiment: Experiment,
     program: Program,

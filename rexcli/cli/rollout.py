@@ -26,6 +26,7 @@ def rollout(job: Job) -> Result:
     program = road.compile(experiment, system, timeline, plan)
     road.check_rollout(experiment, program)
     plan_seconds = time.perf_counter() - began
+    road.trace(program, controller)
     assert program.plan is not None
     with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
         done = road.rollout(experiment, program, controller=controller)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rexcli.config import checks
-from rexcli.config.mistakes import check_file, mistakes, one_line_errors, shown
+from rexcli.config.mistakes import check_file, mistakes, mistakes_in, shown
 from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
@@ -254,8 +254,8 @@ def experiment_from_config(
     for override in parsed:
         if override.type == OverrideType.CHANGE:
             override.type = OverrideType.FORCE_ADD
-    cfg = OmegaConf.create(dict(config))
-    with one_line_errors():
+    with mistakes_in(source):
+        cfg = OmegaConf.create(dict(config))
         ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o.is_force_add()], changed)
         plain: Any = OmegaConf.to_container(cfg, resolve=True)

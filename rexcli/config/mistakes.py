@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
 
 
+ANY = (ValueError, TypeError, AttributeError, AssertionError, LookupError, MemoryError)
+"""What Hydra and OmegaConf raise beside errors of their own."""
+
+
 @contextmanager
 def mistakes(project: Project, conf: str | None, config_dir: str | Path | None = None) -> Iterator[None]:
     """Whatever goes wrong while YAML files and overrides are composed is theirs, however Hydra says it."""
@@ -40,9 +44,8 @@ def mistakes(project: Project, conf: str | None, config_dir: str | Path | None =
         if error.errno is not None:
             raise
         raise RexError(f"{file(_is_mapping)}: a file of conf/ is a mapping, key: value; write one") from None
-    except (ValueError, TypeError, AttributeError, AssertionError, LookupError, MemoryError) as error:
-        text = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RexError(f"{here}, or the command line: {text}; mend what it speaks of") from None
+    except ANY as error:
+        raise RexError(f"{here}, or the command line: {_first_line(error)}; mend what it speaks of") from None
 
 
 def check_file(path: Path, project: Project) -> None:
@@ -63,6 +66,10 @@ def check_file(path: Path, project: Project) -> None:
         raise RexError(f"{shown(path, project)}: {error}") from None
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _is_text(data: bytes) -> bool:
     try:
         data.decode()
@@ -79,8 +86,22 @@ def _is_mapping(data: bytes) -> bool:
 
 
 @contextmanager
-def one_line_errors(project: Project | None = None, conf: str | None = None) -> Iterator[None]:
-    """What Hydra, OmegaConf and YAML raise, as a `RexError` of one line."""
+def mistakes_in(source: str) -> Iterator[None]:
+    """The same for overrides of what one file holds."""
+    try:
+        with one_line_errors(source=source):
+            yield
+    except RecursionError:
+        raise RexError(f"{source}: nested too deeply") from None
+    except ANY as error:
+        raise RexError(f"{source}, or the command line: {_first_line(error)}; mend what it speaks of") from None
+
+
+@contextmanager
+def one_line_errors(
+    project: Project | None = None, conf: str | None = None, source: str | None = None
+) -> Iterator[None]:
+    """What Hydra, OmegaConf and YAML raise, as a `RexError` of one line; `source` is the file if not `conf`'s."""
     import yaml
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
@@ -109,7 +130,7 @@ def one_line_errors(project: Project | None = None, conf: str | None = None) -> 
                 f"{COMMAND_LINE}: ~{other[1]}=…: it has another value; leave the value out, ~{other[1]}"
             ) from None
         lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https"))]
-        place = f"conf/{conf or DEFAULT_CONF}.yaml: {key}" if key else COMMAND_LINE
+        place = f"{source or f'conf/{conf or DEFAULT_CONF}.yaml'}: {key}" if key else COMMAND_LINE
         raise RexError(f"{place}: {'; '.join(lines)}") from None
 
 

@@ -176,7 +176,7 @@ class Policy(struct.PyTreeNode):
             seen = None if named is None else Dict(tuple(Entry.of_json(entry) for entry in named))
             policy = cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
             policy._check()
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RexError) as error:
             raise RexError(f"{folder}: the policy is damaged: {type(error).__name__} {error}") from None
         return policy
 

@@ -74,3 +74,11 @@ def test_a_part_of_the_configuration_that_there_is_not(tmp_path, monkeypatch, ca
     assert (
         capsys.readouterr().err == "error: command line: --package nodes.nowhere: the configuration has no such key\n"
     )
+
+
+@pytest.mark.parametrize("words", [["compile"], ["rollout", "rollout.num=2"]])
+def test_what_a_step_asks_for_in_vain_leaves_no_run(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "~edges.sensor_agent", "timeline.episodes=1", "timeline.steps=3"]) == 2
+    assert "node 'agent': its step asks for input 'sensor'" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("run.json"))

@@ -8,7 +8,7 @@ import pytest
 
 from rexcli.cli.errors import LONGEST, describe
 from rexcli.cli.main import main
-from rexcli.config.compose import compose
+from rexcli.config.compose import compose, experiment_from_config
 from rexcli.errors import RexError
 
 FILES = {
@@ -82,3 +82,16 @@ def test_what_was_typed_is_not_echoed_without_end():
     text = describe(RexError("a" * 70_000 + "; mend it"))
     assert len(text) < LONGEST + 10
     assert text.endswith("; mend it")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"name": "${nope}"}, r"a/config\.yaml: name: Interpolation key 'nope' not found"),
+        ({"name": object()}, r"a/config\.yaml: name: .*object"),
+        ({("a", "b"): 1}, r"a/config\.yaml|command line"),
+    ],
+)
+def test_what_is_wrong_with_the_configuration_of_a_run_is_told_of_its_file(config, said):
+    with pytest.raises(RexError, match=said):
+        experiment_from_config(config, "a/config.yaml", ["seed=1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,8 @@ def problems(case: Case, outcome: Outcome, project: Path, kept: set[Path]) -> It
 
 def _wrong_with_error(case: Case, outcome: Outcome) -> Iterator[str]:
     lines = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    if outcome.code == 1 and re.search(r"^\d+ of \d+ jobs are not done; ", outcome.err, re.MULTILINE):
+        return  # a sweep, whose table says of each job what is wrong with it
     if len(lines) != 1:
         yield f"{len(lines)} lines of error"
         return

@@ -129,6 +129,7 @@ class Laboratory:
         saved = self.project / "outputs" / "seed" / "checkpoint"
         self._must("save", str(saved), reader=True)
         self.seeds["checkpoint"] = self._files(saved)
+        self.kept.add(saved)
         self.worker.stop()  # a fresh process holds nothing of what the runs took
 
     def run(self, case: Case) -> tuple[Outcome, list[str]]:
@@ -155,9 +156,12 @@ class Laboratory:
         for name, content in self.conf.items():
             if name in case.files or not (self.project / name).exists():
                 self._put(self.project / name, content)
-        for path in (self.project / "outputs").iterdir():
-            if path.name != "seed":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        kept = {parent for run in self.kept for parent in (run, *run.parents)}
+        outputs = self.project / "outputs"
+        for folder in [outputs, *(path for path in kept if path.is_relative_to(outputs))]:
+            for path in [] if folder in self.kept else list(folder.iterdir()):
+                if path not in kept:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in self.project.iterdir():
             if path.name not in ("conf", "nodes", "outputs"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

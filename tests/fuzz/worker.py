@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import resource
 import sys
@@ -30,7 +29,6 @@ def main() -> None:
     size = _status("VmSize")
     if size:
         resource.setrlimit(resource.RLIMIT_AS, (size + LIMIT, size + LIMIT))
-    logging.basicConfig(level=logging.WARNING)  # a picture that could not be drawn is told with its traceback
     print("{}", file=answers, flush=True)
     for number, line in enumerate(sys.stdin):
         if number % 50 == 0:

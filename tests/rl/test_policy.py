@@ -127,3 +127,16 @@ def test_a_damaged_policy_is_refused_when_it_is_read(saved, data):
         assert str(folder) in said
     else:
         assert policy.action(jnp.zeros(policy.observation_size)).shape == (policy.action_space.size,)
+
+
+@pytest.mark.parametrize("key", ["units", "layers", "action_size"])
+@pytest.mark.parametrize("value", [0, 0.0, -1, 2**70, None, "8", []])
+def test_a_network_that_cannot_be_is_refused(saved, key, value):
+    folder = saved.parent / "impossible"
+    shutil.copytree(saved, folder, dirs_exist_ok=True)
+    about = json.loads((folder / "policy.json").read_text())
+    about["network"][key] = value
+    (folder / "policy.json").write_text(json.dumps(about))
+    with pytest.raises(RexError, match="the policy is damaged") as caught:
+        Policy.load(folder)
+    assert str(folder) in str(caught.value)
