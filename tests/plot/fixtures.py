@@ -241,6 +241,9 @@ class FakeRecording:
     def values(self, node: str, field: str) -> dict[str, np.ndarray]:
         return self.leaves[node, field]
 
+    def paths(self, node: str, field: str) -> tuple[str, ...]:
+        return tuple(self.leaves[node, field])
+
 
 def recording(steps: int = 100) -> FakeRecording:
     """One episode of the pendulum."""
