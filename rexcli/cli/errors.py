@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import sysconfig
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rexcli.config.project import PACKAGE
 from rexcli.errors import RexError, RunError, Terminated
+from rexcli.runs.storage import FULL, disk_full
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; a run failed; what was typed or declared is wrong; interrupted (by SIGTERM: 143)."""
@@ -23,25 +23,15 @@ _interruptions: list[BaseException] = []
 safe to free."""
 
 
-FULL = {
-    errno.ENOSPC: "no space is left",
-    errno.EDQUOT: "the quota is used up",
-    errno.EFBIG: "a file cannot become so large",
-    errno.EIO: "the disk fails",
-}
-"""What a disk says that takes no more: nobody typed it wrong."""
-
-
 def of_files(error: OSError) -> OSError | RexError:
     """What the system says of a file or folder that a person named, as an error that says what to do.
 
     What code of a project's own met stays as it is, for there the line of code helps more.
     """
-    where = f" {error.filename}" if error.filename else ""
     if error.errno in FULL:
-        return RunError(f"{FULL[error.errno]} to write{where}; make room there, or write elsewhere")
+        return disk_full(error.filename or "output", error.errno)
     own = _own_frames(error)
-    if not where or not own or not Path(own[-1].filename).is_relative_to(PACKAGE):
+    if not error.filename or not own or not Path(own[-1].filename).is_relative_to(PACKAGE):
         return error
     return RexError(f"{error.filename}: {error.strerror}; give a file or folder that can be read and written")
 

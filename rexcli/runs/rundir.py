@@ -129,7 +129,7 @@ class Run:
         _ = view.results  # is added to
         if view.status == "running":
             raise RexError(f"{path}: this run is still running; stop it first")
-        storage.sweep(path)
+        storage.remove_unfinished(path)
         old = dict(view.record)
         artifacts = {artifact["name"]: artifact for artifact in view.artifacts}
         old.pop("artifacts", None)
@@ -138,7 +138,6 @@ class Run:
         run = cls(path, {**old, "status": "running", "error": None, "ended": None, "process": process})
         run._record["resumed"] = resumed
         run._artifacts = artifacts
-        storage.remove_abandoned(path, below=True)
         run._save()
         return run
 
@@ -149,7 +148,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        full = storage.no_space(self.path) if _is_full(error) else None
+        full = storage.disk_full(self.path) if _is_full(error) else None
         status, message = _outcome(full or error)
         self._record.update(status=status, error=message, ended=_now())
         if self._log is not None and error is not None and kind is not None:
@@ -285,7 +284,7 @@ def _given_folder(path: Path) -> Path:
     storage.make_folder(path)
     if (path / "run.json").exists():
         raise RexError(f"{path}: there is a run in this folder already; give another one")
-    storage.sweep(path)
+    storage.remove_unfinished(path)
     return path
 
 

@@ -23,8 +23,13 @@ from rexcli.runs import provenance
 
 TEMPORARY = ".rex-tmp-"
 """How the names of unfinished files and folders begin."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says where no space is left, or none for this user."""
+FULL = {
+    errno.ENOSPC: "no space is left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "a file cannot become so large",
+    errno.EIO: "the disk fails",
+}
+"""What a disk says that takes no more: nobody typed it wrong."""
 
 
 def is_temporary(path: Path) -> bool:
@@ -135,8 +140,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
 
 
-def sweep(folder: Path) -> None:
-    """Removes what a killed writer left unfinished in a folder that nobody writes to."""
+def remove_unfinished(folder: Path) -> None:
+    """Removes all that is unfinished in a folder that nobody writes to, whatever machine left it there."""
     for path in sorted(folder.rglob(f"{TEMPORARY}*")):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -173,12 +178,12 @@ def require_space(path: Path, size: int) -> None:
         WriteError: its disk has less.
     """
     if shutil.disk_usage(path.parent).free < size:
-        raise no_space(path)
+        raise disk_full(path)
 
 
-def no_space(path: Path) -> WriteError:
-    """What to tell a person where no space is left to write to `path`."""
-    return WriteError(f"{path}: no space is left on its disk; make room there, or write elsewhere")
+def disk_full(path: Path | str, number: int = errno.ENOSPC) -> WriteError:
+    """What to tell a person where a disk takes no more of `path`, for one of the reasons in `FULL`."""
+    return WriteError(f"{path}: {FULL[number]}; make room there, or write elsewhere")
 
 
 def sha256(path: Path) -> str:
@@ -206,7 +211,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise no_space(path) from error
+            raise disk_full(path, error.errno) from error
         what = error.strerror or error
         raise WriteError(f"{path}: cannot be written: {what}; mend that, or write elsewhere") from error
 
