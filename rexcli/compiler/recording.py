@@ -190,7 +190,7 @@ def _write(writer: RecordingWriter, timeline: Timeline, episode: int, supervisor
     valid = {name: np.flatnonzero(np.asarray(node.seq) >= 0) for name, node in records.items()}
     seqs = {name: np.asarray(node.seq)[valid[name]].astype(np.int64) for name, node in records.items()}
     for edge in timeline.spec.edges:
-        seq = seqs[edge.source]
+        seq = seqs.get(edge.source, np.zeros(0, np.int64))  # a node that never ticks has no slot
         seq = seq[seq <= last] if edge.source == supervisor else seq
         messages, sent = timeline.messages[edge.name], timeline.steps[edge.source].end[episode, seq]
         writer.messages(episode, edge.name, seq, sent, messages.arrive[episode, seq], messages.reader[episode, seq])

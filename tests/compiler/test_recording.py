@@ -171,6 +171,21 @@ def test_ticks_at_the_very_instant_of_the_end_are_recorded_but_for_what_waits_fo
     assert program.counts("b").tolist() == [4], "its tick 4 reads the message of a decision that is yet to be taken"
 
 
+def test_a_node_that_never_ticks_sends_nothing(tmp_path: Path) -> None:
+    specs = [(NodeSpec("a", 10.0, Constant(0.0)), Count()), (NodeSpec("b", 10.0, Constant(0.0)), Count())]
+    specs.append((NodeSpec("late", 10.0, Constant(5.0)), Count()))
+    edges = [
+        Edge("slow", "late", "b", "late", delay=Constant(0.0), skip=True),
+        Edge("never", "b", "a", "b", delay=Constant(0.0), skip=True),
+        Edge("waits", "a", "late", "a", delay=Constant(9.0), blocking=True),
+    ]
+    system = System(specs, edges, "a")
+    timeline = draw_timeline(system, 1, 4, 0)
+    assert timeline.steps["late"].count.tolist() == [0]
+    program = by_program(tmp_path / "program.mcap", system, timeline, jax.random.key(0))
+    assert_recorded_alike(by_stepper(tmp_path / "stepper.mcap", system, timeline, jax.random.key(0)), program)
+
+
 def test_nodes_are_started_and_stopped_once(tmp_path: Path) -> None:
     node = Count()
     system = in_step({"a": node, "b": Count()})

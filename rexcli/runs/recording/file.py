@@ -103,7 +103,7 @@ class CdrPart:
         if self.error is not None:
             raise self.error
         if len(self._headers) != 1:
-            none = {name: np.zeros(0, np.int32) for name in self._names}
+            none = {name: no_column(name) for name in self._names}
             blocks, self._headers = [none, *self._headers], []
             self._headers = [{name: np.concatenate([block.pop(name) for block in blocks]) for name in self._names}]
         headers = dict(self._headers[0])
@@ -301,7 +301,12 @@ def _unpack(chunk: Chunk) -> bytes:
     return stream.read(length)
 
 
+def no_column(name: str) -> np.ndarray:
+    """Of no record."""
+    return np.zeros(0, np.int64 if name.startswith("ts_") else np.int32)
+
+
 def _column(name: str, values: np.ndarray) -> np.ndarray:
     """Integers, `[records]`: times as int64, all else as int32 if that holds them, since there are many."""
-    short = values.astype(np.int64 if name.startswith("ts_") else np.int32)
+    short = values.astype(no_column(name).dtype)
     return short if np.array_equal(short, values) else values.astype(np.int64)

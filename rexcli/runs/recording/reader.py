@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rexcli.errors import RexError, suggest
-from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, read_file
+from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, no_column, read_file
 from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
@@ -134,8 +134,7 @@ class Recording:
         parts = [self._try(part.headers) for part in self._of(kind, of)]
         if len(parts) == 1:
             return [parts[0][name] for name in names]
-        none = np.zeros(0, np.int32)
-        return [np.concatenate([none, *(part[name] for part in parts)]) for name in names]
+        return [np.concatenate([no_column(name), *(part[name] for part in parts)]) for name in names]
 
     def _try(self, read: Callable[..., T], *arguments: Any) -> T:
         """What `read` gives.
