@@ -328,6 +328,7 @@ def record(
     timeline: Timeline | None = None,
     *,
     writer: RecordingWriter | None = None,
+    runs: Literal["stepper", "program"] | None = None,
     listener: Listener | None = None,
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
@@ -340,6 +341,7 @@ def record(
         system: to run.
         timeline: to run on; simulated as `experiment.record` says if None.
         writer: of a recording.
+        runs: what `executor` gave, where it was asked already.
         listener: is told of every step, such as a `Memory`; the stepper runs the system then.
         controller: steps the supervisor; its own code if None.
         params: parameters by node, in place of what `init_params` gives.
@@ -351,15 +353,17 @@ def record(
     if timeline is None:
         timeline = record_timeline(experiment, system)
     rng = jax.random.key(experiment.seed)
-    if writer is not None and listener is None and executor(experiment, system, timeline, controller) == "program":
-        skip = backend.choose_skip(experiment.compile.skip)
-        recording.record(
-            system, timeline, writer, rng, skip=skip, controller=controller, params=params, on_steps=on_steps
-        )
-        return timeline
-    listeners = [listener] if listener is not None else []
-    listeners += [Recorder(writer, system, timeline)] if writer is not None else []
-    stepper = Stepper(system, timeline, Listeners(listeners), experiment.real_time_factor)
+    if writer is not None and listener is None:
+        if (runs or executor(experiment, system, timeline, controller)) == "program":
+            skip = backend.choose_skip(experiment.compile.skip)
+            recording.record(
+                system, timeline, writer, rng, skip=skip, controller=controller, params=params, on_steps=on_steps
+            )
+            return timeline
+        listener = Recorder(writer, system, timeline)
+    elif writer is not None and listener is not None:
+        listener = Listeners((Recorder(writer, system, timeline), listener))
+    stepper = Stepper(system, timeline, listener, experiment.real_time_factor)
     try:
         for episode in range(timeline.num_episodes):
             start = stepper.init(jax.random.fold_in(rng, episode), params, eps=episode)
@@ -560,7 +564,7 @@ def train(
     """
     if evaluation is None:
         evaluation = evaluation_program(experiment, program, task, training=True)
-    check_training(experiment, program, task, evaluation, team, start)
+    check_training(experiment, program, task, evaluation, team)  # of `start`, the next looks
     return train_seeds(
         program,
         task,

@@ -36,6 +36,7 @@ def record(job: Job) -> Result:
                     system,
                     timeline,
                     writer=writer,
+                    runs=executor,
                     controller=controller,
                     on_steps=progress.advance,
                 )

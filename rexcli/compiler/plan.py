@@ -7,22 +7,23 @@ marks what lies past it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rexcli import sizes
 from rexcli.compiler.partition import Cuts, cut, not_empty
-from rexcli.compiler.schedule import Placement
+from rexcli.compiler.schedule import Fit, Placement
 from rexcli.compiler.search import search
 from rexcli.compiler.supergraph import Mode
 from rexcli.errors import RexError
 from rexcli.timeline.order import order
 from rexcli.timeline.readers import first_readers
 from rexcli.timeline.schedule import period
-from rexcli.timeline.spec import EdgeTiming, SystemTiming
+from rexcli.timeline.spec import EdgeTiming
 from rexcli.timeline.timeline import Messages, Timeline
 
 Ints = npt.NDArray[np.int32]
@@ -155,12 +156,22 @@ def make_plan(
     if timeline.num_episodes == 0 or (timeline.steps[spec.supervisor].count < 1).any():
         raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
     cuts = cut(timeline, prune=prune, ahead=ahead, observed=observed)
+    found, num_patterns = find_template(timeline, cuts, mode)
+    return assemble(timeline, cuts, mode, found.template, found.placement(), num_patterns, ahead, observed)
+
+
+def find_template(timeline: Timeline, cuts: Cuts, mode: Mode) -> tuple[Fit, int]:
+    """The template of a timeline that was cut so, and how many kinds of partition it was grown for.
+
+    Raises:
+        RexError: if steps wait for each other; they are named.
+    """
     found, num_patterns = search(cuts, mode)
     if found is None:
         for episode in range(timeline.num_episodes):
             order(timeline, episode)  # names the steps that wait for each other
         raise RexError("the template does not fit its own timeline; please report this with the timeline")
-    return assemble(timeline, cuts, mode, found.template, found.placement(), num_patterns, ahead, observed)
+    return found, num_patterns
 
 
 def assemble(
@@ -175,14 +186,14 @@ def assemble(
 ) -> Plan:
     """The plan of a timeline whose every tick has its place."""
     table = tabulate(timeline, cuts, template, placement)
-    slots = table.slots(slice(None))
+    slots = table.slots()
     return Plan(
         mode=mode,
         slots=slots,
         warmup=placement.warmup,
         length=(cuts.length - 1).astype(np.int32),
         before=table.before,
-        rings=rings(timeline.spec, slots, table.before),
+        rings=table.rings(),
         pruned=cuts.pruned,
         sources={edge.name: edge.source for edge in timeline.spec.edges},
         num_patterns=num_patterns,
@@ -222,12 +233,50 @@ class Table:
             before={name: counts[one] for name, counts in self.before.items()},
         )
 
-    def slots(self, rows: slice) -> tuple[SlotPlan, ...]:
-        """What is in some rows."""
-        done = {name: counts[:, rows].copy() for name, counts in self.before.items()}
+    def rows(self, begin: int, count: int) -> Table:
+        """The same of some rows alone; those past the end are idle."""
+        part = slice(begin, begin + count)
+
+        def padded(values: Ints, **how: Any) -> Ints:
+            return np.pad(values[:, part], ((0, 0), (0, count - values[:, part].shape[1])), **how)
+
+        return replace(
+            self,
+            tick=[padded(tick, constant_values=-1) for tick in self.tick],
+            before={name: padded(counts, mode="edge") for name, counts in self.before.items()},
+        )
+
+    def rings(self) -> dict[str, int]:
+        """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
+
+        Raises:
+            RexError: for a message that is read before it is sent.
+        """
+        entries = {node.name: 1 for node in self.timeline.spec.nodes}
+        written = dict(self.before)
+        for name, tick in zip(self.nodes, self.tick, strict=True):
+            runs = tick >= 0
+            for edge in self.timeline.spec.inputs(name):
+                newest = np.take_along_axis(self.cuts.newest[edge.name], np.maximum(tick, 0), axis=1)
+                early = runs & (newest >= written[edge.source])
+                if early.any():
+                    raise RexError(
+                        f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
+                        f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
+                    )
+                span = np.where(runs, written[edge.source] - newest + self._window(edge) - 1, 1)
+                entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
+            written[name] = written[name] + runs
+        return entries
+
+    def _window(self, edge: EdgeTiming) -> int:
+        return edge.window + self.later.get(edge.name, 0)
+
+    def slots(self) -> tuple[SlotPlan, ...]:
+        """What every slot runs and reads."""
+        done = {name: counts.copy() for name, counts in self.before.items()}
         slots = []
-        for name, ticks in zip(self.nodes, self.tick, strict=True):
-            tick = ticks[:, rows]
+        for name, tick in zip(self.nodes, self.tick, strict=True):
             slots.append(self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick)))
             done[name] += tick >= 0
         return tuple(slots)
@@ -240,7 +289,7 @@ class Table:
         inputs = []
         for edge in timeline.spec.inputs(name):
             newest = np.where(never, -1, np.take_along_axis(self.cuts.newest[edge.name], at, axis=1))
-            window = edge.window + self.later.get(edge.name, 0)
+            window = self._window(edge)
             sizes.check(
                 48.0 * newest.size * window,
                 f"windows of {window} messages of edge '{edge.name}' at {newest.size} steps",
@@ -298,34 +347,3 @@ def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
     fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).newest(edge)
     ran = np.arange(target.start.shape[1]) < target.count[:, None]
     return int((timeline.newest(edge) - fewest)[ran].max(initial=0))
-
-
-def rings(spec: SystemTiming, slots: tuple[SlotPlan, ...], before: Mapping[str, Ints]) -> dict[str, int]:
-    """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
-
-    Args:
-        spec: the system.
-        slots: in some rows.
-        before: by node, ticks that have run when these rows begin.
-
-    Raises:
-        RexError: for a message that is read before it is sent.
-    """
-    entries = {node.name: 1 for node in spec.nodes}
-    written = dict(before)
-    for slot in slots:
-        runs = slot.tick >= 0
-        for read in slot.inputs:
-            edge = spec.edge(read.edge)
-            early = runs & (read.newest >= written[edge.source])
-            if early.any():
-                raise RexError(
-                    f"edge '{edge.name}': tick {slot.tick[early][0]} of '{slot.node}' reads message "
-                    f"{read.newest[early][0]} of '{edge.source}', which is sent no earlier; give '{edge.source}' or "
-                    "the edge a delay"
-                )
-            oldest = read.newest - read.ts_sent.shape[-1] + 1
-            span = np.where(runs, written[edge.source] - oldest, 1)
-            entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
-        written[slot.node] = written[slot.node] + runs
-    return entries

@@ -189,7 +189,10 @@ class Program:
             RexError: for an episode or a step that the timeline has not, as far as they are known when this is called.
         """
         self._check_place(eps, starting_step)
-        graph_state = init_graph_state(self.system, rng, params, eps, starting_step, delays)
+        return self.with_rings(init_graph_state(self.system, rng, params, eps, starting_step, delays))
+
+    def with_rings(self, graph_state: GraphState) -> GraphState:
+        """The same with rings of messages in place of the nodes' initial outputs."""
         rings = dict(self.layout.rings)
         outputs = {
             name: jax.tree.map(lambda leaf, n=rings[name]: jnp.broadcast_to(leaf, (n + 1, *leaf.shape)), output)

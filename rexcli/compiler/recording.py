@@ -7,17 +7,14 @@ any length: what is held of the program's tables and records is one piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
 from rexcli.compiler.partition import cut
-from rexcli.compiler.plan import Plan, Table, rings, tabulate
+from rexcli.compiler.plan import Plan, Table, find_template, tabulate
 from rexcli.compiler.program import FIELDS, Controller, Program, Record, Skip
-from rexcli.compiler.search import search
-from rexcli.errors import RexError
 from rexcli.graph.call import find_device
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.structure import NOT_TRACEABLE, example_step_state
@@ -26,7 +23,6 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
 from rexcli.timeline.instants import begun
-from rexcli.timeline.order import order
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Messages, Steps, Timeline
 
@@ -87,15 +83,9 @@ def record(
     """
     closed = close(timeline)
     cuts = cut(closed, prune=False)
-    found, patterns = search(cuts, "mcs")
-    if found is None:
-        for episode in range(timeline.num_episodes):
-            order(timeline, episode)  # names the steps that wait for each other
-        raise RexError("the template does not fit its own timeline; please report this with the timeline")
-    placement = found.placement()
-    table = tabulate(closed, cuts, found.template, placement)
-    whole = Plan("mcs", (), 1, np.ones(1, np.int32), {}, {}, {}, {}, patterns, 0)
-    whole = replace(whole, rings=_all_rings(table))
+    found, _ = find_template(timeline, cuts, "mcs")
+    table = tabulate(closed, cuts, found.template, found.placement())
+    rings = table.rings()
     keep = {
         name: tuple(field for field in FIELDS if getattr(spec.record, field)) for name, spec in system.specs.items()
     }
@@ -108,10 +98,11 @@ def record(
     try:
         for episode in range(timeline.num_episodes):
             state: PyTree = None
-            for plan in _pieces(table.episode(episode), whole):
+            for plan in _pieces(table.episode(episode), rings):
                 program = Program(system, plan, skip)
                 if state is None:
-                    state = program.init(jax.random.fold_in(rng, episode), params).replace(eps=np.int32(episode))
+                    state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
+                    state = program.with_rings(state)
                     if not started:
                         started = True
                         start_nodes(system, state)
@@ -153,35 +144,27 @@ def _widened(values: np.ndarray, width: int, count: np.ndarray, fill: int) -> np
     return wide
 
 
-def _spans(table: Table) -> Iterator[slice]:
-    rows = table.tick[-1].shape[1]
-    return (slice(begin, min(begin + ROWS, rows)) for begin in range(0, rows, ROWS))
+def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
+    """Plans of an episode's rows, a piece each, all of one size, so that they share one compilation.
 
-
-def _all_rings(table: Table) -> dict[str, int]:
-    """By node, the ring that serves every piece of every episode."""
-    spec = table.timeline.spec
-    longest = {node.name: 1 for node in spec.nodes}
-    for episode in range(table.timeline.num_episodes):
-        own = table.episode(episode)
-        for rows in _spans(own):
-            before = {name: counts[:, rows] for name, counts in own.before.items()}
-            found = rings(spec, own.slots(rows), before)
-            longest = {name: max(length, found[name]) for name, length in longest.items()}
-    return longest
-
-
-def _pieces(table: Table, whole: Plan) -> Iterator[Plan]:
-    """Plans of an episode's rows, a piece each, all of one size if there are several: what is missing is idle."""
+    A piece is of one episode, whatever its number: indices past the end of an array are clipped. What was sent in
+    earlier pieces was sent, so nothing is to be hidden of it.
+    """
     rows = table.tick[-1].shape[1]
     size = min(ROWS, rows)
-    for span in _spans(table):
-        missing = size - (span.stop - span.start)
-        ticks = [np.pad(tick[:, span], ((0, 0), (0, missing)), constant_values=-1) for tick in table.tick]
-        before = {name: np.pad(at[:, span], ((0, 0), (0, missing)), mode="edge") for name, at in table.before.items()}
-        slots = replace(table, tick=ticks, before=before).slots(slice(None))
-        nothing = {name: np.zeros((1, size), np.int32) for name in before}  # what was sent in earlier pieces was sent
-        yield replace(whole, slots=slots, before=nothing)
+    for begin in range(0, rows, size):
+        yield Plan(
+            mode="mcs",
+            slots=table.rows(begin, size).slots(),
+            warmup=1,
+            length=np.ones(1, np.int32),
+            before={name: np.zeros((1, size), np.int32) for name in table.before},
+            rings=rings,
+            pruned={},
+            sources={},
+            num_patterns=0,
+            ahead=0,
+        )
 
 
 def _write(writer: RecordingWriter, timeline: Timeline, episode: int, supervisor: str, records: Record) -> int:

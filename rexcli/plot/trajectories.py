@@ -27,7 +27,8 @@ WIDEST = 4
 """Components of a vector that are still drawn; longer ones are no trajectories that a person can read."""
 FIELDS = ("env", "state", "output", "inputs", "params")
 MOST = 4000
-"""Blocks of a trajectory at most: longer ones are drawn as the lowest and the highest value of each block."""
+"""Blocks of a trajectory at most: a longer one is drawn as the lowest and the highest value of each block, and bands
+over many longer ones of twice as many ticks."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ def _part(time: np.ndarray, leaf: np.ndarray, seconds: tuple[float, float] | Non
         within = np.flatnonzero(((time >= seconds[0]) & (time <= seconds[1])).any(axis=0))
         part = slice(within[0], within[-1] + 1) if len(within) else slice(0, 0)
         time, leaf = time[:, part], leaf[:, part]
+    elif ticks > 2 * MOST and len(leaf) > 1:  # bands over episodes need the same instants of each
+        every = -(-ticks // (2 * MOST))
+        time, leaf = time[:, ::every], leaf[:, ::every]
     elif ticks > 2 * MOST:
         return _thinned(time, leaf)
     values = _components(leaf)

@@ -154,6 +154,13 @@ class Refuses(Count):
         return super().step(step_state)
 
 
+class Numbered(Count):
+    """Begins with the number of its episode."""
+
+    def init_state(self, rng, graph_state):
+        return jnp.asarray(100 * graph_state.eps, jnp.int32)
+
+
 def in_step(nodes: dict[str, Node]) -> System:
     """Nodes at one rate without any delay: all their ticks start at the same instants."""
     specs = [(NodeSpec(name, 10.0, Constant(0.0)), node) for name, node in nodes.items()]
@@ -183,6 +190,14 @@ def test_a_node_that_never_ticks_sends_nothing(tmp_path: Path) -> None:
     timeline = draw_timeline(system, 1, 4, 0)
     assert timeline.steps["late"].count.tolist() == [0]
     program = by_program(tmp_path / "program.mcap", system, timeline, jax.random.key(0))
+    assert_recorded_alike(by_stepper(tmp_path / "stepper.mcap", system, timeline, jax.random.key(0)), program)
+
+
+def test_nodes_know_their_episode_from_the_begin(tmp_path: Path) -> None:
+    system = in_step({"a": Count(), "b": Numbered()})
+    timeline = draw_timeline(system, 3, 4, 0)
+    program = by_program(tmp_path / "program.mcap", system, timeline, jax.random.key(0))
+    assert program.values("b", "state")[""][:, 0].tolist() == [1, 101, 201]
     assert_recorded_alike(by_stepper(tmp_path / "stepper.mcap", system, timeline, jax.random.key(0)), program)
 
 

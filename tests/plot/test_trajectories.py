@@ -98,3 +98,25 @@ def test_an_episode_that_is_not_there_and_nothing_at_all_are_refused() -> None:
         trajectories.draw(found, episode=4)
     with pytest.raises(RexError, match="nothing"):
         trajectories.draw([])
+
+
+@pytest.mark.parametrize("episodes", [1, 3])
+def test_a_long_recording_is_thinned_and_loses_no_extreme_of_one_episode(episodes: int) -> None:
+    ticks = 5 * trajectories.MOST + 7
+    time = np.broadcast_to(np.arange(ticks) / 1000, (episodes, ticks)).copy()
+    values = np.random.default_rng(0).normal(size=(episodes, ticks, 2)).astype(np.float32)
+    values[0, ticks // 3] = 50, -60
+    at, thin = trajectories._part(time, values, None)
+    assert at.shape == thin.shape[:2]
+    assert at.shape[1] <= 2 * trajectories.MOST
+    assert (np.diff(at, axis=1) > 0).all()
+    if episodes == 1:
+        assert (thin.max(axis=1) == values.max(axis=1)).all()
+        assert (thin.min(axis=1) == values.min(axis=1)).all()
+        peak = at[0, thin[0, :, 0].argmax()]
+        assert abs(peak - time[0, ticks // 3]) < 0.01
+    else:
+        places = np.searchsorted(time[0], at[0])
+        np.testing.assert_array_equal(thin, values[:, places])
+    part, whole = trajectories._part(time, values, (1.0, 2.0))
+    assert (part[0, 0], part[0, -1], whole.shape[1]) == (1.0, 2.0, 1001)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.rl.tiny import Agent, ToZero, World
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,40 +40,12 @@ ppo:
 eval: {seconds: 0.5, episodes: 4}
 """
 
-NODES = '''
-import jax
-import jax.numpy as jnp
-from rexcli import Environment, Node
-
-
-class World(Node):
-    """Moves as it is told; starts anywhere within 1 of zero."""
-
-    def init_state(self, rng, graph_state):
-        return jax.random.uniform(rng, (1,), minval=-1.0)
-
-    def init_output(self, rng, graph_state):
-        return graph_state.state["world"]
-
-    def step(self, step_state):
-        place = step_state.state + 0.1 * step_state.inputs["agent"][-1].data
-        return step_state.replace(state=place), place
-
-
-class Agent(Node):
-    def init_output(self, rng, graph_state):
-        return jnp.zeros(1)
-
-    def step(self, step_state):
-        return step_state, jnp.zeros(1)
-
-
-class ToZero(Environment):
-    seconds = 0.5
-
-    def reward(self, graph_state):
-        return -jnp.abs(graph_state.state["world"][0])
-'''
+NODES = "\n\n".join(
+    [
+        "import jax\nimport jax.numpy as jnp\nfrom rexcli import Environment, Node\n",
+        *(inspect.getsource(part) for part in (World, Agent, ToZero)),
+    ]
+)
 
 
 START = """

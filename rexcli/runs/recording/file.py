@@ -32,6 +32,9 @@ CHUNK_LIMIT = 2**30
 DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
 """What reading of data that is not what it should be raises."""
 
+FORMATS = ("1", "2")
+"""Formats that are read; `encoder.FORMAT` is written."""
+
 _HEAD = struct.Struct("<BQH")
 """Of an MCAP record: its opcode and how long the rest is; then, of a message, its channel."""
 _BEFORE_REST = 9
@@ -181,6 +184,10 @@ def read_file(path: Path) -> Content:
             what = f"damaged: {problems[0]}" if problems else "an MCAP file, but no recording of `rex record`"
             raise RexError(what)
         about = reading.metadata["rex"]
+        if about["format"] not in FORMATS:
+            raise RexError(
+                f"a recording of format {about['format']}, which this version does not know; install a newer"
+            )
         content = Content(
             spec=spec_from_json(about["spec"]),
             info=dict(decode_json(about["info"])),
