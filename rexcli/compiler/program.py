@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import numpy as np
 from flax import struct
 
 from rexcli.compiler.inputs import Input, Row, place, see, shielded
+from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
 from rexcli.errors import RexError
 from rexcli.graph.init import Delays, init_graph_state
@@ -26,6 +27,7 @@ from rexcli.graph.system import System
 from rexcli.graph.types import conform_step
 
 PyTree = Any
+T = TypeVar("T")
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
 Skip = Literal["cond", "mask"]
 
@@ -301,7 +303,7 @@ class Program:
 
     def play(
         self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]], controller: Controller | None = None
-    ) -> tuple[GraphState, Record]:
+    ) -> tuple[GraphState, dict[str, dict[str, PyTree]]]:
         """Runs every row of the tables, what precedes the supervisor's first tick too, and keeps what was asked for.
 
         Args:
@@ -309,12 +311,15 @@ class Program:
             keep, controller: as for `rollout`.
 
         Returns:
-            As `rollout`, but the others' entries are what ran before the supervisor's step of that row.
+            The last state, and by node and field pytrees with leading `[rows * slots of the node]`, without meaning
+            where a slot runs nothing: the tables say where. The others' entries are what ran before the supervisor's
+            step of that row.
         """
         control = controller or self.system.nodes[self.supervisor].step
         slot = self.layout.slots[-1]
+        packing = Packing()
 
-        def body(state: GraphState, row: jax.Array) -> tuple[GraphState, Record]:
+        def body(state: GraphState, row: jax.Array) -> tuple[GraphState, list[jax.Array]]:
             state, records = self._run_row(state, row, keep)
             table = self._row(state, row)
             runs = table.ints[slot.entry] != slot.spare
@@ -323,10 +328,14 @@ class Program:
             state = self._act(state, acted, output, runs, table)
             if self.supervisor in keep:
                 records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
-            return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
+            return state, packing.pack({name: [each.fields for each in kept] for name, kept in records.items()})
 
-        graph_state, record = jax.lax.scan(body, graph_state, jnp.arange(self.ints.shape[1], dtype=jnp.int32))
-        return graph_state, _flat(record)
+        graph_state, stacked = jax.lax.scan(body, graph_state, jnp.arange(self.ints.shape[1], dtype=jnp.int32))
+        fields = {
+            name: jax.tree.map(lambda *slots: jnp.stack(slots, axis=1), *kept)
+            for name, kept in packing.unpack(stacked).items()
+        }
+        return graph_state, _flat(fields)
 
     # ------------------------------------------------------------------ one row
 
@@ -447,7 +456,7 @@ def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: S
     return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
 
 
-def _flat(record: Record) -> Record:
+def _flat(record: T) -> T:
     """Entries of all slots of a node in one row, `[rows, slots, ...]`, and of all rows, one after another."""
     return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rexcli.compiler.partition import cut
 from rexcli.compiler.plan import Plan, Table, find_template, tabulate
-from rexcli.compiler.program import FIELDS, Controller, Program, Record, Skip
+from rexcli.compiler.program import FIELDS, Controller, Program, Skip
 from rexcli.graph.call import find_device
 from rexcli.graph.init import init_graph_state
 from rexcli.graph.structure import NOT_TRACEABLE, example_step_state
@@ -27,6 +27,8 @@ from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Messages, Steps, Timeline
 
 PyTree = Any
+Kept = dict[str, dict[str, PyTree]]
+"""What `Program.play` keeps."""
 
 ROWS = 16_384
 """Rows of a piece: enough that what a call costs is little beside them."""
@@ -91,7 +93,7 @@ def record(
     }
 
     @jax.jit
-    def play(program: Program, state: PyTree) -> tuple[PyTree, Record]:
+    def play(program: Program, state: PyTree) -> tuple[PyTree, Kept]:
         return program.play(state, keep, controller)
 
     started = False
@@ -107,7 +109,7 @@ def record(
                         started = True
                         start_nodes(system, state)
                 state, records = play(program, state)
-                done = _write(writer, timeline, episode, system.supervisor, records)
+                done = _write(writer, timeline, episode, plan, records)
                 if on_steps is not None:
                     on_steps(done)
     finally:
@@ -167,18 +169,19 @@ def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
         )
 
 
-def _write(writer: RecordingWriter, timeline: Timeline, episode: int, supervisor: str, records: Record) -> int:
+def _write(writer: RecordingWriter, timeline: Timeline, episode: int, plan: Plan, records: Kept) -> int:
     """Hands a piece to the writer, messages ahead of the steps that may read them; returns its supervisor steps."""
-    last = int(timeline.num_steps[episode])
-    valid = {name: np.flatnonzero(np.asarray(node.seq) >= 0) for name, node in records.items()}
-    seqs = {name: np.asarray(node.seq)[valid[name]].astype(np.int64) for name, node in records.items()}
+    supervisor, last = timeline.spec.supervisor, int(timeline.num_steps[episode])
+    ticks = {name: np.stack([slot.tick[0] for slot in plan.slots if slot.node == name], axis=1) for name in records}
+    valid = {name: np.flatnonzero(tick >= 0) for name, tick in ticks.items()}
+    seqs = {name: tick.ravel()[valid[name]].astype(np.int64) for name, tick in ticks.items()}
     for edge in timeline.spec.edges:
         seq = seqs.get(edge.source, np.zeros(0, np.int64))  # a node that never ticks has no slot
         seq = seq[seq <= last] if edge.source == supervisor else seq
         messages, sent = timeline.messages[edge.name], timeline.steps[edge.source].end[episode, seq]
         writer.messages(episode, edge.name, seq, sent, messages.arrive[episode, seq], messages.reader[episode, seq])
     done = 0
-    for name, node in records.items():
+    for name, kept in records.items():
         seq, at = seqs[name], valid[name]
         steps = timeline.steps[name]
         if name == supervisor:  # where the last step ends, it does nothing
@@ -187,9 +190,9 @@ def _write(writer: RecordingWriter, timeline: Timeline, episode: int, supervisor
             writer.steps(episode, name, ends, steps.start[episode, ends], steps.end[episode, ends], {})
             seq, at, done = seq[own], at[own], int(own.sum())
         fields = {
-            field: {path: leaf[at] for path, leaf in arrays(node.fields[field]).items()}
+            field: {path: leaf[at] for path, leaf in arrays(kept[field]).items()}
             for field in FIELDS  # in the order of the stepper's; a compiled function sorts them
-            if field in node.fields
+            if field in kept
         }
         writer.steps(episode, name, seq, steps.start[episode, seq], steps.end[episode, seq], fields)
     return done

@@ -51,7 +51,7 @@ def _moves(view: View) -> bool:
     return (
         any(node.name == "world" for node in recording.spec.nodes)
         and "state" in recording.fields("world")
-        and "th" in recording.paths("world", "state")
+        and any(leaf.path == "th" for leaf in recording.leaves("world", "state"))
     )
 
 
@@ -63,6 +63,7 @@ def render(view: View, options: Options) -> Animation:
         if view.has("rollouts.npz")
         else from_recording(
             view.recording(),
+            view.timeline(),
             declared,
             names=(ANGLE, *ACTIONS),
             seconds=(options.start, options.start + options.animation_seconds),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -20,6 +19,7 @@ from rexcli.plot import style
 from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, View, picture
 from rexcli.timeline.spec import NANOSECONDS
+from rexcli.timeline.timeline import Timeline
 
 SINGLES = 3
 """Episodes drawn one by one over the bands."""
@@ -54,7 +54,7 @@ def render(view: View, options: Options) -> Figure:
     if view.has("rollouts.npz"):
         found = from_rollouts(view.arrays("rollouts.npz"), declared)
     else:
-        found = from_recording(view.recording(), declared)
+        found = from_recording(view.recording(), view.timeline(), declared)
     return draw(found, fields=options.fields, max_rows=options.max_rows, episode=options.episode)
 
 
@@ -72,7 +72,7 @@ def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[
             field = name.split("/")[1] if "/" in name else ""
             if name.partition("/")[0] != owner or field in ("seq", "ts", "eps", ""):
                 continue
-            if not _is_trajectory(arrays[name]):
+            if arrays[name].ndim < 2 or not _is_trajectory(arrays[name].shape[2:], arrays[name].dtype):
                 continue
             values = _components(arrays[name])
             if ts is None or ts.shape != values.shape[:2]:
@@ -96,73 +96,110 @@ def _env_time(shape: tuple[int, ...], ts: np.ndarray | None, seq: np.ndarray | N
 
 
 def from_recording(
-    recording: Any, declared: Declared, names: Sequence[str] = ("",), seconds: tuple[float, float] | None = None
+    recording: Any,
+    timeline: Timeline,
+    declared: Declared,
+    names: Sequence[str] = ("",),
+    seconds: tuple[float, float] | None = None,
 ) -> list[Quantity]:
     """The quantities of a recording (`rexcli.runs`): numbers that its nodes kept, at their steps' starts.
 
+    The recording is read in one pass and never held: an hour of it may have millions of steps.
+
     Args:
-        recording: an hour of it may have millions of steps.
+        recording: of which.
+        timeline: of the recording.
         declared: colours and rows.
         names: what the names of quantities begin with; all unless given.
         seconds: from when to when; the whole, thinned (see `MOST`), unless given.
     """
-    timeline = recording.timeline()
-    found = []
+    found: dict[tuple[str, Any], _Samples] = {}
     for node in declared.rows(list(timeline.steps)):
         steps = timeline.steps[node]
         recorded = np.minimum(steps.count, recording.counts(node))
         if node == timeline.spec.supervisor:  # its last tick ends the episode and sends nothing
             recorded = np.minimum(recorded, timeline.num_steps)
-        inside = np.arange(steps.start.shape[1]) < recorded[:, None]
-        time = np.where(inside, steps.start / NANOSECONDS, np.nan)
         for field in [name for name in FIELDS[1:] if name in recording.fields(node)]:
-            begin = f"{node}/{field}"
-            if not any(name.startswith(begin) or begin.startswith(name) for name in names):
-                continue
-            for path, leaf in recording.values(node, field).items():
-                name = f"{begin}/{path}" if path else begin
-                if any(map(name.startswith, names)) and _is_trajectory(leaf):
-                    found.append(Quantity(name, declared.colour(node), *_part(time, leaf, seconds)))
-    return found
+            for leaf in recording.leaves(node, field):
+                name = f"{node}/{field}/{leaf.path}" if leaf.path else f"{node}/{field}"
+                if any(map(name.startswith, names)) and _is_trajectory(leaf.shape, leaf.numpy_type):
+                    found[node, leaf] = _Samples(name, steps.start, recorded, math.prod(leaf.shape), seconds)
+    wanted = {node: [leaf for owner, leaf in found if owner == node] for node, _ in found}
+    for some in recording.records(wanted):
+        for leaf, values in some.leaves.items():
+            found[some.node, leaf].add(some.episode, some.seq, values)
+    return [samples.quantity(declared.colour(node)) for (node, _), samples in found.items()]
 
 
-def _part(time: np.ndarray, leaf: np.ndarray, seconds: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values, `[episodes, points]` and `[episodes, points, components]`, of some seconds or thinned."""
-    ticks = min(leaf.shape[1], time.shape[1])
-    time, leaf = time[:, :ticks], leaf[:, :ticks]
-    if seconds is not None:
-        within = np.flatnonzero(((time >= seconds[0]) & (time <= seconds[1])).any(axis=0))
-        part = slice(within[0], within[-1] + 1) if len(within) else slice(0, 0)
-        time, leaf = time[:, part], leaf[:, part]
-    elif ticks > 2 * MOST and len(leaf) > 1:  # bands over episodes need the same instants of each
-        every = -(-ticks // (2 * MOST))
-        time, leaf = time[:, ::every], leaf[:, ::every]
-    elif ticks > 2 * MOST:
-        return _thinned(time, leaf)
-    values = _components(leaf)
-    return time, np.where(np.isnan(time[..., None]), np.nan, values)
+class _Samples:
+    """What is drawn of a quantity: all of it, some seconds, or of a long one what `MOST` says.
+
+    Of one long episode, each block of ticks gives two points: its lowest value at its begin, its highest in its middle.
+    Bands over several need the same instants of each, so of these it is every so many ticks.
+
+    Args:
+        name: of the quantity.
+        start: of the node's ticks, ns, `[episodes, ticks]`.
+        count: of the ticks that were recorded, `[episodes]`.
+        components: numbers in one value.
+        seconds: from when to when; all if None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start: np.ndarray,
+        count: np.ndarray,
+        components: int,
+        seconds: tuple[float, float] | None,
+    ):
+        self._name, self._count = name, count
+        ticks = int(count.max(initial=0))
+        self._first, self._every = 0, 1
+        if seconds is not None:
+            low, high = (round(each * NANOSECONDS) for each in seconds)
+            inside = np.arange(ticks) < count[:, None]
+            within = np.flatnonzero((inside & (start[:, :ticks] >= low) & (start[:, :ticks] <= high)).any(axis=0))
+            self._first, ticks = (int(within[0]), int(within[-1]) + 1) if len(within) else (0, 0)
+        long = seconds is None and ticks > 2 * MOST
+        self._extremes = long and len(start) == 1
+        if long:
+            self._every = -(-ticks // (MOST if self._extremes else 2 * MOST))
+        at = np.arange(self._first, ticks, self._every)
+        self._time = np.where(at < count[:, None], start[:, at] / NANOSECONDS, np.nan)
+        if self._extremes:
+            middle = np.minimum(at + self._every // 2, ticks - 1)
+            self._time = np.stack([self._time, start[:, middle] / NANOSECONDS], axis=2).reshape(1, -1)
+        empty = np.full((len(start), len(at), components), np.nan)
+        self._low, self._high = empty, empty.copy() if self._extremes else empty
+
+    def add(self, episode: np.ndarray, seq: np.ndarray, values: np.ndarray) -> None:
+        """Values `[steps, ...]` of ticks `seq` of `episode`, `[steps]`; such as were not asked for are passed over."""
+        point, rest = np.divmod(seq - self._first, self._every)
+        use = (point >= 0) & (point < self._low.shape[1]) & (seq < self._count[episode])
+        if not self._extremes:
+            use &= rest == 0
+        episode, point = episode[use], point[use]
+        new = values.reshape(len(values), -1)[use].astype(np.float64)
+        if not self._extremes:
+            self._low[episode, point] = new
+        elif len(new):
+            begins = np.flatnonzero(np.diff(point, prepend=-1))
+            at = point[begins]
+            np.fmin.at(self._low, (0, at), np.fmin.reduceat(new, begins))
+            np.fmax.at(self._high, (0, at), np.fmax.reduceat(new, begins))
+
+    def quantity(self, colour: str) -> Quantity:
+        """What was gathered."""
+        if not self._extremes:
+            return Quantity(self._name, colour, self._time, self._low)
+        values = np.stack([self._low, self._high], axis=2)
+        return Quantity(self._name, colour, self._time, values.reshape(1, -1, values.shape[-1]))
 
 
-def _thinned(time: np.ndarray, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each block of ticks two points, the lowest value at its begin and the highest in its middle."""
-    size = -(-leaf.shape[1] // MOST)
-    times, values = [], []
-    for begin in range(0, leaf.shape[1], size):
-        block = slice(begin, begin + size)
-        there = ~np.isnan(time[:, block])
-        inside = np.where(there[..., None], _components(leaf[:, block]), np.nan)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of a block in which there is nothing
-            values += [np.nanmin(inside, axis=1), np.nanmax(inside, axis=1)]
-        times += [time[:, begin], time[:, begin : begin + size // 2 + 1][:, -1]]
-    return np.stack(times, axis=1), np.stack(values, axis=1)
-
-
-def _is_trajectory(values: np.ndarray) -> bool:
-    """Whether `[episodes, ticks, …]` are few enough numbers a tick for a person to read."""
-    if values.ndim < 2 or values.dtype.kind not in "fiub":
-        return False
-    return 1 <= math.prod(values.shape[2:]) <= WIDEST
+def _is_trajectory(shape: Sequence[int], dtype: np.dtype) -> bool:
+    """Whether a value is of few enough numbers for a person to read."""
+    return dtype.kind in "fiub" and 1 <= math.prod(shape) <= WIDEST
 
 
 def _components(values: np.ndarray) -> np.ndarray:

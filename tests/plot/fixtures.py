@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rexcli.runs.recording.layout import Leaf
+from rexcli.runs.recording.reader import StepValues
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NANOSECONDS, EdgeTiming, NodeTiming, SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Timeline
@@ -223,7 +225,7 @@ class FakeRecording:
     """What a recording's reader offers pictures."""
 
     line: Timeline
-    leaves: dict[tuple[str, str], dict[str, np.ndarray]]
+    kept: dict[tuple[str, str], dict[str, np.ndarray]]
 
     def timeline(self) -> Timeline:
         return self.line
@@ -233,16 +235,26 @@ class FakeRecording:
         return self.line.spec
 
     def fields(self, node: str) -> tuple[str, ...]:
-        return tuple(field for owner, field in self.leaves if owner == node)
+        return tuple(field for owner, field in self.kept if owner == node)
 
     def counts(self, node: str) -> np.ndarray:
         return self.line.steps[node].count
 
     def values(self, node: str, field: str) -> dict[str, np.ndarray]:
-        return self.leaves[node, field]
+        return self.kept[node, field]
 
-    def paths(self, node: str, field: str) -> tuple[str, ...]:
-        return tuple(self.leaves[node, field])
+    def leaves(self, node: str, field: str) -> tuple[Leaf, ...]:
+        arrays = self.kept[node, field]
+        return tuple(Leaf(field, path, array.dtype.name, array.shape[2:]) for path, array in arrays.items())
+
+    def records(self, wanted: Mapping[str, Sequence[Leaf]], size: int = 37) -> Iterator[StepValues]:
+        """The steps of each episode in turn, `size` at a time."""
+        for node, leaves in wanted.items():
+            for episode, count in enumerate(self.counts(node)):
+                for begin in range(0, int(count), size):
+                    seq = np.arange(begin, min(begin + size, int(count)))
+                    found = {leaf: self.kept[node, leaf.field][leaf.path][episode, seq] for leaf in leaves}
+                    yield StepValues(node, np.full(len(seq), episode), seq, found)
 
 
 def recording(steps: int = 100) -> FakeRecording:

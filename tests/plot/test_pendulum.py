@@ -68,10 +68,10 @@ def test_turning_past_pi_takes_the_short_way() -> None:
 
 
 def test_motion_and_action_come_from_recordings_too() -> None:
-    motion = pendulum.motion_of(from_recording(recording(), Declared.from_config(PENDULUM)))
+    motion = pendulum.motion_of(from_recording(recording(), recording().timeline(), Declared.from_config(PENDULUM)))
     assert len(motion.time) == len(motion.angle) > 90
     assert len(motion.action) > 90
     with pytest.raises(RexError, match="episode 1"):
-        pendulum.motion_of(from_recording(recording(), Declared.from_config(PENDULUM)), 1)
+        pendulum.motion_of(from_recording(recording(), recording().timeline(), Declared.from_config(PENDULUM)), 1)
     with pytest.raises(RexError, match="world/state/th"):
         pendulum.motion_of([])

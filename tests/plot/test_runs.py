@@ -61,8 +61,8 @@ def test_every_picture_is_drawn_from_real_artifacts(tmp_path: Path) -> None:
 
 def test_a_real_recording_has_the_same_trajectories(tmp_path: Path) -> None:
     view, declared = _run(tmp_path, rollouts=False), Declared.from_config(PENDULUM)
-    expected = from_recording(recording(40), declared)
-    found = from_recording(view.recording(), declared)
+    expected = from_recording(recording(40), recording(40).timeline(), declared)
+    found = from_recording(view.recording(), view.timeline(), declared)
     assert [entry.name for entry in found] == [entry.name for entry in expected]
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine.values, theirs.values)

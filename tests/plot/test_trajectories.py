@@ -12,6 +12,7 @@ from rexcli.errors import RexError
 from rexcli.plot import trajectories
 from rexcli.plot.declared import Declared
 from rexcli.plot.trajectories import Quantity, band
+from rexcli.timeline.spec import NANOSECONDS
 from tests.plot.boxes import by_gid, clipped, covered
 from tests.plot.fixtures import PENDULUM, pendulum_rollouts, recording
 
@@ -46,7 +47,7 @@ def test_unfilled_entries_are_left_out() -> None:
 
 def test_a_recordings_rows_are_its_numbers_over_its_steps() -> None:
     record = recording()
-    found = trajectories.from_recording(record, DECLARED)
+    found = trajectories.from_recording(record, record.timeline(), DECLARED)
     assert [entry.name for entry in found] == [
         *("world/state/th", "world/state/thd", "sensor/output/th", "agent/output/action")
     ], "an image is no trajectory"
@@ -103,10 +104,21 @@ def test_an_episode_that_is_not_there_and_nothing_at_all_are_refused() -> None:
 @pytest.mark.parametrize("episodes", [1, 3])
 def test_a_long_recording_is_thinned_and_loses_no_extreme_of_one_episode(episodes: int) -> None:
     ticks = 5 * trajectories.MOST + 7
-    time = np.broadcast_to(np.arange(ticks) / 1000, (episodes, ticks)).copy()
+    start = np.broadcast_to(np.arange(ticks) * 10**6, (episodes, ticks))
+    time = start / NANOSECONDS
     values = np.random.default_rng(0).normal(size=(episodes, ticks, 2)).astype(np.float32)
     values[0, ticks // 3] = 50, -60
-    at, thin = trajectories._part(time, values, None)
+
+    def gathered(seconds: tuple[float, float] | None) -> trajectories.Quantity:
+        samples = trajectories._Samples("a", start, np.full(episodes, ticks), 2, seconds)
+        for episode in range(episodes):
+            for begin in range(0, ticks, 777):
+                seq = np.arange(begin, min(begin + 777, ticks))
+                samples.add(np.full(len(seq), episode), seq, values[episode, seq])
+        return samples.quantity("#000000")
+
+    whole = gathered(None)
+    at, thin = whole.time, whole.values
     assert at.shape == thin.shape[:2]
     assert at.shape[1] <= 2 * trajectories.MOST
     assert (np.diff(at, axis=1) > 0).all()
@@ -118,5 +130,6 @@ def test_a_long_recording_is_thinned_and_loses_no_extreme_of_one_episode(episode
     else:
         places = np.searchsorted(time[0], at[0])
         np.testing.assert_array_equal(thin, values[:, places])
-    part, whole = trajectories._part(time, values, (1.0, 2.0))
-    assert (part[0, 0], part[0, -1], whole.shape[1]) == (1.0, 2.0, 1001)
+    part = gathered((1.0, 2.0))
+    assert (part.time[0, 0], part.time[0, -1]) == (1.0, 2.0)
+    np.testing.assert_array_equal(part.values, values[:, 1000:2001])

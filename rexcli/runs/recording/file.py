@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -54,7 +53,7 @@ OnDamage = Callable[[str], None]
 class Part(Protocol):
     """The records of one MCAP channel: steps of a node in one layout, or messages of an edge (`layout` None).
 
-    `headers` and `leaves` raise one of `DAMAGE` for a record that is not laid out as the part says.
+    `headers` and `read_blocks` raise one of `DAMAGE` for a record that is not laid out as the part says.
     """
 
     kind: str
@@ -65,21 +64,16 @@ class Part(Protocol):
     def headers(self) -> dict[str, np.ndarray]:
         """Integers of all records by name, `[records]`; `NEVER` as the arrival of what was lost."""
 
-    def leaves(self, field: str) -> dict[Leaf, np.ndarray]:
-        """The arrays of one field of all records, `[records, ...]`."""
-
 
 @dataclass
 class CdrPart:
     """Records of which the headers are held, and the arrays read from the file when they are asked for.
 
     Attributes:
-        path: the file.
         count: how many there are.
         error: what reading raised; the records from there on are left out.
     """
 
-    path: Path
     kind: str
     name: str
     layout: Layout | None
@@ -114,26 +108,11 @@ class CdrPart:
             headers["ts_recv"] = np.where(headers["ts_recv"] == LOST, NEVER, headers["ts_recv"])
         return headers
 
-    def leaves(self, field: str) -> dict[Leaf, np.ndarray]:
+    def runs(self) -> list[_Run]:
+        """Where its records are, in the order of the file."""
         if self.error is not None:
             raise self.error
-        assert self.layout is not None
-        wanted = [leaf for leaf in self.layout.leaves if leaf.field == field]
-        found = {leaf: np.zeros((self.count, *leaf.shape), leaf.numpy_type) for leaf in wanted}
-        begin, chunk, data = 0, -1, b""
-        with self.path.open("rb") as file:
-            for run in self._runs:
-                if run.chunk != chunk:
-                    chunk = run.chunk
-                    file.seek(chunk)
-                    record = _read_record(file, self.path.stat().st_size)
-                    assert isinstance(record, Chunk)
-                    data = _unpack(record)
-                records = np.frombuffer(data, self.records.dtype, run.length, run.at)
-                for leaf, values in self.layout.decode(records, wanted).items():
-                    found[leaf][begin : begin + run.length] = values
-                begin += run.length
-        return found
+        return self._runs
 
 
 class _Run(NamedTuple):
@@ -142,6 +121,39 @@ class _Run(NamedTuple):
     chunk: int
     at: int
     length: int
+
+
+class Block(NamedTuple):
+    """Some leaves, `[records, ...]` each, of records that follow one another in a part, from number `first` on."""
+
+    part: Part
+    first: int
+    leaves: dict[Leaf, np.ndarray]
+
+
+def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf]]]) -> Iterator[Block]:
+    """Reads leaves of parts in one pass through the file, each chunk unpacked once; of a part, in its order."""
+    runs: list[tuple[_Run, int, CdrPart, Sequence[Leaf]]] = []
+    for part, leaves in wanted:
+        if isinstance(part, CdrPart):
+            lengths = [run.length for run in part.runs()]
+            firsts = np.cumsum([0, *lengths]).tolist()
+            runs += [(run, first, part, leaves) for run, first in zip(part.runs(), firsts, strict=False)]
+        elif isinstance(part, JsonPart):
+            yield Block(part, 0, part.leaves(leaves))
+    runs.sort(key=lambda each: each[0].chunk)
+    chunk, data = -1, b""
+    with path.open("rb") as file:
+        for run, first, part, leaves in runs:
+            if run.chunk != chunk:
+                chunk = run.chunk
+                file.seek(chunk)
+                record = _read_record(file, path.stat().st_size)
+                assert isinstance(record, Chunk)
+                data = _unpack(record)
+            records = np.frombuffer(data, part.records.dtype, run.length, run.at)
+            assert part.layout is not None
+            yield Block(part, first, part.layout.decode(records, leaves))
 
 
 @dataclass
@@ -173,7 +185,7 @@ def read_file(path: Path) -> Content:
         RexError: it is not a recording, or it contradicts itself; the message names the file.
     """
     problems: list[str] = []
-    reading = _Reading(path)
+    reading = _Reading()
     try:
         for record, place, data in _whole_records(path, problems.append):
             if isinstance(record, Metadata):
@@ -213,8 +225,7 @@ def broken(path: Path, error: BaseException) -> RexError:
 class _Reading:
     """What was read of a file so far."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self) -> None:
         self.metadata: dict[str, dict[str, str]] = {}
         self.parts: dict[int, Any] = {}
         self.last_episode: int | None = None
@@ -235,7 +246,7 @@ class _Reading:
             end = at + _BEFORE_REST + size
             if opcode == Opcode.CHANNEL:
                 channel = Channel.read(ReadDataStream(BytesIO(data[at + _BEFORE_REST : end])))
-                self._add_channel(channel, partial(CdrPart, self.path))
+                self._add_channel(channel, CdrPart)
             elif opcode == Opcode.MESSAGE and self.parts[number].error is None:
                 part = self.parts[number]
                 try:

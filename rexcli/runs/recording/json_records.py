@@ -49,10 +49,11 @@ class JsonPart:
     def headers(self) -> dict[str, np.ndarray]:
         return self._whole()[0]
 
-    def leaves(self, field: str) -> dict[Leaf, np.ndarray]:
+    def leaves(self, wanted: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
+        """Some leaves of all records, `[records, ...]` each."""
         assert self.layout is not None
         arrays = zip(self.layout.leaves, self._whole()[1], strict=True)
-        return {leaf: array for leaf, array in arrays if leaf.field == field}
+        return {leaf: array for leaf, array in arrays if leaf in wanted}
 
     def _whole(self) -> Block:
         if self.error is None and (self._texts or not self._blocks):

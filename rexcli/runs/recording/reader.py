@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from rexcli.errors import RexError, suggest
-from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, no_column, read_file
+from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, no_column, read_blocks, read_file
+from rexcli.runs.recording.layout import Leaf
 from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
 
 T = TypeVar("T")
+
+
+class StepValues(NamedTuple):
+    """Some steps of a node.
+
+    Attributes:
+        node: its name.
+        episode, seq: of each step, `[steps]`.
+        leaves: what was recorded, `[steps, ...]` each.
+    """
+
+    node: str
+    episode: np.ndarray
+    seq: np.ndarray
+    leaves: dict[Leaf, np.ndarray]
 
 
 class Recording:
@@ -46,7 +62,7 @@ class Recording:
     def counts(self, node: str) -> Times:
         """Recorded steps of `node`, int64 `[episodes]`: its ticks 0 … count - 1, none missing between."""
         self._check(node)
-        return self._steps[node].steps(self.num_episodes).count
+        return self._counts[node]
 
     def fields(self, node: str) -> tuple[str, ...]:
         """What was recorded of `node`: some of `params`, `inputs`, `state`, `output`."""
@@ -54,10 +70,10 @@ class Recording:
         layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
         return tuple(dict.fromkeys(field for layout in layouts for field in layout.fields))
 
-    def paths(self, node: str, field: str) -> tuple[str, ...]:
-        """Key paths of what `values` gives."""
+    def leaves(self, node: str, field: str) -> tuple[Leaf, ...]:
+        """What `values` gives: key paths, types and shapes of one field."""
         layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
-        return tuple(dict.fromkeys(leaf.path for layout in layouts for leaf in layout.leaves if leaf.field == field))
+        return tuple(dict.fromkeys(leaf for layout in layouts for leaf in layout.leaves if leaf.field == field))
 
     def values(self, node: str, field: str) -> dict[str, np.ndarray]:
         """One field of every step of `node`.
@@ -72,23 +88,49 @@ class Recording:
         if field not in self.fields(node):
             fix = f"record again with nodes.{node}.record.{field}=true"
             raise RexError(f"{self.path}: {field} of node '{node}' was not recorded; {fix}")
-        rows = self._steps[node].rows(self.num_episodes)
-        values: dict[str, np.ndarray] = {}
-        structures = set()
-        first = 0
-        for part in self._of("node", node):
-            last = first + part.count
-            if part.layout is not None and field in part.layout.fields and part.count:
-                leaves = self._try(part.leaves, field)
-                structures.add(frozenset(leaves))
-                if len(structures) > 1:
-                    raise RexError(f"{self.path}: {field} of node '{node}' changes its structure on the way")
-                here = (rows >= first) & (rows < last)
-                for leaf, array in leaves.items():
-                    empty = np.zeros((*rows.shape, *leaf.shape), leaf.numpy_type)
-                    values.setdefault(leaf.path, empty)[here] = array[rows[here] - first]
-            first = last
+        shape = self.num_episodes, int(self.counts(node).max(initial=0))
+        leaves = self.leaves(node, field)
+        values = {leaf.path: np.zeros((*shape, *leaf.shape), leaf.numpy_type) for leaf in leaves}
+        for records in self.records({node: leaves}):
+            for leaf, array in records.leaves.items():
+                values[leaf.path][records.episode, records.seq] = array
         return values
+
+    def records(self, wanted: Mapping[str, Sequence[Leaf]]) -> Iterator[StepValues]:
+        """Leaves of many nodes as they stand in the file, in one pass through it: a long recording is never held whole.
+
+        Args:
+            wanted: by node, some of its `leaves`.
+
+        Raises:
+            RexError: a field's structure changes on the way, or the file is damaged.
+        """
+        parts: list[tuple[Part, Sequence[Leaf]]] = []
+        owners: dict[int, tuple[str, int]] = {}
+        for node, leaves in wanted.items():
+            first, structures = 0, dict[str, set[Leaf]]()
+            for part in self._of("node", node):
+                owners[id(part)] = node, first
+                first += part.count
+                here = [leaf for leaf in leaves if part.layout is not None and leaf in part.layout.leaves]
+                if not part.count or part.layout is None:
+                    continue
+                for field in {leaf.field for leaf in leaves} & set(part.layout.fields):
+                    whole = {leaf for leaf in part.layout.leaves if leaf.field == field}
+                    if structures.setdefault(field, whole) != whole:
+                        raise RexError(f"{self.path}: {field} of node '{node}' changes its structure on the way")
+                parts.append((part, here))
+        blocks = read_blocks(self.path, parts)
+        while (block := self._try(next, blocks, None)) is not None:
+            node, first = owners[id(block.part)]
+            table = self._steps[node]
+            some = slice(first + block.first, first + block.first + len(next(iter(block.leaves.values()), ())))
+            episode, seq = table.episode[some], table.seq[some]
+            counts = self.counts(node)
+            there = (episode >= 0) & (episode < len(counts)) & (seq >= 0)
+            there[there] = seq[there] < counts[episode[there]]
+            leaves_there = {leaf: array if there.all() else array[there] for leaf, array in block.leaves.items()}
+            yield StepValues(node, episode[there], seq[there], leaves_there)
 
     def timeline(self) -> Timeline:
         """When everything happened: of a complete recording exactly what was executed.
@@ -115,6 +157,10 @@ class Recording:
             if table.num_episodes > recorded:
                 raise RexError(f"{self.path}: damaged: node '{name}' is in episode {table.num_episodes - 1}")
         return tables
+
+    @cached_property
+    def _counts(self) -> dict[str, Times]:
+        return {name: table.counts(self.num_episodes) for name, table in self._steps.items()}
 
     @cached_property
     def _messages(self) -> dict[str, MessageTable]:

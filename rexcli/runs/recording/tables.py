@@ -39,6 +39,10 @@ class StepTable:
         rows[np.maximum.accumulate(rows < 0, axis=1)] = -1
         return rows[:, : int((rows >= 0).sum(axis=1).max(initial=0))]
 
+    def counts(self, episodes: int) -> Times:
+        """Ticks of each episode before the first that is missing, `[episodes]`."""
+        return (self.rows(episodes) >= 0).sum(axis=1)
+
     def steps(self, episodes: int) -> Steps:
         rows = self.rows(episodes)
         there = rows >= 0
