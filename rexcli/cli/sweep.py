@@ -29,7 +29,7 @@ import numpy as np
 from rexcli.cli.console import Table, cell, jsonable
 from rexcli.errors import RexError, suggest
 from rexcli.runs import formats, provenance
-from rexcli.runs.storage import write_atomic
+from rexcli.runs.storage import remove_abandoned, write_atomic
 from rexcli.runs.view import EARLIER, RunView
 
 RECORD = "sweep.json"
@@ -181,6 +181,7 @@ def set_aside(folder: Path) -> Path | None:
     if [file.name for file in left] == ["job.json"]:
         left[0].unlink()
         return None
+    remove_abandoned(folder, below=True)
     (folder.parent / EARLIER).mkdir(exist_ok=True)
     number = 1
     while True:

@@ -96,22 +96,32 @@ def record(
     def play(program: Program, state: PyTree) -> tuple[PyTree, Kept]:
         return program.play(state, keep, controller)
 
+    def written(episode: int, plan: Plan, records: Kept) -> None:
+        done = _write(writer, timeline, episode, plan, records)
+        if on_steps is not None:
+            on_steps(done)
+
     started = False
     try:
         for episode in range(timeline.num_episodes):
             state: PyTree = None
-            for plan in _pieces(table.episode(episode), rings):
-                program = Program(system, plan, skip)
-                if state is None:
-                    state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
-                    state = program.with_rings(state)
-                    if not started:
-                        started = True
-                        start_nodes(system, state)
-                state, records = play(program, state)
-                done = _write(writer, timeline, episode, plan, records)
-                if on_steps is not None:
-                    on_steps(done)
+            last: tuple[Plan, Kept] | None = None
+            try:
+                for plan in _pieces(table.episode(episode), rings):
+                    program = Program(system, plan, skip)
+                    if state is None:
+                        state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
+                        state = program.with_rings(state)
+                        if not started:
+                            started = True
+                            start_nodes(system, state)
+                    state, records = play(program, state)
+                    before, last = last, (plan, records)
+                    if before is not None:  # while the program runs on
+                        written(episode, *before)
+            finally:
+                if last is not None:
+                    written(episode, *last)
     finally:
         if started:
             stop_nodes(system)

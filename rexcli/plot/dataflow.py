@@ -87,7 +87,7 @@ def draw(
     """
     if not 0 <= episode < timeline.num_episodes:
         raise RexError(f"episode {episode}: the timeline has {timeline.num_episodes}, counted from 0")
-    timeline = timeline.select([episode])
+    timeline = timeline.select(slice(episode, episode + 1))
     names = declared.rows(list(timeline.steps))
     last = max(
         (float(steps.end[0, steps.count[0] - 1]) for steps in timeline.steps.values() if steps.count[0]),
@@ -138,7 +138,7 @@ def _steps(timeline: Timeline, name: str, phase: int) -> _Steps:
 
 def _spacing(node: _Steps) -> float:
     """Seconds between the starts of a node's steps, typically."""
-    return float(np.median(np.diff(node.start))) if len(node.start) > 1 else float("inf")
+    return float(np.median(np.diff(node.start[:MANY]))) if len(node.start) > 1 else float("inf")
 
 
 def _lanes(
@@ -165,13 +165,13 @@ def _lanes(
         )
         waiting.set_gid(f"waits:{name}")
         shortest = 1.2 / 72 / paper.per_second
-        lengths = np.maximum(node.end - node.start, shortest)
+        lengths = np.maximum((node.end - node.start)[seen], shortest)
         bars = axes.broken_barh(
-            list(zip(node.start[seen], lengths[seen], strict=True)),
+            list(zip(node.start[seen], lengths, strict=True)),
             (row - BAR / 2, BAR),
             facecolor=colour,
             edgecolor="white",
-            linewidth=0.6 if np.median(lengths) * paper.per_second > 0.05 else 0,
+            linewidth=0.6 if len(lengths) and np.median(lengths) * paper.per_second > 0.05 else 0,
             zorder=3,
         )
         bars.set_gid(f"steps:{name}")
@@ -192,19 +192,19 @@ def _lanes(
                 )
     for edge in timeline.spec.edges:
         messages = timeline.messages[edge.name]
-        sent = steps[edge.source].end
-        arrive = messages.arrive[0, : len(sent)].astype(np.float64) / NANOSECONDS
-        reader = messages.reader[0, : len(sent)]
-        used = np.where(reader >= 0, steps[edge.target].start[np.maximum(reader, 0)], arrive)
-        until = np.where((mode == "usage") & (reader >= 0), used, arrive)
-        there = messages.arrive[0, : len(sent)] < NEVER
-        seen = there & (sent <= high) & (until >= low)
+        seq = np.flatnonzero(messages.arrive[0, : len(steps[edge.source].end)] < NEVER)
+        seq = seq[steps[edge.source].end[seq] <= high]
+        sent, reader = steps[edge.source].end[seq], messages.reader[0, seq]
+        until = messages.arrive[0, seq] / NANOSECONDS
+        if mode == "usage":
+            until = np.where(reader >= 0, steps[edge.target].start[np.maximum(reader, 0)], until)
+        seen = until >= low
+        sent, until, read = sent[seen], until[seen], reader[seen] >= 0
         towards = np.sign(rows[edge.target] - rows[edge.source])
         begin = np.stack([sent, np.full(len(sent), rows[edge.source] + towards * BAR / 2)], 1)
         end = np.stack([until, np.full(len(sent), rows[edge.target] - towards * BAR / 2)], 1)
-        colour = declared.colour(edge.source)
-        _arrows(axes, begin[seen & (reader >= 0)], end[seen & (reader >= 0)], colour, f"read:{edge.name}", paper)
-        unread = seen & (reader < 0)
+        _arrows(axes, begin[read], end[read], declared.colour(edge.source), f"read:{edge.name}", paper)
+        unread = ~read
         lines = LineCollection(
             list(np.stack([begin[unread], end[unread]], 1)),
             colors=style.QUIET,
@@ -233,12 +233,12 @@ def _graph(
     for edge in timeline.spec.edges:
         source, target = steps[edge.source], steps[edge.target]
         reader = timeline.messages[edge.name].reader[0, : len(source.start)]
-        read = np.flatnonzero(reader >= 0)
+        read = np.flatnonzero((reader >= 0) & (source.start <= high))
+        read = read[target.start[reader[read]] >= low]
         begin = np.stack([source.start[read], np.full(len(read), float(rows[edge.source]))], 1)
         end = np.stack([target.start[reader[read]], np.full(len(read), float(rows[edge.target]))], 1)
-        seen = (begin[:, 0] <= high) & (end[:, 0] >= low)
         shrink = (radii[edge.source] + 0.015, radii[edge.target] + 0.015)
-        _arrows(axes, begin[seen], end[seen], declared.colour(edge.source), f"edges:{edge.name}", paper, shrink)
+        _arrows(axes, begin, end, declared.colour(edge.source), f"edges:{edge.name}", paper, shrink)
     for name, row in rows.items():
         node, colour = steps[name], declared.colour(name)
         inside = (node.start >= low) & (node.start <= high)

@@ -125,7 +125,8 @@ def from_recording(
                 if any(map(name.startswith, names)) and _is_trajectory(leaf.shape, leaf.numpy_type):
                     found[node, leaf] = _Samples(name, steps.start, recorded, math.prod(leaf.shape), seconds)
     wanted = {node: [leaf for owner, leaf in found if owner == node] for node, _ in found}
-    for some in recording.records(wanted):
+    ticks = {node: samples.ticks for (node, _), samples in found.items()}
+    for some in recording.records(wanted, ticks):
         for leaf, values in some.leaves.items():
             found[some.node, leaf].add(some.episode, some.seq, values)
     return [samples.quantity(declared.colour(node)) for (node, _), samples in found.items()]
@@ -143,6 +144,9 @@ class _Samples:
         count: of the ticks that were recorded, `[episodes]`.
         components: numbers in one value.
         seconds: from when to when; all if None.
+
+    Attributes:
+        ticks: the first tick of interest, and the first that no longer is.
     """
 
     def __init__(
@@ -161,6 +165,7 @@ class _Samples:
             inside = np.arange(ticks) < count[:, None]
             within = np.flatnonzero((inside & (start[:, :ticks] >= low) & (start[:, :ticks] <= high)).any(axis=0))
             self._first, ticks = (int(within[0]), int(within[-1]) + 1) if len(within) else (0, 0)
+        self.ticks = self._first, ticks
         long = seconds is None and ticks > 2 * MOST
         self._extremes = long and len(start) == 1
         if long:

@@ -20,6 +20,7 @@ from rexcli.cli import sweep
 from rexcli.cli.main import main
 from rexcli.config.project import Project
 from rexcli.plot.sweep import numbers_of
+from rexcli.runs.storage import atomic_file
 from rexcli.runs.view import RunView, list_runs
 from tests.cli import nap
 
@@ -86,8 +87,13 @@ def test_done_jobs_are_skipped_and_failed_ones_made_again(toy: Project, capsys: 
     assert nap.main(["seed=1,13,2", "ppo.lr=1e-4"]) == 1
     folder, before = folder_of(toy), runs_started(toy)
     assert "1 of 3 jobs are not done; rex nap -m resume=outputs/toy/nap/" in capsys.readouterr().err
+    with atomic_file(folder / "1" / "plots" / "a.png") as living:
+        half_made = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-"))
+        half_made.write_bytes(b"of a process that was killed")
+        living.touch()
     assert nap.main([f"resume={folder}"]) == 1
     assert statuses(toy) == ["done", "failed", "done"]
+    assert [path.name for path in (folder / "earlier" / "1" / "plots").iterdir()] == ["a.png"]
     after = runs_started(toy)
     assert [after[0], after[2]] == [before[0], before[2]]
     assert after[1] > before[1]

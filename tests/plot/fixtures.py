@@ -247,12 +247,15 @@ class FakeRecording:
         arrays = self.kept[node, field]
         return tuple(Leaf(field, path, array.dtype.name, array.shape[2:]) for path, array in arrays.items())
 
-    def records(self, wanted: Mapping[str, Sequence[Leaf]], size: int = 37) -> Iterator[StepValues]:
+    def records(
+        self, wanted: Mapping[str, Sequence[Leaf]], ticks: Mapping[str, tuple[int, int]], size: int = 37
+    ) -> Iterator[StepValues]:
         """The steps of each episode in turn, `size` at a time."""
         for node, leaves in wanted.items():
             for episode, count in enumerate(self.counts(node)):
-                for begin in range(0, int(count), size):
-                    seq = np.arange(begin, min(begin + size, int(count)))
+                stop = min(ticks[node][1], int(count))
+                for begin in range(ticks[node][0], stop, size):
+                    seq = np.arange(begin, min(begin + size, stop))
                     found = {leaf: self.kept[node, leaf.field][leaf.path][episode, seq] for leaf in leaves}
                     yield StepValues(node, np.full(len(seq), episode), seq, found)
 

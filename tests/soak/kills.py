@@ -68,7 +68,7 @@ def kill(project: Path, what: str, share: float, usual: float, whole: RunView) -
         usual: seconds that it takes.
         whole: a training that nobody stopped.
     """
-    before = set(made(project))
+    before, there = set(made(project)), set(unfinished(project))
     process = start(project, *COMMANDS[what])
     time.sleep(share * usual)
     process.kill()
@@ -79,9 +79,13 @@ def kill(project: Path, what: str, share: float, usual: float, whole: RunView) -
     if new:
         state = "sweep" if is_sweep(new[0]) else RunView(new[0]).status
     wrong += go_on(project, what, new, whole)
-    left = [path for path in (project / "outputs").rglob("*") if is_temporary(Path(path.name))]
-    wrong += [f"{path} is left" for path in left]
+    wrong += [f"{path} is left" for path in unfinished(project) if path not in there]
     return Kill(what, share, state, tuple(wrong))
+
+
+def unfinished(project: Path) -> list[Path]:
+    """What writers left unfinished."""
+    return [path for path in (project / "outputs").rglob("*") if is_temporary(Path(path.name))]
 
 
 def made(project: Path) -> list[Path]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from mcap.data_stream import ReadDataStream
@@ -31,6 +34,9 @@ CHUNK_LIMIT = 2**30
 DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
 """What reading of data that is not what it should be raises."""
 
+AHEAD = 2
+"""Chunks that are unpacked before they are asked for."""
+
 FORMATS = ("1", "2")
 """Formats that are read; `encoder.FORMAT` is written."""
 
@@ -48,6 +54,8 @@ _READ: dict[int, Any] = {
 log = logging.getLogger("rex.recording")
 
 OnDamage = Callable[[str], None]
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Part(Protocol):
@@ -124,36 +132,68 @@ class _Run(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some leaves, `[records, ...]` each, of records that follow one another in a part, from number `first` on."""
+    """Some leaves, `[records, ...]` each, of some records of a part, `rows`, `[records]`."""
 
     part: Part
-    first: int
+    rows: np.ndarray
     leaves: dict[Leaf, np.ndarray]
 
 
-def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf]]]) -> Iterator[Block]:
-    """Reads leaves of parts in one pass through the file, each chunk unpacked once; of a part, in its order."""
-    runs: list[tuple[_Run, int, CdrPart, Sequence[Leaf]]] = []
-    for part, leaves in wanted:
-        if isinstance(part, CdrPart):
-            lengths = [run.length for run in part.runs()]
-            firsts = np.cumsum([0, *lengths]).tolist()
-            runs += [(run, first, part, leaves) for run, first in zip(part.runs(), firsts, strict=False)]
-        elif isinstance(part, JsonPart):
-            yield Block(part, 0, part.leaves(leaves))
+def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndarray]]) -> Iterator[Block]:
+    """Reads in one pass through the file, each chunk that holds something unpacked once; of a part, in its order.
+
+    Args:
+        path: the file.
+        wanted: parts, leaves of each, and which of its records, bool `[records]`.
+    """
+    runs: list[tuple[_Run, int, int]] = []
+    for place, (part, leaves, use) in enumerate(wanted):
+        if isinstance(part, JsonPart):
+            rows = np.flatnonzero(use)
+            yield Block(part, rows, {leaf: values[rows] for leaf, values in part.leaves(leaves).items()})
+        elif isinstance(part, CdrPart):
+            firsts = np.cumsum([0, *(run.length for run in part.runs())]).tolist()
+            found = zip(part.runs(), firsts, strict=False)
+            runs += [(run, first, place) for run, first in found if use[first : first + run.length].any()]
     runs.sort(key=lambda each: each[0].chunk)
-    chunk, data = -1, b""
+
+    def unpack(chunk: int) -> bytes:
+        file.seek(chunk)
+        record = _read_record(file, size)
+        assert isinstance(record, Chunk)
+        return _unpack(record)
+
     with path.open("rb") as file:
-        for run, first, part, leaves in runs:
-            if run.chunk != chunk:
-                chunk = run.chunk
-                file.seek(chunk)
-                record = _read_record(file, path.stat().st_size)
-                assert isinstance(record, Chunk)
-                data = _unpack(record)
-            records = np.frombuffer(data, part.records.dtype, run.length, run.at)
-            assert part.layout is not None
-            yield Block(part, first, part.layout.decode(records, leaves))
+        size = path.stat().st_size
+        grouped = [(chunk, list(group)) for chunk, group in groupby(runs, key=lambda each: each[0].chunk)]
+        for (_, group), data in zip(grouped, ahead(unpack, (chunk for chunk, _ in grouped)), strict=True):
+            for run, first, place in group:
+                part, leaves, use = wanted[place]
+                assert isinstance(part, CdrPart)
+                assert part.layout is not None
+                rows = np.flatnonzero(use[first : first + run.length])
+                records = np.frombuffer(data, part.records.dtype, run.length, run.at)
+                yield Block(part, first + rows, part.layout.decode(records[rows], leaves))
+
+
+def ahead(function: Callable[[A], B], items: Iterator[A]) -> Iterator[B]:
+    """`map`, with a thread that is a few items ahead: unpacking needs no lock of the interpreter."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[B]] = deque()
+        error: Exception | None = None
+        more = True
+        while more or waiting:
+            try:
+                if more:
+                    waiting.append(pool.submit(function, next(items)))
+            except StopIteration:
+                more = False
+            except Exception as stopped:  # after what stands before it
+                more, error = False, stopped
+            if waiting and (not more or len(waiting) > AHEAD):
+                yield waiting.popleft().result()
+        if error is not None:
+            raise error
 
 
 @dataclass
@@ -267,16 +307,19 @@ class _Reading:
 
 def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord, int, bytes]]:
     """Records of the data section that are whole, where each begins, and what is in a chunk."""
+
+    def unpacked(found: tuple[McapRecord, int]) -> tuple[McapRecord, int, bytes]:
+        record, place = found
+        return record, place, _unpack(record) if isinstance(record, Chunk) else b""
+
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise RexError(f"{path}: damaged: not an MCAP file")
-            size = path.stat().st_size
+            whole = ahead(unpacked, _records(file, path.stat().st_size))
             while True:
-                place = file.tell()
                 try:
-                    record = _read_record(file, size)
-                    data = _unpack(record) if isinstance(record, Chunk) else b""
+                    found = next(whole, None)
                 except OSError:
                     raise
                 except (McapError, struct.error, EOFError, RuntimeError, *DAMAGE) as error:
@@ -286,12 +329,22 @@ def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord
                     # What the decompressors raise has no common base of its own.
                     on_damage(repr(error))
                     return
-                if isinstance(record, DataEnd):
+                if found is None:
                     return
-                if record is not None:
-                    yield record, place, data
+                yield found
     except OSError as error:
         raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _records(file: BinaryIO, size: int) -> Iterator[tuple[McapRecord, int]]:
+    """Records up to the end of the data section, and where each begins."""
+    while True:
+        place = file.tell()
+        record = _read_record(file, size)
+        if isinstance(record, DataEnd):
+            return
+        if record is not None:
+            yield record, place
 
 
 def _read_record(file: BinaryIO, size: int) -> McapRecord | None:

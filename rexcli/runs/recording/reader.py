@@ -96,41 +96,47 @@ class Recording:
                 values[leaf.path][records.episode, records.seq] = array
         return values
 
-    def records(self, wanted: Mapping[str, Sequence[Leaf]]) -> Iterator[StepValues]:
+    def records(
+        self, wanted: Mapping[str, Sequence[Leaf]], ticks: Mapping[str, tuple[int, int]] | None = None
+    ) -> Iterator[StepValues]:
         """Leaves of many nodes as they stand in the file, in one pass through it: a long recording is never held whole.
 
         Args:
             wanted: by node, some of its `leaves`.
+            ticks: by node, the first tick that is of interest and the first that no longer is; all unless given.
 
         Raises:
             RexError: a field's structure changes on the way, or the file is damaged.
         """
-        parts: list[tuple[Part, Sequence[Leaf]]] = []
+        parts: list[tuple[Part, Sequence[Leaf], np.ndarray]] = []
         owners: dict[int, tuple[str, int]] = {}
         for node, leaves in wanted.items():
+            use = self._usable(node, *(ticks or {}).get(node, (0, None)))
             first, structures = 0, dict[str, set[Leaf]]()
             for part in self._of("node", node):
                 owners[id(part)] = node, first
-                first += part.count
                 here = [leaf for leaf in leaves if part.layout is not None and leaf in part.layout.leaves]
-                if not part.count or part.layout is None:
-                    continue
-                for field in {leaf.field for leaf in leaves} & set(part.layout.fields):
-                    whole = {leaf for leaf in part.layout.leaves if leaf.field == field}
+                for field in {leaf.field for leaf in here} if part.count else ():
+                    whole = {leaf for leaf in part.layout.leaves if leaf.field == field} if part.layout else set()
                     if structures.setdefault(field, whole) != whole:
                         raise RexError(f"{self.path}: {field} of node '{node}' changes its structure on the way")
-                parts.append((part, here))
+                if here:
+                    parts.append((part, here, use[first : first + part.count]))
+                first += part.count
         blocks = read_blocks(self.path, parts)
         while (block := self._try(next, blocks, None)) is not None:
             node, first = owners[id(block.part)]
-            table = self._steps[node]
-            some = slice(first + block.first, first + block.first + len(next(iter(block.leaves.values()), ())))
-            episode, seq = table.episode[some], table.seq[some]
-            counts = self.counts(node)
-            there = (episode >= 0) & (episode < len(counts)) & (seq >= 0)
-            there[there] = seq[there] < counts[episode[there]]
-            leaves_there = {leaf: array if there.all() else array[there] for leaf, array in block.leaves.items()}
-            yield StepValues(node, episode[there], seq[there], leaves_there)
+            rows, table = first + block.rows, self._steps[node]
+            yield StepValues(node, table.episode[rows], table.seq[rows], block.leaves)
+
+    def _usable(self, node: str, begin: int, end: int | None) -> np.ndarray:
+        """Which records of a node are of a tick from `begin` up to `end`, and of those that `counts` counts."""
+        table, counts = self._steps[node], self.counts(node)
+        use = (table.episode >= 0) & (table.episode < len(counts)) & (table.seq >= begin)
+        use[use] = table.seq[use] < np.minimum(
+            counts[table.episode[use]], np.iinfo(np.int64).max if end is None else end
+        )
+        return use
 
     def timeline(self) -> Timeline:
         """When everything happened: of a complete recording exactly what was executed.
