@@ -26,6 +26,10 @@ BAR = 0.56
 RIGHT, BETWEEN, TOP, BOTTOM = 0.25, 0.5, 0.35, 0.95
 
 
+MANY = 1000
+"""Steps that tell how far apart a node's steps are."""
+
+
 @dataclass(frozen=True)
 class _Steps:
     """The steps of a node that touch the window: sequence numbers and times in seconds, `[n]`."""
