@@ -45,15 +45,17 @@ def compile(job: Job) -> Result:
             "mode": plan.mode,
             "episodes": len(plan.length),
             "steps": int(plan.length.sum()),
-            "slots": len(plan.slots),
+            "slots": len(plan.template),
             "efficiency": plan.efficiency,
             "timeline s": simulated - began,
             "plan s": planned - simulated,
             "XLA s": compiled - compiling + traced - planned,
         }
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
+        tables = [_slots(plan), _nodes(plan)]
+        del timeline, program, plan, lowered  # of a long timeline they are large, and pictures read it again
         draw(run, values, system)
-    return Result(values=values, path=run.path, tables=[_slots(plan), _nodes(plan)])
+    return Result(values=values, path=run.path, tables=tables)
 
 
 def _one_rollout(program: Program, rng: jax.Array) -> GraphState:
@@ -62,7 +64,7 @@ def _one_rollout(program: Program, rng: jax.Array) -> GraphState:
 
 def _slots(plan: Plan) -> Table:
     rows = [
-        (i, slot.node, f"{share:.1%}") for i, (slot, share) in enumerate(zip(plan.slots, plan.run_share, strict=True))
+        (i, node, f"{share:.1%}") for i, (node, share) in enumerate(zip(plan.template, plan.run_share, strict=True))
     ]
     return Table("template", ("slot", "node", "runs in"), rows)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from rexcli.errors import RexError, suggest
 from rexcli.timeline.instants import count_before, ended, keep_ready
 from rexcli.timeline.timeline import Timeline
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,19 @@ class Cuts:
     length: Counts
     pruned: dict[str, int]
 
+    def part(self, most: int) -> Cuts:
+        """The first episodes, or the beginning of the first: about `most` cuts."""
+        episodes = max(1, most // self.started.shape[2])
+        cuts = min(self.started.shape[2], most)
+        return replace(
+            self,
+            required=self.required[:, :episodes, :cuts],
+            started=self.started[:, :episodes, :cuts],
+            needs=tuple(tuple((source, needs[:episodes]) for source, needs in inputs) for inputs in self.needs),
+            newest={edge: values[:episodes] for edge, values in self.newest.items()},
+            length=np.minimum(self.length[:episodes], cuts),
+        )
+
 
 def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0, observed: Collection[str] = ()) -> Cuts:
     """Cuts every episode of `timeline` at its supervisor's ticks.
@@ -72,12 +85,12 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0, observed: Col
     index = {name: i for i, name in enumerate(nodes)}
     episodes, num = supervisor.start.shape
     past_end = np.arange(num) >= supervisor.count[:, None]
-    newest = {edge.name: not_empty(timeline.newest(edge), -1) for edge in spec.edges}
+    newest = {edge.name: not_empty(timeline.newest(edge).astype(np.int32), -1) for edge in spec.edges}
 
-    started = np.zeros((len(nodes), episodes, num), np.int64)
+    started: Counts = np.zeros((len(nodes), episodes, num), np.int64)
     for i, name in enumerate(nodes):
         started[i] = count_before(timeline.steps[name].start, supervisor.start, past_end, inclusive=False)
-    required = np.zeros_like(started)
+    required: Counts = np.zeros_like(started)
     fixed = _places(observed, index, spec.supervisor)
     if fixed:
         done = ended(timeline, newest)
@@ -140,7 +153,7 @@ def _ahead(timeline: Timeline, started: Counts, ahead: int, newest: dict[str, Co
 
 def not_empty(values: Counts, fill: int) -> Counts:
     """`values`, `[episodes, ticks]`, with a column of `fill` if the node never ticks, so that there is one to index."""
-    return values if values.shape[1] else np.full((len(values), 1), fill, np.int64)
+    return values if values.shape[1] else np.full((len(values), 1), fill, values.dtype)
 
 
 def _take(values: Counts, tick: Counts) -> Counts:

@@ -7,15 +7,16 @@ marks what lies past it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rexcli import sizes
-from rexcli.compiler.partition import Cuts, cut, not_empty
+from rexcli.compiler.partition import Counts, Cuts, cut, not_empty
 from rexcli.compiler.schedule import Fit, Placement
 from rexcli.compiler.search import search
 from rexcli.compiler.supergraph import Mode
@@ -78,32 +79,147 @@ class SlotPlan:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Which tick every slot of a template runs in every row, and where to look up its times.
+
+    Attributes:
+        timeline: of the ticks.
+        newest: as in `Cuts`.
+        nodes: of each slot; the supervisor's comes last.
+        tick: of each slot, -1 for none, `[episodes, rows]`.
+        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
+        later: by adjustable edge, see `_left_for_later`.
+    """
+
+    timeline: Timeline
+    newest: dict[str, Counts]
+    nodes: list[str]
+    tick: list[Ints]
+    before: dict[str, Ints]
+    later: dict[str, int]
+
+    def episode(self, number: int) -> Table:
+        """The same of one episode alone."""
+        one = slice(number, number + 1)
+        return replace(
+            self,
+            timeline=self.timeline.select(one),
+            newest={edge: values[one] for edge, values in self.newest.items()},
+            tick=[tick[one] for tick in self.tick],
+            before={name: counts[one] for name, counts in self.before.items()},
+        )
+
+    def rows(self, begin: int, count: int) -> Table:
+        """The same of some rows alone; those past the end are idle."""
+        part = slice(begin, begin + count)
+
+        def padded(values: Ints, **how: Any) -> Ints:
+            return np.pad(values[:, part], ((0, 0), (0, count - values[:, part].shape[1])), **how)
+
+        return replace(
+            self,
+            tick=[padded(tick, constant_values=-1) for tick in self.tick],
+            before={name: padded(counts, mode="edge") for name, counts in self.before.items()},
+        )
+
+    def rings(self) -> dict[str, int]:
+        """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
+
+        Raises:
+            RexError: for a message that is read before it is sent.
+        """
+        entries = {node.name: 1 for node in self.timeline.spec.nodes}
+        written = dict(self.before)
+        for name, tick in zip(self.nodes, self.tick, strict=True):
+            runs = tick >= 0
+            for edge in self.timeline.spec.inputs(name):
+                newest = np.take_along_axis(self.newest[edge.name], np.maximum(tick, 0), axis=1)
+                early = runs & (newest >= written[edge.source])
+                if early.any():
+                    raise RexError(
+                        f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
+                        f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
+                    )
+                span = np.where(runs, written[edge.source] - newest + self.window(edge) - 1, 1)
+                entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
+            written[name] = written[name] + runs
+        return entries
+
+    def window(self, edge: EdgeTiming) -> int:
+        """Messages that a program holds ready for a tick of an edge's target."""
+        return edge.window + self.later.get(edge.name, 0)
+
+    def slots(self) -> Iterator[SlotPlan]:
+        """What every slot runs and reads."""
+        done = {name: counts.copy() for name, counts in self.before.items()}
+        for name, tick in zip(self.nodes, self.tick, strict=True):
+            yield self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick))
+            done[name] += tick >= 0
+
+    def _slot(self, name: str, tick: Ints, at: Ints) -> SlotPlan:
+        """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
+        timeline, steps = self.timeline, self.timeline.steps[name]
+        never = steps.count[:, None] == 0
+        start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
+        inputs = []
+        for edge in timeline.spec.inputs(name):
+            newest = np.where(never, -1, np.take_along_axis(self.newest[edge.name], at, axis=1))
+            window = self.window(edge)
+            seq = newest[..., None] + np.arange(1 - window, 1)
+            sent = not_empty(timeline.steps[edge.source].end, 0)
+            arrive = not_empty(timeline.messages[edge.name].arrive, 0)
+            episode = np.arange(len(seq))[:, None, None]
+            there = np.clip(seq, 0, sent.shape[1] - 1)
+            gap = seq < 0
+            age = start[..., None] - np.where(gap, 0, sent[episode, there])
+            inputs.append(
+                InputPlan(
+                    edge=edge.name,
+                    newest=newest.astype(np.int32),
+                    ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
+                    ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
+                    age=(age / 1e9).astype(np.float32),
+                    adjustable=bool(edge.adjustable),
+                )
+            )
+        last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
+        dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
+        return SlotPlan(
+            node=name,
+            tick=tick.astype(np.int32),
+            at=at.astype(np.int32),
+            ts=(start / 1e9).astype(np.float32),
+            dt=dt.astype(np.float32),
+            inputs=tuple(inputs),
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that a program needs to know of a timeline.
 
     Attributes:
         mode: how the template was found.
-        slots: the template, in order; the supervisor's slot comes last.
+        table: which tick every slot of the template runs in every row; the supervisor's slot comes last.
         warmup: rows before the supervisor's first tick, that tick's own row included; step p is row
             `warmup - 1 + p`.
         length: supervisor steps of each episode, `[episodes]`.
-        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
+        before: by node, ticks that have run when a row begins, and whose messages count as sent in an episode that
+            begins there, `[episodes, rows]`.
         rings: by node, how many of its newest outputs have to be kept.
         pruned: by node, how many ticks no supervisor tick depends on.
-        sources: the source of each edge.
-        num_patterns: how many kinds of partition there are.
+        num_patterns: how many kinds of partition the template was grown for.
         ahead: how many supervisor steps before its start a tick may run.
         observed: nodes whose states between steps are those of the instant at which the supervisor's tick starts.
     """
 
     mode: Mode
-    slots: tuple[SlotPlan, ...]
+    table: Table
     warmup: int
     length: Ints
     before: dict[str, Ints]
     rings: dict[str, int]
     pruned: dict[str, int]
-    sources: dict[str, str]
     num_patterns: int
     ahead: int
     observed: tuple[str, ...] = ()
@@ -111,14 +227,19 @@ class Plan:
     @property
     def template(self) -> tuple[str, ...]:
         """The node of each slot."""
-        return tuple(slot.node for slot in self.slots)
+        return tuple(self.table.nodes)
+
+    @cached_property
+    def slots(self) -> tuple[SlotPlan, ...]:
+        """What every slot runs and reads. Of a long timeline that is a lot; `table.slots` gives one at a time."""
+        return tuple(self.table.slots())
 
     @property
     def run_share(self) -> npt.NDArray[np.float64]:
         """How often each slot runs, as a share of the steps after the warm-up, `[slots]`."""
-        rows = np.arange(self.slots[0].tick.shape[1])
+        rows = np.arange(self.table.tick[0].shape[1])
         inside = (rows >= self.warmup) & (rows < self.warmup + self.length[:, None])
-        return np.array([(slot.tick >= 0)[inside].mean() if inside.any() else 1.0 for slot in self.slots])
+        return np.array([(tick >= 0)[inside].mean() if inside.any() else 1.0 for tick in self.table.tick])
 
     @property
     def efficiency(self) -> float:
@@ -186,142 +307,18 @@ def assemble(
 ) -> Plan:
     """The plan of a timeline whose every tick has its place."""
     table = tabulate(timeline, cuts, template, placement)
-    slots = table.slots()
     return Plan(
         mode=mode,
-        slots=slots,
+        table=table,
         warmup=placement.warmup,
         length=(cuts.length - 1).astype(np.int32),
         before=table.before,
         rings=table.rings(),
         pruned=cuts.pruned,
-        sources={edge.name: edge.source for edge in timeline.spec.edges},
         num_patterns=num_patterns,
         ahead=ahead,
         observed=tuple(sorted(observed)),
     )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Which tick every slot of a template runs in every row, and where to look up its times.
-
-    Attributes:
-        timeline, cuts: of the ticks.
-        nodes: of each slot; the supervisor's comes last.
-        tick: of each slot, -1 for none, `[episodes, rows]`.
-        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
-        later: by adjustable edge, see `_left_for_later`.
-    """
-
-    timeline: Timeline
-    cuts: Cuts
-    nodes: list[str]
-    tick: list[Ints]
-    before: dict[str, Ints]
-    later: dict[str, int]
-
-    def episode(self, number: int) -> Table:
-        """The same of one episode alone."""
-        one = slice(number, number + 1)
-        newest = {edge: values[one] for edge, values in self.cuts.newest.items()}
-        return replace(
-            self,
-            timeline=self.timeline.select(one),
-            cuts=replace(self.cuts, newest=newest),
-            tick=[tick[one] for tick in self.tick],
-            before={name: counts[one] for name, counts in self.before.items()},
-        )
-
-    def rows(self, begin: int, count: int) -> Table:
-        """The same of some rows alone; those past the end are idle."""
-        part = slice(begin, begin + count)
-
-        def padded(values: Ints, **how: Any) -> Ints:
-            return np.pad(values[:, part], ((0, 0), (0, count - values[:, part].shape[1])), **how)
-
-        return replace(
-            self,
-            tick=[padded(tick, constant_values=-1) for tick in self.tick],
-            before={name: padded(counts, mode="edge") for name, counts in self.before.items()},
-        )
-
-    def rings(self) -> dict[str, int]:
-        """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
-
-        Raises:
-            RexError: for a message that is read before it is sent.
-        """
-        entries = {node.name: 1 for node in self.timeline.spec.nodes}
-        written = dict(self.before)
-        for name, tick in zip(self.nodes, self.tick, strict=True):
-            runs = tick >= 0
-            for edge in self.timeline.spec.inputs(name):
-                newest = np.take_along_axis(self.cuts.newest[edge.name], np.maximum(tick, 0), axis=1)
-                early = runs & (newest >= written[edge.source])
-                if early.any():
-                    raise RexError(
-                        f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
-                        f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
-                    )
-                span = np.where(runs, written[edge.source] - newest + self._window(edge) - 1, 1)
-                entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
-            written[name] = written[name] + runs
-        return entries
-
-    def _window(self, edge: EdgeTiming) -> int:
-        return edge.window + self.later.get(edge.name, 0)
-
-    def slots(self) -> tuple[SlotPlan, ...]:
-        """What every slot runs and reads."""
-        done = {name: counts.copy() for name, counts in self.before.items()}
-        slots = []
-        for name, tick in zip(self.nodes, self.tick, strict=True):
-            slots.append(self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick)))
-            done[name] += tick >= 0
-        return tuple(slots)
-
-    def _slot(self, name: str, tick: Ints, at: Ints) -> SlotPlan:
-        """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
-        timeline, steps = self.timeline, self.timeline.steps[name]
-        never = steps.count[:, None] == 0
-        start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
-        inputs = []
-        for edge in timeline.spec.inputs(name):
-            newest = np.where(never, -1, np.take_along_axis(self.cuts.newest[edge.name], at, axis=1))
-            window = self._window(edge)
-            sizes.check(
-                48.0 * newest.size * window,
-                f"windows of {window} messages of edge '{edge.name}' at {newest.size} steps",
-                f"give a smaller one (edges.{edge.name}.window)",
-            )
-            seq = newest[..., None] + np.arange(1 - window, 1)
-            sent = not_empty(timeline.steps[edge.source].end, 0)
-            arrive = not_empty(timeline.messages[edge.name].arrive, 0)
-            episode = np.arange(len(seq))[:, None, None]
-            there = np.clip(seq, 0, sent.shape[1] - 1)
-            gap = seq < 0
-            age = start[..., None] - np.where(gap, 0, sent[episode, there])
-            inputs.append(
-                InputPlan(
-                    edge=edge.name,
-                    newest=newest.astype(np.int32),
-                    ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
-                    ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
-                    age=(age / 1e9).astype(np.float32),
-                    adjustable=bool(edge.adjustable),
-                )
-            )
-        last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
-        dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
-        return SlotPlan(
-            node=name,
-            tick=tick.astype(np.int32),
-            at=at.astype(np.int32),
-            ts=(start / 1e9).astype(np.float32),
-            dt=dt.astype(np.float32),
-            inputs=tuple(inputs),
-        )
 
 
 def tabulate(timeline: Timeline, cuts: Cuts, template: list[int], placement: Placement) -> Table:
@@ -329,13 +326,22 @@ def tabulate(timeline: Timeline, cuts: Cuts, template: list[int], placement: Pla
     supervisor = np.arange(placement.tick.shape[2], dtype=np.int32) - (placement.warmup - 1)
     supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, np.int32(-1))
     nodes = [*(cuts.nodes[node] for node in template), timeline.spec.supervisor]
-    ticks = [*placement.tick, supervisor]
+    ticks = [*placement.tick.astype(np.int32, copy=False), supervisor]
     before = {name: np.zeros_like(supervisor) for name in timeline.steps}
     for name, tick in zip(nodes, ticks, strict=True):
         ran = (tick >= 0).astype(np.int32)
         before[name] += np.cumsum(ran, axis=1, dtype=np.int32) - ran
     later = {edge.name: _left_for_later(timeline, edge) for edge in timeline.spec.edges if edge.adjustable}
-    return Table(timeline, cuts, nodes, ticks, before, later)
+    table = Table(timeline, cuts.newest, nodes, ticks, before, later)
+    for name in nodes:
+        for edge in timeline.spec.inputs(name):
+            window = table.window(edge)
+            sizes.check(
+                24.0 * supervisor.size * window,
+                f"windows of {window} messages of edge '{edge.name}' at {supervisor.size} steps",
+                f"give a smaller one (edges.{edge.name}.window)",
+            )
+    return table
 
 
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:

@@ -19,7 +19,7 @@ from flax import struct
 
 from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.packing import Packing
-from rexcli.compiler.plan import Plan
+from rexcli.compiler.plan import Plan, Table
 from rexcli.errors import RexError
 from rexcli.graph.init import Delays, init_graph_state
 from rexcli.graph.states import GraphState, Inputs, StepState
@@ -30,6 +30,9 @@ PyTree = Any
 T = TypeVar("T")
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
 Skip = Literal["cond", "mask"]
+
+PIECE = 2**18
+"""Rows, of all episodes together, whose tables are made at a time."""
 
 FIELDS = ("params", "inputs", "state", "output")
 
@@ -94,37 +97,14 @@ class Program:
 
     def __init__(self, system: System, plan: Plan, skip: Skip = "cond"):
         self.plan: Plan | None = plan
-        if plan.slots[-1].node != system.supervisor:
+        if plan.template[-1] != system.supervisor:
             raise RexError(
-                f"the plan was made for supervisor '{plan.slots[-1].node}', but the system's is "
+                f"the plan was made for supervisor '{plan.template[-1]}', but the system's is "
                 f"'{system.supervisor}'; compile again"
             )
-        ints: list[np.ndarray] = []
-        floats: list[np.ndarray] = []
-        spans: list[np.ndarray] = []
-
-        def column(table: list[np.ndarray], values: np.ndarray) -> int:
-            """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
-            begin = sum(part.shape[-1] for part in table)
-            table.append(values if values.ndim == 3 else values[..., None])
-            return begin
-
-        slots = []
-        for slot in plan.slots:
-            inputs = []
-            ring = plan.rings[slot.node]
-            at, ts, dt = column(ints, slot.at), column(floats, slot.ts), column(spans, slot.dt)
-            entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
-            for read in slot.inputs:
-                edge = system.edges[read.edge]
-                tables = (partial(column, table) for table in (ints, floats, spans))
-                inputs.append(place(edge, read, plan.rings[edge.source], *tables))
-            slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs)))
+        slots, (self.ints, self.floats, self.spans) = _tables(system, plan)
         nodes = tuple(system.nodes)
-        self.layout = _Layout(system, tuple(slots), tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
-        self.ints = jnp.asarray(np.concatenate(ints, axis=-1))
-        self.floats = jnp.asarray(np.concatenate(floats, axis=-1))
-        self.spans = jnp.asarray(np.concatenate(spans, axis=-1))
+        self.layout = _Layout(system, slots, tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
         self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
         self.length = jnp.asarray(plan.length)
 
@@ -441,6 +421,48 @@ class Program:
             dt=table.spans[slot.dt],
             later=jnp.zeros(()),
         )
+
+
+def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[jax.Array]]:
+    """Slots, and the tables of integers, seconds and spans, `[episodes, rows, columns]`: made a piece at a time."""
+    slots: tuple[_Slot, ...] = ()
+    whole: list[np.ndarray] = []
+    episodes, rows = plan.table.tick[-1].shape
+    size = max(1, PIECE // max(1, episodes))
+    for begin in range(0, rows, size):
+        table = plan.table.rows(begin, min(size, rows - begin))
+        slots, columns = _columns(system, plan, table)
+        if begin == 0:
+            whole = [
+                np.empty((episodes, rows, sum(part.shape[2] for part in parts)), parts[0].dtype) for parts in columns
+            ]
+        for into, parts in zip(whole, columns, strict=True):
+            np.concatenate(parts, axis=2, out=into[:, begin : begin + size])
+    return slots, [jnp.asarray(each) for each in whole]
+
+
+def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...], list[list[np.ndarray]]]:
+    """Of some rows: where the tables keep what each slot runs, and the columns of each, `[episodes, rows, n]`."""
+    columns: list[list[np.ndarray]] = [[], [], []]
+
+    def column(to: list[np.ndarray], values: np.ndarray) -> int:
+        """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
+        begin = sum(part.shape[-1] for part in to)
+        to.append(values if values.ndim == 3 else values[..., None])
+        return begin
+
+    slots = []
+    ints, floats, spans = columns
+    for slot in table.slots():
+        ring = plan.rings[slot.node]
+        at, ts, dt = column(ints, slot.at), column(floats, slot.ts), column(spans, slot.dt)
+        entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
+        inputs = []
+        for read in slot.inputs:
+            edge = system.edges[read.edge]
+            inputs.append(place(edge, read, plan.rings[edge.source], *(partial(column, to) for to in columns)))
+        slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs)))
+    return tuple(slots), columns
 
 
 class _Kept(NamedTuple):

@@ -167,13 +167,12 @@ def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
     for begin in range(0, rows, size):
         yield Plan(
             mode="mcs",
-            slots=table.rows(begin, size).slots(),
+            table=table.rows(begin, size),
             warmup=1,
             length=np.ones(1, np.int32),
             before={name: np.zeros((1, size), np.int32) for name in table.before},
             rings=rings,
             pruned={},
-            sources={},
             num_patterns=0,
             ahead=0,
         )
@@ -182,7 +181,8 @@ def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
 def _write(writer: RecordingWriter, timeline: Timeline, episode: int, plan: Plan, records: Kept) -> int:
     """Hands a piece to the writer, messages ahead of the steps that may read them; returns its supervisor steps."""
     supervisor, last = timeline.spec.supervisor, int(timeline.num_steps[episode])
-    ticks = {name: np.stack([slot.tick[0] for slot in plan.slots if slot.node == name], axis=1) for name in records}
+    slots = list(zip(plan.table.nodes, plan.table.tick, strict=True))
+    ticks = {name: np.stack([tick[0] for node, tick in slots if node == name], axis=1) for name in records}
     valid = {name: np.flatnonzero(tick >= 0) for name, tick in ticks.items()}
     seqs = {name: tick.ravel()[valid[name]].astype(np.int64) for name, tick in ticks.items()}
     for edge in timeline.spec.edges:

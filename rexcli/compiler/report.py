@@ -15,13 +15,13 @@ USAGE_ROWS = 60
 def describe(plan: Plan) -> dict[str, Any]:
     """The template with how often each slot runs and what it waits for, efficiency, buffers and what was pruned."""
     rows = slice(plan.warmup, plan.warmup + min(USAGE_ROWS, int(plan.length[0])))
-    usage = np.stack([slot.tick[0, rows] >= 0 for slot in plan.slots], axis=1).astype(int)
+    usage = np.stack([tick[0, rows] >= 0 for tick in plan.table.tick], axis=1).astype(int)
     return {
         "mode": plan.mode,
         "ahead": plan.ahead,
         "slots": [
-            {"node": slot.node, "run_share": float(share), "after": _after(plan, index)}
-            for index, (slot, share) in enumerate(zip(plan.slots, plan.run_share, strict=True))
+            {"node": node, "run_share": float(share), "after": _after(plan, index)}
+            for index, (node, share) in enumerate(zip(plan.template, plan.run_share, strict=True))
         ],
         "efficiency": plan.efficiency,
         "episodes": len(plan.length),
@@ -37,12 +37,16 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def _after(plan: Plan, index: int) -> list[int]:
     """Slots before this one whose output or state it takes in some row."""
-    slot = plan.slots[index]
+    table, node, tick = plan.table, plan.template[index], plan.table.tick[index]
+    runs = tick >= 0
+    newest = [
+        (edge.source, np.take_along_axis(table.newest[edge.name], np.maximum(tick, 0), axis=1))
+        for edge in table.timeline.spec.inputs(node)
+    ]
     after = []
     for other in range(index):
-        earlier = plan.slots[other]
-        reads = [read for read in slot.inputs if plan.sources[read.edge] == earlier.node]
-        fresh = any(((read.newest == earlier.tick) & (earlier.tick >= 0) & (slot.tick >= 0)).any() for read in reads)
-        if fresh or earlier.node == slot.node:
+        source, earlier = plan.template[other], table.tick[other]
+        fresh = any(((seq == earlier) & (earlier >= 0) & runs).any() for sender, seq in newest if sender == source)
+        if fresh or source == node:
             after.append(other)
     return after

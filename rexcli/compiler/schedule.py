@@ -283,11 +283,14 @@ class _Episode:
         state = states[-1]
         for p in range(len(states), stop):
             key = state * width + changes[p - 1]
-            hit = table[key] if key in table else automaton.work_out(key)
+            try:
+                hit = table[key]
+            except KeyError:
+                hit = automaton.work_out(key)
             if hit is None:
                 return False
-            ran.append(hit[0])
-            state = hit[1]
+            row, state = hit
+            ran.append(row)
             states.append(state)
             if p >= old > 0 and state == self.states[p]:
                 break

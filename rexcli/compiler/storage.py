@@ -22,8 +22,8 @@ from rexcli.timeline.timeline import Timeline
 
 def to_arrays(plan: Plan) -> dict[str, npt.NDArray]:
     """What it took a search to find: the template, and which tick each of its slots runs in each row."""
-    tick = [slot.tick for slot in plan.slots[:-1]]
-    shape = (0, *plan.slots[-1].tick.shape)
+    *tick, last = plan.table.tick
+    shape = (0, *last.shape)
     return {
         "mode": np.array(plan.mode),
         "template": np.array(plan.template[:-1], dtype=np.str_),

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times
 
+Integers = npt.NDArray[np.integer]
 
-def ended(timeline: Timeline, newest: Mapping[str, Times] | None = None) -> dict[str, Times]:
+
+def ended(timeline: Timeline, newest: Mapping[str, Integers] | None = None) -> dict[str, Times]:
     """How many ticks of each node have ended at the start of each supervisor tick.
 
     A tick that takes no time, and waits for the very supervisor tick at whose start it would end, has not: what it
@@ -70,7 +73,7 @@ def begun(timeline: Timeline) -> dict[str, Times]:
     return {**counts, spec.supervisor: supervisor.count}
 
 
-def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Times]) -> None:
+def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Integers]) -> None:
     """Lowers `counts`, in place, to the ticks whose messages come from ticks that count too.
 
     Args:

@@ -60,7 +60,7 @@ def test_plan_by_hand():
     assert plan.rings == {"a": 2, "b": 2, "s": 1}
     assert plan.pruned == {"a": 1, "b": 0}
     assert plan.efficiency == 1.0
-    assert plan.num_patterns == 1
+    assert plan.num_patterns == 2
 
 
 def test_rings_are_one_where_only_the_newest_is_read():
