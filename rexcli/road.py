@@ -30,6 +30,8 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
 from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.call import StepFunction
+from rexcli.graph.init import init_graph_state
+from rexcli.graph.structure import trace_steps
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
@@ -291,6 +293,14 @@ def load_policy(run: str, project: Project | None = None) -> tuple[Policy, Path]
     """The policy of a training run, and the run's folder."""
     view = find_run(run, (project or find_project()).outputs, having=("policy/policy.json",))
     return Policy.load(view.path / "policy"), view.path
+
+
+def check_steps(system: System, controller: Controller | None = None) -> None:
+    """Traces the steps, so that what one raises is raised before anything is made; not beside plain Python, which may
+    be a robot's."""
+    if all(node.jit for node in system.nodes.values()):
+        state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
+        trace_steps(system, state, list(system.nodes), controller)
 
 
 MANY_STEPS = 4000

@@ -234,8 +234,12 @@ def _root(
     pass
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
     """Runs `rex` with `argv` (default: the process's own).
+
+    Args:
+        argv: the words behind `rex`.
+        last: whether the process ends with it.
 
     Returns:
         The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted, 143 terminated.
@@ -243,19 +247,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()
     command: Any = typer.main.get_command(app)
-    try:
-        with signals.raised():
+    with signals.raised(restore=not last) as request:
+        try:
             code = command.main(
                 _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
             )
             sys.stdout.flush()
             return int(code or 0)
-    except (Exception, KeyboardInterrupt) as error:
-        return _report(error)
-    except SystemExit as error:  # what the argument parser and rich make of a pipe that nobody reads
-        if isinstance(error.__context__, BrokenPipeError):
-            return _report(error.__context__)
-        raise
+        except KeyboardInterrupt as error:
+            return _report(error)
+        except Exception as error:
+            return _report(request.error or error)
+        except SystemExit as error:  # what the argument parser and rich make of a pipe that nobody reads
+            if isinstance(error.__context__, BrokenPipeError):
+                return _report(error.__context__)
+            raise
 
 
 def start() -> NoReturn:
@@ -264,7 +270,11 @@ def start() -> NoReturn:
     After an interruption the process ends at once. What XLA computes in threads of its own cannot be stopped, and
     would be torn from under them.
     """
-    code = main()
+    try:
+        code = main(last=True)
+        signals.leave(code)
+    except KeyboardInterrupt as error:  # in the last moment
+        code = _report(error)
     if code in (errors.INTERRUPTED, Terminated.exit_code):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):

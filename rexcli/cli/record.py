@@ -19,6 +19,7 @@ def record(job: Job) -> Result:
     backend.prepare(experiment.compile.devices)
     system = job.system()
     controller, parents = road.controller(experiment, system, job.project)
+    road.check_steps(system, controller)
     if experiment.clock == "wall":
         return record_wall(job, system, controller, parents)
     timeline = road.record_timeline(experiment, system)

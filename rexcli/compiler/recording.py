@@ -17,7 +17,7 @@ from rexcli.compiler.plan import Plan, Table, find_template, tabulate
 from rexcli.compiler.program import FIELDS, Controller, Program, Skip
 from rexcli.graph.call import find_device
 from rexcli.graph.init import init_graph_state
-from rexcli.graph.structure import NOT_TRACEABLE, example_step_state
+from rexcli.graph.structure import trace_steps
 from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.recorder import arrays
@@ -47,13 +47,8 @@ def why_not(system: System, controller: Controller | None = None) -> str | None:
         if find_device(node.spec.device, name) is not None:
             return f"node '{name}' runs on a device of its own (nodes.{name}.device={node.spec.device})"
     state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
-    for name, node in system.nodes.items():
-        step = controller if controller is not None and name == system.supervisor else node.step
-        seen = jax.eval_shape(lambda state, name=name: example_step_state(system, state, name), state)
-        try:
-            jax.eval_shape(step, seen)
-        except NOT_TRACEABLE:
-            return f"the step of node '{name}' cannot be jitted"
+    for name in trace_steps(system, state, list(system.nodes), controller):
+        return f"the step of node '{name}' cannot be jitted"
     return None
 
 

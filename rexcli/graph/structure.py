@@ -6,7 +6,7 @@ write `step`. It happens once for each system and structure of parameters and st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,17 +63,29 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
     )
 
 
-def trace_steps(system: System, graph_state: GraphState) -> None:
-    """Traces the step of every node but the supervisor, whose part a policy may take: what one raises, it raises here.
+def trace_steps(
+    system: System, graph_state: GraphState, names: Collection[str], controller: Callable[..., Any] | None = None
+) -> list[str]:
+    """Traces the steps of some nodes: what one raises, it raises here.
 
     Args:
         system: whose nodes.
         graph_state: of it, or its shapes.
+        names: of the nodes.
+        controller: steps the supervisor; its own code if None.
+
+    Returns:
+        Those whose step cannot be jitted.
     """
-    for name, node in system.nodes.items():
-        if name != system.supervisor:
-            example = jax.eval_shape(lambda state, name=name: example_step_state(system, state, name), graph_state)
-            jax.eval_shape(node.step, example)
+    plain = []
+    for name in names:
+        step = controller if controller is not None and name == system.supervisor else system.nodes[name].step
+        example = jax.eval_shape(lambda state, name=name: example_step_state(system, state, name), graph_state)
+        try:
+            jax.eval_shape(step, example)
+        except NOT_TRACEABLE:
+            plain.append(name)
+    return plain
 
 
 def missing_outputs(system: System, graph_state: GraphState) -> dict[str, PyTree]:

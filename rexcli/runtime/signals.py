@@ -17,53 +17,6 @@ AGAIN_AFTER = 0.02
 """Seconds until a signal is sent again that came where nothing can be raised."""
 
 
-@contextmanager
-def raised() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `Terminated` in the main thread as long as the block runs, as SIGINT raises
-    KeyboardInterrupt; where somebody else handles or ignores them, nothing is changed.
-
-    A signal that comes while Python is in a callback of the garbage collector or a finalizer, of which JAX has many,
-    is raised there and goes no further. It is sent again.
-    """
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    def send_again(lost: Any) -> None:
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            report(lost)
-            return
-        number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
-        timer = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number))
-        timer.daemon = True
-        timer.start()
-
-    before: list[int] = []
-    report = sys.unraisablehook
-    if threading.current_thread() is threading.main_thread():
-        sys.unraisablehook = send_again
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, end)
-                before.append(number)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = report
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def deferred() -> Iterator[None]:
-    """A signal that comes while the block runs is raised after it: for what must not be left half done."""
-    with noted() as request:
-        yield
-    if request.error is not None:
-        raise request.error
-
-
 class StopRequest:
     """What asked for the end: `error` is what to raise once all has stopped, None while nothing has."""
 
@@ -76,6 +29,70 @@ class StopRequest:
 
 
 @contextmanager
+def raised(*, restore: bool = True) -> Iterator[StopRequest]:
+    """SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP `Terminated` in the main thread as long as the block runs;
+    where somebody else handles or ignores them, nothing is changed.
+
+    A signal that comes while Python is in a callback of the garbage collector or a finalizer, of which JAX has many,
+    is raised there and goes no further. It is sent again. What was raised in an import may come out as another
+    exception: the `StopRequest` that the block is given tells whether a signal came.
+
+    Args:
+        restore: whether the handlers of before come back afterwards.
+    """
+    request = StopRequest()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        request.note(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def send_again(lost: Any) -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            report(lost)
+            return
+        number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
+        timer = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+    before: dict[int, Any] = {}
+    report = sys.unraisablehook
+    if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = send_again
+        for number in _numbers():
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, end)
+    try:
+        yield request
+    finally:
+        if restore:
+            sys.unraisablehook = report
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def leave(code: int) -> None:
+    """From now on a signal ends the process at once, with the exit code that it would have had: all is done."""
+    for number in _numbers():
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: os._exit(code))
+
+
+def _numbers() -> list[int]:
+    """Of the signals that ask for the end, as far as the system has them."""
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A signal that comes while the block runs is raised after it: for what must not be left half done."""
+    with noted() as request:
+        yield
+    if request.error is not None:
+        raise request.error
+
+
+@contextmanager
 def noted() -> Iterator[StopRequest]:
     """SIGINT, SIGTERM and SIGHUP go to a `StopRequest` as long as the block runs; what is ignored stays ignored.
 
@@ -84,9 +101,8 @@ def noted() -> Iterator[StopRequest]:
     request = StopRequest()
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+        for number in _numbers():
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, request.note)
     try:
         yield request

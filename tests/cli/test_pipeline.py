@@ -206,3 +206,14 @@ def test_interrupt_keeps_what_was_recorded(project):
     view = find_run("latest:record", project / "outputs")
     assert view.status == "interrupted"
     assert view.recording().timeline().num_steps[0] >= 1
+
+
+@pytest.mark.parametrize("clock", ["simulated", "wall"])
+def test_a_step_that_asks_for_an_input_that_there_is_not_leaves_no_run(project, capsys, clock):
+    before = sorted((project / "outputs").rglob("run.json"))
+    assert main(["record", f"clock={clock}", "edges.world_sensor.name=plant", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "'sensor'" in said
+    assert "'world'" in said
+    assert "plant" in said
+    assert sorted((project / "outputs").rglob("run.json")) == before

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from rexcli.cli.main import main
 from rexcli.errors import Terminated
 from rexcli.runtime import signals
 
@@ -60,3 +64,33 @@ def test_a_deferred_signal_is_raised_after_the_block(number: signal.Signals) -> 
     with signals.raised(), pytest.raises(RAISED[number]):
         block()
     assert done == ["all of it"]
+
+
+@pytest.mark.parametrize("number", RAISED)
+def test_a_signal_that_came_out_as_another_exception_still_ends_the_command(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Command:
+        def main(self, *args: object, **how: object) -> None:
+            try:
+                signal.raise_signal(number)
+            except KeyboardInterrupt:
+                raise AttributeError("half of a module") from None
+
+    monkeypatch.setattr("typer.main.get_command", lambda app: Command())
+    assert main(["ls"]) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert capsys.readouterr().err in ("interrupted\n", "terminated\n")
+
+
+@pytest.mark.parametrize("number", RAISED)
+def test_a_signal_after_the_end_changes_nothing(number: signal.Signals) -> None:
+    program = """
+import atexit, os, sys
+from rexcli.cli.main import start
+atexit.register(os.kill, os.getpid(), int(sys.argv.pop()))
+start()
+"""
+    words = [sys.executable, "-c", program, "--version", str(int(number))]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
