@@ -112,6 +112,8 @@ def _declared(leaf: Any) -> Any:
 
 def _leaf(where: Callable[[], str], want: Any, got: Any, as_numpy: bool) -> Any:
     dtype = _declared(want)
+    if _is_so(got, dtype, jnp.shape(want), as_numpy):
+        return got
     try:
         kind, weak = jax.dtypes.result_type(got, return_weak_type_flag=True)
     except TypeError:
@@ -128,6 +130,13 @@ def _leaf(where: Callable[[], str], want: Any, got: Any, as_numpy: bool) -> Any:
     if as_numpy:
         return np.asarray(got, dtype)
     return jnp.array(got, dtype)  # a copy: a node may write into its array again
+
+
+def _is_so(got: Any, dtype: Any, shape: tuple[int, ...], as_numpy: bool) -> bool:
+    """Whether a leaf is an array of the declared type already: JAX takes long to find that out."""
+    if isinstance(got, jax.Array):
+        return got.dtype == dtype and got.shape == shape and not getattr(got, "weak_type", False)
+    return as_numpy and type(got) is np.ndarray and got.dtype == dtype and got.shape == shape
 
 
 def _check_cast(where: Callable[[], str], want: Any, got: Any, weak: bool, shape: tuple[int, ...]) -> None:

@@ -25,7 +25,7 @@ from rexcli.runtime.realtime_call import Done, clocks
 PyTree = Any
 AGE = 0.2
 """Seconds that a note may be kept, if no lane has the time to write it."""
-SLICE = 8
+SLICE = 16
 """Notes that are written at a time."""
 LARGE = 2**17
 """Bytes a step above which a lane does not write itself."""

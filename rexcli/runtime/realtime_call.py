@@ -133,10 +133,10 @@ class JittedCall:
     def __call__(
         self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
     ) -> Done:
-        rng, params, state, later, output, nan = self._call(*self._arguments(given, eps, seq, start, since, windows))
-        nan = bool(nan)  # waits for the result
+        rng, params, state, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
+        later, nan = np.asarray(told).tolist()  # waits for the result; float() and bool() of an array take far longer
         after = Given(rng, params, state)
-        return Done(after, after, float(later), output, nan)
+        return Done(after, after, later, output, nan > 0)
 
     def _arguments(
         self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
@@ -172,7 +172,8 @@ class JittedCall:
         after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
         later = after.later + (after.ts - before.ts)
-        return rng, after.params, after.state, later, output, _any_nan(output)
+        told = jnp.stack([jnp.asarray(later, jnp.float32), _any_nan(output).astype(jnp.float32)])
+        return rng, after.params, after.state, output, told
 
     def _warm_up(self, given: Given, windows: Sequence[Sequence[Letter]]) -> None:
         times = []

@@ -40,6 +40,8 @@ LEAD = 0.03
 """Seconds from when all lanes are there to time 0."""
 LOOK = 0.01
 """Seconds between two looks at how things go."""
+BREATH = 1e-3
+"""Seconds between two slices of writing, if there is more: without it, lanes would pass the interpreter to and fro."""
 SHARE_SECONDS = 3e-4
 SHARE_OF_PERIOD = 0.2
 SHARE_LOAD = 0.5
@@ -392,8 +394,7 @@ class _Session:
                 except Exception:
                     log.exception("the live view failed")
                     self._watch = None
-            if not left:
-                time.sleep(LOOK)
+            time.sleep(BREATH if left else LOOK)
 
     def outcome(self) -> Outcome:
         return Outcome(
