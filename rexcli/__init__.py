@@ -1,6 +1,6 @@
 """Delay-aware robot learning: declare a system, record it, compile it, roll it out, train on it.
 
-The road is one call a stage: `compose`, `build`, `simulate` or `record`, `compile`, `rollout`, `train`, `evaluate`.
+The pipeline is one call a stage: `compose`, `build`, `simulate` or `record`, `compile`, `rollout`, `train`, `evaluate`.
 Names are imported when they are first used, so that `import rexcli` stays free of JAX.
 """
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rexcli.graph.node import Node
     from rexcli.graph.states import GraphState, InputState, Message, StepState
     from rexcli.graph.system import Edge, NodeSpec, System
+    from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, simulate, train
     from rexcli.rl.environment import Environment
     from rexcli.rl.policy import Policy
     from rexcli.rl.spaces import Box, Discrete, MultiDiscrete
-    from rexcli.road import build, compile, compose, environment, evaluate, record, rollout, simulate, train
     from rexcli.runs.view import RunView
     from rexcli.runtime.memory import Memory
     from rexcli.runtime.stepper import Stepper
@@ -51,15 +51,15 @@ _HOMES = {
     "Timeline": "rexcli.timeline.timeline",
     "WallClock": "rexcli.runtime.wall",
     "WallSettings": "rexcli.runtime.wall",
-    "build": "rexcli.road",
-    "compile": "rexcli.road",
-    "compose": "rexcli.road",
-    "environment": "rexcli.road",
-    "evaluate": "rexcli.road",
-    "record": "rexcli.road",
-    "rollout": "rexcli.road",
-    "simulate": "rexcli.road",
-    "train": "rexcli.road",
+    "build": "rexcli.pipeline",
+    "compile": "rexcli.pipeline",
+    "compose": "rexcli.pipeline",
+    "environment": "rexcli.pipeline",
+    "evaluate": "rexcli.pipeline",
+    "record": "rexcli.pipeline",
+    "rollout": "rexcli.pipeline",
+    "simulate": "rexcli.pipeline",
+    "train": "rexcli.pipeline",
 }
 
 __all__ = [

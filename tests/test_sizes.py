@@ -9,7 +9,7 @@ import pytest
 
 import rexcli as rex
 from rexcli import sizes
-from rexcli.road import check_training, environment, timeline_for
+from rexcli.pipeline import check_training, environment, timeline_for
 
 
 @pytest.mark.parametrize(

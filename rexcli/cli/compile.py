@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
-from rexcli.cli.pictures import draw
+from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.program import Program
@@ -27,9 +27,9 @@ def compile(job: Job) -> Result:
     system = job.system()
     backend.choose_devices(experiment.compile.devices)
     began = time.perf_counter()
-    timeline, parents = road.timeline_for(experiment, system, job.project)
+    timeline, parents = pipeline.timeline_for(experiment, system, job.project)
     simulated = time.perf_counter()
-    program = road.compile(experiment, system, timeline)
+    program = pipeline.compile(experiment, system, timeline)
     planned = time.perf_counter()
     plan = program.plan
     assert plan is not None

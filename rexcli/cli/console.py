@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-PATIENCE = 2.0
+FIRST_AFTER = 2.0
 """Seconds after which work shows its progress."""
 
 PLAIN_EVERY = 10.0
@@ -209,7 +209,7 @@ class Progress:
             self._first, self._first_done = now, done
         self.done = done
         every = 0.2 if self._terminal else PLAIN_EVERY
-        waited = PATIENCE if self._shown == 0 else every
+        waited = FIRST_AFTER if self._shown == 0 else every
         if self._quiet or now - (self._shown or self._started) < waited:
             return
         self._shown = now

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Console, Result
-from rexcli.cli.evaluating import evaluation_values, sample_rollouts
+from rexcli.cli.evaluation import evaluation_values, sample_rollouts
 from rexcli.cli.job import job_on_run
-from rexcli.cli.pictures import draw
+from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.timeline.storage import to_arrays
 
@@ -21,14 +21,14 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     job, view = job_on_run("eval", run, ["from=null", *overrides], console, argv)
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
-    policy, _ = road.load_policy(str(view.path), job.project)
+    policy, _ = pipeline.load_policy(str(view.path), job.project)
     system = job.system()
-    task = road.environment(experiment, system)
-    timeline, parents = road.evaluation_timeline(experiment, system, task, job.project)
-    program = road.compile(experiment, system, timeline, task=task)
-    road.check_evaluation(experiment, program, task)
+    task = pipeline.environment(experiment, system)
+    timeline, parents = pipeline.evaluation_timeline(experiment, system, task, job.project)
+    program = pipeline.compile(experiment, system, timeline, task=task)
+    pipeline.check_evaluation(experiment, program, task)
     with job.new_run([view.path, *parents]) as out:
-        evaluation = road.evaluate(experiment, program, task, policy)
+        evaluation = pipeline.evaluate(experiment, program, task, policy)
         columns = ["episode", "return", "length", *evaluation.summary]
         each = zip(evaluation.returns, evaluation.lengths, *evaluation.summary.values(), strict=True)
         rows = [[index, float(ret), int(length), *map(float, rest)] for index, (ret, length, *rest) in enumerate(each)]

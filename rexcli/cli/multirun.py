@@ -27,7 +27,7 @@ from rexcli.cli import sweep
 from rexcli.cli.console import Console, Result, shorten
 from rexcli.cli.errors import describe, report
 from rexcli.cli.job import refuse_others
-from rexcli.cli.sweepjob import SweepJob, identity, is_choice
+from rexcli.cli.sweep_job import SweepJob, identity, is_choice
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose, plain_config
 from rexcli.config.mistakes import mistakes, one_line_errors

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Result
 from rexcli.cli.job import Job
-from rexcli.cli.pictures import draw
+from rexcli.cli.results import draw
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.timeline.storage import to_arrays
@@ -18,12 +18,12 @@ def record(job: Job) -> Result:
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
-    controller, parents = road.controller(experiment, system, job.project)
-    road.check_steps(system, controller)
+    controller, parents = pipeline.controller(experiment, system, job.project)
+    pipeline.check_steps(system, controller)
     if experiment.clock == "wall":
         return record_wall(job, system, controller, parents)
-    timeline = road.record_timeline(experiment, system)
-    executor = road.executor(experiment, system, timeline, controller)
+    timeline = pipeline.record_timeline(experiment, system)
+    executor = pipeline.executor(experiment, system, timeline, controller)
     total = int(timeline.num_steps.sum())
     with job.new_run(parents) as run:
         began = time.perf_counter()
@@ -32,7 +32,7 @@ def record(job: Job) -> Result:
             job.console.progress("record", total, "steps") as progress,
         ):
             try:
-                road.record(
+                pipeline.record(
                     experiment,
                     system,
                     timeline,

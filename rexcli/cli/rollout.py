@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Result
 from rexcli.cli.job import Job
-from rexcli.cli.pictures import draw
+from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.storage import rollout_arrays
@@ -19,17 +19,17 @@ def rollout(job: Job) -> Result:
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
-    controller, policies = road.controller(experiment, system, job.project)
-    timeline, parents = road.timeline_for(experiment, system, job.project)
+    controller, policies = pipeline.controller(experiment, system, job.project)
+    timeline, parents = pipeline.timeline_for(experiment, system, job.project)
     began = time.perf_counter()
-    plan = road.saved_plan(experiment, timeline, job.project) or road.plan_for(experiment, timeline)
-    program = road.compile(experiment, system, timeline, plan)
-    road.check_rollout(experiment, program)
+    plan = pipeline.saved_plan(experiment, timeline, job.project) or pipeline.plan_for(experiment, timeline)
+    program = pipeline.compile(experiment, system, timeline, plan)
+    pipeline.check_rollout(experiment, program)
     plan_seconds = time.perf_counter() - began
-    road.trace(program, controller)
+    pipeline.trace(program, controller)
     assert program.plan is not None
     with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
-        done = road.rollout(experiment, program, controller=controller)
+        done = pipeline.rollout(experiment, program, controller=controller)
         progress.advance()
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_json("program.json", describe(program.plan))

@@ -37,7 +37,7 @@ RECORD = "sweep.json"
 SIGN_OF_LIFE = 10.0
 """Seconds between signs of life of a job."""
 
-PATIENCE = 120.0
+SILENCE = 120.0
 """Seconds without one after which a job on another machine counts as killed."""
 
 
@@ -233,7 +233,7 @@ def job_row(path: Path, overrides: Sequence[str] = ()) -> JobRow:
         raise RexError(f"{path / 'job.json'}: damaged: {type(problem).__name__} {problem}") from None
     if status == "running":
         here = record.get("host") in (None, platform.node())
-        lives = provenance.is_alive(record.get("process")) if here else time.time() - stat.st_mtime < PATIENCE
+        lives = provenance.is_alive(record.get("process")) if here else time.time() - stat.st_mtime < SILENCE
         status = "running" if lives else "killed"
     results: dict[str, Any] = {}
     if (path / "run.json").is_file():

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Result, count
-from rexcli.cli.evaluating import evaluation_values, sample_rollouts
+from rexcli.cli.evaluation import evaluation_values, sample_rollouts
 from rexcli.cli.job import Job
-from rexcli.cli.pictures import draw
-from rexcli.cli.team import assist, brief, stop_requests, without_team
+from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
+from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
@@ -27,7 +27,7 @@ from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.distributed import join
 from rexcli.rl.policy import Policy
-from rexcli.rl.team import Team
+from rexcli.rl.process_group import ProcessGroup
 from rexcli.rl.train import Progress, Training
 from rexcli.runs.rundir import Run
 from rexcli.runs.storage import append, write_atomic
@@ -92,11 +92,11 @@ def train(job: Job) -> Result:
     declared = job.experiment
     if declared.distributed.coordinator is not None:
         backend.prepare(declared.compile.devices)
-    with join(declared.distributed, declared.ppo.num_seeds if declared.resume is None else None) as team:
-        return lead(job, team) if team.index == 0 else assist(job, team)
+    with join(declared.distributed, declared.ppo.num_seeds if declared.resume is None else None) as group:
+        return lead(job, group) if group.index == 0 else train_worker(job, group)
 
 
-def lead(job: Job, team: Team) -> Result:
+def lead(job: Job, group: ProcessGroup) -> Result:
     """What process 0 does, or the only process that there is."""
     stopped = None if job.experiment.resume is None else find_stopped(job)
     if stopped is not None:
@@ -104,22 +104,24 @@ def lead(job: Job, team: Team) -> Result:
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
-    task = road.environment(experiment, system)
+    task = pipeline.environment(experiment, system)
     parents: list[Path] = []
     if stopped is not None and stopped.view.has("plan.npz"):
         timeline = stopped.view.timeline()
-        program = road.compile(experiment, system, timeline, stopped.view.plan(timeline))
+        program = pipeline.compile(experiment, system, timeline, stopped.view.plan(timeline))
     else:
-        timeline, parents = road.timeline_for(experiment, system, job.project, task=task)
-        saved = road.saved_plan(experiment, timeline, job.project, observed=task.observed)
-        program = road.compile(experiment, system, timeline, saved, task=task)
-    on_the_way = road.evaluation_program(experiment, program, task, training=True)
-    final = road.evaluation_program(experiment, program, task)
+        timeline, parents = pipeline.timeline_for(experiment, system, job.project, task=task)
+        saved = pipeline.saved_plan(experiment, timeline, job.project, observed=task.observed)
+        program = pipeline.compile(experiment, system, timeline, saved, task=task)
+    on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
+    final = pipeline.evaluation_program(experiment, program, task)
     start = None if stopped is None else stopped.checkpoint
-    road.check_training(experiment, program, task, on_the_way, team, start)
+    pipeline.check_training(experiment, program, task, on_the_way, group, start)
     assert program.plan is not None
-    brief(team, experiment, stopped is not None, timeline, program.plan)
-    with without_team(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run:
+    broadcast(group, experiment, stopped is not None, timeline, program.plan)
+    with (
+        without_group(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run
+    ):
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
@@ -127,7 +129,7 @@ def lead(job: Job, team: Team) -> Result:
         settings = experiment.ppo
         with (
             job.console.progress("train", settings.total_timesteps * settings.num_seeds, "steps") as bar,
-            stop_requests(team, job.console) as stop,
+            stop_requests(group, job.console) as stop,
         ):
 
             def on_compiled(seconds: float) -> None:
@@ -141,7 +143,7 @@ def lead(job: Job, team: Team) -> Result:
                 with signals.deferred():  # Orbax, interrupted, says much
                     checkpoints.save(run.path / "checkpoints", checkpoint)
 
-            training = road.train(
+            training = pipeline.train(
                 experiment,
                 program,
                 task,
@@ -150,10 +152,10 @@ def lead(job: Job, team: Team) -> Result:
                 on_evaluation=on_evaluation,
                 on_checkpoint=on_checkpoint,
                 start=start,
-                team=team,
+                group=group,
                 stop=stop,
             )
-        team.leave()
+        group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
         _save_policies(run, training, recipe)
@@ -165,14 +167,14 @@ def lead(job: Job, team: Team) -> Result:
             "train s": training.train_seconds,
             "steps/s": training.steps_per_second,
             "best seed": training.best,
-            **({"processes": team.count} if team.count > 1 else {}),
+            **({"processes": group.count} if group.count > 1 else {}),
             "return of each seed": [round(float(value), 2) for value in training.best_returns],
         }
         if training.interrupted:
             draw(run, values, system)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
-        evaluation = road.evaluate(experiment, final, task, training.policy)
+        evaluation = pipeline.evaluate(experiment, final, task, training.policy)
         values |= evaluation_values(evaluation)
         run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
         draw(run, values, system)

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Console, Result, Table, cell, is_terminal, shorten
 from rexcli.cli.job import Job
-from rexcli.cli.pictures import draw
+from rexcli.cli.results import draw
 from rexcli.errors import RexError, RunError, Terminated, WriteError
 from rexcli.graph.call import StepFunction
 from rexcli.graph.system import System
@@ -22,7 +22,7 @@ from rexcli.runs.recording import read_recording
 from rexcli.runs.rundir import Run
 from rexcli.runtime.clock import missing_right
 from rexcli.runtime.episode import Episode
-from rexcli.runtime.gauge import Punctuality
+from rexcli.runtime.latency import Punctuality
 from rexcli.runtime.wall import Outcome
 from rexcli.timeline.storage import to_arrays
 
@@ -64,7 +64,7 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
                     if writer.failed:
                         view.warn_once(f"{writer.failed}; the robot goes on")
 
-                outcome = road.record_wall(experiment, system, writer=writer, controller=controller, watch=watch)
+                outcome = pipeline.record_wall(experiment, system, writer=writer, controller=controller, watch=watch)
             writer.close(complete=True)
         values = _keep(run, job.console, system, outcome)
         for failure in outcome.stop_failures:

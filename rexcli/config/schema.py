@@ -101,7 +101,7 @@ class RecordConfig:
     seconds: float | None = field(default=None, metadata={"check": positive("seconds")})
     """Length of an episode, seconds; takes the place of `steps`."""
     executor: Literal["auto", "stepper", "program"] = "auto"
-    """What runs a simulated system: the stepper, tick by tick, or the compiled program; see `rexcli.road.executor`."""
+    """What runs a simulated system: the stepper, tick by tick, or the compiled program (`rexcli.pipeline.executor`)."""
     format: Literal["mcap"] = "mcap"
     """Form of the recording."""
 

@@ -28,7 +28,7 @@ import jax
 
 from rexcli.config.schema import DistributedConfig
 from rexcli.errors import RexError, RunError
-from rexcli.rl.team import ALONE, Team
+from rexcli.rl.process_group import ALONE, ProcessGroup
 
 HEARTBEAT = 60
 """Seconds without a sign of life after which a process counts as lost (`distributed.timeout` where that is less)."""
@@ -47,8 +47,8 @@ KEYS = "rexcli"
 
 
 @contextmanager
-def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[Team]:
-    """The team of this process, from before its first computation on. Whatever ends the block ends it for all.
+def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[ProcessGroup]:
+    """The group of this process, from before its first computation on. Whatever ends the block ends it for all.
 
     Args:
         settings: where the others are; see `DistributedConfig`.
@@ -62,16 +62,16 @@ def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[
         yield ALONE
         return
     if num_seeds is not None and settings.processes is not None:
-        Team(0, settings.processes).check(num_seeds)
-    with _Messages() as messages:
-        team = _connect(settings, messages)
+        ProcessGroup(0, settings.processes).check(num_seeds)
+    with _CapturedStderr() as messages:
+        group = _connect(settings, messages)
         try:
-            yield team
+            yield group
         except BaseException as error:
-            team.end(error)
+            group.end(error)
             raise
         finally:
-            team.leave()
+            group.leave()
 
 
 def check(settings: DistributedConfig) -> None:
@@ -101,7 +101,7 @@ def check(settings: DistributedConfig) -> None:
         )
 
 
-def _connect(settings: DistributedConfig, messages: _Messages) -> Team:
+def _connect(settings: DistributedConfig, messages: _CapturedStderr) -> ProcessGroup:
     where = settings.coordinator
     assert where is not None
     _check_address(settings)
@@ -139,7 +139,7 @@ def _connect(settings: DistributedConfig, messages: _Messages) -> Team:
         raise RexError(f"distributed.coordinator={where}: {REFUSED} ({str(error).partition(chr(10))[0]})") from None
     index, count = jax.process_index(), jax.process_count()
     messages.expect(index)
-    return Team(index, count, _JaxStore(settings.timeout, messages))
+    return ProcessGroup(index, count, _JaxStore(settings.timeout, messages))
 
 
 def _check_address(settings: DistributedConfig) -> None:
@@ -208,7 +208,7 @@ def _within(seconds: float, function: Callable[[], Any]) -> None:
 class _JaxStore:
     """The key-value store of `jax.distributed`, which has no public door yet: Orbax takes this one too."""
 
-    def __init__(self, timeout: float, messages: _Messages):
+    def __init__(self, timeout: float, messages: _CapturedStderr):
         from jax._src.distributed import global_state
 
         self._client: Any = global_state.client
@@ -243,14 +243,14 @@ class _JaxStore:
         self._messages.close()
 
 
-class _Messages:
+class _CapturedStderr:
     """What C++ writes to stderr while processes are connected: kept back, and told in a line if it aborts this one."""
 
     def __init__(self) -> None:
         self._index: int | None = None
         self._closed = self._stays = self._forgotten = False
 
-    def __enter__(self) -> _Messages:
+    def __enter__(self) -> _CapturedStderr:
         sys.stderr.flush()
         self._before = sys.stderr
         self._kept = os.dup(2)

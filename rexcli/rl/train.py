@@ -1,10 +1,10 @@
 """Trains many seeds: the loop around the compiled updates, on the host.
 
-`rexcli.rl.crew` has the seeds' states, and the program that moves them on.
+`rexcli.rl.seed_batch` has the seeds' states, and the program that moves them on.
 
-A `Team` of several processes shares the seeds. Process 0 runs `train`, all others `assist`: each trains its own seeds,
-and after every evaluation process 0 has their states and metrics, and says whether training goes on. So on CPU a seed's
-policy and its evaluations are the same, bit for bit, however many processes there are.
+A `ProcessGroup` of several processes shares the seeds. Process 0 runs `train`, all others `train_worker`: each trains
+its own seeds, and after every evaluation process 0 has their states and metrics, and says whether training goes on. So
+on CPU a seed's policy and its evaluations are the same, bit for bit, however many processes there are.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
-from rexcli.rl.crew import Crew, check_checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.team import ALONE, Team
+from rexcli.rl.process_group import ALONE, ProcessGroup
+from rexcli.rl.seed_batch import SeedBatch, check_checkpoint
 
 Floats = npt.NDArray[np.float32]
 
@@ -105,7 +105,7 @@ class Training:
         return ["timesteps", "updates", "seed", *names], rows
 
 
-def check_size(ppo: PPO, program: Program, team: Team = ALONE) -> None:
+def check_size(ppo: PPO, program: Program, group: ProcessGroup = ALONE) -> None:
     """Refuses a training that does not fit into memory.
 
     Raises:
@@ -118,7 +118,7 @@ def check_size(ppo: PPO, program: Program, team: Team = ALONE) -> None:
     layers, units = settings.num_hidden_layers, settings.num_hidden_units
     widths = [size, *[units] * layers, action]
     network = 48.0 * sum(first * second for first, second in itertools.pairwise(widths))  # two, six times each
-    seeds = len(team.share(settings.num_seeds))
+    seeds = len(group.share(settings.num_seeds))
     sizes.check(
         seeds * (2 * settings.num_envs * environment + network) + samples + settings.num_eval_envs * environment,
         f"{seeds} seeds of {settings.num_envs} environments x {settings.num_steps} steps, and networks of "
@@ -141,10 +141,10 @@ def train(
     on_evaluation: Callable[[Progress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
     start: Checkpoint | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
     stop: Callable[[], bool] | None = None,
 ) -> Training:
-    """Trains `num_seeds` policies; with a team, leads it.
+    """Trains `num_seeds` policies; with a group, leads it.
 
     Args:
         program: where to train; an episode of the task fits into its timeline.
@@ -158,7 +158,7 @@ def train(
         on_evaluation: is told how training stands.
         on_checkpoint: after that, is given all that it takes to go on from there.
         start: go on from here, with all else the same; the numbers are those of a training that never stopped.
-        team: the processes that share the seeds; all but process 0 call `assist` with the same arguments.
+        group: the processes that share the seeds; all but process 0 call `train_worker` with the same arguments.
         stop: is asked after each evaluation whether training is to end there, as on Ctrl-C.
 
     Raises:
@@ -169,9 +169,11 @@ def train(
     ppo = PPO(environment, settings)
     if start is not None:
         check_checkpoint(start, ppo, program, rng)
-    crew = Crew(ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), team)
+    batch = SeedBatch(
+        ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), group
+    )
     training = Training(
-        policies=[crew.policy(seed) for seed in range(settings.num_seeds)],
+        policies=[batch.policy(seed) for seed in range(settings.num_seeds)],
         best_returns=np.full(settings.num_seeds, -np.inf, np.float32),
         compile_seconds=time.perf_counter() - began,
     )
@@ -181,37 +183,37 @@ def train(
     began = time.perf_counter()
     made, done = 0, 0
     if start is not None:
-        crew.restore(start)
+        batch.restore(start)
         made, done = start.updates, start.evaluation
         began -= start.seconds
         training.best_returns = start.best_returns.copy()
-        training.policies = [crew.policy(seed, best=True) for seed in range(settings.num_seeds)]
+        training.policies = [batch.policy(seed, best=True) for seed in range(settings.num_seeds)]
         training.timesteps = made * ppo.num_samples * settings.num_seeds
         training.train_seconds = start.seconds
-    crew.hand_out(done, made)
+    batch.scatter(done, made)
     try:
         for number in range(done + 1, evaluations + 1):
             until = round(ppo.num_updates * number / evaluations)
-            metrics, stopped = crew.collect(crew.advance(until - made))
+            metrics, stopped = batch.collect(batch.advance(until - made))
             stopped |= stop is not None and stop()
             made = until
             training.train_seconds = time.perf_counter() - began
             training.timesteps = made * ppo.num_samples * settings.num_seeds
-            training.failed = crew.failed()
+            training.failed = batch.failed()
             for seed, value in enumerate(metrics["eval/return_mean"]):
                 if seed not in training.failed and value > training.best_returns[seed]:
-                    crew.keep(seed)
-                    training.policies[seed] = crew.policy(seed)
+                    batch.keep(seed)
+                    training.policies[seed] = batch.policy(seed)
                     training.best_returns[seed] = value
             if len(training.failed) < settings.num_seeds:
-                crew.announce(stopped)
+                batch.announce(stopped)
             training.history.append(
                 Progress(number, evaluations, made, made * ppo.num_samples, training.train_seconds, metrics)
             )
             if on_evaluation:
                 on_evaluation(training.history[-1])
             if on_checkpoint:
-                on_checkpoint(crew.checkpoint(number, made, training.train_seconds, training.best_returns))
+                on_checkpoint(batch.checkpoint(number, made, training.train_seconds, training.best_returns))
             if len(training.failed) == settings.num_seeds:
                 raise RexError(
                     "training met numbers that are not finite in every seed, first in update "
@@ -221,18 +223,18 @@ def train(
                 training.interrupted = True
                 break
     except KeyboardInterrupt as error:
-        team.end(error)
+        group.end(error)
         training.interrupted, training.stopped_by = True, error
     return training
 
 
-def assist(
+def train_worker(
     program: Program,
     environment: Environment,
     settings: PPOSettings,
     rng: jax.Array,
     *,
-    team: Team,
+    group: ProcessGroup,
     evaluation: Program | None = None,
     eval_seconds: float = 5.0,
     devices: Sequence[jax.Device] | None = None,
@@ -244,13 +246,15 @@ def assist(
         Whether training was stopped early.
     """
     ppo = PPO(environment, settings)
-    crew = Crew(ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), team)
-    done, made = crew.take_over()
+    batch = SeedBatch(
+        ppo, program, evaluation or program, rng, eval_seconds, list(devices or jax.local_devices()), group
+    )
+    done, made = batch.take_over()
     evaluations = min(settings.num_evals, ppo.num_updates)
     for number in range(done + 1, evaluations + 1):
         until = round(ppo.num_updates * number / evaluations)
-        crew.report(crew.advance(until - made), stop is not None and stop())
+        batch.report(batch.advance(until - made), stop is not None and stop())
         made = until
-        if crew.is_told_to_stop():
+        if batch.is_told_to_stop():
             return True
     return False

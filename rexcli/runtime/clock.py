@@ -19,23 +19,23 @@ SWITCH = 1e-4
 now = time.monotonic_ns
 
 
-class Bell:
-    """Wakes one waiting thread; a ring while nobody waits is kept for who waits next."""
+class WakeEvent:
+    """Wakes one waiting thread; what is set while nobody waits is kept for who waits next."""
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
         self._lock.acquire()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         with suppress(RuntimeError):
             self._lock.release()
 
     def wait(self, seconds: float = -1.0) -> bool:
-        """Whether it rang within some seconds; without a limit if they are below 0."""
+        """Whether it came within some seconds; without a limit if they are below 0."""
         return self._lock.acquire(True, seconds)
 
     def wait_until(self, due: int, spin: int) -> bool:
-        """Waits for a moment on the clock of `now`, the last `spin` ns of it awake. Whether the bell rang before."""
+        """Waits for a moment on the clock of `now`, the last `spin` ns of it awake. Whether the event came before."""
         ahead = due - now() - spin
         if ahead > 0 and self._lock.acquire(True, ahead / 1e9):
             return True
@@ -57,7 +57,7 @@ def undisturbed() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def sharpen(priority: int = 0) -> None:
+def set_realtime(priority: int = 0) -> None:
     """Asks the kernel to wake this thread on time and not when it suits (Linux; elsewhere nothing happens).
 
     Args:
@@ -70,8 +70,8 @@ def sharpen(priority: int = 0) -> None:
             schedule(0, priority)
 
 
-def soften(priority: int) -> None:
-    """Takes back what `sharpen` did to this thread's priority."""
+def reset_realtime(priority: int) -> None:
+    """Takes back what `set_realtime` did to this thread's priority."""
     if priority and sys.platform == "linux":
         schedule(0, 0)
 

@@ -19,7 +19,7 @@ from rexcli.graph.node import Node
 from rexcli.graph.states import Inputs, InputState, StepState
 from rexcli.graph.structure import NOT_TRACEABLE
 from rexcli.graph.types import conform_step, is_key
-from rexcli.runtime.mailbox import Letter
+from rexcli.runtime.message_queue import ReceivedMessage
 
 PyTree = Any
 WARM_UPS = 15
@@ -61,7 +61,7 @@ class Call(Protocol):
         """The start of an episode."""
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> Done:
         """One step, at `start` ns, `since` ns after the one before, with the newest messages of each input, oldest
         first."""
@@ -72,7 +72,7 @@ def prepare(
     step: StepFunction | None,
     example: Given,
     initial: PyTree,
-    windows: Mapping[str, Sequence[Letter]],
+    windows: Mapping[str, Sequence[ReceivedMessage]],
     *,
     several_devices: bool = False,
 ) -> Call:
@@ -107,31 +107,31 @@ class JittedCall:
         step: StepFunction,
         example: Given,
         initial: PyTree,
-        windows: Mapping[str, Sequence[Letter]],
+        windows: Mapping[str, Sequence[ReceivedMessage]],
         several_devices: bool,
     ):
         self.node = node
         self.seconds: float | None = None
         self._step = step
         self._initial = initial
-        self._inputs = tuple((name, len(letters)) for name, letters in windows.items())
+        self._inputs = tuple((name, len(messages)) for name, messages in windows.items())
         self._typed_key = is_key(example.rng)
         self._key_type = jax.random.key_impl(example.rng) if self._typed_key else None
         device = find_device(node.spec.device, node.name)
         self._device = (device or jax.devices()[0]) if several_devices else device
-        given, letters = self.given(*example), tuple(windows.values())
-        traced = jax.jit(self._plain).trace(*self._arguments(given, 0, 0, 0, 0, letters))
+        given, messages = self.given(*example), tuple(windows.values())
+        traced = jax.jit(self._plain).trace(*self._arguments(given, 0, 0, 0, 0, messages))
         pure = not traced.jaxpr.effects
         self._call = traced.lower().compile()
         if pure:
-            self._warm_up(given, letters)
+            self._warm_up(given, messages)
 
     def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
         rng = jax.random.key_data(rng) if self._typed_key else rng
         return Given(*self._put((rng, params, state)))
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> Done:
         rng, params, state, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
         later, nan = np.asarray(told).tolist()  # waits for the result; float() and bool() of an array take far longer
@@ -139,15 +139,15 @@ class JittedCall:
         return Done(after, after, later, output, nan > 0)
 
     def _arguments(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> tuple[Any, ...]:
-        letters = [letter for window in windows for letter in window]
-        integers = np.array([eps, seq, *(letter.seq for letter in letters)], np.int32)
+        messages = [message for window in windows for message in window]
+        integers = np.array([eps, seq, *(message.seq for message in messages)], np.int32)
         times = [start, since]
-        for letter in letters:
-            times += letter.sent, letter.arrived, _age(letter, start)
+        for message in messages:
+            times += message.sent, message.arrived, _age(message, start)
         seconds = np.array(times, np.float64) / 1e9
-        data = tuple(letter.data for letter in letters)
+        data = tuple(message.data for message in messages)
         return (*given, *self._put((data, integers, seconds.astype(np.float32))))
 
     def _put(self, tree: PyTree) -> PyTree:
@@ -175,7 +175,7 @@ class JittedCall:
         told = jnp.stack([jnp.asarray(later, jnp.float32), _any_nan(output).astype(jnp.float32)])
         return rng, after.params, after.state, output, told
 
-    def _warm_up(self, given: Given, windows: Sequence[Sequence[Letter]]) -> None:
+    def _warm_up(self, given: Given, windows: Sequence[Sequence[ReceivedMessage]]) -> None:
         times = []
         for _ in range(WARM_UPS):
             began = time.perf_counter()
@@ -203,10 +203,10 @@ class PlainCall:
         return given
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[Letter]]
+        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> Done:
         windowed = zip(self._inputs, windows, strict=True)
-        inputs = Inputs(self.node.name, {name: self._input(letters, start) for name, letters in windowed})
+        inputs = Inputs(self.node.name, {name: self._input(messages, start) for name, messages in windowed})
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
         before = StepState(*given, inputs, *clock)  # type: ignore[arg-type]
         returned = conform_step(self.node.name, self._declared, self._initial, self._step(before), as_numpy=True)
@@ -221,14 +221,14 @@ class PlainCall:
         later = float(after.later) + (float(after.ts) - float(before.ts))
         return Done(Given(after.rng, after.params, after.state), kept, later, output, nan)
 
-    def _input(self, letters: Sequence[Letter], start: int) -> InputState:
+    def _input(self, messages: Sequence[ReceivedMessage], start: int) -> InputState:
         def stack(*leaves: Any) -> Any:
             if not self._as_numpy or is_key(leaves[0]):
                 return jnp.stack(leaves)
             return np.stack(leaves)
 
-        data = jax.tree.map(stack, *(letter.data for letter in letters))
-        seq, sent, received, age = (self._array(each) for each in clocks(letters, start))
+        data = jax.tree.map(stack, *(message.data for message in messages))
+        seq, sent, received, age = (self._array(each) for each in clocks(messages, start))
         return InputState(seq, sent, received, age, data)
 
     def _array(self, leaf: Any) -> Any:
@@ -237,16 +237,16 @@ class PlainCall:
         return np.array(leaf) if self._as_numpy else jnp.asarray(leaf)
 
 
-def clocks(letters: Sequence[Letter], start: int) -> tuple[Any, Any, Any, Any]:
+def clocks(messages: Sequence[ReceivedMessage], start: int) -> tuple[Any, Any, Any, Any]:
     """`seq`, `ts_sent`, `ts_recv` and `age` of an `InputState`, for a step that starts at `start` ns."""
-    times = np.array([(letter.sent, letter.arrived, _age(letter, start)) for letter in letters], np.float64) / 1e9
+    times = np.array([(message.sent, message.arrived, _age(message, start)) for message in messages], np.float64) / 1e9
     sent, received, age = times.T.astype(np.float32)
-    return np.array([letter.seq for letter in letters], np.int32), sent, received, age
+    return np.array([message.seq for message in messages], np.int32), sent, received, age
 
 
-def _age(letter: Letter, start: int) -> int:
+def _age(message: ReceivedMessage, start: int) -> int:
     """See `InputState.age`; ns."""
-    return start - letter.sent if letter.seq >= 0 else start
+    return start - message.sent if message.seq >= 0 else start
 
 
 def _own(leaf: Any) -> Any:

@@ -25,23 +25,23 @@ from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
 from rexcli.runtime.clock import elevated, missing_right, now, undisturbed
-from rexcli.runtime.episode import Episode, Lane
-from rexcli.runtime.gauge import Gauge, Punctuality
-from rexcli.runtime.mailbox import Letter
-from rexcli.runtime.notes import Notebook
+from rexcli.runtime.episode import Episode, Executor
+from rexcli.runtime.latency import LatencyStatistics, Punctuality
+from rexcli.runtime.message_queue import ReceivedMessage
 from rexcli.runtime.realtime_call import Call, Given, prepare
-from rexcli.runtime.watchdog import PATIENCE, Watchdog
+from rexcli.runtime.recording_queue import RecordingQueue
+from rexcli.runtime.watchdog import SHORTEST, Watchdog
 from rexcli.runtime.workers import Job, Worker
 
 PyTree = Any
 Watch = Callable[[Episode], None]
 
 LEAD = 0.03
-"""Seconds from when all lanes are there to time 0."""
+"""Seconds from when all executors are there to time 0."""
 LOOK = 0.01
 """Seconds between two looks at how things go."""
-BREATH = 1e-3
-"""Seconds between two slices of writing, if there is more: without it, lanes would pass the interpreter to and fro."""
+PAUSE = 1e-3
+"""Seconds between two slices of writing, if there is more: without them, threads pass the interpreter to and fro."""
 SHARE_SECONDS = 3e-4
 SHARE_OF_PERIOD = 0.2
 SHARE_LOAD = 0.5
@@ -128,7 +128,7 @@ class WallClock:
         self.system = system
         self.settings = settings or WallSettings()
         self._controller = controller
-        self._notes = Notebook(writer, system)
+        self._recording = RecordingQueue(writer, system)
         self._calls: dict[str, Call] = {}
 
     def prepare(self, graph_state: GraphState) -> None:
@@ -141,7 +141,7 @@ class WallClock:
         calls: dict[str, Call] = {}
         for name, node in self.system.nodes.items():
             windows = {
-                edge.input: [Letter(-1, 0, 0, graph_state.outputs[edge.source])] * edge.window
+                edge.input: [ReceivedMessage(-1, 0, 0, graph_state.outputs[edge.source])] * edge.window
                 for edge in self.system.inputs(name)
             }
             calls[name] = prepare(
@@ -201,8 +201,8 @@ class WallClock:
             self.prepare(first)
         if (missing := missing_right(self.settings.priority)) is not None:
             log.warning("%s", missing)
-        self._notes.wait_until_ready()
-        session = _Session(self.system, self._calls, self.shared, self._notes, self.settings, watch)
+        self._recording.wait_until_ready()
+        session = _Session(self.system, self._calls, self.shared, self._recording, self.settings, watch)
         with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
             try:
                 session.startup(first, request)
@@ -229,14 +229,16 @@ class _Session:
         system: System,
         calls: Mapping[str, Call],
         shared: Sequence[str],
-        notes: Notebook,
+        notes: RecordingQueue,
         settings: WallSettings,
         watch: Watch | None,
     ):
         self.system = system
         self.error: BaseException | None = None
-        self._calls, self._shared, self._notes, self._settings, self._watch = calls, shared, notes, settings, watch
-        self._gauges = {name: Gauge(name, spec.rate, notes.folder) for name, spec in system.specs.items()}
+        self._calls, self._shared, self._recording, self._settings, self._watch = calls, shared, notes, settings, watch
+        self._latencies = {
+            name: LatencyStatistics(name, spec.rate, notes.folder) for name, spec in system.specs.items()
+        }
         self._workers = {name: Worker(name) for name in system.nodes}
         self._together = Worker("shared")
         self._writing = Worker("notes")
@@ -280,15 +282,15 @@ class _Session:
         request: signals.StopRequest,
     ) -> None:
         """Runs one episode; `error` says if it was cut short."""
-        self._notes.write_all()
+        self._recording.write_all()
         episode = Episode(
             number,
             self.system.timing,
             self._calls,
-            self._gauges,
+            self._latencies,
             self._shared,
             graph_state,
-            self._notes.page,
+            self._recording.for_executor,
             steps=steps,
             seconds=seconds,
             refuse_nan=self._settings.nan == "stop",
@@ -300,11 +302,11 @@ class _Session:
         began = now()
         episode.begin(began + round(LEAD * 1e9))
         jobs = []
-        for lane in episode.lanes:
-            worker = self._together if len(lane.seats) > 1 else self._workers[lane.seats[0].name]
-            jobs.append((lane, worker.submit(partial(episode.drive, lane))))
-        for lane, job in jobs:
-            self._busy |= {seat.name: job for seat in lane.seats}
+        for executor in episode.executors:
+            worker = self._together if len(executor.nodes) > 1 else self._workers[executor.nodes[0].name]
+            jobs.append((executor, worker.submit(partial(episode.drive, executor))))
+        for executor, job in jobs:
+            self._busy |= {node.name: job for node in executor.nodes}
         try:
             self._attend(episode, jobs, request)
         finally:
@@ -316,38 +318,38 @@ class _Session:
             self._seconds += max(0, episode.ended) / 1e9
             self.error = self.error or request.error or episode.error
 
-    def _attend(self, episode: Episode, jobs: list[tuple[Lane, Job]], request: signals.StopRequest) -> None:
+    def _attend(self, episode: Episode, jobs: list[tuple[Executor, Job]], request: signals.StopRequest) -> None:
         """Watches over an episode until its end, or until it must end."""
         watchdog = Watchdog(self._settings.watchdog)
         while not episode.closed:
             if request.error is not None:
                 return
             if (hung := watchdog.hung(episode.running())) is not None:
-                seat, seconds = hung
+                node, seconds = hung
                 episode.close(
                     RunError(
-                        f"node '{seat.name}': step {seat.tick} has not ended after {seconds:.3g} s, more than "
-                        f"wall.watchdog={self._settings.watchdog or 0:g} periods of {seat.period / 1e9:g} s"
+                        f"node '{node.name}': step {node.tick} has not ended after {seconds:.3g} s, more than "
+                        f"wall.watchdog={self._settings.watchdog or 0:g} periods of {node.period / 1e9:g} s"
                     )
                 )
                 return
             jobs[0][1].wait(LOOK)
 
-    def _await_end(self, episode: Episode, jobs: list[tuple[Lane, Job]]) -> None:
+    def _await_end(self, episode: Episode, jobs: list[tuple[Executor, Job]]) -> None:
         """Waits for the steps that still run, as long as the watchdog allows them."""
         began = time.monotonic()
         while any(not job.done for _, job in jobs):
             waited = time.monotonic() - began
-            if all(job.done or self._is_lost(lane, episode, waited) for lane, job in jobs):
+            if all(job.done or self._is_lost(executor, episode, waited) for executor, job in jobs):
                 return
             time.sleep(0.001)
 
-    def _is_lost(self, lane: Lane, episode: Episode, waited: float) -> bool:
-        """Whether a lane is not to be waited for: one of its steps has hung, or it does not end."""
-        if waited > self._settings.stop_timeout + PATIENCE:
+    def _is_lost(self, executor: Executor, episode: Episode, waited: float) -> bool:
+        """Whether an executor is not to be waited for: one of its steps has hung, or it does not end."""
+        if waited > self._settings.stop_timeout + SHORTEST:
             return True
         limit = Watchdog(self._settings.watchdog).limit
-        return any(seat.lane is lane and ns / 1e9 > limit(seat) for seat, ns in episode.running())
+        return any(node.executor is executor and ns / 1e9 > limit(node) for node, ns in episode.running())
 
     def stop(self) -> None:
         """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
@@ -360,7 +362,7 @@ class _Session:
                     worker = Worker(f"{name}-stop")
                 ends.callback(worker.close, 0.0)
                 jobs[name] = worker.submit(node.stop)
-                jobs[name].wait(min(PATIENCE, limit))
+                jobs[name].wait(min(SHORTEST, limit))
             ends.callback(self._together.close, 0.0)
         until = time.monotonic() + limit
         for name, job in jobs.items():
@@ -379,22 +381,22 @@ class _Session:
         if self._writing_up is not None:
             self._writing_up.wait()
         self._writing.close(0.0)
-        self._notes.write_all()
+        self._recording.write_all()
 
     def _write(self) -> None:
         """What is not urgent: hands notes to the recording, and lets a person see how things go."""
         while not self._ended:
             episode = self._now
-            left = self._notes.write_old()
-            for gauge in self._gauges.values():
-                gauge.move()
+            left = self._recording.write_old()
+            for latency in self._latencies.values():
+                latency.move()
             if episode is not None and self._watch is not None:
                 try:
                     self._watch(episode)
                 except Exception:
                     log.exception("the live view failed")
                     self._watch = None
-            time.sleep(BREATH if left else LOOK)
+            time.sleep(PAUSE if left else LOOK)
 
     def outcome(self) -> Outcome:
         return Outcome(
@@ -403,6 +405,6 @@ class _Session:
             episodes=self._episodes,
             steps=self._steps,
             seconds=self._seconds,
-            punctuality=tuple(gauge.summary() for gauge in self._gauges.values()),
-            lateness={name: gauge.late.all() for name, gauge in self._gauges.items()},
+            punctuality=tuple(latency.summary() for latency in self._latencies.values()),
+            lateness={name: latency.late.all() for name, latency in self._latencies.items()},
         )

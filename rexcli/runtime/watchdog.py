@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rexcli.runtime.clock import now
-from rexcli.runtime.episode import Seat
+from rexcli.runtime.episode import ScheduledNode
 
-PATIENCE = 0.2
+SHORTEST = 0.2
 """Seconds that any step is allowed: an ordinary kernel may keep a thread waiting as long when it is busy."""
 LONGEST_LOOK = 0.05
 """Seconds between two looks that count at most: who did not get to look for longer was kept from it, as steps were."""
@@ -26,11 +26,11 @@ class Watchdog:
         self._time = 0.0
         self._since: dict[tuple[str, int], float] = {}
 
-    def limit(self, seat: Seat) -> float:
+    def limit(self, node: ScheduledNode) -> float:
         """Seconds that a step may take."""
-        return float("inf") if self._periods is None else max(PATIENCE, self._periods * seat.period / 1e9)
+        return float("inf") if self._periods is None else max(SHORTEST, self._periods * node.period / 1e9)
 
-    def hung(self, running: Iterable[tuple[Seat, int]]) -> tuple[Seat, float] | None:
+    def hung(self, running: Iterable[tuple[ScheduledNode, int]]) -> tuple[ScheduledNode, float] | None:
         """The first step that has hung, and for how many seconds.
 
         Args:
@@ -40,9 +40,9 @@ class Watchdog:
         self._time += min((time - self._looked) / 1e9, LONGEST_LOOK)
         self._looked = time
         before, self._since = self._since, {}
-        for seat, ns in running:
-            step = seat.name, seat.tick
+        for node, ns in running:
+            step = node.name, node.tick
             self._since[step] = before.get(step, self._time - min(ns / 1e9, LONGEST_LOOK))
-            if self._time - self._since[step] > self.limit(seat):
-                return seat, ns / 1e9
+            if self._time - self._since[step] > self.limit(node):
+                return node, ns / 1e9
         return None

@@ -12,17 +12,17 @@ import json
 import sys
 from array import array
 
-from rexcli.runtime.clock import Bell, now, sharpen, undisturbed
+from rexcli.runtime.clock import WakeEvent, now, set_realtime, undisturbed
 
 
 def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:
     """Like a node of that rate whose steps take no time: who is late keeps its spacing."""
-    period, ticks, bell = 1e9 / rate, round(rate * seconds), Bell()
+    period, ticks, event = 1e9 / rate, round(rate * seconds), WakeEvent()
     began = now() + 10**7
     late, shift, first, time = array("q"), 0, None, 0
     for tick in range(ticks):
         due = round(tick * period) + shift
-        bell.wait_until(began + due, spin)
+        event.wait_until(began + due, spin)
         time = now() - began
         first = time if first is None else first
         late.append(time - due)
@@ -38,7 +38,7 @@ def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:
 def main() -> None:
     rate, seconds, priority, spin = map(float, sys.argv[1:])
     with undisturbed():
-        sharpen(int(priority))
+        set_realtime(int(priority))
         print("ready", flush=True)
         print(json.dumps(loop(rate, seconds, round(spin * 1e9))), flush=True)
 

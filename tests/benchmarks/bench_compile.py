@@ -25,7 +25,7 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 
 import jax
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 
@@ -54,8 +54,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", help="interpreter that has rex-lib")
     options = parser.parse_args()
-    experiment = road.compose("pendulum")
-    system = road.build(experiment)
+    experiment = pipeline.compose("pendulum")
+    system = pipeline.build(experiment)
     keys = jax.random.split(jax.random.key(0), BATCH)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'':<44}{'wall, s':>10}{'processor, s':>14}")
@@ -65,8 +65,8 @@ def main() -> None:
 
     first = 0.0
     for what, episodes in (("plan, first in the process", 1), ("plan, again", 1), ("plan, 100 episodes", 100)):
-        fresh = road.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={STEPS}")
-        timeline, _ = road.timeline_for(fresh, system)
+        fresh = pipeline.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={STEPS}")
+        timeline, _ = pipeline.timeline_for(fresh, system)
         wall, processor, plan = timed(lambda timeline=timeline: make_plan(timeline))
         show(what, wall, processor)
         first = first or wall

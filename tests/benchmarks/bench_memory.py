@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.graph.states import GraphState
@@ -41,9 +41,9 @@ def step(program: Program, states: GraphState) -> GraphState:
 def main() -> None:
     print(f"{'steps':>6}{'episodes':>10}{'state, B':>10}{'rings, B':>10}{'tables, B':>11}{'XLA, B':>9}   messages kept")
     for steps, episodes in ((30, 1), (300, 1), (3000, 1), (300, 16)):
-        experiment = road.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={steps}")
-        system = road.build(experiment)
-        program = Program(system, make_plan(road.timeline_for(experiment, system)[0]))
+        experiment = pipeline.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={steps}")
+        system = pipeline.build(experiment)
+        program = Program(system, make_plan(pipeline.timeline_for(experiment, system)[0]))
         state = jax.eval_shape(program.init, jax.random.key(0))
         rings = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.outputs))
         concrete = program.init(jax.random.key(0))

@@ -39,7 +39,7 @@ import jax
 import jax.numpy as jnp
 
 from nodes.pendulum.world import Params, integrate, swing_up_cost
-from rexcli import road
+from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program, Skip
 from rexcli.compiler.rollouts import compile_rollouts
@@ -71,9 +71,9 @@ def by_hand(num: int, random: bool = True) -> Callable[[jax.Array], Any]:
 
 
 def pendulum(episodes: int, skip: Skip = "cond", observed: tuple[str, ...] = ()) -> Program:
-    experiment = road.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={STEPS}")
-    system = road.build(experiment)
-    timeline, _ = road.timeline_for(experiment, system)
+    experiment = pipeline.compose("pendulum", f"timeline.episodes={episodes}", f"timeline.steps={STEPS}")
+    system = pipeline.build(experiment)
+    timeline, _ = pipeline.timeline_for(experiment, system)
     return Program(system, make_plan(timeline, observed=observed), skip)
 
 

@@ -29,25 +29,25 @@ import time
 
 import numpy as np
 
-from rexcli import road
+from rexcli import pipeline
 
 
 def measure(episodes: int, steps: int, overrides: list[str]) -> str:
     """Trains and evaluates; one row of the table."""
-    experiment = road.compose(
+    experiment = pipeline.compose(
         "pendulum", f"timeline.episodes={episodes}", f"ppo.total_timesteps={steps}", "ppo.num_evals=10", *overrides
     )
-    system = road.build(experiment)
-    task = road.environment(experiment, system)
+    system = pipeline.build(experiment)
+    task = pipeline.environment(experiment, system)
     began = time.perf_counter()
-    timeline, _ = road.timeline_for(experiment, system, task=task)
-    program = road.compile(experiment, system, timeline, task=task)
+    timeline, _ = pipeline.timeline_for(experiment, system, task=task)
+    program = pipeline.compile(experiment, system, timeline, task=task)
     planned = time.perf_counter() - began
-    training = road.train(experiment, program, task)
-    fresh = road.evaluation_program(experiment, program, task)
+    training = pipeline.train(experiment, program, task)
+    fresh = pipeline.evaluation_program(experiment, program, task)
     cells = [f"{episodes}", f"{planned:.1f} s", f"{training.steps_per_second:,.0f}"]
     for where in (program, fresh):
-        found = [road.evaluate(experiment, where, task, policy) for policy in training.policies]
+        found = [pipeline.evaluate(experiment, where, task, policy) for policy in training.policies]
         returns = np.array([each.returns.mean() for each in found])
         hold = np.array([each.summary["hold"].mean() for each in found])
         cells.append(f"{np.median(returns):.1f} ({returns.min():.1f} to {returns.max():.1f})")

@@ -33,7 +33,7 @@ class Trainings:
         self.running.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=self.folder, env=where))
         return self.running[-1]
 
-    def team(self, count: int, *words: str, timeout: int = 60) -> list[subprocess.Popen[str]]:
+    def group(self, count: int, *words: str, timeout: int = 60) -> list[subprocess.Popen[str]]:
         there = [f"distributed.coordinator=127.0.0.1:{free_port()}", f"distributed.processes={count}"]
         numbers = range(count)
         return [
@@ -84,7 +84,7 @@ def assert_same(run: RunView, other: RunView) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains_and_only_the_first_speaks(trainings, whole):
-    leader, helper = trainings.team(2, *WORDS, "name=both")
+    leader, helper = trainings.group(2, *WORDS, "name=both")
     code, out, err = ended(leader)
     assert code == 0, err
     assert "outputs/both/train" in out
@@ -95,7 +95,7 @@ def test_two_processes_train_what_one_trains_and_only_the_first_speaks(trainings
 
 @pytest.mark.slow
 def test_sigterm_in_any_process_stops_all_and_one_process_goes_on(trainings, whole):
-    leader, helper = trainings.team(2, *WORDS, "name=stopped")
+    leader, helper = trainings.group(2, *WORDS, "name=stopped")
     trainings.wait_for_evaluations("stopped", 3)
     helper.send_signal(signal.SIGTERM)
     code, _, err = ended(leader)
@@ -111,7 +111,7 @@ def test_sigterm_in_any_process_stops_all_and_one_process_goes_on(trainings, who
 
 @pytest.mark.slow
 def test_a_training_that_lost_a_process_goes_on_in_three(trainings, whole):
-    leader, helper = trainings.team(2, *WORDS, "name=lost", timeout=10)
+    leader, helper = trainings.group(2, *WORDS, "name=lost", timeout=10)
     trainings.wait_for_evaluations("lost", 3)
     helper.send_signal(signal.SIGKILL)
     code, _, err = ended(leader)
@@ -119,7 +119,7 @@ def test_a_training_that_lost_a_process_goes_on_in_three(trainings, whole):
     assert "process 1 is gone" in err.splitlines()[-1]
     run = trainings.run_of("lost")
     assert run.status == "killed"
-    for number, process in enumerate(trainings.team(3, f"resume={run.path}")):
+    for number, process in enumerate(trainings.group(3, f"resume={run.path}")):
         code, out, err = ended(process)
         assert code == 0, err
         assert bool(out) == (number == 0)

@@ -1,4 +1,4 @@
-"""The whole road from the command line: every command leaves a run whose files open."""
+"""The whole pipeline from the command line: every command leaves a run whose files open."""
 
 from __future__ import annotations
 

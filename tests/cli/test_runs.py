@@ -16,7 +16,7 @@ from rexcli.cli.console import Console
 from rexcli.cli.hydra import Task
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
-from rexcli.cli.sweepjob import SweepJob
+from rexcli.cli.sweep_job import SweepJob
 from rexcli.config.project import Project
 from rexcli.runs.view import RunView, find_run
 from tests.cli.conftest import Make

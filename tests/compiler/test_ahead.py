@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.main import main
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.report import describe
@@ -51,17 +51,17 @@ def test_a_negative_value_is_refused():
     with pytest.raises(RexError, match=r"compile\.ahead=-1: give 0 or more supervisor steps"):
         make_plan(by_hand(), ahead=-1)
     with pytest.raises(RexError, match=r"command line: compile\.ahead=-1: give 0 or more supervisor steps"):
-        road.compose("pendulum", "compile.ahead=-1")
+        pipeline.compose("pendulum", "compile.ahead=-1")
     with pytest.raises(RexError, match=r"compile\.ahead=0\.5.*whole number"):
-        road.compose("pendulum", "compile.ahead=0.5")
+        pipeline.compose("pendulum", "compile.ahead=0.5")
 
 
 def test_the_key_reaches_the_plan():
     for words, ahead in (((), 0), (("compile.ahead=2",), 2)):
-        experiment = road.compose("pendulum", "timeline.steps=5", "timeline.episodes=1", *words)
-        system = road.build(experiment)
-        timeline, _ = road.timeline_for(experiment, system)
-        assert road.compile(experiment, system, timeline).plan.ahead == ahead
+        experiment = pipeline.compose("pendulum", "timeline.steps=5", "timeline.episodes=1", *words)
+        system = pipeline.build(experiment)
+        timeline, _ = pipeline.timeline_for(experiment, system)
+        assert pipeline.compile(experiment, system, timeline).plan.ahead == ahead
 
 
 def test_a_plan_that_ran_otherwise_ahead_is_not_used_again(tmp_path, monkeypatch):
@@ -71,7 +71,7 @@ def test_a_plan_that_ran_otherwise_ahead_is_not_used_again(tmp_path, monkeypatch
     run = find_run("latest:compile", tmp_path / "outputs")
     assert run.json("program.json")["ahead"] == 1
     for ahead in (0, 1, 2):
-        experiment = road.compose("pendulum", f"from={run.path}", f"compile.ahead={ahead}")
-        timeline, _ = road.timeline_for(experiment, road.build(experiment))
-        saved = road.saved_plan(experiment, timeline)
+        experiment = pipeline.compose("pendulum", f"from={run.path}", f"compile.ahead={ahead}")
+        timeline, _ = pipeline.timeline_for(experiment, pipeline.build(experiment))
+        saved = pipeline.saved_plan(experiment, timeline)
         assert (saved is None) == (ahead != 1)

@@ -6,7 +6,7 @@ import jax
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rexcli import road
+from rexcli import pipeline
 from tests.compiler.agreeing import NO_SHRINKING, agree
 from tests.compiler.comparing import assert_same
 from tests.random_systems import CLOSE_RATES, systems
@@ -29,9 +29,9 @@ def test_program_that_runs_ahead_agrees_with_stepper(data, system):
 
 
 def test_the_sensor_of_the_pendulum_can_supervise():
-    experiment = road.compose("pendulum", "supervisor=sensor", "timeline.steps=8", "timeline.episodes=2")
-    system = road.build(experiment)
-    timeline, _ = road.timeline_for(experiment, system)
-    program = road.compile(experiment, system, timeline)
+    experiment = pipeline.compose("pendulum", "supervisor=sensor", "timeline.steps=8", "timeline.episodes=2")
+    system = pipeline.build(experiment)
+    timeline, _ = pipeline.timeline_for(experiment, system)
+    program = pipeline.compile(experiment, system, timeline)
     assert program.plan.template[-1] == "sensor"
     assert assert_same(program, system, timeline, 1, 8, jax.random.key(0)) > 2 * 8

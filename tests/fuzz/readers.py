@@ -12,10 +12,10 @@ import numpy as np
 from rexcli.cli import errors
 from rexcli.errors import RexError
 from rexcli.rl import checkpoints
-from rexcli.rl.crew import Crew, check_checkpoint
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.team import ALONE
+from rexcli.rl.process_group import ALONE
+from rexcli.rl.seed_batch import SeedBatch, check_checkpoint
 from rexcli.runs.recording import read_recording
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
@@ -43,26 +43,26 @@ def use_policy(folder: Path) -> None:
 
 
 @functools.cache
-def tiny_crew() -> Crew:
+def tiny_crew() -> SeedBatch:
     """The seeds of the smallest training."""
     ppo = PPO(ToZero().bind(tiny_system()), TINY)
     program = tiny_program()
-    return Crew(ppo, program, program, jax.random.key(0), 0.5, jax.local_devices()[:1], ALONE)
+    return SeedBatch(ppo, program, program, jax.random.key(0), 0.5, jax.local_devices()[:1], ALONE)
 
 
 def restore(folder: Path) -> None:
     """Takes the smallest training back to the newest checkpoint in a folder."""
     checkpoint = checkpoints.load_latest(folder)
     if checkpoint is not None:
-        crew = tiny_crew()
-        check_checkpoint(checkpoint, crew.ppo, tiny_program(), jax.random.key(0))
-        crew.restore(checkpoint)
+        batch = tiny_crew()
+        check_checkpoint(checkpoint, batch.ppo, tiny_program(), jax.random.key(0))
+        batch.restore(checkpoint)
 
 
 def save(folder: Path) -> None:
     """Writes a checkpoint that `restore` takes."""
-    crew = tiny_crew()
-    checkpoints.save(folder, crew.checkpoint(1, 2, 0.5, np.zeros(crew.num_seeds, np.float32)))
+    batch = tiny_crew()
+    checkpoints.save(folder, batch.checkpoint(1, 2, 0.5, np.zeros(batch.num_seeds, np.float32)))
 
 
 def use_recording(path: Path) -> None:

@@ -26,25 +26,25 @@ from rexcli.rl.distributed import join
 port, index, what, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 backend.prepare(1)
 given = ("auto", None, None) if what == "slurm" else (f"127.0.0.1:{port}", 2, index)
-with join(DistributedConfig(*given, 20.0)) as team:
+with join(DistributedConfig(*given, 20.0)) as group:
     import jax
-    assert (team.index, team.count, jax.process_count()) == (index, 2, 2)
+    assert (group.index, group.count, jax.process_count()) == (index, 2, 2)
     if what == "lose":
-        team.send(1 - index, {"here": np.array(1)})
-        team.receive(1 - index)
+        group.send(1 - index, {"here": np.array(1)})
+        group.receive(1 - index)
         print("met", flush=True)
-        team.receive(1 - index)
+        group.receive(1 - index)
     if index == 0:
         from tests.rl.test_checkpoints import make
         from rexcli.rl.checkpoints import load_latest, save
         save(folder, make())
         sent = load_latest(folder).states
-        team.send(1, sent)
-        back = team.receive(1)
+        group.send(1, sent)
+        back = group.receive(1)
         assert all((back[name] == 2 * sent[name]).all() for name in sent)
     else:
         time.sleep(1)
-        team.send(0, {name: 2 * value for name, value in team.receive(0).items()})
+        group.send(0, {name: 2 * value for name, value in group.receive(0).items()})
 print("parted")
 """
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rexcli import RexError
-from rexcli.rl.crew import schedule
 from rexcli.rl.evaluate import evaluate
+from rexcli.rl.seed_batch import schedule
 from rexcli.rl.train import train
 from tests.rl.pendulum import make_program, make_system, make_task
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
@@ -75,7 +75,7 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
 
 
 def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
-    from rexcli.rl import crew
+    from rexcli.rl import seed_batch
     from rexcli.rl.networks import ActionDistribution
 
     drawn = {"actions": set(), "evaluations": set()}
@@ -92,7 +92,7 @@ def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
         return evaluate(*args, **options)
 
     monkeypatch.setattr(ActionDistribution, "sample", sample)
-    monkeypatch.setattr(crew, "evaluate", judge)
+    monkeypatch.setattr(seed_batch, "evaluate", judge)
     run(settings=replace(TINY, num_steps=8, num_envs=16))
     jax.effects_barrier()
     assert len(drawn["evaluations"]) == 2 * 3

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.runs.recording import RecordingWriter, read_recording, wire
-from rexcli.runs.recording.wire import Frame, Kind
+from rexcli.runs.recording import RecordingWriter, ipc, read_recording
+from rexcli.runs.recording.ipc import Frame, Kind
 from tests.runs.executions import CHAIN, assert_same, chain_timeline, events, record, recorded
 
 IN_ITS_OWN_PROCESS = True
@@ -31,10 +31,10 @@ FRAMES = st.builds(
 def test_frames_come_out_of_a_pipe_as_they_went_in_wherever_it_cuts(frames: list[Frame], data: st.DataObject) -> None:
     sent = b"".join(frame.pack() for frame in frames)
     inlet, outlet = os.pipe()
-    stream, received = wire.Stream(inlet), []
+    stream, received = ipc.Stream(inlet), []
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
     for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
-        wire.write(outlet, sent[start:end])
+        ipc.write(outlet, sent[start:end])
         received += stream.read(0.0)
         assert not stream.ended
     os.close(outlet)

@@ -1,4 +1,4 @@
-"""Waiting: not too short, not much too long, and woken by a bell; priorities go back to what they were."""
+"""Waiting: not too short, not much too long, and woken by an event; priorities go back to what they were."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rexcli.runtime.clock import Bell, elevated, missing_right, now, undisturbed
+from rexcli.runtime.clock import WakeEvent, elevated, missing_right, now, undisturbed
 
 
 @pytest.mark.parametrize("spin", [0, 200_000])
 def test_a_wait_ends_when_it_is_due(spin: int) -> None:
     for _ in range(20):
         due = now() + 3_000_000
-        assert not Bell().wait_until(due, spin)
+        assert not WakeEvent().wait_until(due, spin)
         assert due <= now() < due + 500_000_000
 
 
-def test_a_bell_wakes_who_waits_and_is_kept_for_who_comes_later() -> None:
-    bell = Bell()
-    threading.Timer(0.05, bell.ring).start()
+def test_an_event_wakes_who_waits_and_is_kept_for_who_comes_later() -> None:
+    event = WakeEvent()
+    threading.Timer(0.05, event.set).start()
     began = time.monotonic()
-    assert bell.wait_until(now() + 10**10, 0)
+    assert event.wait_until(now() + 10**10, 0)
     assert time.monotonic() - began < 5
-    bell.ring()
-    bell.ring()
-    assert bell.wait(0.0)
-    assert not bell.wait(0.0), "two rings while nobody waits are one"
+    event.set()
+    event.set()
+    assert event.wait(0.0)
+    assert not event.wait(0.0), "two rings while nobody waits are one"
 
 
 def test_what_was_changed_for_real_time_is_changed_back() -> None:

@@ -15,7 +15,7 @@ from rexcli.compiler.program import Program
 from rexcli.graph.adjustable import AdjustableDelay
 from rexcli.graph.delays import Constant, Delay
 from rexcli.graph.system import Edge, NodeSpec, System
-from rexcli.runtime.mailbox import Letter
+from rexcli.runtime.message_queue import ReceivedMessage
 from rexcli.runtime.realtime_call import Given, prepare
 from rexcli.timeline.timeline import Messages, Timeline
 
@@ -121,11 +121,11 @@ def test_stepper_and_program_have_what_nanoseconds_give(delay, shift):
 def test_so_has_the_wall_clock(jit, shift):
     system = make(Constant(0.0002), jit)
     state = rex.Stepper(system, rex.simulate(system, steps=1)).init(KEY)
-    gap = Letter(-1, 0, 0, state.outputs["source"])
-    letters = (gap, Letter(0, shift + 1_000_001, shift + 1_500_000, state.outputs["source"]))
+    gap = ReceivedMessage(-1, 0, 0, state.outputs["source"])
+    messages = (gap, ReceivedMessage(0, shift + 1_000_001, shift + 1_500_000, state.outputs["source"]))
     given = Given(state.rng["agent"], state.params["agent"], state.state["agent"])
-    call = prepare(system.nodes["agent"], None, given, state.outputs["agent"], {"plain": letters, "other": letters})
-    done = call(call.given(*given), 0, 3, shift + 2_000_003, 999_983, [letters, letters])
+    call = prepare(system.nodes["agent"], None, given, state.outputs["agent"], {"plain": messages, "other": messages})
+    done = call(call.given(*given), 0, 3, shift + 2_000_003, 999_983, [messages, messages])
     assert float(done.output["dt"]) == np.float32(0.000999983)
     want = np.float32([(shift + 2_000_003) / 1e9, 0.001000002])
     for ages in done.output["ages"]:

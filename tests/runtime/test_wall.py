@@ -258,21 +258,21 @@ def test_a_step_that_changes_its_state_is_refused_before_anything_starts() -> No
 
 
 def test_the_wall_clock_has_but_one_pace() -> None:
-    from rexcli import road
+    from rexcli import pipeline
 
-    experiment = road.compose("pendulum", "clock=wall", "real_time_factor=2")
+    experiment = pipeline.compose("pendulum", "clock=wall", "real_time_factor=2")
     with pytest.raises(RexError, match=r"command line: real_time_factor=2: the wall clock runs in real time"):
-        road.record_wall(experiment, road.build(experiment))
+        pipeline.record_wall(experiment, pipeline.build(experiment))
 
 
 @pytest.mark.parametrize(
     "words", ["wall.watchdog=0", "wall.stop_timeout=-1", "wall.nan=maybe", "wall.priority=100", "wall.spin=1"]
 )
 def test_settings_are_checked(words: str) -> None:
-    from rexcli import road
+    from rexcli import pipeline
 
     with pytest.raises(RexError, match=words.partition("=")[0]):
-        road.compose("pendulum", words)
+        pipeline.compose("pendulum", words)
 
 
 def test_a_step_that_cannot_be_jitted_runs_as_plain_python(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -219,16 +219,16 @@ def test_the_plant_turns_with_the_motor_and_rests_without() -> None:
 @pytest.mark.slow
 @needs_mujoco
 def test_a_recording_of_hardware_rolls_out_in_the_simulated_world(tmp_path: Path) -> None:
-    from rexcli import road
+    from rexcli import pipeline
     from rexcli.runs.recording import RecordingWriter
 
-    real = road.compose("pendulum_real", "record.steps=60", "action.source=constant", "action.value=1.0")
-    system = road.build(real)
-    controller, _ = road.controller(real, system)
+    real = pipeline.compose("pendulum_real", "record.steps=60", "action.source=constant", "action.value=1.0")
+    system = pipeline.build(real)
+    controller, _ = pipeline.controller(real, system)
     run = tmp_path / "run"
     run.mkdir()
     with RecordingWriter(run / "recording.mcap", system.timing) as writer:
-        outcome = road.record_wall(real, system, writer=writer, controller=controller).check()
+        outcome = pipeline.record_wall(real, system, writer=writer, controller=controller).check()
     assert outcome.steps == 60
     recording = read_recording(run / "recording.mcap")
     th = recording.values("sensor", "output")["th"][0]
@@ -236,10 +236,10 @@ def test_a_recording_of_hardware_rolls_out_in_the_simulated_world(tmp_path: Path
     timeline = recording.timeline()
     (run / "config.yaml").write_text("{}\n")
     (run / "run.json").write_text(json.dumps({"command": "record", "experiment": "pendulum_real", "status": "done"}))
-    experiment = road.compose("pendulum", f"from={run}", "rollout.num=4")
-    simulated = road.build(experiment)
-    merged, _ = road.timeline_for(experiment, simulated)
+    experiment = pipeline.compose("pendulum", f"from={run}", "rollout.num=4")
+    simulated = pipeline.build(experiment)
+    merged, _ = pipeline.timeline_for(experiment, simulated)
     np.testing.assert_array_equal(merged.steps["sensor"].start, timeline.steps["sensor"].start)
-    rollouts = road.rollout(experiment, road.compile(experiment, simulated, merged))
+    rollouts = pipeline.rollout(experiment, pipeline.compile(experiment, simulated, merged))
     assert rollouts.num == 4
     assert np.isfinite(np.asarray(rollouts.record["world"].fields["state"].th)).all()

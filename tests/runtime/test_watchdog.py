@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rexcli.runtime import watchdog as module
-from rexcli.runtime.watchdog import LONGEST_LOOK, PATIENCE, Watchdog
+from rexcli.runtime.watchdog import LONGEST_LOOK, SHORTEST, Watchdog
 
 MS = 1_000_000
 
@@ -22,8 +22,8 @@ class Clock:
 
     def look(self, dog: Watchdog, after: int) -> tuple[Any, float] | None:
         self.time += after
-        seat: Any = SimpleNamespace(name="arm", tick=self.tick, period=20 * MS)
-        return dog.hung([(seat, self.time)])
+        node: Any = SimpleNamespace(name="arm", tick=self.tick, period=20 * MS)
+        return dog.hung([(node, self.time)])
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def test_a_machine_that_stands_still_is_no_step_that_hangs(clock: Clock) -> None
     clock.look(dog, 10 * MS)
     assert clock.look(dog, 5_000 * MS) is None
     looks = next(count for count in range(1000) if clock.look(dog, 10 * MS))
-    assert looks * 0.01 == pytest.approx(PATIENCE - LONGEST_LOOK, abs=0.03)
+    assert looks * 0.01 == pytest.approx(SHORTEST - LONGEST_LOOK, abs=0.03)
 
 
 def test_a_step_that_hangs_while_the_machine_is_slow_is_found(clock: Clock) -> None:
     dog = Watchdog(1.0)
-    assert any(clock.look(dog, 500 * MS) for _ in range(round(PATIENCE / LONGEST_LOOK) + 1))
+    assert any(clock.look(dog, 500 * MS) for _ in range(round(SHORTEST / LONGEST_LOOK) + 1))
 
 
 def test_the_next_step_has_its_own_time(clock: Clock) -> None:

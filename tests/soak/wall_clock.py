@@ -15,7 +15,7 @@ ticks, the nodes 1,468. At load 2 neither lost one in 50 s. At 500 Hz, with noth
 two cores lost 38 of 30,000, 246 of 40,000, 399 of 45,000 and 478 of 30,000 ticks in runs of 60 to 90 s, and the bare
 loop none to two: all threads share one interpreter lock, and how long it takes to pass it on differs from run to run.
 (Each step read two of its results as Python numbers, which took as long as all the rest of it, and the thread that
-writes what lanes have no time for did so without a pause: then they lost 22 %.)
+writes what executors have no time for did so without a pause: then they lost 22 %.)
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 
 from rexcli.runs.recording.appender import Appender
 from rexcli.runs.recording.chunks import ChunkWriter
+from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import (
     LOST,
     MESSAGE_HEADER,
@@ -19,7 +20,6 @@ from rexcli.runs.recording.layout import (
     message_schema,
     type_name,
 )
-from rexcli.runs.recording.wire import Frame, Kind
 from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
 from rexcli.timeline.storage import spec_from_json
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import rexcli
 from rexcli.errors import RexError
-from rexcli.runs.recording import wire
+from rexcli.runs.recording import ipc
 from rexcli.runs.recording.encoder import Encoder
-from rexcli.runs.recording.wire import Frame, Kind
+from rexcli.runs.recording.ipc import Frame, Kind
 
 PIPE_BYTES = 2**20
 """What may wait in the pipe, where the system allows as much."""
@@ -109,7 +109,7 @@ class Service:
             if not self._records:
                 self._due = time.monotonic() + self._interval
             self._records.append(frame)
-            self._bytes += wire.HEAD.size + len(frame.payload)
+            self._bytes += ipc.HEAD.size + len(frame.payload)
             if self._bytes > BATCH_BYTES:
                 self.append()
         elif frame.kind == Kind.FLUSH:
@@ -157,7 +157,7 @@ class Service:
 
     def _answer(self, **told: Any) -> None:
         with suppress(OSError):  # nobody may be left to hear it
-            wire.write(self._answers, json.dumps(told).encode() + b"\n")
+            ipc.write(self._answers, json.dumps(told).encode() + b"\n")
 
 
 def serve(requests: int, answers: int, file: int) -> None:
@@ -168,7 +168,7 @@ def serve(requests: int, answers: int, file: int) -> None:
         answers: the pipe for answers.
         file: an open file, empty; it is closed.
     """
-    stream = wire.Stream(requests)
+    stream = ipc.Stream(requests)
     service = Service(answers, file)
     while not (service.closed or stream.ended):
         for frame in stream.read(service.seconds):

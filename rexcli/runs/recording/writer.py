@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from rexcli.errors import RexError, suggest
 from rexcli.runs.formats import plain
-from rexcli.runs.recording import wire
+from rexcli.runs.recording import ipc
+from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import FIELDS, Layout, Leaf
 from rexcli.runs.recording.process import WriterProcess
-from rexcli.runs.recording.wire import Frame, Kind
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.storage import spec_to_json
 
@@ -101,7 +101,7 @@ class RecordingWriter:
         finally:
             os.close(file)
         with suppress(OSError):  # if it has ended already, `failed` will say so
-            wire.write(self._process.requests, Frame(Kind.OPEN, payload=json.dumps(opening).encode()).pack())
+            ipc.write(self._process.requests, Frame(Kind.OPEN, payload=json.dumps(opening).encode()).pack())
         self._sender = threading.Thread(target=self._send, name="rex-recording", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="rex-recording-answers", daemon=True)
         self._sender.start()
@@ -150,7 +150,7 @@ class RecordingWriter:
             return
         leaves = {field: {path: _native(value) for path, value in values.items()} for field, values in fields.items()}
         channel = self._channel(node, leaves, 0)
-        head = wire.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
+        head = ipc.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
         self._note(b"".join([head, *(array.tobytes() for values in leaves.values() for array in values.values())]))
 
     def steps(
@@ -191,7 +191,7 @@ class RecordingWriter:
         if self._failed is not None or self._closed:
             return
         number = self._edge(edge)
-        self._note(wire.HEAD.pack(Kind.MESSAGE, 0, number, episode, seq, ts_sent_ns, ts_recv_ns, reader_seq))
+        self._note(ipc.HEAD.pack(Kind.MESSAGE, 0, number, episode, seq, ts_sent_ns, ts_recv_ns, reader_seq))
 
     def messages(
         self, episode: int, edge: str, seq: Integers, ts_sent_ns: Integers, ts_recv_ns: Integers, reader_seq: Integers
@@ -262,7 +262,7 @@ class RecordingWriter:
                 last = self._closed
                 data = b"".join([self._pending.popleft() for _ in range(len(self._pending))])
                 self._pending_bytes = 0
-                wire.write(self._process.requests, data)
+                ipc.write(self._process.requests, data)
                 self._sent.set()
         except OSError:
             self._pending.clear()  # nobody reads it: the other thread finds out why

@@ -1,4 +1,4 @@
-"""What a crew takes for its own."""
+"""What a batch takes for its own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from rexcli.errors import RexError
 from rexcli.graph.paths import leaf_paths
 from rexcli.rl.checkpoints import Checkpoint
-from rexcli.rl.crew import check_checkpoint
 from rexcli.rl.ppo import PPO, learned
+from rexcli.rl.seed_batch import check_checkpoint
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
 

@@ -1,4 +1,4 @@
-"""A mailbox, fed one message at a time, gives each message to the tick that the rules give it to."""
+"""A queue, fed one message at a time, gives each message to the tick that the rules give it to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.runtime.mailbox import Grid, Mailbox
+from rexcli.runtime.message_queue import Grid, MessageQueue
 from rexcli.timeline.readers import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
@@ -33,17 +33,17 @@ def test_readers_are_those_of_the_rules(gaps: list[int], waits: list[int], skip:
     """Messages arrive `gaps` ms apart, ticks start `waits` ms apart, and often at the same moment."""
     edge = EdgeTiming("e", "u", "n", skip=skip, jitter=jitter, expected_delay=5 * MS)  # type: ignore[arg-type]
     arrive, start = np.cumsum(gaps) * MS, np.cumsum(waits) * MS
-    box = Mailbox(edge, SOURCE, Grid(30.0, 3 * MS), Grid(50.0, 0), None)
+    queue = MessageQueue(edge, SOURCE, Grid(30.0, 3 * MS), Grid(50.0, 0), None)
     found = np.full(len(arrive), -1)
     before = skip and jitter == "latest"  # a tick comes before what arrives at its start
     events = sorted([(t, not before, i, "put") for i, t in enumerate(arrive)], key=lambda e: e[:1])
     events += [(t, before, k, "read") for k, t in enumerate(start)]
     for time, _, index, what in sorted(events, key=lambda e: (e[0], e[3] == ("put" if before else "read"), e[2])):
         if what == "put":
-            box.put(index, int(time), int(time), index)
+            queue.put(index, int(time), int(time), index)
         else:
-            for letter in box.read(int(time)):
-                found[letter.seq] = index
+            for message in queue.read(int(time)):
+                found[message.seq] = index
     due = arrive
     if jitter == "buffer":
         due = np.maximum(arrive, scheduled(30.0, 3 * MS, len(arrive)) + 12 * MS)
@@ -58,24 +58,24 @@ def test_what_a_blocking_edge_requires_is_that_of_the_schedule(skip: bool, rates
     edge = EdgeTiming("e", "u", "n", blocking=True, skip=skip)
     schedule = Schedule(SystemTiming((source, target), (edge,), "n"), 10**9)
     phase = schedule.phase
-    box = Mailbox(edge, source, Grid(rates[0], phase["u"]), Grid(rates[1], phase["n"]), None)
+    queue = MessageQueue(edge, source, Grid(rates[0], phase["u"]), Grid(rates[1], phase["n"]), None)
     required = schedule.required(edge)
     reader = {}
     for tick, count in enumerate(required.tolist()):
-        box.require(tick)
-        while not box.satisfied:
-            box.put(box.window[-1].seq + len(box.waiting) + 1, 0, tick + 1, None)
-        reader |= {letter.seq: tick for letter in box.read(tick)}
-        assert box.window[-1].seq == count - 1
-        assert box.needed <= tick + 1
+        queue.require(tick)
+        while not queue.satisfied:
+            queue.put(queue.window[-1].seq + len(queue.waiting) + 1, 0, tick + 1, None)
+        reader |= {message.seq: tick for message in queue.read(tick)}
+        assert queue.window[-1].seq == count - 1
+        assert queue.needed <= tick + 1
     want = blocking_readers(required, len(reader), np.array([len(required)]))[0]
     assert list(reader.values()) == want.tolist()
 
 
 def test_nothing_arrives_at_a_moment_that_was_read() -> None:
-    box = Mailbox(EdgeTiming("e", "u", "n"), SOURCE, Grid(30.0, 0), Grid(50.0, 0), None)
-    assert box.read(100) == []
-    box.put(0, 90, 100, None)
-    assert box.waiting[0].arrived == 101
-    box.put(1, 91, 95, None)
-    assert box.waiting[1].arrived == 101
+    queue = MessageQueue(EdgeTiming("e", "u", "n"), SOURCE, Grid(30.0, 0), Grid(50.0, 0), None)
+    assert queue.read(100) == []
+    queue.put(0, 90, 100, None)
+    assert queue.waiting[0].arrived == 101
+    queue.put(1, 91, 95, None)
+    assert queue.waiting[1].arrived == 101

@@ -26,7 +26,7 @@ from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO, LearnerState, Metrics, evaluation_key, learned
-from rexcli.rl.team import Message, Team
+from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.rl.vector_env import check_length
 
 PyTree = Any
@@ -35,7 +35,7 @@ Programs = tuple[Program, Program]
 """Where seeds train, and where they are evaluated."""
 
 
-class Crew:
+class SeedBatch:
     """All seeds' states, on the host, and the compiled program that moves this process's own on."""
 
     def __init__(
@@ -46,18 +46,18 @@ class Crew:
         rng: jax.Array,
         eval_seconds: float,
         devices: list[jax.Device],
-        team: Team,
+        group: ProcessGroup,
     ):
         check_length(program, ppo.environment)
         self.ppo = ppo
         self.num_seeds = ppo.settings.num_seeds
-        self.team = team
-        self.own = team.share(self.num_seeds)
+        self.group = group
+        self.own = group.share(self.num_seeds)
         if devices[0].platform == "cpu":
             self.devices = devices[: len(self.own)]
         else:
             self.devices = devices[: max(n for n in range(1, len(devices) + 1) if len(self.own) % n == 0)]
-        self.lanes = 1 if devices[0].platform == "cpu" else len(self.own) // len(self.devices)
+        self.seeds_per_device = 1 if devices[0].platform == "cpu" else len(self.own) // len(self.devices)
         mesh = Mesh(np.array(self.devices), ("seeds",))
         self.spread, everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("seeds",), ()))
         self.programs = jax.device_put((program, evaluation), everywhere)
@@ -68,7 +68,7 @@ class Crew:
         self.keys = jax.tree.map(_is_key, start.out_info)
         self.impl = jax.random.key_impl(rng)
         run = jax.shard_map(
-            partial(self._lanes, eval_seconds=eval_seconds),
+            partial(self._seeds_of_device, eval_seconds=eval_seconds),
             mesh=mesh,
             in_specs=(PartitionSpec(), PartitionSpec("seeds"), PartitionSpec("seeds"), PartitionSpec("seeds")),
             out_specs=PartitionSpec("seeds"),
@@ -83,7 +83,7 @@ class Crew:
 
     def _example(self, states: PyTree) -> PyTree:
         """The shapes of what `run` takes beside the program, of all seeds' `states`."""
-        width = len(self.devices) * self.lanes
+        width = len(self.devices) * self.seeds_per_device
 
         def some(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct((width, *leaf.shape[1:]), leaf.dtype, sharding=self.spread)
@@ -91,12 +91,12 @@ class Crew:
         numbers = (jax.ShapeDtypeStruct((width,), kind) for kind in (jnp.int32, jnp.bool_))
         return jax.tree.map(some, (states, *numbers))
 
-    def _lanes(
+    def _seeds_of_device(
         self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
     ) -> PyTree:
-        """The seeds of one device, each leaf with a leading `[lanes]`."""
+        """The seeds of one device, each leaf with a leading `[seeds]`."""
         one = partial(self._one, programs, eval_seconds=eval_seconds)
-        if self.lanes > 1:
+        if self.seeds_per_device > 1:
             return jax.vmap(one)(packed, updates, judge)
         # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
         packed, updates, judge = jax.tree.map(lambda leaf: leaf[0], (packed, updates, judge))
@@ -130,10 +130,10 @@ class Crew:
 
     def advance(self, updates: int) -> dict[str, Floats]:
         """Some updates of every own seed and an evaluation; returns metrics, `[own seeds]`."""
-        devices = len(self.devices) * self.lanes
+        together = len(self.devices) * self.seeds_per_device
         left = np.full(self.num_seeds, updates)
         parts: dict[int, list[tuple[int, dict[str, float]]]] = {seed: [] for seed in self.own}
-        for turns, shares in schedule(len(self.own), devices, updates):
+        for turns, shares in schedule(len(self.own), together, updates):
             seeds = [self.own[turn] for turn in turns]
             left[seeds] -= shares
             judge = [bool(left[seed] == 0) for seed in seeds]
@@ -141,51 +141,51 @@ class Crew:
             for whole, part in zip(jax.tree.leaves(self.states), jax.tree.leaves(states), strict=True):
                 whole[np.asarray(seeds)] = np.asarray(part)
             metrics, evaluation = jax.tree.map(np.asarray, (metrics, evaluation))
-            for lane, seed in enumerate(seeds):
-                values = {name: value[lane] for name, value in metrics.items()}
-                if judge[lane]:
-                    values |= {name: value[lane] for name, value in evaluation.items()}
-                parts[seed].append((shares[lane], values))
+            for place, seed in enumerate(seeds):
+                values = {name: value[place] for name, value in metrics.items()}
+                if judge[place]:
+                    values |= {name: value[place] for name, value in evaluation.items()}
+                parts[seed].append((shares[place], values))
         names = sorted(parts[self.own[0]][-1][1])
         return {name: np.array([_mean(part, name) for part in parts.values()], np.float32) for name in names}
 
     # ------------------------------------------------------------------ with other processes
 
-    def hand_out(self, evaluation: int, updates: int) -> None:
+    def scatter(self, evaluation: int, updates: int) -> None:
         """Process 0: tells the others where training stands, and how their seeds do."""
-        for other in self.team.others:
+        for other in self.group.others:
             position = {"evaluation": np.array(evaluation), "updates": np.array(updates)}
-            self.team.send(other, position | self._rows(self.team.share(self.num_seeds, other)))
+            self.group.send(other, position | self._rows(self.group.share(self.num_seeds, other)))
 
     def take_over(self) -> tuple[int, int]:
-        """The others: takes what `hand_out` sent; returns how many evaluations and updates were made."""
-        message = self.team.receive(0)
+        """The others: takes what `scatter` sent; returns how many evaluations and updates were made."""
+        message = self.group.receive(0)
         self._set_rows(self.own, message)
         return int(message["evaluation"]), int(message["updates"])
 
     def report(self, metrics: dict[str, Floats], stop: bool) -> None:
         """The others: sends what came of `advance`, and whether this process was asked to stop."""
         told = {f"metrics/{name}": values for name, values in metrics.items()}
-        self.team.send(0, told | self._rows(self.own) | {"stop": np.array(stop)})
+        self.group.send(0, told | self._rows(self.own) | {"stop": np.array(stop)})
 
     def collect(self, metrics: dict[str, Floats]) -> tuple[dict[str, Floats], bool]:
         """Process 0: takes what all others report; returns metrics, `[num_seeds]`, and whether one is to stop."""
         parts, stop = [metrics], False
-        for other in self.team.others:
-            message = self.team.receive(other)
-            self._set_rows(self.team.share(self.num_seeds, other), message)
+        for other in self.group.others:
+            message = self.group.receive(other)
+            self._set_rows(self.group.share(self.num_seeds, other), message)
             parts.append({name: message[f"metrics/{name}"] for name in metrics})
             stop |= bool(message["stop"])
         return {name: np.concatenate([part[name] for part in parts]) for name in metrics}, stop
 
     def announce(self, stop: bool) -> None:
         """Process 0: tells all others whether training ends here."""
-        for other in self.team.others:
-            self.team.send(other, {"stop": np.array(stop)})
+        for other in self.group.others:
+            self.group.send(other, {"stop": np.array(stop)})
 
     def is_told_to_stop(self) -> bool:
         """The others: what process 0 announces."""
-        return bool(self.team.receive(0)["stop"])
+        return bool(self.group.receive(0)["stop"])
 
     def _rows(self, seeds: range) -> Message:
         rows = slice(seeds.start, seeds.stop)

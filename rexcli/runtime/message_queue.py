@@ -22,7 +22,7 @@ class Grid:
         return round(tick * float(NANOSECONDS) / self.rate) + self.phase
 
 
-class Letter(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """A message that has arrived; times in ns since the start of the episode."""
 
     seq: int
@@ -31,7 +31,7 @@ class Letter(NamedTuple):
     data: PyTree
 
 
-class Mailbox:
+class MessageQueue:
     """One edge. Whoever calls holds the episode's lock.
 
     Args:
@@ -43,8 +43,8 @@ class Mailbox:
 
     def __init__(self, edge: EdgeTiming, source: NodeTiming, sending: Grid, reading: Grid, initial: PyTree):
         self.edge = edge
-        self.window = deque([Letter(-1, 0, 0, initial)] * edge.window, maxlen=edge.window)
-        self.waiting: deque[Letter] = deque()
+        self.window = deque([ReceivedMessage(-1, 0, 0, initial)] * edge.window, maxlen=edge.window)
+        self.waiting: deque[ReceivedMessage] = deque()
         self._sending, self._reading = sending, reading
         self._expected = source.expected_delay + edge.expected_delay
         self._received = 0
@@ -56,7 +56,7 @@ class Mailbox:
         """A message arrives. Messages keep their order, and none arrives at a moment that was read already."""
         self._latest = max(time, self._latest, self._read_until + 1)
         self._received = seq + 1
-        self.waiting.append(Letter(seq, sent, self._latest, data))
+        self.waiting.append(ReceivedMessage(seq, sent, self._latest, data))
 
     def require(self, tick: int) -> None:
         """Sets what tick `tick` of the reader must have received, if the edge blocks."""
@@ -79,7 +79,7 @@ class Mailbox:
             return self.waiting[index].arrived
         return self.window[-1].arrived
 
-    def read(self, start: int) -> list[Letter]:
+    def read(self, start: int) -> list[ReceivedMessage]:
         """Moves what a tick that starts at `start` reads into the window, and returns it."""
         edge, waiting, read = self.edge, self.waiting, []
         if edge.blocking:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.cli.console import Console, Result
 from rexcli.cli.job import Job
 from rexcli.compiler.plan import Plan
@@ -21,7 +21,7 @@ from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.config.compose import config_yaml, experiment_from_config
 from rexcli.config.schema import DistributedConfig, Experiment
 from rexcli.errors import RexError
-from rexcli.rl.team import Message, Team
+from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.runs import provenance
 from rexcli.runs.plain_yaml import load_yaml
 from rexcli.timeline.storage import from_arrays, to_arrays
@@ -34,59 +34,61 @@ OWN_KEYS = ("distributed", "compile.devices")
 """Keys that may differ from process to process."""
 
 
-def brief(team: Team, experiment: Experiment, resumed: bool, timeline: Timeline, plan: Plan) -> None:
+def broadcast(group: ProcessGroup, experiment: Experiment, resumed: bool, timeline: Timeline, plan: Plan) -> None:
     """Process 0: tells the others what they have to know, and waits until all agree.
 
     They simulate no delays and search no plan of their own, and need no run folder.
     """
-    if team.count == 1:
+    if group.count == 1:
         return
     versions = provenance.versions()
     message = {
         "experiment": np.array(config_yaml(experiment)),
-        "processes": np.array(team.count),
+        "processes": np.array(group.count),
         "resumed": np.array(resumed),
         **{f"version/{name}": np.array(str(versions[name])) for name in SAME},
         **{f"timeline/{name}": array for name, array in to_arrays(timeline).items()},
         **{f"plan/{name}": array for name, array in plan_to_arrays(plan).items()},
     }
-    for other in team.others:
-        team.send(other, message)
-    for other in team.others:
-        team.receive(other)
+    for other in group.others:
+        group.send(other, message)
+    for other in group.others:
+        group.receive(other)
 
 
-def assist(job: Job, team: Team) -> Result:
+def train_worker(job: Job, group: ProcessGroup) -> Result:
     """The whole of `rex train` in a process that is not the first: it trains its seeds, and says nothing but errors."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-    with stop_requests(team) as stop:
-        message = team.receive(0)
-        job = replace(job, experiment=_agreed(job, team, message))
+    with stop_requests(group) as stop:
+        message = group.receive(0)
+        job = replace(job, experiment=_agreed(job, group, message))
         experiment = job.experiment
         system = job.system()
-        task = road.environment(experiment, system)
+        task = pipeline.environment(experiment, system)
         timeline = from_arrays(_under("timeline/", message))
-        program = road.compile(experiment, system, timeline, plan_from_arrays(_under("plan/", message), timeline))
-        road.check_training(experiment, program, task, road.evaluation_program(experiment, program, task), team)
-        team.send(0, {"agreed": np.array(True)})
-        if road.assist(experiment, program, task, team, stop=stop):
+        program = pipeline.compile(experiment, system, timeline, plan_from_arrays(_under("plan/", message), timeline))
+        pipeline.check_training(
+            experiment, program, task, pipeline.evaluation_program(experiment, program, task), group
+        )
+        group.send(0, {"agreed": np.array(True)})
+        if pipeline.train_worker(experiment, program, task, group, stop=stop):
             raise KeyboardInterrupt
     return Result()
 
 
 @contextmanager
-def stop_requests(team: Team, console: Console | None = None) -> Iterator[Callable[[], bool]]:
+def stop_requests(group: ProcessGroup, console: Console | None = None) -> Iterator[Callable[[], bool]]:
     """With others, the first Ctrl-C or SIGTERM only asks to stop, after the evaluation under way; the next one does.
 
     Args:
-        team: alone, nothing changes.
+        group: alone, nothing changes.
         console: says so.
 
     Yields:
         Whether that was asked for.
     """
     asked: list[bool] = []
-    if team.count == 1:
+    if group.count == 1:
         yield lambda: False
         return
 
@@ -108,7 +110,7 @@ def stop_requests(team: Team, console: Console | None = None) -> Iterator[Callab
         restore()
 
 
-def _agreed(job: Job, team: Team, message: Message) -> Experiment:
+def _agreed(job: Job, group: ProcessGroup, message: Message) -> Experiment:
     """The experiment that all processes train.
 
     Raises:
@@ -119,8 +121,8 @@ def _agreed(job: Job, team: Team, message: Message) -> Experiment:
         there = str(message[f"version/{name}"])
         if str(versions[name]) != there:
             raise RexError(f"{name} is {versions[name]} here and {there} in process 0; install the same")
-    if (count := int(message["processes"])) != team.count:
-        raise RexError(f"distributed.processes={team.count} here, and {count} in process 0; give the same")
+    if (count := int(message["processes"])) != group.count:
+        raise RexError(f"distributed.processes={group.count} here, and {count} in process 0; give the same")
     told = load_yaml(str(message["experiment"]))
     resumes = job.experiment.resume is not None
     if resumes != bool(message["resumed"]):
@@ -143,7 +145,7 @@ def _agreed(job: Job, team: Team, message: Message) -> Experiment:
     return job.experiment
 
 
-def without_team(job: Job) -> Job:
+def without_group(job: Job) -> Job:
     """The job as its run remembers it: who trained it is no part of the experiment."""
     return replace(job, experiment=replace(job.experiment, distributed=DistributedConfig()))
 

@@ -38,7 +38,7 @@ class Punctuality:
     age_max: float
 
 
-class Gauge:
+class LatencyStatistics:
     """Of one node, over all episodes. One thread adds; others may sum up.
 
     Args:

@@ -19,22 +19,22 @@ from rexcli.graph.states import InputState
 from rexcli.graph.system import System
 from rexcli.graph.types import is_key
 from rexcli.runs.recording import RecordingWriter
-from rexcli.runtime.mailbox import Letter
+from rexcli.runtime.message_queue import ReceivedMessage
 from rexcli.runtime.realtime_call import Done, clocks
 
 PyTree = Any
 AGE = 0.2
-"""Seconds that a note may be kept, if no lane has the time to write it."""
+"""Seconds that a note may be kept, if no executor has the time to write it."""
 SLICE = 16
 """Notes that are written at a time."""
 LARGE = 2**17
-"""Bytes a step above which a lane does not write itself."""
+"""Bytes a step above which an executor does not write itself."""
 
 
-class Notebook:
-    """Takes notes in every lane, and brings all of them into a recording.
+class RecordingQueue:
+    """Takes notes in every executor, and brings all of them into a recording.
 
-    While no node has a step, a lane that waits writes what it or another one noted: so writing gets in nobody's way.
+    While no node has a step, an executor that waits writes what it or another noted: so writing gets in nobody's way.
     What there is no such time for is done by whoever calls `write_old`. One thread writes at a time.
 
     Args:
@@ -45,9 +45,9 @@ class Notebook:
     def __init__(self, writer: RecordingWriter | None, system: System):
         self._writer = writer
         self._system = system
-        self._pages: list[Notes] = []
+        self._queues: list[ExecutorQueue] = []
         self._looked = 0.0
-        self._pen = threading.Lock()
+        self._writing = threading.Lock()
 
     @property
     def folder(self) -> Path | None:
@@ -59,59 +59,59 @@ class Notebook:
         if self._writer is not None:
             self._writer.flush()
 
-    def page(self) -> Notes:
-        """For one more lane."""
-        self._pages.append(Notes(self._writer, self._system, self.write_one))
-        return self._pages[-1]
+    def for_executor(self) -> ExecutorQueue:
+        """For one more executor."""
+        self._queues.append(ExecutorQueue(self._writer, self._system, self.write_one))
+        return self._queues[-1]
 
     def write_one(self) -> bool:
         """Writes one note, if nobody else is writing and nobody would have to wait. Whether it did."""
-        if self._writer is None or self._writer.crowded or not self._pen.acquire(blocking=False):
+        if self._writer is None or self._writer.crowded or not self._writing.acquire(blocking=False):
             return False
         try:
-            page = next((page for page in self._pages if page.kept and not page.large), None)
-            if page is not None:
-                page.write(1)
-            return page is not None
+            queue = next((queue for queue in self._queues if queue.kept and not queue.large), None)
+            if queue is not None:
+                queue.write(1)
+            return queue is not None
         finally:
-            self._pen.release()
+            self._writing.release()
 
     def write_old(self) -> bool:
-        """Writes a little of what no lane had the time for. Whether more is left."""
+        """Writes a little of what no executor had the time for. Whether more is left."""
         if time.monotonic() - self._looked > AGE:
             self._looked = time.monotonic()
-            for page in self._pages:
-                page.old = len(page.kept)
+            for queue in self._queues:
+                queue.old = len(queue.kept)
         left = False
-        for page in self._pages:
-            if page.old > 0 or page.large:
-                page.old -= SLICE
-                with self._pen:
-                    left |= page.write()
+        for queue in self._queues:
+            if queue.old > 0 or queue.large:
+                queue.old -= SLICE
+                with self._writing:
+                    left |= queue.write()
         return left
 
     def write_all(self) -> None:
         """Writes all that was noted."""
-        for page in self._pages:
-            with self._pen:
-                while page.write():
+        for queue in self._queues:
+            with self._writing:
+                while queue.write():
                     pass
-        self._pages = []
+        self._queues = []
 
 
-class Notes:
-    """A `Witness` for one lane.
+class ExecutorQueue:
+    """A `StepListener` for one executor.
 
     What is noted of a node's state and output does not change while it runs, so all that is kept is references.
 
     Attributes:
         kept: what was noted and not written.
-        large: steps take so long to write that lanes leave it to another thread.
+        large: steps take so long to write that executors leave it to another thread.
         old: how many of the notes are.
 
     Args:
-        writer, system: see `Notebook`.
-        catch_up: what a lane does with a moment that it has to spare; whether there was something to do.
+        writer, system: see `RecordingQueue`.
+        catch_up: what an executor does with a moment that it has to spare; whether there was something to do.
     """
 
     def __init__(self, writer: RecordingWriter | None, system: System, catch_up: Callable[[], bool]):
@@ -124,9 +124,9 @@ class Notes:
         self.catch_up = catch_up
         self._inputs = {name: tuple(edge.input for edge in system.inputs(name)) for name in system.nodes}
 
-    def message(self, episode: int, edge: str, letter: Letter, reader: int) -> None:
+    def message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
         if self._writer is not None:
-            self.kept.append((episode, edge, letter, reader))
+            self.kept.append((episode, edge, message, reader))
 
     def step(
         self,
@@ -135,7 +135,7 @@ class Notes:
         seq: int,
         start: int,
         end: int,
-        windows: Sequence[Sequence[Letter]],
+        windows: Sequence[Sequence[ReceivedMessage]],
         done: Done | None,
     ) -> None:
         if self._writer is not None:
@@ -154,8 +154,8 @@ class Notes:
             except IndexError:
                 return False
             if len(note) == 4:
-                episode, edge, letter, reader = note
-                writer.message(episode, edge, letter.seq, letter.sent, letter.arrived, reader)
+                episode, edge, message, reader = note
+                writer.message(episode, edge, message.seq, message.sent, message.arrived, reader)
             else:
                 episode, node, seq, start, end, windows, done = note
                 try:
@@ -166,7 +166,7 @@ class Notes:
         return bool(self.kept)
 
     def _fields(
-        self, node: str, start: int, windows: Sequence[Sequence[Letter]] | None, done: Done | None
+        self, node: str, start: int, windows: Sequence[Sequence[ReceivedMessage]] | None, done: Done | None
     ) -> dict[str, dict[str, np.ndarray]]:
         if done is None:
             return {}
@@ -195,7 +195,7 @@ class Notes:
         return dict(zip(self._paths[structure], map(_numpy, leaves), strict=True))
 
 
-def _input(window: Sequence[Letter], start: int) -> InputState:
+def _input(window: Sequence[ReceivedMessage], start: int) -> InputState:
     data = jax.tree.map(lambda *leaves: np.stack([_numpy(leaf) for leaf in leaves]), *(m.data for m in window))
     seq, sent, received, age = clocks(window, start)
     return InputState(seq, sent, received, age, data)

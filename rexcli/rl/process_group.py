@@ -23,7 +23,7 @@ Message = dict[str, npt.NDArray]
 PART = 2**24
 """Bytes of a message that travel at a time."""
 
-PATIENCE = 0.5
+LOOK_EVERY = 0.5
 """Seconds between looks at whether another process has ended while a message is waited for."""
 
 
@@ -43,7 +43,7 @@ class Store(Protocol):
         """Waits until all processes have come to leave."""
 
 
-class Team:
+class ProcessGroup:
     """This process and the others.
 
     Attributes:
@@ -131,7 +131,7 @@ class Team:
         return self._store
 
     def _wait(self, key: str) -> bytes:
-        while (value := self._out.take(key, PATIENCE)) is None:
+        while (value := self._out.take(key, LOOK_EVERY)) is None:
             if (end := self._out.look("end")) is not None:
                 _raise(json.loads(end))
         return value
@@ -143,5 +143,5 @@ def _raise(end: Mapping[str, object]) -> NoReturn:
     raise (RexError if end["wrong"] else RunError)(f"process {end['process']}: {end['text']}")
 
 
-ALONE = Team()
-"""The team of a process that works by itself."""
+ALONE = ProcessGroup()
+"""The group of a process that works by itself."""

@@ -12,14 +12,14 @@ import pytest
 
 import rexcli as rex
 import rexcli.rl.metrics as rex_metrics
-from rexcli import road
+from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.graph.system import Edge, NodeSpec
+from rexcli.pipeline import timeline_for
 from rexcli.rl.ppo import PPO, learned
-from rexcli.road import timeline_for
 from rexcli.runs.rundir import Run
 from rexcli.timeline.edit import drop
 from rexcli.timeline.storage import to_arrays
@@ -210,13 +210,13 @@ def small():
 def test_a_second_evaluation_compiles_nothing_and_a_changed_task_does(small):
     experiment, program, task, policy = small
     rex.evaluate(experiment, program, task, policy)
-    compiled = road._evaluate._cache_size()
+    compiled = pipeline._evaluate._cache_size()
     again = rex.evaluate(experiment, program, task, policy)
-    assert road._evaluate._cache_size() == compiled
+    assert pipeline._evaluate._cache_size() == compiled
     task.metrics = {**task.metrics, "low": rex_metrics.Lowest("upright")}
     assert "low" in rex.evaluate(experiment, program, task, policy).summary
     assert "low" not in again.summary
-    assert road._evaluate._cache_size() == compiled + 1
+    assert pipeline._evaluate._cache_size() == compiled + 1
 
 
 def test_python_refuses_what_the_commands_refuse(small):

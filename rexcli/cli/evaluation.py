@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rexcli import road
+from rexcli import pipeline
 from rexcli.compiler.program import Program
 from rexcli.compiler.storage import rollout_arrays
 from rexcli.config.schema import Experiment
@@ -35,5 +35,5 @@ def sample_rollouts(
     """Some whole episodes of the evaluation's length under a policy, as in `rollouts.npz`."""
     steps = min(task.steps_in(experiment.eval.seconds), int(program.length.min()))
     shown = replace(experiment, rollout=replace(experiment.rollout, num=SHOWN, steps=steps))
-    done = road.rollout(shown, program, controller=policy.controller(task))
+    done = pipeline.rollout(shown, program, controller=policy.controller(task))
     return rollout_arrays(done, SHOWN)

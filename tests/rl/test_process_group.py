@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.errors import RunError
-from rexcli.rl import team as teams
-from rexcli.rl.team import ALONE, Team
-from rexcli.rl.train import assist, train
+from rexcli.rl import process_group as groups
+from rexcli.rl.process_group import ALONE, ProcessGroup
+from rexcli.rl.train import train, train_worker
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
 THREE = replace(TINY, num_seeds=3)
@@ -47,26 +47,26 @@ class Dictionary:
 
 def pair():
     store = Dictionary()
-    return Team(0, 2, store), Team(1, 2, store)
+    return ProcessGroup(0, 2, store), ProcessGroup(1, 2, store)
 
 
-def work(team, task=ToZero, settings=THREE, **options):
-    """Process `team.index`'s part; what ends it, ends the others."""
+def work(group, task=ToZero, settings=THREE, **options):
+    """Process `group.index`'s part; what ends it, ends the others."""
     given = (tiny_program(), task().bind(tiny_system()), settings, jax.random.key(0))
     try:
-        return (assist if team.index else train)(*given, eval_seconds=1.0, team=team, **options)
+        return (train_worker if group.index else train)(*given, eval_seconds=1.0, group=group, **options)
     except BaseException as error:
-        team.end(error)
+        group.end(error)
         raise
 
 
 def together(count=2, helper=(), **leader):
-    """What process 0's `train` returned, and what each other's `assist` did, or raised."""
+    """What process 0's `train` returned, and what each other's `train_worker` did, or raised."""
     store, results = Dictionary(), {}
 
     def run(index):
         try:
-            results[index] = work(Team(index, count, store), **dict(helper))
+            results[index] = work(ProcessGroup(index, count, store), **dict(helper))
         except (RexError, KeyboardInterrupt) as error:
             results[index] = error
 
@@ -74,7 +74,7 @@ def together(count=2, helper=(), **leader):
     for thread in threads:
         thread.start()
     try:
-        results[0] = work(Team(0, count, store), **leader)
+        results[0] = work(ProcessGroup(0, count, store), **leader)
     except (RexError, KeyboardInterrupt) as error:
         results[0] = error
     for thread in threads:
@@ -181,20 +181,20 @@ def test_nan_in_every_seed_is_told_by_all():
 
 @given(st.integers(1, 50), st.integers(1, 50))
 def test_shares_are_all_seeds_once_and_nearly_equal(seeds, count):
-    shares = [Team(index, count).share(seeds) for index in range(count)]
+    shares = [ProcessGroup(index, count).share(seeds) for index in range(count)]
     assert [seed for share in shares for seed in share] == list(range(seeds))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     if seeds < count:
         with pytest.raises(RexError, match=f"distributed.processes={count}: ppo.num_seeds={seeds} leaves"):
-            Team(0, count).check(seeds)
+            ProcessGroup(0, count).check(seeds)
     else:
-        Team(0, count).check(seeds)
+        ProcessGroup(0, count).check(seeds)
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=5))
 def test_messages_arrive_whole_and_in_order(sizes):
     leader, helper = pair()
-    before, teams.PART = teams.PART, 64
+    before, groups.PART = groups.PART, 64
     try:
         for size in sizes:
             leader.send(1, {"a/b": np.arange(size), "text": np.array("für", np.str_)})
@@ -203,7 +203,7 @@ def test_messages_arrive_whole_and_in_order(sizes):
             np.testing.assert_array_equal(message["a/b"], np.arange(size))
             assert str(message["text"]) == "für"
     finally:
-        teams.PART = before
+        groups.PART = before
 
 
 def test_nobody_waits_for_one_who_has_ended():

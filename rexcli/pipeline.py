@@ -1,4 +1,4 @@
-"""The road from YAML to a policy, one call a stage: what the commands drive, and the door for notebooks.
+"""The pipeline from YAML to a policy, one call a stage: what the commands drive, and the door for notebooks.
 
 YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recording) -> Timeline -> `compile` -> Program
 -> `rollout`, `train`, `evaluate`.
@@ -35,17 +35,17 @@ from rexcli.graph.structure import trace_steps
 from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
-from rexcli.rl.crew import check_checkpoint
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, timelines_of
 from rexcli.rl.evaluate import evaluate as evaluate_controller
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.team import ALONE, Team
+from rexcli.rl.process_group import ALONE, ProcessGroup
+from rexcli.rl.seed_batch import check_checkpoint
 from rexcli.rl.train import Progress, Training
-from rexcli.rl.train import assist as assist_seeds
 from rexcli.rl.train import check_size as check_training_size
 from rexcli.rl.train import train as train_seeds
+from rexcli.rl.train import train_worker as train_worker_seeds
 from rexcli.rl.vector_env import check_length
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
@@ -491,7 +491,7 @@ def check_training(
     program: Program,
     task: Environment,
     evaluation: Program,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
     start: Checkpoint | None = None,
 ) -> None:
     """Refuses what `train` could not do, before anything is made.
@@ -501,13 +501,13 @@ def check_training(
         program: to train on.
         task: to train.
         evaluation: the program to evaluate on.
-        team: who shares the seeds.
+        group: who shares the seeds.
         start: the checkpoint to go on from.
     """
     backend.choose_devices(experiment.compile.devices)
-    team.check(experiment.ppo.num_seeds)
+    group.check(experiment.ppo.num_seeds)
     ppo = PPO(task, experiment.ppo)
-    check_training_size(ppo, program, team)
+    check_training_size(ppo, program, group)
     check_length(program, task)
     if start is not None:
         check_checkpoint(start, ppo, program, jax.random.key(experiment.seed))
@@ -564,17 +564,17 @@ def train(
     on_evaluation: Callable[[Progress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
     start: Checkpoint | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
     stop: Callable[[], bool] | None = None,
 ) -> Training:
     """PPO with `experiment.ppo`, several seeds in parallel; from a checkpoint on if `start` gives one.
 
     Evaluations on the way run on `evaluation`, on fresh delays if None (those of the recording with `from=RUN`). With a
-    team, this is what process 0 calls; all others `assist`.
+    group, this is what process 0 calls; all others `train_worker`.
     """
     if evaluation is None:
         evaluation = evaluation_program(experiment, program, task, training=True)
-    check_training(experiment, program, task, evaluation, team)  # of `start`, the next looks
+    check_training(experiment, program, task, evaluation, group)  # of `start`, the next looks
     return train_seeds(
         program,
         task,
@@ -587,26 +587,26 @@ def train(
         on_evaluation=on_evaluation,
         on_checkpoint=on_checkpoint,
         start=start,
-        team=team,
+        group=group,
         stop=stop,
     )
 
 
-def assist(
+def train_worker(
     experiment: Experiment,
     program: Program,
     task: Environment,
-    team: Team,
+    group: ProcessGroup,
     *,
     stop: Callable[[], bool] | None = None,
 ) -> bool:
     """The part of every process but process 0 in a training of several; returns whether it was stopped early."""
-    return assist_seeds(
+    return train_worker_seeds(
         program,
         task,
         experiment.ppo,
         jax.random.key(experiment.seed),
-        team=team,
+        group=group,
         evaluation=evaluation_program(experiment, program, task, training=True),
         eval_seconds=experiment.eval.seconds,
         devices=backend.choose_devices(experiment.compile.devices),
