@@ -116,6 +116,7 @@ def test_rollouts_are_as_many_as_asked_for(project):
     assert (arrays["agent/seq"] == np.arange(view.results["steps each"])).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_metrics(project):
     first = run_of(project, "train")
     assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
@@ -142,6 +143,7 @@ def test_plot_overlays_runs(project):
     assert Image.open("overlay/training.png").size[0] > 500
 
 
+@pytest.mark.slow
 def test_sweep_ends_with_a_table_of_jobs(project, capsys):
     assert main(["record", "-m", "record.steps=5,6", "nodes.agent.rate=25,50", "--json"]) == 0
     sweep = Path(json.loads(capsys.readouterr().out)["run"])

@@ -68,6 +68,7 @@ def assert_resumes(project: Path, stopped: RunView) -> None:
     assert resumed.results["return mean"] == unbroken.results["return mean"]
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_bit_for_bit(project):
     assert_resumes(project, kill_after(project, "killed", 2, 0.0))
 

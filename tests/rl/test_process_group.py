@@ -110,6 +110,7 @@ def test_seeds_learn_the_same_however_many_processes_share_them(count):
     ("first", "then"),
     [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow), pytest.param(3, 2, marks=pytest.mark.slow)],
 )
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on_bit_for_bit(first, then):
     kept, more = [], []
     asked = {"on_checkpoint": kept.append, "stop": lambda: len(kept) >= 1}
@@ -141,6 +142,7 @@ def test_ctrl_c_in_process_0_stops_the_others():
     assert isinstance(helper, KeyboardInterrupt)
 
 
+@pytest.mark.slow
 def test_what_one_process_met_ends_the_others_with_its_name():
     def full(_):
         raise RunError("the disk is full")

@@ -74,6 +74,7 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
         run(task=Poisoned)
 
 
+@pytest.mark.slow
 def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
     from rexcli.rl import seed_batch
     from rexcli.rl.networks import ActionDistribution

@@ -114,6 +114,7 @@ def test_offsets_spread_the_ends():
     fence=st.sampled_from([0.1, 0.5, 9.0]),
     seed=st.integers(0, 99),
 )
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_episode_is_cut_by_the_end_of_the_timeline(lengths, ticks, fence, seed):
     """Over timelines of many lengths, tasks of many lengths, and episodes that terminate or do not."""
