@@ -34,8 +34,8 @@ CHUNK_LIMIT = 2**30
 DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
 """What reading of data that is not what it should be raises."""
 
-AHEAD = 2
-"""Chunks that are unpacked before they are asked for."""
+AHEAD, AHEAD_BYTES = 2, 2**26
+"""Chunks that are unpacked before they are asked for, and of which size at most."""
 
 FORMATS = ("1", "2")
 """Formats that are read; `encoder.FORMAT` is written."""
@@ -54,8 +54,8 @@ _READ: dict[int, Any] = {
 log = logging.getLogger("rex.recording")
 
 OnDamage = Callable[[str], None]
-A = TypeVar("A")
-B = TypeVar("B")
+R = TypeVar("R", McapRecord, McapRecord | None)
+T = TypeVar("T")
 
 
 class Part(Protocol):
@@ -157,16 +157,16 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
             runs += [(run, first, place) for run, first in found if use[first : first + run.length].any()]
     runs.sort(key=lambda each: each[0].chunk)
 
-    def unpack(chunk: int) -> bytes:
-        file.seek(chunk)
-        record = _read_record(file, size)
-        assert isinstance(record, Chunk)
-        return _unpack(record)
-
+    groups = [(chunk, list(group)) for chunk, group in groupby(runs, key=lambda each: each[0].chunk)]
     with path.open("rb") as file:
         size = path.stat().st_size
-        grouped = [(chunk, list(group)) for chunk, group in groupby(runs, key=lambda each: each[0].chunk)]
-        for (_, group), data in zip(grouped, ahead(unpack, (chunk for chunk, _ in grouped)), strict=True):
+
+        def chunks() -> Iterator[tuple[McapRecord | None, list[tuple[_Run, int, int]]]]:
+            for place, group in groups:
+                file.seek(place)
+                yield _read_record(file, size), group
+
+        for _, group, data in unpacked(chunks()):
             for run, first, place in group:
                 part, leaves, use = wanted[place]
                 assert isinstance(part, CdrPart)
@@ -176,24 +176,37 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
                 yield Block(part, first + rows, part.layout.decode(records[rows], leaves))
 
 
-def ahead(function: Callable[[A], B], items: Iterator[A]) -> Iterator[B]:
-    """`map`, with a thread that is a few items ahead: unpacking needs no lock of the interpreter."""
+def unpacked(records: Iterator[tuple[R, T]]) -> Iterator[tuple[R, T, bytes]]:
+    """The same records with what is in each that is a chunk, else nothing.
+
+    A thread unpacks small chunks ahead of the one that is looked at, for which it needs no lock of the interpreter.
+    What `records` or unpacking raises comes after all that stands before it.
+    """
     with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[B]] = deque()
-        error: Exception | None = None
-        more = True
-        while more or waiting:
+        waiting: deque[tuple[R, T, Future[bytes]]] = deque()
+        last: Exception | None = None
+        while last is None:
             try:
-                if more:
-                    waiting.append(pool.submit(function, next(items)))
-            except StopIteration:
-                more = False
-            except Exception as stopped:  # after what stands before it
-                more, error = False, stopped
-            if waiting and (not more or len(waiting) > AHEAD):
-                yield waiting.popleft().result()
-        if error is not None:
-            raise error
+                record, more = next(records)
+            except Exception as error:
+                last = error
+            else:
+                waiting.append((record, more, pool.submit(_content, record)))
+            large = bool(waiting) and _size(waiting[-1][0]) > AHEAD_BYTES
+            while waiting and (last is not None or large or len(waiting) > AHEAD):
+                first, more, content = waiting.popleft()
+                yield first, more, content.result()
+        if not isinstance(last, StopIteration):
+            raise last
+
+
+def _size(record: McapRecord | None) -> int:
+    """Bytes that a chunk says that it unpacks to."""
+    return record.uncompressed_size if isinstance(record, Chunk) else 0
+
+
+def _content(record: McapRecord | None) -> bytes:
+    return _unpack(record) if isinstance(record, Chunk) else b""
 
 
 @dataclass
@@ -307,16 +320,11 @@ class _Reading:
 
 def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord, int, bytes]]:
     """Records of the data section that are whole, where each begins, and what is in a chunk."""
-
-    def unpacked(found: tuple[McapRecord, int]) -> tuple[McapRecord, int, bytes]:
-        record, place = found
-        return record, place, _unpack(record) if isinstance(record, Chunk) else b""
-
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise RexError(f"{path}: damaged: not an MCAP file")
-            whole = ahead(unpacked, _records(file, path.stat().st_size))
+            whole = unpacked(_records(file, path.stat().st_size))
             while True:
                 try:
                     found = next(whole, None)
