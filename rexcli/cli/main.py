@@ -148,7 +148,10 @@ def plot(
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/plots.")] = None,
     episode: Annotated[int, typer.Option(help="Of the recording or timeline.")] = 0,
     start: Annotated[float, typer.Option(help="Where the data flow begins, s.")] = 0.0,
-    max_seconds: Annotated[float, typer.Option(help="How much of the data flow to show, s.")] = 0.5,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(help="How much of the data flow to show, s; half a second, or 40 steps if that is less."),
+    ] = None,
     mode: Annotated[str, typer.Option(metavar="arrival|usage", help="Where the arrows of messages end.")] = "arrival",
     field: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Trajectories, as world/state/*.")] = None,
     metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Of metrics.csv, or a sweep's.")] = None,

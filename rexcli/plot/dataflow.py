@@ -26,6 +26,9 @@ BAR = 0.56
 RIGHT, BETWEEN, TOP, BOTTOM = 0.25, 0.5, 0.35, 0.95
 
 
+READABLE = 40
+"""Steps of a node beside one another that a person can still tell apart."""
+
 MANY = 1000
 """Steps that tell how far apart a node's steps are."""
 
@@ -68,7 +71,7 @@ def draw(
     *,
     episode: int = 0,
     start: float = 0.0,
-    max_seconds: float = 0.5,
+    max_seconds: float | None = None,
     mode: Literal["arrival", "usage"] = "arrival",
 ) -> Figure:
     """Draws the seconds `start … start + max_seconds` of an episode in two panels that share their time.
@@ -83,7 +86,8 @@ def draw(
         declared: gives lanes their order and colours.
         episode: which.
         start: s.
-        max_seconds: s; the window ends earlier where the episode does.
+        max_seconds: s; the window ends earlier where the episode does. If None, 0.5 s, or `READABLE` periods of the
+            fastest node if that is shorter.
         mode: where message arrows end.
 
     Raises:
@@ -99,6 +103,8 @@ def draw(
     )
     if start > last / NANOSECONDS:
         raise RexError(f"start {start} s: episode {episode} ends after {style.number(last / NANOSECONDS)} s")
+    if max_seconds is None:
+        max_seconds = min(0.5, READABLE / max(node.rate for node in timeline.spec.nodes))
     low, high = start, min(start + max_seconds, max(last / NANOSECONDS, start + 1e-3))
 
     row_height = float(np.clip(5.2 / (2 * len(names)), 0.26, 0.52))

@@ -48,7 +48,7 @@ class Options:
     Attributes:
         episode: which episode of the timeline, recording or rollouts a single-episode picture shows.
         start: where its window starts, s.
-        max_seconds: how much time the data flow shows, s.
+        max_seconds: how much time the data flow shows, s; None for what a person can make out.
         mode: where a message's arrow ends: when it arrives, or when a step reads it.
         max_rows: how many quantities or delays one picture shows at most.
         fields: patterns (`world/state/*`) of the quantities to show; empty: a choice that fits.
@@ -59,7 +59,7 @@ class Options:
 
     episode: int = 0
     start: float = 0.0
-    max_seconds: float = 0.5
+    max_seconds: float | None = None
     mode: Literal["arrival", "usage"] = "arrival"
     max_rows: int = 12
     fields: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.mode not in ("arrival", "usage"):
             raise RexError(f"mode {self.mode!r}: give 'arrival' or 'usage'")
-        if not self.max_seconds > 0:
+        if self.max_seconds is not None and not self.max_seconds > 0:
             raise RexError(f"max_seconds {self.max_seconds}: give a number of seconds above 0")
         if not self.start >= 0:
             raise RexError(f"start {self.start}: give a number of seconds, 0 or more")

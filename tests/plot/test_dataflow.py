@@ -101,3 +101,10 @@ def test_episodes_and_starts_that_are_not_there_are_refused() -> None:
         dataflow.draw(timeline, declared, episode=3)
     with pytest.raises(RexError, match="start 99"):
         dataflow.draw(timeline, declared, start=99.0)
+
+
+def test_unless_told_a_fast_system_is_drawn_for_as_long_as_its_steps_can_be_told_apart() -> None:
+    for rate, seconds in ((50.0, 0.5), (1000.0, 0.04)):
+        config = {**PENDULUM, "nodes": {name: {**node, "rate": rate} for name, node in PENDULUM["nodes"].items()}}
+        fig = dataflow.draw(timeline_of(config, episodes=1, steps=round(rate)), Declared.from_config(config))
+        assert fig.axes[0].get_xlim() == pytest.approx((0.0, seconds))
