@@ -34,7 +34,7 @@ def observed_nodes(task: Environment) -> tuple[str, ...]:
     """
     system = task.system
     state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
-    others = [name for name, node in system.nodes.items() if node.jit and name != system.supervisor]
+    others = [name for name in system.nodes if name != system.supervisor]
     trace_steps(system, state, others)  # what is wrong with a node comes before what is wrong with a task on it
     paths = [_field(path) for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
     touched: set[int] = set()
