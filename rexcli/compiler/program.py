@@ -102,11 +102,13 @@ class Program:
                 f"the plan was made for supervisor '{plan.template[-1]}', but the system's is "
                 f"'{system.supervisor}'; compile again"
             )
-        slots, (self.ints, self.floats, self.spans) = _tables(system, plan)
+        slots, tables = _tables(system, plan)
         nodes = tuple(system.nodes)
         self.layout = _Layout(system, slots, tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
-        self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
-        self.length = jnp.asarray(plan.length)
+        with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
+            self.ints, self.floats, self.spans = map(jnp.asarray, tables)
+            self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
+            self.length = jnp.asarray(plan.length)
 
     def tree_flatten(self) -> tuple[tuple[jax.Array, ...], tuple[_Layout, int]]:
         return (self.ints, self.floats, self.spans, self.before, self.length), (self.layout, self._steps)
@@ -423,7 +425,7 @@ class Program:
         )
 
 
-def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[jax.Array]]:
+def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[np.ndarray]]:
     """Slots, and the tables of integers, seconds and spans, `[episodes, rows, columns]`: made a piece at a time."""
     slots: tuple[_Slot, ...] = ()
     whole: list[np.ndarray] = []
@@ -438,7 +440,7 @@ def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[jax.Arr
             ]
         for into, parts in zip(whole, columns, strict=True):
             np.concatenate(parts, axis=2, out=into[:, begin : begin + size])
-    return slots, [jnp.asarray(each) for each in whole]
+    return slots, whole
 
 
 def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...], list[list[np.ndarray]]]:

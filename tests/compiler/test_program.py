@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rexcli import pipeline
+from tests.compiler import three
 from tests.compiler.agreeing import NO_SHRINKING, agree
 from tests.compiler.comparing import assert_same
 from tests.random_systems import CLOSE_RATES, systems
@@ -35,3 +36,14 @@ def test_the_sensor_of_the_pendulum_can_supervise():
     program = pipeline.compile(experiment, system, timeline)
     assert program.plan.template[-1] == "sensor"
     assert assert_same(program, system, timeline, 1, 8, jax.random.key(0)) > 2 * 8
+
+
+def test_a_program_that_is_made_while_something_is_traced_holds_arrays():
+    made = []
+
+    def trace(x):
+        made.append(three.program())
+        return x
+
+    jax.eval_shape(trace, 1.0)
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(made[0]))
