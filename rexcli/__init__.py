@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
     from rexcli.errors import RexError
-    from rexcli.graph.adjustable import AdjustableDelay
-    from rexcli.graph.node import Node
-    from rexcli.graph.states import GraphState, InputState, Message, StepState
-    from rexcli.graph.system import Edge, NodeSpec, System
     from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, simulate, train
     from rexcli.rl.environment import Environment
     from rexcli.rl.policy import Policy
@@ -23,34 +19,38 @@ if TYPE_CHECKING:
     from rexcli.runs.view import RunView
     from rexcli.runtime.memory import Memory
     from rexcli.runtime.stepper import Stepper
-    from rexcli.runtime.wall import WallClock, WallSettings
+    from rexcli.runtime.wall.session import WallClock, WallSettings
+    from rexcli.system.adjustable import AdjustableDelay
+    from rexcli.system.node import Node
+    from rexcli.system.states import GraphState, InputState, Message, StepState
+    from rexcli.system.system import Edge, NodeSpec, System
     from rexcli.timeline.timeline import Timeline
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AdjustableDelay": "rexcli.graph.adjustable",
+    "AdjustableDelay": "rexcli.system.adjustable",
     "Box": "rexcli.rl.spaces",
     "Discrete": "rexcli.rl.spaces",
-    "Edge": "rexcli.graph.system",
+    "Edge": "rexcli.system.system",
     "Environment": "rexcli.rl.environment",
-    "GraphState": "rexcli.graph.states",
-    "InputState": "rexcli.graph.states",
+    "GraphState": "rexcli.system.states",
+    "InputState": "rexcli.system.states",
     "Memory": "rexcli.runtime.memory",
-    "Message": "rexcli.graph.states",
+    "Message": "rexcli.system.states",
     "MultiDiscrete": "rexcli.rl.spaces",
-    "Node": "rexcli.graph.node",
-    "NodeSpec": "rexcli.graph.system",
+    "Node": "rexcli.system.node",
+    "NodeSpec": "rexcli.system.system",
     "Policy": "rexcli.rl.policy",
     "Program": "rexcli.compiler.program",
     "RexError": "rexcli.errors",
     "RunView": "rexcli.runs.view",
-    "StepState": "rexcli.graph.states",
+    "StepState": "rexcli.system.states",
     "Stepper": "rexcli.runtime.stepper",
-    "System": "rexcli.graph.system",
+    "System": "rexcli.system.system",
     "Timeline": "rexcli.timeline.timeline",
-    "WallClock": "rexcli.runtime.wall",
-    "WallSettings": "rexcli.runtime.wall",
+    "WallClock": "rexcli.runtime.wall.session",
+    "WallSettings": "rexcli.runtime.wall.session",
     "build": "rexcli.pipeline",
     "compile": "rexcli.pipeline",
     "compose": "rexcli.pipeline",

@@ -28,11 +28,6 @@ from rexcli.config.compose import plain_config
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, suggest
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.call import StepFunction
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.structure import trace_steps
-from rexcli.graph.system import System
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
@@ -51,7 +46,12 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
-from rexcli.runtime.wall import Outcome, WallClock, WallSettings, Watch
+from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings, Watch
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.call import StepFunction
+from rexcli.system.init import init_graph_state
+from rexcli.system.structure import trace_steps
+from rexcli.system.system import System
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
 from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate as simulate_timeline

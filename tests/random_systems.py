@@ -10,10 +10,10 @@ from flax import struct
 from hypothesis import strategies as st
 
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant, Delay, Random
-from rexcli.graph.node import Node
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant, Delay, Random
+from rexcli.system.node import Node
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.phases import check
 
 RATES = (5.0, 10.0, 12.5, 20.0, 30.0, 33.3, 50.0)

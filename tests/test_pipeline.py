@@ -17,10 +17,10 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.storage import from_arrays as plan_from_arrays
 from rexcli.compiler.storage import to_arrays as plan_to_arrays
-from rexcli.graph.system import Edge, NodeSpec
 from rexcli.pipeline import timeline_for
 from rexcli.rl.ppo import PPO, learned
 from rexcli.runs.rundir import Run
+from rexcli.system.system import Edge, NodeSpec
 from rexcli.timeline.edit import drop
 from rexcli.timeline.storage import to_arrays
 

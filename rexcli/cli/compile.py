@@ -16,7 +16,7 @@ from rexcli.compiler.plan import Plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
 from rexcli.compiler.storage import to_arrays as plan_arrays
-from rexcli.graph.states import GraphState
+from rexcli.system.states import GraphState
 from rexcli.timeline.storage import to_arrays
 
 

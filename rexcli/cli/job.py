@@ -13,9 +13,9 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
 
 if TYPE_CHECKING:
-    from rexcli.graph.system import System
     from rexcli.runs.rundir import Run
     from rexcli.runs.view import RunView
+    from rexcli.system.system import System
 
 
 @dataclass(frozen=True)

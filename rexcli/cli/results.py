@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rexcli.graph.delays import Constant, Delay
-from rexcli.graph.system import System
 from rexcli.runs.rundir import Run
+from rexcli.system.delays import Constant, Delay
+from rexcli.system.system import System
 
 POINTS = 200
 """Of a density's curve."""

@@ -11,8 +11,8 @@ from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics

@@ -16,14 +16,14 @@ from rexcli.cli.console import Console, Result, Table, cell, is_terminal, shorte
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.errors import RexError, RunError, Terminated, WriteError
-from rexcli.graph.call import StepFunction
-from rexcli.graph.system import System
 from rexcli.runs.recording import read_recording
 from rexcli.runs.rundir import Run
-from rexcli.runtime.clock import missing_right
-from rexcli.runtime.episode import Episode
-from rexcli.runtime.latency import Punctuality
-from rexcli.runtime.wall import Outcome
+from rexcli.runtime.wall.episode import Episode
+from rexcli.runtime.wall.latency import Punctuality
+from rexcli.runtime.wall.realtime import missing_right
+from rexcli.runtime.wall.session import Outcome
+from rexcli.system.call import StepFunction
+from rexcli.system.system import System
 from rexcli.timeline.storage import to_arrays
 
 COLUMNS = (

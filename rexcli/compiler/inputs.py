@@ -12,10 +12,10 @@ import numpy as np
 
 from rexcli.compiler.plan import InputPlan
 from rexcli.errors import RexError
-from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.states import GraphState, InputState, StepState
-from rexcli.graph.system import Edge
-from rexcli.graph.types import is_key
+from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.states import GraphState, InputState, StepState
+from rexcli.system.system import Edge
+from rexcli.system.types import is_key
 
 PyTree = Any
 Column = Callable[[np.ndarray], int]

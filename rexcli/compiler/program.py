@@ -21,10 +21,10 @@ from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan, Table
 from rexcli.errors import RexError
-from rexcli.graph.init import Delays, init_graph_state
-from rexcli.graph.states import GraphState, Inputs, StepState
-from rexcli.graph.system import System
-from rexcli.graph.types import conform_step
+from rexcli.system.init import Delays, init_graph_state
+from rexcli.system.states import GraphState, Inputs, StepState
+from rexcli.system.system import System
+from rexcli.system.types import conform_step
 
 PyTree = Any
 T = TypeVar("T")

@@ -15,13 +15,13 @@ import numpy as np
 from rexcli.compiler.partition import cut
 from rexcli.compiler.plan import Plan, Table, find_template, tabulate
 from rexcli.compiler.program import FIELDS, Controller, Program, Skip
-from rexcli.graph.call import find_device
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.structure import trace_steps
-from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
+from rexcli.system.call import find_device
+from rexcli.system.init import init_graph_state
+from rexcli.system.structure import trace_steps
+from rexcli.system.system import System
 from rexcli.timeline.instants import begun
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Messages, Steps, Timeline

@@ -16,7 +16,7 @@ from rexcli.compiler.rollouts import Rollouts
 from rexcli.compiler.schedule import Placement
 from rexcli.compiler.supergraph import Mode
 from rexcli.errors import RexError
-from rexcli.graph.paths import leaf_paths
+from rexcli.system.paths import leaf_paths
 from rexcli.timeline.timeline import Timeline
 
 

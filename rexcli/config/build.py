@@ -11,8 +11,8 @@ from rexcli.config.project import Project, find_project
 from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant, Delay, as_delay
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant, Delay, as_delay
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline import phases
 
 

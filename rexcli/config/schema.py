@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.origins import Origins
-from rexcli.graph.record import RecordSettings
+from rexcli.system.record import RecordSettings
 from rexcli.timeline.spec import wrong_rate
 
 

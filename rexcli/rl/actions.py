@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.states import StepState
-from rexcli.graph.system import System
 from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
+from rexcli.system.init import init_graph_state
+from rexcli.system.states import StepState
+from rexcli.system.system import System
 
 PyTree = Any
 Controller = Callable[[StepState], tuple[StepState, PyTree]]

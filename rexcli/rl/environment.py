@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.node import Node
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.structure import example_step_state
-from rexcli.graph.system import System
 from rexcli.rl.metrics import Metric
 from rexcli.rl.observed import observed_nodes
 from rexcli.rl.spaces import ActionSpace, Box, Dict, ObservationSpace
+from rexcli.system.init import init_graph_state
+from rexcli.system.node import Node
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.structure import example_step_state
+from rexcli.system.system import System
 
 PyTree = Any
 

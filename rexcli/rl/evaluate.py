@@ -12,9 +12,9 @@ from flax import struct
 
 from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
-from rexcli.graph.states import GraphState
 from rexcli.rl.environment import Environment
 from rexcli.rl.observed import check_observed
+from rexcli.system.states import GraphState
 
 _ONE: Any = None
 _EACH: Any = 0

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from rexcli.compiler.program import Program
-from rexcli.graph.states import GraphState
 from rexcli.rl.environment import Environment
 from rexcli.rl.observed import check_observed
+from rexcli.system.states import GraphState
 
 
 class EnvState(struct.PyTreeNode):

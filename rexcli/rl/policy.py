@@ -15,13 +15,13 @@ from flax import struct, traverse_util
 
 from rexcli.compiler.program import Controller
 from rexcli.errors import RexError
-from rexcli.graph.states import StepState
 from rexcli.rl.environment import Environment
 from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats
 from rexcli.rl.spaces import ActionSpace, Box, Dict, Entry, action_space_as_json, action_space_of_json
 from rexcli.runs.formats import decode_arrays, decode_json, encode_json
 from rexcli.runs.storage import atomic_folder
+from rexcli.system.states import StepState
 
 PyTree = Any
 Observation = Any

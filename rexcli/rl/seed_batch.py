@@ -21,13 +21,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.paths import leaf_paths
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO, LearnerState, Metrics, evaluation_key, learned
 from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.rl.vector_env import check_length
+from rexcli.system.paths import leaf_paths
 
 PyTree = Any
 Floats = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError
-from rexcli.graph.states import GraphState, StepState
+from rexcli.system.states import GraphState, StepState
 
 PyTree = Any
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.graph.paths import leaf_paths
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
+from rexcli.system.paths import leaf_paths
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
 
 PyTree = Any

@@ -14,12 +14,12 @@ import jax
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.call import NodeCall, StepFunction
-from rexcli.graph.init import Delays, init_graph_state
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import Edge, System
-from rexcli.graph.types import conform_step
+from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.call import NodeCall, StepFunction
+from rexcli.system.init import Delays, init_graph_state
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import Edge, System
+from rexcli.system.types import conform_step
 from rexcli.timeline.instants import begun, ended
 from rexcli.timeline.order import order
 from rexcli.timeline.schedule import period

@@ -12,7 +12,7 @@ import json
 import sys
 from array import array
 
-from rexcli.runtime.clock import WakeEvent, now, set_realtime, undisturbed
+from rexcli.runtime.wall.realtime import WakeEvent, now, set_realtime, undisturbed
 
 
 def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:

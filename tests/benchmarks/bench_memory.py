@@ -23,7 +23,7 @@ import jax
 from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.graph.states import GraphState
+from rexcli.system.states import GraphState
 
 BATCH = 1000
 

@@ -37,9 +37,9 @@ from pathlib import Path
 import distrax
 import numpy as np
 
-from rexcli.graph.delays import as_delay
-from rexcli.graph.node import Node
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import as_delay
+from rexcli.system.node import Node
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Timeline

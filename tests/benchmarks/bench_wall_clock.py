@@ -52,13 +52,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rexcli.graph.delays import Constant
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.node import Node
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.runtime.wall import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.system.delays import Constant
+from rexcli.system.init import init_graph_state
+from rexcli.system.node import Node
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import Edge, NodeSpec, System
 
 RATES = (50, 200, 500, 1000)
 NAMES = ("sensor", "agent", "actuator")

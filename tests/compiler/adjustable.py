@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rexcli.graph.adjustable import AdjustableDelay, Interpolation
-from rexcli.graph.delays import Constant, Delay
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.adjustable import AdjustableDelay, Interpolation
+from rexcli.system.delays import Constant, Delay
+from rexcli.system.system import Edge, NodeSpec, System
 from tests.random_systems import Mixer
 
 LOW, HIGH = 0.01, 0.11

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.system import System
+from rexcli.system.system import System
 from rexcli.timeline.spec import SystemTiming
 from tests.compiler.comparing import assert_same, assert_same_gradient, forget
 from tests.compiler.timelines import draw_timeline

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.compiler.program import Program, Record
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import System
 from rexcli.runtime.stepper import Stepper
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
 
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

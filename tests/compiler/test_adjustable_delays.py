@@ -18,10 +18,10 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.delays import Constant, Delay, Random
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.rl.vector_env import VectorEnv
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.delays import Constant, Delay, Random
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.edit import deliver
 from tests.compiler import three
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from rexcli.compiler import recording
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant
-from rexcli.graph.node import Node
-from rexcli.graph.record import RecordSettings
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.runs.recording import Recording, RecordingWriter, read_recording
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Stepper
+from rexcli.system.delays import Constant
+from rexcli.system.node import Node
+from rexcli.system.record import RecordSettings
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.timeline import Timeline
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import CLOSE_RATES, systems

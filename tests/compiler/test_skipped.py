@@ -12,8 +12,8 @@ import pytest
 import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.graph.delays import Constant
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant
+from rexcli.system.system import Edge, NodeSpec, System
 from tests.compiler.comparing import QUICK, run_stepper
 from tests.compiler.timelines import draw_timeline
 

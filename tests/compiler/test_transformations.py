@@ -11,7 +11,7 @@ import pytest
 
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.states import GraphState
+from rexcli.system.states import GraphState
 from tests.compiler import three
 from tests.compiler.comparing import FIELDS, QUICK, assert_same, compare
 
@@ -202,7 +202,7 @@ def test_node_code_that_changes_its_state_is_refused(monkeypatch):
 
 
 def test_a_plan_for_another_supervisor_is_refused():
-    from rexcli.graph.system import System
+    from rexcli.system.system import System
 
     system = three.system()
     nodes = [(system.specs[name], type(node)()) for name, node in system.nodes.items()]

@@ -7,7 +7,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from rexcli.errors import RexError
-from rexcli.graph.system import System
+from rexcli.system.system import System
 from rexcli.timeline.order import order
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming

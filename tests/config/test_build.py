@@ -15,7 +15,7 @@ from rexcli.config.origins import Origins
 from rexcli.config.project import Project, copy_bundled, find_project
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant, Random
+from rexcli.system.delays import Constant, Random
 
 
 def refusal(*overrides: str) -> str:

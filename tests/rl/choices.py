@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from rexcli import Discrete, Environment, MultiDiscrete, Node
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.graph.delays import Constant
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 
 

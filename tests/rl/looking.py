@@ -14,8 +14,8 @@ from rexcli import Environment
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.system import System
 from rexcli.runtime.stepper import Stepper
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
 from tests.compiler.agreeing import MAX_SLOTS
 from tests.compiler.comparing import QUICK, compare

@@ -11,8 +11,8 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.build import build_environment
 from rexcli.config.compose import compose
-from rexcli.graph.delays import as_delay
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import as_delay
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.graph.paths import leaf_paths
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.ppo import PPO, learned
 from rexcli.rl.seed_batch import check_checkpoint
+from rexcli.system.paths import leaf_paths
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
 

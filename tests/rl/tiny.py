@@ -11,8 +11,8 @@ from rexcli import Environment, Node
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
-from rexcli.graph.delays import Constant
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rexcli as rex
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.delays import Constant
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.delays import Constant
+from rexcli.system.system import Edge, NodeSpec, System
 
 KEY = jax.random.key(0)
 LOW, HIGH, STEPS = 0.005, 0.2, 12

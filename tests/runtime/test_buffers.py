@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import rexcli as rex
-from rexcli.graph.record import RecordSettings
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.recorder import Recorder
-from rexcli.runtime.wall import WallClock
+from rexcli.runtime.wall.session import WallClock
+from rexcli.system.record import RecordSettings
+from rexcli.system.system import Edge, NodeSpec, System
 
 KEY = jax.random.key(0)
 STEPS = 40

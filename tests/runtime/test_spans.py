@@ -12,11 +12,11 @@ import pytest
 import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.delays import Constant, Delay
-from rexcli.graph.system import Edge, NodeSpec, System
-from rexcli.runtime.message_queue import ReceivedMessage
-from rexcli.runtime.realtime_call import Given, prepare
+from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.runtime.wall.realtime_call import Given, prepare
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.delays import Constant, Delay
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.timeline import Messages, Timeline
 
 KEY = jax.random.key(0)

@@ -12,7 +12,7 @@ import pytest
 
 import rexcli as rex
 from rexcli.errors import RexError
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.system import Edge, NodeSpec, System
 
 
 class Counter(rex.Node):

@@ -33,12 +33,12 @@ from typing import Any
 
 import jax
 
-from rexcli.graph.delays import Constant
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.runtime.episode import Episode
-from rexcli.runtime.wall import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall.episode import Episode
+from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.system.delays import Constant
+from rexcli.system.init import init_graph_state
+from rexcli.system.system import Edge, NodeSpec, System
 from tests.benchmarks.bench_wall_clock import HardwarePart, Part
 from tests.soak.held import MB, children, memory
 

@@ -8,9 +8,9 @@ import distrax
 import numpy as np
 import pytest
 
-from rexcli.graph.delays import as_delay
-from rexcli.graph.node import Node
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import as_delay
+from rexcli.system.node import Node
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rexcli.errors import RexError, RunError
-from rexcli.graph.states import GraphState
-from rexcli.runtime.clock import WakeEvent, now, reset_realtime, set_realtime
-from rexcli.runtime.latency import LatencyStatistics, Punctuality
-from rexcli.runtime.message_queue import Grid, MessageQueue, ReceivedMessage
-from rexcli.runtime.realtime_call import Call, Done
+from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
+from rexcli.runtime.wall.message_queue import Grid, MessageQueue, ReceivedMessage
+from rexcli.runtime.wall.realtime import WakeEvent, now, reset_realtime, set_realtime
+from rexcli.runtime.wall.realtime_call import Call, Done
+from rexcli.system.states import GraphState
 from rexcli.timeline.phases import advances, phases, topological
 from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import NEVER, SystemTiming, nanoseconds

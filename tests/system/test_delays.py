@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant, Random, as_delay
+from rexcli.system.delays import Constant, Random, as_delay
 
 KEY = jax.random.key(0)
 MIXTURE = distrax.MixtureSameFamily(

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.node import Node
-from rexcli.graph.states import Inputs, InputState, StepState
-from rexcli.graph.structure import NOT_TRACEABLE
-from rexcli.graph.types import conform_step
+from rexcli.system.node import Node
+from rexcli.system.states import Inputs, InputState, StepState
+from rexcli.system.structure import NOT_TRACEABLE
+from rexcli.system.types import conform_step
 
 PyTree = Any
 StepFunction = Callable[[StepState], tuple[StepState, PyTree]]

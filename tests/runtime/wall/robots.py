@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.graph.delays import Constant
-from rexcli.graph.node import Node
-from rexcli.graph.states import GraphState, StepState
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant
+from rexcli.system.node import Node
+from rexcli.system.states import GraphState, StepState
+from rexcli.system.system import Edge, NodeSpec, System
 
 PyTree = Any
 

@@ -16,8 +16,8 @@ import pytest
 
 from rexcli.errors import RunError, Terminated
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.runtime.wall import Outcome, WallClock, WallSettings
-from tests.runtime.robots import Counter, Diary, chain, sleeper
+from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from tests.runtime.wall.robots import Counter, Diary, chain, sleeper
 
 KEY = jax.random.key(0)
 QUICK = WallSettings(stop_timeout=0.5)
@@ -58,7 +58,7 @@ def end(nodes: list[Diary], path: Path, settings: WallSettings = QUICK) -> tuple
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (explode, r"step 7 raised ValueError: the cable is off .*test_wall_ends.py"),
+        (explode, r"step 7 raised ValueError: the cable is off .*test_session_ends.py"),
         (send_nan, r"step 7 sends NaN"),
         (send_two, r"output: step returns .*same structure \(step 7\)"),
         (send_wide, r"shape \(3,\).*same shape \(step 7\)"),

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.graph.call import StepFunction, find_device, warn_untraceable
-from rexcli.graph.node import Node
-from rexcli.graph.states import Inputs, InputState, StepState
-from rexcli.graph.structure import NOT_TRACEABLE
-from rexcli.graph.types import conform_step, is_key
-from rexcli.runtime.message_queue import ReceivedMessage
+from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.system.call import StepFunction, find_device, warn_untraceable
+from rexcli.system.node import Node
+from rexcli.system.states import Inputs, InputState, StepState
+from rexcli.system.structure import NOT_TRACEABLE
+from rexcli.system.types import conform_step, is_key
 
 PyTree = Any
 WARM_UPS = 15

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rexcli.runtime import watchdog as module
-from rexcli.runtime.watchdog import LONGEST_LOOK, SHORTEST, Watchdog
+from rexcli.runtime.wall import watchdog as module
+from rexcli.runtime.wall.watchdog import LONGEST_LOOK, SHORTEST, Watchdog
 
 MS = 1_000_000
 

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from rexcli.errors import RexError
-from rexcli.graph.system import Edge, NodeSpec, System
 from rexcli.runs.recording import Recording, RecordingWriter, read_recording
 from rexcli.runtime.memory import Memory
 from rexcli.runtime.stepper import Stepper
-from rexcli.runtime.wall import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.phases import advances, phases
 from rexcli.timeline.readers import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Timeline
 from tests.random_systems import systems
-from tests.runtime.robots import Counter, Diary, chain, sleeper
+from tests.runtime.wall.robots import Counter, Diary, chain, sleeper
 
 KEY = jax.random.key(0)
 
@@ -231,7 +231,7 @@ def test_a_controller_steps_the_supervisor_in_place_of_its_code(tmp_path: Path) 
 
 
 def test_inputs_and_parameters_are_recorded_on_demand(tmp_path: Path) -> None:
-    from rexcli.graph.system import RecordSettings
+    from rexcli.system.system import RecordSettings
 
     settings = RecordSettings(params=True, inputs=True)
     _, recording = record(chain(Counter(), Counter(), record=settings), tmp_path, steps=8)

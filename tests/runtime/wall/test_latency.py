@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rexcli.runtime.latency import LatencyStatistics
+from rexcli.runtime.wall.latency import LatencyStatistics
 
 MS = 1_000_000
 

@@ -18,20 +18,20 @@ from typing import Any, Literal
 import jax
 
 from rexcli.errors import RexError, RunError
-from rexcli.graph.call import StepFunction, find_device
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.states import GraphState
-from rexcli.graph.system import System
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
-from rexcli.runtime.clock import elevated, missing_right, now, undisturbed
-from rexcli.runtime.episode import Episode, Executor
-from rexcli.runtime.latency import LatencyStatistics, Punctuality
-from rexcli.runtime.message_queue import ReceivedMessage
-from rexcli.runtime.realtime_call import Call, Given, prepare
-from rexcli.runtime.recording_queue import RecordingQueue
-from rexcli.runtime.watchdog import SHORTEST, Watchdog
-from rexcli.runtime.workers import Job, Worker
+from rexcli.runtime.wall.episode import Episode, Executor
+from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
+from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.runtime.wall.realtime import elevated, missing_right, now, undisturbed
+from rexcli.runtime.wall.realtime_call import Call, Given, prepare
+from rexcli.runtime.wall.recording_queue import RecordingQueue
+from rexcli.runtime.wall.watchdog import SHORTEST, Watchdog
+from rexcli.runtime.wall.workers import Job, Worker
+from rexcli.system.call import StepFunction, find_device
+from rexcli.system.init import init_graph_state
+from rexcli.system.states import GraphState
+from rexcli.system.system import System
 
 PyTree = Any
 Watch = Callable[[Episode], None]

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rexcli.runtime.clock import WakeEvent, elevated, missing_right, now, undisturbed
+from rexcli.runtime.wall.realtime import WakeEvent, elevated, missing_right, now, undisturbed
 
 
 @pytest.mark.parametrize("spin", [0, 200_000])
@@ -81,7 +81,7 @@ def test_who_may_have_no_priority_is_told_what_to_do(monkeypatch: pytest.MonkeyP
     with elevated(5) as granted:
         pass
     assert (missing_right(5) is None) == granted
-    monkeypatch.setattr("rexcli.runtime.clock.schedule", lambda thread, priority: False)
+    monkeypatch.setattr("rexcli.runtime.wall.realtime.schedule", lambda thread, priority: False)
     assert missing_right(0) is None
     assert "wall.priority=5: this user may have no real-time priority here" in str(missing_right(5))
     assert "`ulimit -r` be 6 or more" in str(missing_right(5))

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError, suggest
-from rexcli.graph.node import defines
-from rexcli.graph.states import GraphState
-from rexcli.graph.structure import as_output, missing_outputs
-from rexcli.graph.system import System
-from rexcli.graph.types import as_declared
+from rexcli.system.node import defines
+from rexcli.system.states import GraphState
+from rexcli.system.structure import as_output, missing_outputs
+from rexcli.system.system import System
+from rexcli.system.types import as_declared
 
 Delays = Mapping[str, Mapping[str, Any]]
 """Seconds by node and input."""

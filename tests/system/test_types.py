@@ -13,9 +13,9 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.system import Edge, NodeSpec, System
-from rexcli.graph.types import conform
-from rexcli.runtime.realtime_call import Given, prepare
+from rexcli.runtime.wall.realtime_call import Given, prepare
+from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.types import conform
 
 KEY = jax.random.key(0)
 NAMES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float16", "bfloat16", "float32", "complex64")

@@ -66,7 +66,7 @@ record: {{steps: 100000}}
 def project(tmp_path: Path) -> Path:
     for folder in ("conf", "nodes"):
         (tmp_path / folder).mkdir()
-    base = Path(__file__).parents[2] / "conf" / "base.yaml"
+    base = Path(__file__).parents[3] / "conf" / "base.yaml"
     (tmp_path / "conf/base.yaml").write_text(base.read_text())
     (tmp_path / "conf/robot.yaml").write_text(CONF.format(home=tmp_path))
     (tmp_path / "nodes/__init__.py").touch()
@@ -75,7 +75,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": root}
     command = [*under, sys.executable, "-m", "rexcli.cli.main", "record", "conf=robot", *words]
     return subprocess.Popen(

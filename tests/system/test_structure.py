@@ -12,8 +12,8 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.init import init_graph_state
+from rexcli.system.system import Edge, NodeSpec, System
 from tests.compiler.comparing import Log, compare, roll
 from tests.rl.tiny import ToZero
 

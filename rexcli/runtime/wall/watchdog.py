@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rexcli.runtime.clock import now
-from rexcli.runtime.episode import ScheduledNode
+from rexcli.runtime.wall.episode import ScheduledNode
+from rexcli.runtime.wall.realtime import now
 
 SHORTEST = 0.2
 """Seconds that any step is allowed: an ordinary kernel may keep a thread waiting as long when it is busy."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.runtime.message_queue import Grid, MessageQueue
+from rexcli.runtime.wall.message_queue import Grid, MessageQueue
 from rexcli.timeline.readers import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming

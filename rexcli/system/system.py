@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError, suggest
-from rexcli.graph.adjustable import AdjustableDelay
-from rexcli.graph.delays import QUANTILE, Constant, Delay, as_delay
-from rexcli.graph.node import Node
-from rexcli.graph.record import RecordSettings
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.delays import QUANTILE, Constant, Delay, as_delay
+from rexcli.system.node import Node
+from rexcli.system.record import RecordSettings
 from rexcli.timeline.spec import (
     LONGEST_DELAY,
     EdgeTiming,
@@ -146,7 +146,7 @@ class System:
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
         self.timing = self._timing()
         self.output_structures: dict[Any, PyTree] = {}
-        """What nodes without `init_output` send, once it was found, see `rexcli.graph.structure`."""
+        """What nodes without `init_output` send, once it was found, see `rexcli.system.structure`."""
 
     def _check_edge(self, edge: Edge) -> None:
         where = f"edge '{edge.name}'"

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.states import StepState
-from rexcli.graph.structure import as_output, is_nothing
+from rexcli.system.states import StepState
+from rexcli.system.structure import as_output, is_nothing
 
 PyTree = Any
 

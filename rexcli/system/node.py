@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 
-from rexcli.graph.states import GraphState, StepState
+from rexcli.system.states import GraphState, StepState
 
 if TYPE_CHECKING:
-    from rexcli.graph.delays import Delay
-    from rexcli.graph.system import NodeSpec
+    from rexcli.system.delays import Delay
+    from rexcli.system.system import NodeSpec
 
 PyTree = Any
 

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError
-from rexcli.graph.node import defines
-from rexcli.graph.states import GraphState, Inputs, InputState, StepState
+from rexcli.system.node import defines
+from rexcli.system.states import GraphState, Inputs, InputState, StepState
 
 if TYPE_CHECKING:
-    from rexcli.graph.system import System
+    from rexcli.system.system import System
 
 PyTree = Any
 

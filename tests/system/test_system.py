@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.graph.delays import Constant, Random
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.node import Node
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.delays import Constant, Random
+from rexcli.system.init import init_graph_state
+from rexcli.system.node import Node
+from rexcli.system.system import Edge, NodeSpec, System
 
 
 class Plain:

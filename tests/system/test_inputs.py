@@ -9,8 +9,8 @@ import pytest
 import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.graph.states import Inputs
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.states import Inputs
+from rexcli.system.system import Edge, NodeSpec, System
 from tests.rl.tiny import ToZero, tiny_system
 
 

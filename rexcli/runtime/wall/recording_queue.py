@@ -14,13 +14,13 @@ import jax
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.graph.paths import leaf_paths
-from rexcli.graph.states import InputState
-from rexcli.graph.system import System
-from rexcli.graph.types import is_key
 from rexcli.runs.recording import RecordingWriter
-from rexcli.runtime.message_queue import ReceivedMessage
-from rexcli.runtime.realtime_call import Done, clocks
+from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.runtime.wall.realtime_call import Done, clocks
+from rexcli.system.paths import leaf_paths
+from rexcli.system.states import InputState
+from rexcli.system.system import System
+from rexcli.system.types import is_key
 
 PyTree = Any
 AGE = 0.2

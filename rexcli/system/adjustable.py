@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError
-from rexcli.graph.delays import Delay
+from rexcli.system.delays import Delay
 
 PyTree = Any
 Interpolation = Literal["latest", "linear"]

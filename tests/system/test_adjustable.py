@@ -12,10 +12,10 @@ import pytest
 
 import rexcli as rex
 from rexcli.errors import RexError
-from rexcli.graph.adjustable import AdjustableDelay, blend, linear_share
-from rexcli.graph.delays import Constant, as_delay
-from rexcli.graph.init import init_graph_state
-from rexcli.graph.system import Edge, NodeSpec, System
+from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.delays import Constant, as_delay
+from rexcli.system.init import init_graph_state
+from rexcli.system.system import Edge, NodeSpec, System
 
 KEY = jax.random.key(0)
 
