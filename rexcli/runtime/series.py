@@ -1,8 +1,7 @@
-"""A row of integers of which memory holds the newest alone: an execution in real time may take hours."""
+"""A series of integers of which memory holds only the newest: an execution in real time may take hours."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from array import array
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from rexcli.runs.recording.appender import write_at
+
 RECENT = 4096
-"""How many stay in memory at least, for whoever looks at the newest."""
+"""Integers that stay in memory at least, for statistics over the newest."""
 
 
 class Series:
@@ -43,7 +44,7 @@ class Series:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
-            _write(self._file.fileno(), self._newest[:count].tobytes(), self._moved * self._newest.itemsize)
+            write_at(self._file.fileno(), self._newest[:count].tobytes(), self._moved * self._newest.itemsize)
         except OSError:
             return
         self._moved += count
@@ -60,11 +61,3 @@ class Series:
             return held
         self._file.seek(0)
         return np.concatenate([np.fromfile(self._file, np.int64, self._moved), held])
-
-
-def _write(handle: int, data: bytes, place: int) -> None:
-    """Writes all of it at a place in a file."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(handle, rest, place)
-        rest, place = rest[written:], place + written

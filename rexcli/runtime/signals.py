@@ -18,7 +18,7 @@ AGAIN_AFTER = 0.02
 
 
 class StopRequest:
-    """What asked for the end: `error` is what to raise once all has stopped, None while nothing has."""
+    """The signal that came, if any: `error` is the exception to raise once all has stopped."""
 
     def __init__(self) -> None:
         self.error: KeyboardInterrupt | None = None
@@ -72,7 +72,7 @@ def raised(*, restore: bool = True) -> Iterator[StopRequest]:
 
 
 def leave(code: int) -> None:
-    """From now on a signal ends the process at once, with the exit code that it would have had: all is done."""
+    """From now on a signal ends the process at once, with the exit code that it would have had: all work is done."""
     for number in _numbers():
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: os._exit(code))

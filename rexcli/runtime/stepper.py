@@ -29,7 +29,7 @@ PyTree = Any
 
 
 class Listener(Protocol):
-    """Is told of every step as it happens."""
+    """Receives every step as it happens."""
 
     def begin(self, episode: int, graph_state: GraphState) -> None:
         """An episode starts."""
@@ -66,7 +66,7 @@ class Stepper:
     Args:
         system: whose nodes.
         timeline: of that system.
-        listener: is told of every step.
+        listener: receives every step.
         real_time_factor: 0 runs as fast as possible, 1 in real time, 2 twice as fast.
     """
 

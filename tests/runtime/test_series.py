@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rexcli.runtime import series as module
+from rexcli.runs.recording import appender as module
 from rexcli.runtime.series import RECENT, Series
 
 

@@ -69,16 +69,22 @@ class Appender:
     def _append(self, data: bytes, end: bytes) -> None:
         self._pending.clear()
         try:
-            self._write_at(self._written, data + end)
+            write_at(self._handle, data + end, self._written)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._handle, self._written)
-                self._write_at(self._written, self._end_mark)
+                write_at(self._handle, self._end_mark, self._written)
             raise
         self._written += len(data)
 
-    def _write_at(self, offset: int, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            count = os.pwrite(self._handle, rest, offset)
-            offset, rest = offset + count, rest[count:]
+
+def write_at(handle: int, data: bytes, offset: int) -> None:
+    """Writes all of `data` at an offset of an open file.
+
+    Raises:
+        OSError: it does not fit; a part of it may be written.
+    """
+    rest = memoryview(data)
+    while rest:
+        count = os.pwrite(handle, rest, offset)
+        offset, rest = offset + count, rest[count:]

@@ -1,4 +1,4 @@
-"""Writes what comes in frames into an MCAP file, chunk by chunk."""
+"""Encodes frames as CDR messages and writes them to an MCAP file, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Encoder:
         self._file.flush()
 
     def add_layout(self, number: int, node: str, layout: str) -> None:
-        """Says what the steps with a number are made of."""
+        """Declares the layout of the steps that have this channel number."""
         self._channels[True, number] = _Channel(f"/{node}", node, Layout.from_json(layout))
 
     def append(self, frames: Sequence[Frame]) -> None:

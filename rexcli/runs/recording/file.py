@@ -32,7 +32,7 @@ CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""
 
 DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
-"""What reading of data that is not what it should be raises."""
+"""Exceptions that reading damaged data raises."""
 
 AHEAD, AHEAD_BYTES = 2, 2**26
 """Chunks that are unpacked before they are asked for, and of which size at most."""
@@ -381,7 +381,7 @@ def _unpack(chunk: Chunk) -> bytes:
 
 
 def no_column(name: str) -> np.ndarray:
-    """Of no record."""
+    """Columns without records."""
     return np.zeros(0, np.int64 if name.startswith("ts_") else np.int32)
 
 

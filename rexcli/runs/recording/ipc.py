@@ -1,4 +1,8 @@
-"""How what happened gets to the process that writes it down: frames of bytes, one after another, through a pipe."""
+"""Frames of bytes through a pipe, from the process that records to the one that writes the file.
+
+`multiprocessing.connection` sends a message with a system call and receives it with two; a thread here sends all that
+was recorded in the last 50 ms with one call, and the other end reads up to 1 MiB at a time.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 HEAD = struct.Struct("<BI6q")
-"""Of a frame: its fields in their order, but in place of the payload the bytes that it has, right after the kind."""
+"""Of a frame: its kind, the size of its payload in bytes, then its other fields in their order."""
 READ_BYTES = 2**20
 
 
@@ -63,7 +67,7 @@ class Stream:
         self._rest = bytearray()
 
     def read(self, seconds: float) -> list[Frame]:
-        """What has come, after waiting for some of it so many seconds at most. What is not whole when it ends is left.
+        """Waits at most so many seconds for data and returns the frames that are complete.
 
         Raises:
             ValueError: a frame of no known kind.

@@ -23,14 +23,14 @@ from rexcli.runs.recording.encoder import Encoder
 from rexcli.runs.recording.ipc import Frame, Kind
 
 PIPE_BYTES = 2**20
-"""What may wait in the pipe, where the system allows as much."""
+"""Size of the pipe, where the system allows it."""
 BATCH_BYTES = 4 * 2**20
-"""How much is appended at a time at most, about."""
+"""Bytes after which records are appended without waiting for the interval."""
 START = "import sys; sys.path.append(sys.argv[1]); from rexcli.runs.recording import process; process.main()"
 
 
 class WriterProcess:
-    """The other end, for whoever has something to record.
+    """The process that writes a recording, as the one that records sees it.
 
     Args:
         file: an open file, empty, that becomes the recording. The process has its own hold of it.
@@ -104,7 +104,7 @@ class Service:
         return self._due - time.monotonic() if self._records else 60.0
 
     def take(self, frame: Frame) -> None:
-        """Does what a frame says."""
+        """Handles one frame."""
         if frame.kind in (Kind.STEP, Kind.MESSAGE, Kind.STEPS, Kind.MESSAGES):
             if not self._records:
                 self._due = time.monotonic() + self._interval
@@ -121,7 +121,7 @@ class Service:
             self._try(self._begin if frame.kind == Kind.OPEN else self._add_layout, frame)
 
     def append(self) -> None:
-        """Appends what was taken."""
+        """Appends the records taken so far to the file."""
         records, self._records, self._bytes = self._records, [], 0
         self._try(self._encoder.append, records)
 
@@ -145,7 +145,7 @@ class Service:
         self._encoder.add_layout(frame.channel, told["node"], told["layout"])
 
     def _try(self, action: Any, *arguments: Any) -> None:
-        """Does something with the file, unless something went wrong before."""
+        """Calls an action on the file, unless an earlier one failed."""
         if self._failed:
             return
         try:

@@ -1,4 +1,4 @@
-"""Records what happens, while it happens."""
+"""Records steps and messages while they happen."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from rexcli.timeline.storage import spec_to_json
 INTERVAL = 0.5
 """Seconds of wall time between two appends."""
 SEND_EVERY = 0.05
-"""Seconds until what was noted is on its way to the process that writes it."""
+"""Seconds between two writes to the pipe."""
 WAITING_RECORDS = 4096
 WAITING_BYTES = 4 * 2**20
-"""How much waits in memory at most; who notes more has to wait too."""
+"""Limits of what waits in memory; a thread that records more has to wait."""
 FRAME_BYTES = 2**20
-"""Of many steps or messages at once, how much goes into a frame, about."""
+"""Approximate size of a frame that holds many steps or messages."""
 
 log = logging.getLogger("rex.recording")
 
@@ -122,7 +122,7 @@ class RecordingWriter:
 
     @property
     def crowded(self) -> bool:
-        """Whether whoever notes something now may have to wait for the file."""
+        """Whether a thread that records now may have to wait for the file."""
         return len(self._pending) > WAITING_RECORDS - 64 or self._pending_bytes > WAITING_BYTES // 2
 
     def step(
@@ -289,7 +289,7 @@ class RecordingWriter:
             written.set()
 
     def _fail(self, reason: str) -> None:
-        """Whatever goes wrong with the file ends the recording, not the robot."""
+        """Ends the recording; the robot runs on."""
         self._failed = f"{self.path}: recording stopped: {reason}"
         log.error(self._failed)
 

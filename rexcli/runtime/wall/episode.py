@@ -34,7 +34,7 @@ SLACK = 150_000
 
 
 class StepListener(Protocol):
-    """Is told what happens in one executor, in the executor's thread: it must be quick."""
+    """Receives the steps and messages of one executor, in the executor's thread: its methods must be quick."""
 
     def message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
         """A message was read by tick `reader`, or by none (-1)."""
@@ -43,7 +43,7 @@ class StepListener(Protocol):
         """A step was made; `done` is None for the supervisor's last tick, which is where its last step ends."""
 
     def catch_up(self) -> bool:
-        """The executor has the time for a little more than the noting. Whether there was something to do."""
+        """The executor has nothing to do for a moment; returns whether the listener had something to do in it."""
 
 
 class ScheduledNode:
@@ -133,9 +133,9 @@ class Episode:
         listener: gives each executor somebody to tell what happens.
         steps: of the supervisor, or None for as many as there are in `seconds`.
         seconds: the length of the episode, or None.
-        refuse_nan: a message with a number that is none ends the episode before anybody reads it.
-        spin: ns that an executor waits awake, before a step is due.
-        priority: of the executors' threads, see `clock.set_realtime`.
+        refuse_nan: an output with NaN in it ends the episode before any node reads it.
+        spin: ns before a step is due that an executor waits without sleeping.
+        priority: of the executors' threads, see `realtime.set_realtime`.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class Episode:
             reset_realtime(self._priority)
 
     def finish(self) -> None:
-        """Notes the messages that nobody read, and how punctual everybody was. Steps that still run stay unheard."""
+        """Records the messages that no node read and the latency statistics. Steps that still run are not recorded."""
         with self._lock:
             self._finished = True
             for node in self.nodes.values():

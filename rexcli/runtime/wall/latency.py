@@ -1,4 +1,4 @@
-"""How well a node keeps its time: gathered while it runs, summed up for people."""
+"""How punctual a node is: one value a step while it runs, and a summary for people."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Punctuality:
 
 
 class LatencyStatistics:
-    """Of one node, over all episodes. One thread adds; others may sum up.
+    """How late each step of a node started, over all episodes. One thread adds; others may ask for the summary.
 
     Args:
         node: its name.
         rate: declared, Hz.
-        folder: where older numbers go, so that memory stays the same, see `Series`.
+        folder: of the file that older values are moved to, so that memory stays constant, see `Series`.
     """
 
     def __init__(self, node: str, rate: float, folder: Path | None = None):
@@ -58,18 +58,18 @@ class LatencyStatistics:
         self._intervals = 0
 
     def add(self, late: int, age: int | None) -> None:
-        """A step starts, ns late; its inputs are `age` ns old."""
+        """Adds a step that started `late` ns after it was due; its oldest input is `age` ns old."""
         self.late.add(late)
         if age is not None:
             self.age.add(age)
 
     def move(self) -> None:
-        """Moves older numbers out of memory."""
+        """Moves older values out of memory."""
         self.late.move()
         self.age.move()
 
     def end_episode(self, first: int, last: int, ticks: int, missed: int) -> None:
-        """An episode is over: its first and last start, ns, how many there were, and how many there were not."""
+        """Adds an episode: its first and last start, ns, its number of ticks, and of ticks that did not start."""
         self._span += last - first
         self._intervals += max(0, ticks - 1)
         self.missed += missed

@@ -1,4 +1,4 @@
-"""Waiting for a moment, precisely: what a thread in real time needs of its machine. Times in ns."""
+"""Real-time threads: precise waiting, scheduling priority, interpreter settings. Times in ns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ now = time.monotonic_ns
 
 
 class WakeEvent:
-    """Wakes one waiting thread; what is set while nobody waits is kept for who waits next."""
+    """Wakes one waiting thread; if none waits, the next call of `wait` returns at once."""
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
@@ -46,7 +46,7 @@ class WakeEvent:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Takes out of the way what holds threads up: long turns at the interpreter lock, and garbage of the past."""
+    """While the block runs: shorter turns at the interpreter lock, and a garbage collector that skips older objects."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     gc.freeze()

@@ -34,14 +34,14 @@ class Given(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a step gave.
+    """The result of a step.
 
     Attributes:
         given: for the next step, which may write into it.
         kept: the same, which nobody changes: for recordings.
         later: how much later than at its start the step says that it took place, s.
         output: what it sends.
-        nan: whether a number of it is none.
+        nan: whether the output contains NaN.
     """
 
     given: Given
@@ -55,10 +55,10 @@ class Call(Protocol):
     """One node's step in real time."""
 
     seconds: float | None
-    """What a step was seen to take; None if that cannot be tried without consequences."""
+    """Measured duration of a step; None if a trial would have side effects, as hardware has."""
 
     def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
-        """The start of an episode."""
+        """What the first step of an episode takes."""
 
     def __call__(
         self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]

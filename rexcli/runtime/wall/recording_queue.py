@@ -1,4 +1,4 @@
-"""From what happens in real time to a recording: noted in a moment, turned into arrays when there is time."""
+"""Between the executors and the recording: an executor keeps references, which become arrays when there is time."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from rexcli.system.types import is_key
 
 PyTree = Any
 AGE = 0.2
-"""Seconds that a note may be kept, if no executor has the time to write it."""
+"""Seconds that an entry waits for an executor that has the time to write it."""
 SLICE = 16
-"""Notes that are written at a time."""
+"""Entries that are written at a time."""
 LARGE = 2**17
 """Bytes a step above which an executor does not write itself."""
 
 
 class RecordingQueue:
-    """Takes notes in every executor, and brings all of them into a recording.
+    """Collects the steps and messages of all executors, and writes them to a recording.
 
-    While no node has a step, an executor that waits writes what it or another noted: so writing gets in nobody's way.
-    What there is no such time for is done by whoever calls `write_old`. One thread writes at a time.
+    An executor that waits while no node has a step writes an entry, its own or another's, so that writing delays no
+    step. What no executor has time for is written by whoever calls `write_old`. One thread writes at a time.
 
     Args:
         writer: of the recording; None to forget everything.
@@ -65,7 +65,7 @@ class RecordingQueue:
         return self._queues[-1]
 
     def write_one(self) -> bool:
-        """Writes one note, if nobody else is writing and nobody would have to wait. Whether it did."""
+        """Writes one entry and returns True, unless another thread is writing or the caller would have to wait."""
         if self._writer is None or self._writer.crowded or not self._writing.acquire(blocking=False):
             return False
         try:
@@ -77,7 +77,7 @@ class RecordingQueue:
             self._writing.release()
 
     def write_old(self) -> bool:
-        """Writes a little of what no executor had the time for. Whether more is left."""
+        """Writes some entries that no executor had the time for; returns whether there are more."""
         if time.monotonic() - self._looked > AGE:
             self._looked = time.monotonic()
             for queue in self._queues:
@@ -91,7 +91,7 @@ class RecordingQueue:
         return left
 
     def write_all(self) -> None:
-        """Writes all that was noted."""
+        """Writes all entries, for instance at the end of an episode."""
         for queue in self._queues:
             with self._writing:
                 while queue.write():
@@ -100,18 +100,16 @@ class RecordingQueue:
 
 
 class ExecutorQueue:
-    """A `StepListener` for one executor.
-
-    What is noted of a node's state and output does not change while it runs, so all that is kept is references.
+    """A `StepListener` for one executor. It keeps references: nobody changes a node's arrays after the step.
 
     Attributes:
-        kept: what was noted and not written.
+        kept: entries that are not yet written.
         large: steps take so long to write that executors leave it to another thread.
-        old: how many of the notes are.
+        old: the number of entries in `kept` that have waited for longer than `AGE`.
 
     Args:
         writer, system: see `RecordingQueue`.
-        catch_up: what an executor does with a moment that it has to spare; whether there was something to do.
+        catch_up: writes one entry while an executor has nothing to do; returns whether it did.
     """
 
     def __init__(self, writer: RecordingWriter | None, system: System, catch_up: Callable[[], bool]):
@@ -143,7 +141,7 @@ class ExecutorQueue:
             self.kept.append((episode, node, seq, start, end, kept, done))
 
     def write(self, most: int = SLICE) -> bool:
-        """Hands over what was noted, so much at a time. Whether anything is left."""
+        """Hands at most `most` entries to the writer; returns whether any are left."""
         writer = self._writer
         if writer is None or writer.failed:
             self.kept.clear()

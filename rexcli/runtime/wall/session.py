@@ -37,9 +37,9 @@ PyTree = Any
 Watch = Callable[[Episode], None]
 
 LEAD = 0.03
-"""Seconds from when all executors are there to time 0."""
+"""Seconds from the start of the executors to time 0."""
 LOOK = 0.01
-"""Seconds between two looks at how things go."""
+"""Seconds between two checks of the episode."""
 PAUSE = 1e-3
 """Seconds between two slices of writing, if there is more: without them, threads pass the interpreter to and fro."""
 SHARE_SECONDS = 3e-4
@@ -186,7 +186,7 @@ class WallClock:
             steps: supervisor steps an episode; or
             seconds: its length.
             params: parameters by node, in place of what `init_params` gives.
-            watch: is called every now and then with the episode that runs, in a thread that has the time.
+            watch: is called every 10 ms or so with the running episode, in a thread that no step waits for.
 
         Returns:
             How it ended: nothing that happens to the robot is raised, see `Outcome.check`.
@@ -319,7 +319,7 @@ class _Session:
             self.error = self.error or request.error or episode.error
 
     def _attend(self, episode: Episode, jobs: list[tuple[Executor, Job]], request: signals.StopRequest) -> None:
-        """Watches over an episode until its end, or until it must end."""
+        """Waits for the episode's end, for a signal, or for a step that hangs."""
         watchdog = Watchdog(self._settings.watchdog)
         while not episode.closed:
             if request.error is not None:
@@ -376,7 +376,7 @@ class _Session:
             log.error("stop failed: %s", failure)
 
     def write_up(self) -> None:
-        """Hands all that was noted to the recording."""
+        """Writes all that is left to the recording."""
         self._ended = True
         if self._writing_up is not None:
             self._writing_up.wait()
@@ -384,7 +384,7 @@ class _Session:
         self._recording.write_all()
 
     def _write(self) -> None:
-        """What is not urgent: hands notes to the recording, and lets a person see how things go."""
+        """Does what is not urgent in a thread of its own: writes to the recording and calls `watch`."""
         while not self._ended:
             episode = self._now
             left = self._recording.write_old()

@@ -8,13 +8,13 @@ from rexcli.runtime.wall.episode import ScheduledNode
 from rexcli.runtime.wall.realtime import now
 
 SHORTEST = 0.2
-"""Seconds that any step is allowed: an ordinary kernel may keep a thread waiting as long when it is busy."""
+"""Seconds that any step is allowed: an ordinary kernel may delay a thread by as much when it is busy."""
 LONGEST_LOOK = 0.05
-"""Seconds between two looks that count at most: who did not get to look for longer was kept from it, as steps were."""
+"""Seconds between two checks that count at most: if this thread was delayed for longer, so were the steps."""
 
 
 class Watchdog:
-    """Looks at the steps that run, every few milliseconds.
+    """Checks the running steps every few milliseconds.
 
     Args:
         periods: of its node that a step may take (and 0.2 s); None for any.

@@ -1,4 +1,4 @@
-"""Threads that can be left behind: Python cannot end a step that hangs, so nobody may have to wait for it."""
+"""Threads that can be abandoned: Python cannot end a step that hangs, so no other thread may have to join it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Job:
-    """Something that a worker does; `error` is what it raised, `result` what it returned."""
+    """A call that a worker makes; `error` is what it raised, `result` what it returned."""
 
     def __init__(self, call: Callable[[], Any]):
         self._call = call
@@ -22,7 +22,7 @@ class Job:
         return self._done.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it was done within some seconds."""
+        """Waits at most some seconds; returns whether the job is done."""
         return self._done.wait(seconds)
 
     def run(self) -> None:
