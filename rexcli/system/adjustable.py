@@ -67,6 +67,9 @@ class AdjustableDelay(Delay):
         """`high`, within which it stays, whatever its value."""
         return self.high
 
+    def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return (np.asarray(seconds) >= self.value).astype(np.float64)
+
     def density(self, seconds: npt.ArrayLike) -> None:
         return None
 

@@ -37,6 +37,14 @@ class Delay(ABC):
     def quantile(self, share: float) -> float:
         """The time, seconds, within which `share` of the samples stay."""
 
+    def quantiles(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The quantile of each of `shares`, seconds, `[...]`."""
+        return np.vectorize(self.quantile, otypes=[np.float64])(shares)
+
+    @abstractmethod
+    def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Share of the samples that are at most `seconds`, `[...]`."""
+
     @abstractmethod
     def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64] | None:
         """Probability density at `seconds`, 1/s, `[...]`; None for a constant, which has none."""
@@ -58,6 +66,9 @@ class Constant(Delay):
 
     def quantile(self, share: float) -> float:
         return self.seconds
+
+    def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return (np.asarray(seconds) >= self.seconds).astype(np.float64)
 
     def density(self, seconds: npt.ArrayLike) -> None:
         return None
@@ -98,14 +109,25 @@ class Random(Delay):
         draws = self.distribution.sample(seed=jax.random.key(0), sample_shape=(100_000,))
         return np.sort(np.asarray(draws, np.float64))
 
-    def _cdf(self, seconds: float) -> float:
-        """Share of samples at most `seconds`."""
-        distribution = self.distribution
+    def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """By the distribution's own `cdf`, or from samples where it has none."""
+        x = np.asarray(seconds, np.float64)
+        try:
+            share = self._cdf(x)
+        except (NotImplementedError, AttributeError):
+            share = np.searchsorted(self._draws, x, side="right") / len(self._draws)
+        return np.where(x < 0, 0.0, share)
+
+    def _cdf(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        distribution, x = self.distribution, jnp.asarray(seconds, jnp.float32)
         if hasattr(distribution, "components_distribution"):
             weights = np.asarray(distribution.mixture_distribution.probs, np.float64)
-            shares = np.asarray(distribution.components_distribution.cdf(seconds), np.float64)
-            return float((weights * shares).sum() / weights.sum())
-        return float(distribution.cdf(seconds))
+            shares = np.asarray(distribution.components_distribution.cdf(x[..., None]), np.float64)
+            return (weights * shares).sum(-1) / weights.sum()
+        return np.asarray(distribution.cdf(x), np.float64)
+
+    def quantiles(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.maximum(np.quantile(self._draws, shares), 0.0)
 
     def quantile(self, share: float) -> float:
         """By bisection of the distribution's own `cdf`, or from samples where it has none."""
@@ -116,13 +138,13 @@ class Random(Delay):
             return max(0.0, loc + scale * NormalDist().inv_cdf(share))
         low, high = float(self._draws[0]), float(self._draws[-1])
         try:
-            while self._cdf(high) < share:
+            while float(self._cdf(np.array(high))) < share:
                 high += max(high - low, 1e-6)
         except (NotImplementedError, AttributeError):
             return max(0.0, float(np.quantile(self._draws, share)))
         for _ in range(60):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._cdf(middle) < share else (low, middle)
+            low, high = (middle, high) if float(self._cdf(np.array(middle))) < share else (low, middle)
         return max(0.0, high)
 
     def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -1,0 +1,365 @@
+"""Delay distributions without a probability library: families that never go below 0, mixtures, and delays that are
+correlated in time.
+
+They are declared as `{_target_: rexcli.LogNormal, loc: -4.2, scale: 0.3}`; `rex fit` writes such. Importing them
+takes no time, unlike distrax. Formulas are the textbook ones (Johnson, Kotz and Balakrishnan, Continuous Univariate
+Distributions); quantiles are SciPy's.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.errors import RexError
+from rexcli.system.adjustable import AdjustableDelay
+from rexcli.system.delays import Delay, as_delay
+
+Floats = npt.NDArray[np.float64]
+
+SCORES = np.linspace(-5.5, 5.5, 705)
+"""Normal scores at which the quantiles of a correlated delay are tabulated; linear in between."""
+
+
+class Family(Delay):
+    """A continuous distribution of times from 0 on that knows its distribution function."""
+
+    def density(self, seconds: npt.ArrayLike) -> Floats:
+        return np.exp(self.log_density(np.asarray(seconds, np.float64)))
+
+    def quantile(self, share: float) -> float:
+        return float(self.quantiles(np.array([share]))[0])
+
+    @abstractmethod
+    def log_density(self, seconds: Floats) -> Floats:
+        """Logarithm of the density at `seconds`, 1/s; -inf below 0."""
+
+    @abstractmethod
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        """Share of the samples that are at most `seconds`."""
+
+    @abstractmethod
+    def quantiles(self, shares: Floats) -> Floats:
+        """Times, seconds, within which shares of the samples stay."""
+
+
+class TruncatedNormal(Family):
+    """A normal distribution given that it is not below 0, which keeps its shape: nothing piles up at 0.
+
+    Args:
+        loc, scale: of the normal distribution before it is cut, seconds.
+    """
+
+    def __init__(self, loc: float, scale: float):
+        _check(self, loc=loc, scale=scale)
+        _check_positive(self, scale=scale)
+        self.loc, self.scale = float(loc), float(scale)
+        if loc < -8 * scale:
+            raise RexError(f"delay {self!r}: loc lies more than 8 scales below 0; nearly nothing is left of it above 0")
+
+    def __repr__(self) -> str:
+        return f"TruncatedNormal(loc={self.loc:g}, scale={self.scale:g})"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        draws = jax.random.truncated_normal(key, -self.loc / self.scale, jnp.inf, (num,))
+        return jnp.maximum(self.loc + self.scale * draws, 0.0).astype(jnp.float32)
+
+    def log_density(self, seconds: Floats) -> Floats:
+        from scipy.special import log_ndtr
+
+        z = (seconds - self.loc) / self.scale
+        inside = -0.5 * z**2 - np.log(self.scale * np.sqrt(2 * np.pi)) - log_ndtr(self.loc / self.scale)
+        return np.where(seconds < 0, -np.inf, inside)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        from scipy.special import ndtr
+
+        x = np.asarray(seconds, np.float64)
+        above = ndtr((self.loc - np.maximum(x, 0.0)) / self.scale) / ndtr(self.loc / self.scale)
+        return np.where(x < 0, 0.0, 1 - above)
+
+    def quantiles(self, shares: Floats) -> Floats:
+        from scipy.special import ndtr, ndtri
+
+        above = (1 - shares) * ndtr(self.loc / self.scale)
+        return np.maximum(self.loc - self.scale * ndtri(above), 0.0)
+
+
+class LogNormal(Family):
+    """A time whose logarithm is normally distributed: a long tail, as of networks and busy machines.
+
+    Args:
+        loc, scale: mean and standard deviation of the natural logarithm of the seconds; the median is `exp(loc)`.
+    """
+
+    def __init__(self, loc: float, scale: float):
+        _check(self, loc=loc, scale=scale)
+        _check_positive(self, scale=scale)
+        self.loc, self.scale = float(loc), float(scale)
+
+    def __repr__(self) -> str:
+        return f"LogNormal(median={np.exp(self.loc):.4g} s, scale={self.scale:g})"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        return jnp.exp(self.loc + self.scale * jax.random.normal(key, (num,))).astype(jnp.float32)
+
+    def log_density(self, seconds: Floats) -> Floats:
+        log = np.log(np.where(seconds > 0, seconds, 1.0))
+        inside = -0.5 * ((log - self.loc) / self.scale) ** 2 - log - np.log(self.scale * np.sqrt(2 * np.pi))
+        return np.where(seconds > 0, inside, -np.inf)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        from scipy.special import ndtr
+
+        x = np.asarray(seconds, np.float64)
+        return np.where(x > 0, ndtr((np.log(np.where(x > 0, x, 1.0)) - self.loc) / self.scale), 0.0)
+
+    def quantiles(self, shares: Floats) -> Floats:
+        from scipy.special import ndtri
+
+        return np.exp(self.loc + self.scale * ndtri(shares))
+
+
+class Gamma(Family):
+    """A gamma distribution: the sum of `concentration` exponentially distributed times.
+
+    Args:
+        concentration: shape.
+        rate: 1/s; the mean is `concentration / rate`.
+    """
+
+    def __init__(self, concentration: float, rate: float):
+        _check(self, concentration=concentration, rate=rate)
+        _check_positive(self, concentration=concentration, rate=rate)
+        self.concentration, self.rate = float(concentration), float(rate)
+
+    def __repr__(self) -> str:
+        return f"Gamma(concentration={self.concentration:g}, rate={self.rate:g})"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        return (jax.random.gamma(key, self.concentration, (num,)) / self.rate).astype(jnp.float32)
+
+    def log_density(self, seconds: Floats) -> Floats:
+        from scipy.special import gammaln
+
+        x = np.where(seconds > 0, seconds, 1.0)
+        k = self.concentration
+        inside = k * np.log(self.rate) + (k - 1) * np.log(x) - self.rate * x - gammaln(k)
+        return np.where(seconds > 0, inside, -np.inf)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        from scipy.special import gammainc
+
+        return gammainc(self.concentration, self.rate * np.maximum(np.asarray(seconds, np.float64), 0.0))
+
+    def quantiles(self, shares: Floats) -> Floats:
+        from scipy.special import gammaincinv
+
+        return gammaincinv(self.concentration, shares) / self.rate
+
+
+class Mixture(Family):
+    """Each time comes from one of several delays, chosen independently: two routes, a cache that hits or misses.
+
+    Args:
+        delays: numbers of seconds or distributions.
+        weights: their shares, 0 or more; scaled to a sum of 1.
+    """
+
+    def __init__(self, delays: list[Any], weights: list[float]):
+        self.delays = tuple(map(_part, delays))
+        self.weights = _weights(weights, len(self.delays), "mixture", "weights")
+
+    def __repr__(self) -> str:
+        return " or ".join(f"{share:.0%} {delay!r}" for share, delay in zip(self.weights, self.delays, strict=True))
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        chosen, *keys = jax.random.split(key, len(self.delays) + 1)
+        which = jnp.searchsorted(jnp.asarray(np.cumsum(self.weights)[:-1]), jax.random.uniform(chosen, (num,)), "right")
+        draws = jnp.stack([delay.sample(each, num) for delay, each in zip(self.delays, keys, strict=True)])
+        return draws[which, jnp.arange(num)]
+
+    def density(self, seconds: npt.ArrayLike) -> Floats | None:  # type: ignore[override]
+        each = [delay.density(seconds) for delay in self.delays]
+        if any(density is None for density in each):
+            return None
+        return np.asarray(sum(share * density for share, density in zip(self.weights, each, strict=True)))
+
+    def log_density(self, seconds: Floats) -> Floats:
+        density = self.density(seconds)
+        if density is None:
+            raise RexError(f"delay {self!r}: a constant among its parts has no density")
+        with np.errstate(divide="ignore"):
+            return np.log(density)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        each = [share * delay.cdf(seconds) for share, delay in zip(self.weights, self.delays, strict=True)]
+        return np.asarray(sum(each))
+
+    def quantiles(self, shares: Floats) -> Floats:
+        return _invert(self.cdf, shares, self.delays)
+
+
+class Correlated(Delay):
+    """A delay whose values resemble the ones before them: a congested link stays congested for a while.
+
+    The ranks of the values are a first-order autoregressive process, AR(1), and each value alone has the distribution
+    of `delay` (a Gaussian copula).
+
+    Args:
+        delay: a distribution.
+        correlation: of the normal scores of one value and the next, from 0 up to 1; with 0 the values are independent.
+            Values that lie k apart have this to the power of k.
+    """
+
+    def __init__(self, delay: Any, correlation: float):
+        self.delay = _part(delay)
+        _check(self, correlation=correlation)
+        if not 0 <= correlation < 1:
+            raise RexError(f"delay: correlation {correlation:g}: give a number from 0 up to, but not 1")
+        self.correlation = float(correlation)
+
+    def __repr__(self) -> str:
+        return f"{self.delay!r}, correlation {getattr(self, 'correlation', '?')} in time"
+
+    @cached_property
+    def _table(self) -> npt.NDArray[np.float32]:
+        from scipy.special import ndtr
+
+        return self.delay.quantiles(ndtr(SCORES)).astype(np.float32)
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        if not self.correlation:
+            return self.delay.sample(key, num)
+        noise = jax.random.normal(key, (num,))
+        share = np.float32(np.sqrt(1 - self.correlation**2))
+
+        def follow(score: jax.Array, new: jax.Array) -> tuple[jax.Array, jax.Array]:
+            score = np.float32(self.correlation) * score + share * new
+            return score, score
+
+        _, rest = jax.lax.scan(follow, noise[0], noise[1:])
+        return jnp.interp(jnp.concatenate([noise[:1], rest]), jnp.asarray(SCORES, jnp.float32), self._table)
+
+    def quantiles(self, shares: Floats) -> Floats:
+        return self.delay.quantiles(shares)
+
+    def quantile(self, share: float) -> float:
+        return self.delay.quantile(share)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        return self.delay.cdf(seconds)
+
+    def density(self, seconds: npt.ArrayLike) -> Floats | None:
+        return self.delay.density(seconds)
+
+
+class Regimes(Delay):
+    """A delay that switches between several, a Markov chain: an idle and a busy network, a camera that warms up.
+
+    The chain makes one step a value; it begins in its stationary distribution.
+
+    Args:
+        delays: one a regime, numbers of seconds or distributions.
+        transitions: row i holds the probabilities of going from regime i to each regime; rows sum to 1. A regime i
+            lasts for `1 / (1 - transitions[i][i])` values on average.
+    """
+
+    def __init__(self, delays: list[Any], transitions: list[list[float]]):
+        self.delays = tuple(map(_part, delays))
+        count = len(self.delays)
+        matrix = np.array([_weights(row, count, "regimes", f"transitions[{i}]") for i, row in enumerate(transitions)])
+        if len(matrix) != count:
+            raise RexError(f"delay: regimes: transitions has {len(matrix)} rows; give {count}, one a regime")
+        values, vectors = np.linalg.eig(matrix.T)
+        if (np.abs(values - 1) < 1e-9).sum() != 1:
+            raise RexError("delay: regimes: transitions: give every regime a way to every other")
+        stationary = np.abs(np.real(vectors[:, np.argmin(np.abs(values - 1))]))
+        self.transitions = matrix
+        self.mixture = Mixture(list(self.delays), (stationary / stationary.sum()).tolist())
+
+    def __repr__(self) -> str:
+        return f"regimes: {self.mixture!r}"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        chosen, *keys = jax.random.split(key, len(self.delays) + 1)
+        uniform = jax.random.uniform(chosen, (num,))
+        rows = jnp.asarray(np.cumsum(self.transitions, axis=1)[:, :-1], jnp.float32)
+        begin = jnp.searchsorted(jnp.asarray(np.cumsum(self.mixture.weights)[:-1], jnp.float32), uniform[0], "right")
+
+        def follow(regime: jax.Array, new: jax.Array) -> tuple[jax.Array, jax.Array]:
+            regime = (rows[regime] <= new).sum().astype(regime.dtype)
+            return regime, regime
+
+        _, rest = jax.lax.scan(follow, begin, uniform[1:])
+        which = jnp.concatenate([begin[None], rest])
+        draws = jnp.stack([delay.sample(each, num) for delay, each in zip(self.delays, keys, strict=True)])
+        return draws[which, jnp.arange(num)]
+
+    def quantiles(self, shares: Floats) -> Floats:
+        return self.mixture.quantiles(shares)
+
+    def quantile(self, share: float) -> float:
+        return self.mixture.quantile(share)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        return self.mixture.cdf(seconds)
+
+    def density(self, seconds: npt.ArrayLike) -> Floats | None:
+        return self.mixture.density(seconds)
+
+
+def _part(value: Any) -> Delay:
+    """One of the delays that another is made of.
+
+    Raises:
+        RexError: it is no delay, or adjustable: that is for an edge as a whole.
+    """
+    delay = as_delay(value)
+    if isinstance(delay, AdjustableDelay):
+        raise RexError(f"delay {delay!r}: an adjustable delay cannot be a part of another; give it to the edge itself")
+    return delay
+
+
+def _invert(cdf: Any, shares: Floats, parts: Sequence[Delay]) -> Floats:
+    """Quantiles by bisection: they lie between those of the parts."""
+    each = np.stack([part.quantiles(shares) for part in parts])
+    low, high = each.min(0), each.max(0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = cdf(middle) < shares
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return high
+
+
+def _weights(given: Sequence[float], count: int, what: str, key: str) -> Floats:
+    """Shares that sum to 1.
+
+    Raises:
+        RexError: not one a delay, or not all finite and 0 or more, or all of them 0.
+    """
+    weights = np.asarray(given, np.float64)
+    if not count or weights.shape != (count,):
+        raise RexError(f"delay: {what}: {key} has {weights.size} numbers; give one for each of the {count} delays")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise RexError(f"delay: {what}: {key}={list(given)}: give numbers of 0 or more, not all 0")
+    return weights / weights.sum()
+
+
+def _check(delay: Delay, **parameters: float) -> None:
+    for name, value in parameters.items():
+        if not np.isfinite(value):
+            raise RexError(f"delay {type(delay).__name__}: {name} {value}: give a finite number")
+
+
+def _check_positive(delay: Delay, **parameters: float) -> None:
+    for name, value in parameters.items():
+        if value <= 0:
+            raise RexError(f"delay {type(delay).__name__}: {name} {value:g}: give a number greater than 0")
