@@ -20,8 +20,7 @@ from rexcli import sizes
 from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
-from rexcli.compiler.rollouts import Rollouts, run_rollouts
-from rexcli.compiler.rollouts import check as check_rollouts
+from rexcli.compiler.rollouts import Rollouts, check_rollouts, run_rollouts
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.compose import plain_config
@@ -463,7 +462,7 @@ def compile(
 def plan_for(experiment: Experiment, timeline: Timeline, *, observed: Collection[str] = ()) -> Plan:
     """The plan of a timeline as `experiment.compile` says; `observed` as for `make_plan`."""
     declared = experiment.compile
-    return make_plan(timeline, mode=declared.mode, prune=declared.prune, ahead=declared.ahead, observed=observed)
+    return make_plan(timeline, mode=declared.mode, prune=declared.prune, lookahead=declared.ahead, observed=observed)
 
 
 def check_rollout(experiment: Experiment, program: Program) -> None:

@@ -14,15 +14,14 @@ import rexcli as rex
 import rexcli.rl.metrics as rex_metrics
 from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
+from rexcli.compiler.plan_arrays import plan_from_arrays, plan_to_arrays
 from rexcli.compiler.program import Program
-from rexcli.compiler.storage import from_arrays as plan_from_arrays
-from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.pipeline import timeline_for
 from rexcli.rl.ppo import PPO, learned
 from rexcli.runs.rundir import Run
 from rexcli.system.system import Edge, NodeSpec
+from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.edit import drop
-from rexcli.timeline.storage import to_arrays
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -166,7 +165,7 @@ def test_a_saved_plan_is_the_plan_that_a_search_finds(tmp_path):
     again = plan_from_arrays(plan_to_arrays(plan), timeline)
     assert again.template == plan.template
     assert (again.warmup, again.rings, again.efficiency) == (plan.warmup, plan.rings, plan.efficiency)
-    for slot, other in zip(plan.slots, again.slots, strict=True):
+    for slot, other in zip(plan.table.slots(), again.table.slots(), strict=True):
         jax.tree.map(np.testing.assert_array_equal, vars(slot)["tick"], vars(other)["tick"])
     with pytest.raises(rex.RexError, match="run rex compile again"):
         plan_from_arrays(plan_to_arrays(plan), rex.simulate(system, episodes=2, steps=40))

@@ -13,11 +13,11 @@ from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan
+from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
-from rexcli.compiler.storage import to_arrays as plan_arrays
 from rexcli.system.states import GraphState
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 
 
 def compile(job: Job) -> Result:
@@ -37,7 +37,7 @@ def compile(job: Job) -> Result:
     traced = time.perf_counter()
     with job.new_run(parents) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
-        run.write_arrays("plan.npz", plan_arrays(plan))
+        run.write_arrays("plan.npz", plan_to_arrays(plan))
         compiling = time.perf_counter()
         lowered.compile()
         compiled = time.perf_counter()

@@ -10,7 +10,7 @@ from rexcli.cli.evaluation import evaluation_values, sample_rollouts
 from rexcli.cli.job import job_on_run
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 
 
 def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence[str]) -> Result:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rexcli import pipeline
 from rexcli.compiler.program import Program
-from rexcli.compiler.storage import rollout_arrays
+from rexcli.compiler.rollouts import rollout_arrays
 from rexcli.config.schema import Experiment
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation

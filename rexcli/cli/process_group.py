@@ -16,15 +16,14 @@ from rexcli import pipeline
 from rexcli.cli.console import Console, Result
 from rexcli.cli.job import Job
 from rexcli.compiler.plan import Plan
-from rexcli.compiler.storage import from_arrays as plan_from_arrays
-from rexcli.compiler.storage import to_arrays as plan_to_arrays
+from rexcli.compiler.plan_arrays import plan_from_arrays, plan_to_arrays
 from rexcli.config.compose import config_yaml, experiment_from_config
 from rexcli.config.schema import DistributedConfig, Experiment
 from rexcli.errors import RexError
 from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.runs import provenance
 from rexcli.runs.plain_yaml import load_yaml
-from rexcli.timeline.storage import from_arrays, to_arrays
+from rexcli.timeline.arrays import from_arrays, to_arrays
 from rexcli.timeline.timeline import Timeline
 
 SAME = ("rexcli", "jax", "jaxlib")

@@ -10,7 +10,7 @@ from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 
 
 def record(job: Job) -> Result:

@@ -10,8 +10,8 @@ from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
-from rexcli.compiler.storage import rollout_arrays
-from rexcli.timeline.storage import to_arrays
+from rexcli.compiler.rollouts import rollout_arrays
+from rexcli.timeline.arrays import to_arrays
 
 
 def rollout(job: Job) -> Result:

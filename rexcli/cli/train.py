@@ -18,8 +18,8 @@ from rexcli.cli.job import Job
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
+from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.report import describe
-from rexcli.compiler.storage import to_arrays as plan_to_arrays
 from rexcli.config.compose import experiment_from_config
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -33,7 +33,7 @@ from rexcli.runs.rundir import Run
 from rexcli.runs.storage import append, write_atomic
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime import signals
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 
 
 class MetricsLog:

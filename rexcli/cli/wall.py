@@ -24,7 +24,7 @@ from rexcli.runtime.wall.realtime import missing_right
 from rexcli.runtime.wall.session import Outcome
 from rexcli.system.call import StepFunction
 from rexcli.system.system import System
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 
 COLUMNS = (
     "node",

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.compiler.plan import InputPlan
+from rexcli.compiler.tables import InputPlan
 from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
 from rexcli.system.states import GraphState, InputState, StepState
@@ -24,7 +24,7 @@ Column = Callable[[np.ndarray], int]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the tables, and by node its first tick that counts as sent.
+    """One row of the tables, and by node the sequence number of the first message that counts as sent.
 
     `spans` has what is computed from nanoseconds, `dt` and `age`; a table of its own, so that XLA leaves it where it
     is if no node reads them.
@@ -33,7 +33,7 @@ class Row:
     ints: jax.Array
     floats: jax.Array
     spans: jax.Array
-    born: dict[str, jax.Array]
+    first_seq: dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
         lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
     )
     seq = table.ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
-    there = seq >= table.born[read.source]
+    there = seq >= table.first_seq[read.source]
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
@@ -136,7 +136,7 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
     later = jnp.minimum(late.sum(dtype=jnp.int32), edge.later)
     older = edge.later - later + jnp.arange(read.window, dtype=jnp.int32)
     seq = table.ints[read.newest] - later + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
-    there = seq >= table.born[read.source]
+    there = seq >= table.first_seq[read.source]
 
     def sent(place: jax.Array) -> jax.Array:
         return table.floats[read.sent : read.sent + held][place]

@@ -19,7 +19,8 @@ from flax import struct
 
 from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.packing import Packing
-from rexcli.compiler.plan import Plan, Table
+from rexcli.compiler.plan import Plan
+from rexcli.compiler.tables import Table
 from rexcli.errors import RexError
 from rexcli.system.init import Delays, init_graph_state
 from rexcli.system.states import GraphState, Inputs, StepState
@@ -326,9 +327,9 @@ class Program:
         eps, origin, first = graph_state.eps, graph_state.origin, self.layout.warmup - 1
         row = graph_state.step + first if row is None else row
         row = jnp.minimum(row, self.ints.shape[1] - 1)
-        born = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
+        first_seq = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
         ints, floats, spans = (table[eps, row] for table in (self.ints, self.floats, self.spans))
-        return Row(ints, floats, spans, dict(zip(self.layout.nodes, born, strict=True)))
+        return Row(ints, floats, spans, dict(zip(self.layout.nodes, first_seq, strict=True)))
 
     def _advance(
         self,

@@ -12,9 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from rexcli.compiler.partition import cut
-from rexcli.compiler.plan import Plan, Table, find_template, tabulate
+from rexcli.compiler.cut import cut
+from rexcli.compiler.dependencies import find_dependencies
+from rexcli.compiler.placement import place
+from rexcli.compiler.plan import Plan
 from rexcli.compiler.program import FIELDS, Controller, Program, Skip
+from rexcli.compiler.tables import Table, tabulate
+from rexcli.compiler.template import find_template
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
@@ -78,10 +82,8 @@ def record(
     Raises:
         RexError: if steps wait for each other, or a node's `startup` or `stop` fails.
     """
-    closed = close(timeline)
-    cuts = cut(closed, prune=False)
-    found, _ = find_template(timeline, cuts, "mcs")
-    table = tabulate(closed, cuts, found.template, found.placement())
+    cuts = cut(close(timeline), prune=False)
+    table = tabulate(cuts, place(cuts, find_template(find_dependencies(cuts), "mcs")))
     rings = table.rings()
     keep = {
         name: tuple(field for field in FIELDS if getattr(spec.record, field)) for name, spec in system.specs.items()
@@ -169,7 +171,7 @@ def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
             rings=rings,
             pruned={},
             num_patterns=0,
-            ahead=0,
+            lookahead=0,
         )
 
 

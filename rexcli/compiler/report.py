@@ -18,7 +18,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     usage = np.stack([tick[0, rows] >= 0 for tick in plan.table.tick], axis=1).astype(int)
     return {
         "mode": plan.mode,
-        "ahead": plan.ahead,
+        "ahead": plan.lookahead,
         "slots": [
             {"node": node, "run_share": float(share), "after": _after(plan, index)}
             for index, (node, share) in enumerate(zip(plan.template, plan.run_share, strict=True))

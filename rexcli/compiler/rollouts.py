@@ -11,11 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rexcli import sizes
 from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
+from rexcli.system.paths import leaf_paths
 
 PyTree = Any
 
@@ -122,7 +124,7 @@ def compile_rollouts(
     Raises:
         RexError: for a number of rollouts or steps that cannot be.
     """
-    steps = check(program, num, steps)
+    steps = check_rollouts(program, num, steps)
     _check_size(program, num, steps, params, keep)
     episodes = min(program.num_episodes, num)
     members = list(devices or jax.devices())[: math.ceil(num / episodes)]
@@ -199,7 +201,7 @@ def _bytes(tree: PyTree) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def check(program: Program, num: int, steps: int | None) -> int:
+def check_rollouts(program: Program, num: int, steps: int | None) -> int:
     """How many steps `run_rollouts` would make.
 
     Raises:
@@ -212,3 +214,26 @@ def check(program: Program, num: int, steps: int | None) -> int:
     if not 1 <= steps <= shortest:
         raise RexError(f"steps {steps}: the timeline offers 1 to {shortest} steps")
     return steps
+
+
+def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:
+    """The first `num` rollouts: `<node>/seq` and `<node>/ts`, `[num, ticks]`, and `<node>/<field>/<key path>`.
+
+    There is room for as many ticks as ran in any of them; past a rollout's last, the sequence number is -1.
+    """
+    num = min(num, rollouts.num)
+    episode = rollouts.episode[:num]
+    arrays: dict[str, npt.NDArray] = {"episode": episode}
+    for name, record in rollouts.record.items():
+        seq = np.asarray(record.seq)[episode]
+        ran = np.argsort(seq < 0, axis=1, kind="stable")[:, : int((seq >= 0).sum(axis=1).max(initial=0))]
+        arrays[f"{name}/seq"] = np.take_along_axis(seq, ran, axis=1)
+        arrays[f"{name}/ts"] = np.take_along_axis(np.asarray(record.ts)[episode], ran, axis=1)
+        for field, tree in record.fields.items():
+            for path, leaf in leaf_paths(tree).items():
+                leaf = leaf[:num]
+                if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                    leaf = jax.random.key_data(leaf)
+                key = "/".join(part for part in (name, field, path) if part)
+                arrays[key] = np.asarray(leaf)[np.arange(num)[:, None], ran]
+    return arrays

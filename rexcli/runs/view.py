@@ -164,17 +164,17 @@ class RunView:
             raise RexError(
                 f"{self.path}: this run of '{self.command}' has no timeline; `record` and `compile` make one"
             )
-        from rexcli.timeline.storage import from_arrays
+        from rexcli.timeline.arrays import from_arrays
 
         arrays = self.arrays("timeline.npz")
         return self._guard(self.path / "timeline.npz", lambda: from_arrays(arrays))
 
     def plan(self, timeline: Timeline) -> Plan:
         """The plan of the run's own `timeline` in `plan.npz`."""
-        from rexcli.compiler.storage import from_arrays
+        from rexcli.compiler.plan_arrays import plan_from_arrays
 
         arrays = self.arrays("plan.npz")
-        return self._guard(self.path / "plan.npz", lambda: from_arrays(arrays, timeline))
+        return self._guard(self.path / "plan.npz", lambda: plan_from_arrays(arrays, timeline))
 
     def recording(self) -> Recording:
         from rexcli.runs.recording import read_recording

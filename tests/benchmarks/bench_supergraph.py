@@ -44,8 +44,8 @@ to twice the processor time: the ratios of time are rather too low than too high
 | all | 170 | 117, 0 | 1.00, 1.17, 6.37 | x5.5, x15 |
 
 On the ten graphs on which ours is lower, all of mixed rates, our template is as short as any can be that runs nothing
-ahead of time (`bounds.bound`). Of the package's three templates for a graph the longest was up to 1.52 times as long
-as the shortest; a single run of it fares worse than this table says.
+ahead of time (`dependencies.fewest_slots`). Of the package's three templates for a graph the longest was up to 1.52
+times as long as the shortest; a single run of it fares worse than this table says.
 """
 
 from __future__ import annotations
@@ -153,9 +153,9 @@ def to_timeline(graphs: list[dict[str, Any]], rates: list[float], edges: list[tu
 
 def efficiency(plan: Plan) -> tuple[float, int]:
     """Steps run over slots offered, every row up to the last cut counted; and how many steps that is."""
-    steps = sum(int((slot.tick >= 0).sum()) for slot in plan.slots)
+    steps = sum(int((tick >= 0).sum()) for tick in plan.table.tick)
     rows = sum(plan.warmup + int(length) for length in plan.length)
-    return steps / (len(plan.slots) * rows), steps
+    return steps / (len(plan.template) * rows), steps
 
 
 def timed_plan(timeline: Timeline, ahead: int) -> tuple[float, Plan]:
@@ -163,7 +163,7 @@ def timed_plan(timeline: Timeline, ahead: int) -> tuple[float, Plan]:
     times = []
     for _ in range(3):
         began = time.process_time()
-        plan = make_plan(timeline, ahead=ahead)
+        plan = make_plan(timeline, lookahead=ahead)
         times.append(time.process_time() - began)
     return min(times), plan
 
@@ -221,7 +221,7 @@ def main() -> None:
         plans = [plan for _, plan in timed]
         if any(efficiency(plan)[1] != answer["steps"] for plan in plans):
             sys.exit(f"{name}: we do not run the peer's {answer['steps']} steps: the comparison is not fair")
-        slots = [answer["slots"]] + [len(plan.slots) for plan in plans]
+        slots = [answer["slots"]] + [len(plan.template) for plan in plans]
         shares = [answer["steps"] / (answer["slots"] * answer["partitions"])] + [efficiency(plan)[0] for plan in plans]
         times = [answer["search_seconds"]] + [seconds for seconds, _ in timed]
         gains = np.vstack([gains, np.array(shares[1:]) / shares[0]])

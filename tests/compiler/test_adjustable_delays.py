@@ -23,7 +23,7 @@ from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant, Delay, Random
 from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.edit import deliver
-from tests.compiler import three
+from tests.compiler import three_nodes
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay
 from tests.compiler.comparing import FIELDS, QUICK, assert_record, compare, run_stepper
 from tests.random_systems import CLOSE_RATES, Mixer, systems
@@ -115,7 +115,7 @@ def agree(data, drawn: System, max_steps: int) -> None:
         log = run_stepper(other, known, 0, steps, KEY)
     except RexError:
         reject()
-    assume(len(plan.slots) <= 20)
+    assume(len(plan.template) <= 20)
     try:
         compiled = Program(made, plan, data.draw(st.sampled_from(["cond", "mask"])))
         assert assert_record(log, roll(compiled, KEY, 0, delays, steps)) >= steps
@@ -259,8 +259,8 @@ def test_a_delay_is_found_by_its_gradient():
 
 
 def test_other_systems_carry_nothing_of_it():
-    assert three.program().init(KEY).delays == {}
-    assert not any(read.adjustable for slot in three.program().plan.slots for read in slot.inputs)
+    assert three_nodes.program().init(KEY).delays == {}
+    assert not any(read.adjustable for slot in three_nodes.program().plan.table.slots() for read in slot.inputs)
 
 
 def test_rings_hold_no_more_than_the_range_needs():

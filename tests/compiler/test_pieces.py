@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rexcli.compiler import program as programs
-from rexcli.compiler import search
+from rexcli.compiler import template
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.build import build_system
@@ -37,7 +37,7 @@ def test_tables_are_the_same_in_pieces_of_any_size(pendulum, monkeypatch, piece)
 def test_a_template_that_was_sought_for_a_part_is_as_short_and_runs_every_tick(pendulum, monkeypatch, many, prune):
     _, timeline = pendulum
     usual = make_plan(timeline, prune=prune)
-    monkeypatch.setattr(search, "MANY", many)
+    monkeypatch.setattr(template, "MANY", many)
     plan = make_plan(timeline, prune=prune)
     assert len(plan.template) == len(usual.template)
     for node in timeline.steps:

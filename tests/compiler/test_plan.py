@@ -7,15 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rexcli.compiler.partition import cut
+from rexcli.compiler.cut import cut
 from rexcli.compiler.plan import Plan, make_plan
+from rexcli.compiler.plan_arrays import plan_from_arrays, plan_to_arrays
 from rexcli.compiler.report import describe
-from rexcli.compiler.storage import from_arrays, to_arrays
 from rexcli.errors import RexError
 from rexcli.timeline.instants import ended
 from rexcli.timeline.spec import NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Steps, Timeline
-from tests.compiler.timelines import MS, by_hand, timelines
+from tests.compiler.timelines import MS, by_hand, slots, timelines
 
 MODES = ("mcs", "generational", "topological")
 many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -23,8 +23,9 @@ many = settings(max_examples=40, deadline=None, suppress_health_check=list(Healt
 
 def execution(plan: Plan, episode: int):
     """What the program does in an episode, in order: `(row, slot, tick)`."""
-    for row in range(plan.slots[0].tick.shape[1]):
-        for slot in plan.slots:
+    planned = slots(plan)
+    for row in range(plan.table.tick[0].shape[1]):
+        for slot in planned:
             if slot.tick[episode, row] >= 0:
                 yield row, slot, int(slot.tick[episode, row])
 
@@ -38,7 +39,7 @@ def test_a_system_may_be_one_node():
     for mode in MODES:
         plan = make_plan(Timeline(one, {"s": Steps(at, at, np.array([3]))}, {}), mode=mode)
         assert plan.template == ("s",)
-        assert plan.slots[0].tick.tolist() == [[0, 1, 2, -1]]
+        assert plan.table.tick[0].tolist() == [[0, 1, 2, -1]]
 
 
 def test_plan_by_hand():
@@ -46,7 +47,7 @@ def test_plan_by_hand():
     assert plan.template == ("a", "b", "s")
     assert plan.warmup == 2
     assert plan.length.tolist() == [2]
-    a, b, s = plan.slots
+    a, b, s = slots(plan)
     assert a.tick.tolist() == [[0, 1, 2, 3, -1]]
     assert b.tick.tolist() == [[0, -1, 1, 2, -1]]
     assert s.tick.tolist() == [[-1, 0, 1, 2, -1]]
@@ -83,8 +84,8 @@ def test_report_by_hand():
 def test_efficiency_counts_slots_that_do_not_run():
     plan = make_plan(by_hand(), prune=False)  # a4 runs too, in the last row, so one row of two has two ticks of a
     assert sorted(plan.template) == ["a", "a", "b", "s"] or plan.template == ("a", "b", "s")
-    ran = sum(int((slot.tick[:, plan.warmup : -1] >= 0).sum()) for slot in plan.slots)
-    assert plan.efficiency == pytest.approx(ran / (2 * len(plan.slots)))
+    ran = sum(int((slot.tick[:, plan.warmup : -1] >= 0).sum()) for slot in slots(plan))
+    assert plan.efficiency == pytest.approx(ran / (2 * len(plan.template)))
 
 
 # ------------------------------------------------------------------ laws
@@ -93,7 +94,7 @@ def test_efficiency_counts_slots_that_do_not_run():
 @given(timelines(), st.sampled_from(MODES), st.booleans(), st.integers(0, 2))
 @many
 def test_every_tick_runs_once_after_all_that_it_reads(timeline, mode, prune, ahead):
-    plan = make_plan(timeline, mode=mode, prune=prune, ahead=ahead)
+    plan = make_plan(timeline, mode=mode, prune=prune, lookahead=ahead)
     cuts = cut(timeline, prune=prune)
     supervisor = timeline.spec.supervisor
     newest = {edge.name: timeline.newest(edge) for edge in timeline.spec.edges}
@@ -122,7 +123,7 @@ def test_every_tick_runs_once_after_all_that_it_reads(timeline, mode, prune, ahe
 @given(timelines(), st.sampled_from(MODES), st.integers(0, 1))
 @many
 def test_rings_hold_what_is_read_and_gaps_hold_the_first_output(timeline, mode, ahead):
-    plan = make_plan(timeline, mode=mode, ahead=ahead)
+    plan = make_plan(timeline, mode=mode, lookahead=ahead)
     for episode in range(timeline.num_episodes):
         rings = {name: [-1] * size for name, size in plan.rings.items()}
         for row, slot, tick in execution(plan, episode):
@@ -154,7 +155,7 @@ def test_no_ring_could_be_shorter(timeline):
 @many
 def test_mcs_is_never_longer_than_other_modes(timeline, prune):
     plans = {mode: make_plan(timeline, mode=mode, prune=prune) for mode in MODES}
-    assert len(plans["mcs"].slots) == min(len(plan.slots) for plan in plans.values())
+    assert len(plans["mcs"].template) == min(len(plan.template) for plan in plans.values())
     for plan in plans.values():
         assert 0 < plan.efficiency <= 1
 
@@ -163,14 +164,14 @@ def test_mcs_is_never_longer_than_other_modes(timeline, prune):
 @many
 def test_storage_is_the_identity(timeline, mode, prune):
     plan = make_plan(timeline, mode=mode, prune=prune)
-    arrays = to_arrays(plan)
+    arrays = plan_to_arrays(plan)
     assert all(array.dtype != object for array in arrays.values())
-    again = from_arrays(arrays, timeline)
+    again = plan_from_arrays(arrays, timeline)
     assert describe(again) == describe(plan)
     assert (again.template, again.rings, again.warmup) == (plan.template, plan.rings, plan.warmup)
     for name, before in plan.before.items():
         np.testing.assert_array_equal(again.before[name], before)
-    for one, other in zip(again.slots, plan.slots, strict=True):
+    for one, other in zip(slots(again), slots(plan), strict=True):
         np.testing.assert_array_equal(one.tick, other.tick)
         np.testing.assert_array_equal(one.ts, other.ts)
         for read, same in zip(one.inputs, other.inputs, strict=True):
@@ -184,25 +185,25 @@ def test_storage_is_the_identity(timeline, mode, prune):
 
 
 def test_a_plan_of_another_timeline_is_refused():
-    arrays = to_arrays(make_plan(by_hand()))
+    arrays = plan_to_arrays(make_plan(by_hand()))
     shorter = by_hand()
     steps = dict(shorter.steps)
     steps["s"] = Steps(steps["s"].start[:, :2], steps["s"].end[:, :2], np.array([2]))
     with pytest.raises(RexError, match=r"no plan of this timeline.*rex compile"):
-        from_arrays(arrays, Timeline(shorter.spec, steps, shorter.messages))
+        plan_from_arrays(arrays, Timeline(shorter.spec, steps, shorter.messages))
     with pytest.raises(RexError, match="no plan of this timeline"):
-        from_arrays({"mode": arrays["mode"]}, by_hand())
+        plan_from_arrays({"mode": arrays["mode"]}, by_hand())
     with pytest.raises(RexError, match="no plan of this timeline"):
-        from_arrays({**arrays, "tick": arrays["tick"] + 9}, by_hand())
+        plan_from_arrays({**arrays, "tick": arrays["tick"] + 9}, by_hand())
 
 
 def test_a_plan_that_runs_ticks_too_late_is_refused():
-    arrays = to_arrays(make_plan(by_hand()))
+    arrays = plan_to_arrays(make_plan(by_hand()))
     late = arrays["tick"].copy()
     late[0] = np.roll(late[0], 1, axis=-1)
     late[0, 0, 0] = -1
     with pytest.raises(RexError, match="reads message"):
-        from_arrays({**arrays, "tick": late}, by_hand())
+        plan_from_arrays({**arrays, "tick": late}, by_hand())
 
 
 def test_steps_that_wait_for_each_other_are_refused():
@@ -243,13 +244,13 @@ def test_an_episode_without_the_supervisor_is_refused():
 def test_of_observed_nodes_a_row_ends_with_exactly_what_has_ended(timeline, mode, prune, ahead, data):
     names = [node.name for node in timeline.spec.nodes]
     observed = data.draw(st.lists(st.sampled_from(names), unique=True))
-    plan = make_plan(timeline, mode=mode, prune=prune, ahead=ahead, observed=observed)
+    plan = make_plan(timeline, mode=mode, prune=prune, lookahead=ahead, observed=observed)
     want = ended(timeline)
     for name in observed:
         if name != timeline.spec.supervisor:
             after = plan.before[name][:, plan.warmup :]
             assert after.shape[1] == want[name].shape[1]
             np.testing.assert_array_equal(after, want[name])
-    again = from_arrays(to_arrays(plan), timeline)
+    again = plan_from_arrays(plan_to_arrays(plan), timeline)
     assert again.observed == plan.observed == tuple(sorted(observed))
     assert describe(again) == describe(plan)

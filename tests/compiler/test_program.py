@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rexcli import pipeline
-from tests.compiler import three
+from tests.compiler import three_nodes
 from tests.compiler.agreeing import NO_SHRINKING, agree
 from tests.compiler.comparing import assert_same
 from tests.random_systems import CLOSE_RATES, systems
@@ -42,7 +42,7 @@ def test_a_program_that_is_made_while_something_is_traced_holds_arrays():
     made = []
 
     def trace(x):
-        made.append(three.program())
+        made.append(three_nodes.program())
         return x
 
     jax.eval_shape(trace, 1.0)

@@ -12,21 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rexcli.compiler.rollouts import run_rollouts
-from rexcli.compiler.storage import rollout_arrays
+from rexcli.compiler.rollouts import rollout_arrays, run_rollouts
 from rexcli.errors import RexError
-from tests.compiler import three
+from tests.compiler import three_nodes
 
 KEEP = {"world": ("state",), "agent": ("output",)}
 
 
 @pytest.fixture(scope="module")
 def rollouts():
-    return run_rollouts(three.program(), jax.random.key(5), 7, keep=KEEP)
+    return run_rollouts(three_nodes.program(), jax.random.key(5), 7, keep=KEEP)
 
 
 def test_they_equal_one_by_one(rollouts):
-    program, key = three.program(), jax.random.key(5)
+    program, key = three_nodes.program(), jax.random.key(5)
 
     @jax.jit
     def one(index, eps):
@@ -35,7 +34,7 @@ def test_they_equal_one_by_one(rollouts):
 
     np.testing.assert_array_equal(rollouts.episode, [0, 1, 2, 0, 1, 2, 0])
     assert rollouts.num == 7
-    assert rollouts.steps == three.STEPS
+    assert rollouts.steps == three_nodes.STEPS
     for i, eps in enumerate(rollouts.episode):
         record = one(i, eps)
         for name, node in rollouts.record.items():
@@ -53,7 +52,7 @@ def test_arrays_are_named_by_node_field_and_key_path(rollouts):
         *("agent/seq", "agent/ts", "agent/output/value", "agent/output/count"),
     }
     np.testing.assert_array_equal(arrays["episode"], [0, 1, 2, 0, 1])
-    assert arrays["agent/output/value"].shape == (5, three.STEPS, 2)
+    assert arrays["agent/output/value"].shape == (5, three_nodes.STEPS, 2)
     record = rollouts.record["world"]
     for place, episode in enumerate(arrays["episode"]):
         ran = np.asarray(record.seq[episode]) >= 0
@@ -67,7 +66,7 @@ def test_arrays_are_named_by_node_field_and_key_path(rollouts):
 
 
 def test_how_many_there_are_changes_none_of_them(rollouts):
-    fewer = run_rollouts(three.program(), jax.random.key(5), 2, steps=4, keep={"agent": ("output",)})
+    fewer = run_rollouts(three_nodes.program(), jax.random.key(5), 2, steps=4, keep={"agent": ("output",)})
     np.testing.assert_allclose(
         fewer.record["agent"].fields["output"].value,
         rollouts.record["agent"].fields["output"].value[:2, :4],
@@ -79,10 +78,10 @@ def test_how_many_there_are_changes_none_of_them(rollouts):
 def test_parameters_and_controller_come_from_outside():
     def still(step_state):
         output = {"value": jnp.zeros(2), "count": jnp.int32(9)}
-        return step_state, type(three.program().init(jax.random.key(0)).outputs["agent"])(**output)
+        return step_state, type(three_nodes.program().init(jax.random.key(0)).outputs["agent"])(**output)
 
     made = run_rollouts(
-        three.program(),
+        three_nodes.program(),
         jax.random.key(5),
         2,
         params={"world": jnp.float32(0.25)},
@@ -95,17 +94,17 @@ def test_parameters_and_controller_come_from_outside():
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(RexError, match="num 0"):
-        run_rollouts(three.program(), jax.random.key(0), 0)
-    with pytest.raises(RexError, match=f"steps 99: the timeline offers 1 to {three.STEPS} steps"):
-        run_rollouts(three.program(), jax.random.key(0), 1, steps=99)
+        run_rollouts(three_nodes.program(), jax.random.key(0), 0)
+    with pytest.raises(RexError, match=f"steps 99: the timeline offers 1 to {three_nodes.STEPS} steps"):
+        run_rollouts(three_nodes.program(), jax.random.key(0), 1, steps=99)
 
 
 ON_TWO_DEVICES = """
 import json, jax, numpy as np
 from rexcli.compiler.rollouts import run_rollouts
-from tests.compiler import three
+from tests.compiler import three_nodes
 from tests.compiler.test_rollouts import KEEP
-made = run_rollouts(three.program(), jax.random.key(5), 7, keep=KEEP)
+made = run_rollouts(three_nodes.program(), jax.random.key(5), 7, keep=KEEP)
 values = np.asarray(made.record["world"].fields["state"].value)
 print(json.dumps({"devices": made.devices, "values": values.tolist()}))
 """

@@ -81,7 +81,7 @@ def total(params, program, eps):
 def test_gradients_are_finite_and_the_steppers(skip):
     timeline = draw_timeline(system(), EPISODES, STEPS, 0)
     program = Program(system(), make_plan(timeline), skip)
-    assert any((slot.tick < 0).any() for slot in program.plan.slots[:-1])
+    assert any((tick < 0).any() for tick in program.plan.table.tick[:-1])
     params = dict(program.init(KEY).params)
 
     def by_stepper(params, eps):
@@ -125,7 +125,7 @@ def test_past_the_end_nothing_is_infinite_either():
 
 def test_a_skipped_slot_has_the_clock_of_a_tick_that_runs():
     timeline = draw_timeline(system(), EPISODES, STEPS, 0)
-    for slot in make_plan(timeline).slots:
+    for slot in make_plan(timeline).table.slots():
         steps = timeline.steps[slot.node]
         assert (slot.at >= 0).all()
         assert (slot.at == slot.tick)[slot.tick >= 0].all()

@@ -12,7 +12,7 @@ import pytest
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.system.states import GraphState
-from tests.compiler import three
+from tests.compiler import three_nodes
 from tests.compiler.comparing import FIELDS, QUICK, assert_same, compare
 
 KEEP = dict.fromkeys(("world", "sensor", "agent"), FIELDS)
@@ -40,27 +40,32 @@ def step(program: Program, state: GraphState):
 
 @pytest.mark.parametrize("skip", ["cond", "mask"])
 def test_every_episode_agrees_with_the_stepper(skip):
-    for eps in range(three.EPISODES):
+    for eps in range(three_nodes.EPISODES):
         compared = assert_same(
-            three.program(skip), three.system(), three.timeline(), eps, three.STEPS, jax.random.key(3)
+            three_nodes.program(skip),
+            three_nodes.system(),
+            three_nodes.timeline(),
+            eps,
+            three_nodes.STEPS,
+            jax.random.key(3),
         )
-        assert compared > 3 * three.STEPS
+        assert compared > 3 * three_nodes.STEPS
 
 
 def test_vmap_over_keys_and_episodes_is_one_by_one():
-    program = three.program()
-    keys = jax.random.split(jax.random.key(0), three.EPISODES)
-    eps = jnp.arange(three.EPISODES)[::-1]
+    program = three_nodes.program()
+    keys = jax.random.split(jax.random.key(0), three_nodes.EPISODES)
+    eps = jnp.arange(three_nodes.EPISODES)[::-1]
     together = fast(jax.vmap(plain_roll, in_axes=(None, 0, 0)))(program, keys, eps)
-    for i in range(three.EPISODES):
+    for i in range(three_nodes.EPISODES):
         compare(roll(program, keys[i], eps[i]), jax.tree.map(lambda leaf, i=i: leaf[i], together), f"rollout {i}: ")
 
 
 def test_step_by_step_is_the_rollout():
-    program = three.program()
+    program = three_nodes.program()
     state, _ = begin(program, jax.random.key(1), 1, 0)
     last, record = roll(program, jax.random.key(1), 1)
-    for k in range(three.STEPS):
+    for k in range(three_nodes.STEPS):
         seen, state = step(program, state)
         assert int(seen.seq) == int(record["agent"].seq[k]) == k
         compare(seen.inputs, jax.tree.map(lambda leaf, k=k: leaf[k], record["agent"].fields["inputs"]), f"step {k}: ")
@@ -68,27 +73,27 @@ def test_step_by_step_is_the_rollout():
 
 
 def test_records_come_at_the_rates_of_the_nodes():
-    program = three.program()
+    program = three_nodes.program()
     _, record = roll(program, jax.random.key(1), 0)
     for name, node in record.items():
         seq = np.asarray(node.seq)
-        assert len(seq) == three.STEPS * program.plan.template.count(name)
+        assert len(seq) == three_nodes.STEPS * program.plan.template.count(name)
         ran = seq[seq >= 0]
         np.testing.assert_array_equal(ran, np.arange(ran[0], ran[-1] + 1))
-        starts = three.timeline().steps[name].start[0, ran] / 1e9
+        starts = three_nodes.timeline().steps[name].start[0, ran] / 1e9
         np.testing.assert_array_equal(np.asarray(node.ts)[seq >= 0], starts.astype(np.float32))
-        assert ran[-1] + 1 == (three.STEPS if name == "agent" else program.plan.before[name][0, -1])
+        assert ran[-1] + 1 == (three_nodes.STEPS if name == "agent" else program.plan.before[name][0, -1])
     assert (np.asarray(record["world"].seq) < 0).any()  # 25 Hz beside 10: some slots stay empty
 
 
 def test_a_late_start_sees_nothing_from_before():
-    program, first = three.program(), 3
+    program, first = three_nodes.program(), 3
     state, seen = begin(program, jax.random.key(1), 0, first)
     assert int(seen.seq) == first
     before = {name: int(program.plan.before[name][0, first + program.plan.warmup - 1]) for name in ("world", "sensor")}
-    for k in range(first, three.STEPS + 1):
+    for k in range(first, three_nodes.STEPS + 1):
         window = seen.inputs["sensor"]
-        newest = int(three.timeline().newest(three.timeline().spec.edge("sensor_agent"))[0, k])
+        newest = int(three_nodes.timeline().newest(three_nodes.timeline().spec.edge("sensor_agent"))[0, k])
         wanted = np.arange(newest - 2, newest + 1)
         wanted = np.where(wanted >= before["sensor"], wanted, -1)
         np.testing.assert_array_equal(window.seq, wanted)
@@ -100,14 +105,14 @@ def test_a_late_start_sees_nothing_from_before():
                 jax.tree.map(lambda leaf, entry=entry: leaf[entry], window.data),
                 f"gap at step {k}: ",
             )
-        if k < three.STEPS:
+        if k < three_nodes.STEPS:
             state = step(program, state)[1]
             seen = fast(Program.step_state)(program, state)
     assert wanted.min() >= 0  # the last window is filled again
 
 
 def test_past_the_end_nothing_runs():
-    program = three.program()
+    program = three_nodes.program()
     state, _ = roll(program, jax.random.key(1), 0)
     assert bool(program.is_over(state))
     for _ in range(3):
@@ -121,7 +126,7 @@ def test_past_the_end_nothing_runs():
 
 
 def test_gradient_is_that_of_finite_differences():
-    program = three.program()
+    program = three_nodes.program()
     names = ("world", "sensor", "agent")
     params = dict(zip(names, map(jnp.float32, (0.6, 0.7, 0.8)), strict=True))
 
@@ -147,9 +152,9 @@ def test_programs_of_one_layout_share_a_compilation():
         state, _ = program.reset(program.init(key))
         return program.rollout(state, keep={})[0].state["agent"].value
 
-    one = three.program()
+    one = three_nodes.program()
     for seed in range(1, 40):
-        other = three.program(seed=seed)
+        other = three_nodes.program(seed=seed)
         if other.layout == one.layout and other.ints.shape == one.ints.shape and (other.floats != one.floats).any():
             break
     else:
@@ -161,19 +166,19 @@ def test_programs_of_one_layout_share_a_compilation():
 
 def test_parameters_from_outside_reach_the_nodes():
     params = {"world": jnp.float32(0.25)}
-    state = three.program().init(jax.random.key(0), params)
+    state = three_nodes.program().init(jax.random.key(0), params)
     assert float(state.params["world"]) == 0.25
-    assert float(state.params["sensor"]) == float(three.program().init(jax.random.key(0)).params["sensor"])
+    assert float(state.params["sensor"]) == float(three_nodes.program().init(jax.random.key(0)).params["sensor"])
 
 
 # ------------------------------------------------------------------ refusals
 
 
 def test_rollouts_refuse_what_there_is_not():
-    program = three.program()
+    program = three_nodes.program()
     state = program.init(jax.random.key(0))
-    with pytest.raises(RexError, match=f"steps 7: the timeline offers 1 to {three.STEPS} steps"):
-        program.rollout(state, three.STEPS + 1)
+    with pytest.raises(RexError, match=f"steps 7: the timeline offers 1 to {three_nodes.STEPS} steps"):
+        program.rollout(state, three_nodes.STEPS + 1)
     with pytest.raises(RexError, match="steps 0"):
         program.rollout(state, 0)
     with pytest.raises(RexError, match="no node is called 'wrld'; there are world, sensor, agent"):
@@ -183,7 +188,7 @@ def test_rollouts_refuse_what_there_is_not():
 
 
 def test_outputs_of_another_structure_or_shape_are_refused():
-    program = three.program()
+    program = three_nodes.program()
     state = program.init(jax.random.key(0))
     seen = program.step_state(state)
     with pytest.raises(RexError, match=r"node 'agent': output: step returns .* but init gave .*same structure"):
@@ -194,18 +199,18 @@ def test_outputs_of_another_structure_or_shape_are_refused():
 
 
 def test_node_code_that_changes_its_state_is_refused(monkeypatch):
-    world = three.system().nodes["world"]
+    world = three_nodes.system().nodes["world"]
     step = type(world).step
     monkeypatch.setattr(world, "step", lambda seen: (seen.replace(state=jnp.zeros(())), step(world, seen)[1]), False)
     with pytest.raises(RexError, match="node 'world': state"):
-        three.program().reset(three.program().init(jax.random.key(0)))
+        three_nodes.program().reset(three_nodes.program().init(jax.random.key(0)))
 
 
 def test_a_plan_for_another_supervisor_is_refused():
     from rexcli.system.system import System
 
-    system = three.system()
+    system = three_nodes.system()
     nodes = [(system.specs[name], type(node)()) for name, node in system.nodes.items()]
     other = System(nodes, list(system.edges.values()), "sensor")
     with pytest.raises(RexError, match="supervisor 'agent', but the system's is 'sensor'; compile again"):
-        Program(other, three.program().plan)
+        Program(other, three_nodes.program().plan)

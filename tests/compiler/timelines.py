@@ -6,6 +6,8 @@ import numpy as np
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from rexcli.compiler.plan import Plan
+from rexcli.compiler.tables import SlotPlan
 from rexcli.errors import RexError
 from rexcli.system.system import System
 from rexcli.timeline.order import order
@@ -15,6 +17,11 @@ from rexcli.timeline.timeline import Messages, Steps, Timeline
 from tests.random_systems import systems
 
 MS = 1_000_000
+
+
+def slots(plan: Plan) -> tuple[SlotPlan, ...]:
+    """What every slot of a plan runs and reads."""
+    return tuple(plan.table.slots())
 
 
 def by_hand(window: int = 1) -> Timeline:

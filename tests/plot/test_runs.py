@@ -13,7 +13,7 @@ from rexcli.plot.trajectories import from_recording
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 from tests.plot.fixtures import PENDULUM, FakeRecording, metrics, pendulum_rollouts, program, recording, sweep
 
 

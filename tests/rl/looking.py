@@ -93,10 +93,10 @@ def sees_the_same(data: st.DataObject, system: System, max_steps: int) -> None:
         timeline,
         mode=data.draw(st.sampled_from(["mcs", "generational", "topological"])),
         prune=data.draw(st.booleans()),
-        ahead=data.draw(st.integers(0, 2)),
+        lookahead=data.draw(st.integers(0, 2)),
         observed=task.observed,
     )
-    assume(len(plan.slots) <= MAX_SLOTS)
+    assume(len(plan.template) <= MAX_SLOTS)
     program = Program(system, plan, data.draw(st.sampled_from(["cond", "mask"])))
     eps = data.draw(st.lists(st.integers(0, episodes - 1), min_size=1, max_size=3))
     keys = jax.random.split(jax.random.key(7), len(eps))

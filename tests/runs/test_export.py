@@ -10,7 +10,7 @@ import numpy as np
 
 from rexcli.runs.export import export_csv
 from rexcli.runs.view import RunView
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 from tests.runs.executions import chain_timeline, events, record
 from tests.runs.test_rundir import new_run
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rexcli.errors import RexError
 from rexcli.runs.view import RunView, find_run, list_runs
-from rexcli.timeline.storage import to_arrays
+from rexcli.timeline.arrays import to_arrays
 from tests.runs.executions import assert_same, attempt, chain_timeline
 from tests.runs.test_rundir import new_run
 

@@ -10,13 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rexcli.errors import RexError
+from rexcli.timeline.arrays import from_arrays, to_arrays
 from rexcli.timeline.edit import augment, drop
 from rexcli.timeline.order import order
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER
-from rexcli.timeline.storage import from_arrays, to_arrays
 from tests.timeline.scalar import rules
 from tests.timeline.systems import cases
 

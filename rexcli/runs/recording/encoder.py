@@ -20,8 +20,8 @@ from rexcli.runs.recording.layout import (
     message_schema,
     type_name,
 )
+from rexcli.timeline.arrays import spec_from_json
 from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
-from rexcli.timeline.storage import spec_from_json
 
 FORMAT = "2"
 

@@ -25,8 +25,8 @@ from rexcli.runs.formats import decode_json
 from rexcli.runs.recording.appender import MAGIC
 from rexcli.runs.recording.json_records import JsonPart, last_episode
 from rexcli.runs.recording.layout import LOST, MESSAGES, Layout, Leaf, Records
+from rexcli.timeline.arrays import spec_from_json
 from rexcli.timeline.spec import NEVER, SystemTiming
-from rexcli.timeline.storage import spec_from_json
 
 CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""

@@ -23,8 +23,8 @@ from rexcli.runs.recording import ipc
 from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import FIELDS, Layout, Leaf
 from rexcli.runs.recording.process import WriterProcess
+from rexcli.timeline.arrays import spec_to_json
 from rexcli.timeline.spec import SystemTiming
-from rexcli.timeline.storage import spec_to_json
 
 INTERVAL = 0.5
 """Seconds of wall time between two appends."""

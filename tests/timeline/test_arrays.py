@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.timeline.storage import from_arrays, spec_from_json, spec_to_json, to_arrays
+from rexcli.timeline.arrays import from_arrays, spec_from_json, spec_to_json, to_arrays
 from tests.timeline.by_hand import edge, node, run, system
 
 SPEC = system(

@@ -1,4 +1,4 @@
-"""Which row of the program runs which tick, within the freedom that the cuts leave.
+"""Whether a template fits a timeline: which of its slots run in each row, within the freedom that the cuts leave.
 
 A *row* is one pass through the template. Each slot runs the next tick of its node as soon as that tick may run (it
 has started on the timeline, or is as far ahead as was allowed) and all that it depends on has run. Running a tick
@@ -6,7 +6,7 @@ early never makes another late, so if this does not meet what every supervisor t
 through the same template does.
 
 What a row does depends on little: on the ticks that were left behind, and on what has become possible and necessary
-since the row before. There are few different such changes (`rexcli.compiler.changes`) and few different states between
+since the row before. There are few different such changes, see `dependencies`, and few different states between
 rows, however long a timeline is. So a template is a finite automaton: each of its transitions is worked out once, tick
 by tick, and a row is then a look-up.
 """
@@ -14,7 +14,7 @@ by tick, and a row is then a look-up.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import lt
 from typing import Generic, TypeVar
@@ -22,25 +22,11 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rexcli.compiler.bounds import bound
-from rexcli.compiler.changes import Change, find_changes
-from rexcli.compiler.partition import Cuts
+from rexcli.compiler.cut import Cuts
+from rexcli.compiler.dependencies import Change, Dependencies
 
 Slots = list[tuple[int, int]]
 """A template as pairs (bit, node): bit `1 << i` of slot i, which it keeps when others are left out."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where each tick runs.
-
-    Attributes:
-        tick: per slot of the template, the tick that it runs, -1 for none, `[slots, episodes, rows]`.
-        warmup: rows up to and including the one that ends at cut 0; cut p is at the end of row `warmup - 1 + p`.
-    """
-
-    tick: npt.NDArray[np.integer]
-    warmup: int
 
 
 Item = TypeVar("Item", bound=Hashable)
@@ -50,81 +36,56 @@ ticks that may run need not have."""
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A template, and which of its slots run in each row.
+class Template:
+    """A template that fits a timeline, and which of its slots run in each row.
 
     Attributes:
-        template: node of each slot.
+        slots: node of each slot.
         bits: of each slot, in the rows.
         warmup: by episode, the rows up to cut 0, as the bits of the slots that run.
         rows: by episode, those after, as places in `used`.
         used: the different rows that there are, as bits.
         cuts: of the longest episode.
+        num_patterns: how many kinds of partition it was grown for.
     """
 
-    template: list[int]
+    slots: list[int]
     bits: list[int]
     warmup: list[list[int]]
     rows: list[array[int]]
     used: list[int]
     cuts: int
-
-    def placement(self) -> Placement:
-        """Which tick each slot runs. Idle rows precede a warm-up that is shorter than another's, and end an episode."""
-        warmup = max(map(len, self.warmup))
-        ran = np.zeros((len(self.rows), warmup + self.cuts, len(self.template)), bool)
-        used = self._runs(self.used)
-        for episode, (first, rest) in enumerate(zip(self.warmup, self.rows, strict=True)):
-            ran[episode, warmup - len(first) : warmup] = self._runs(first)
-            ran[episode, warmup : warmup + len(rest)] = used[np.frombuffer(rest, np.intc)]
-        tick = np.full((len(self.template), *ran.shape[:2]), -1, np.int32)
-        nodes = np.array(self.template, np.int64)
-        for node in set(self.template):
-            slots = np.flatnonzero(nodes == node)
-            own = ran[:, :, slots]  # in order of execution
-            count = np.cumsum(own.reshape(len(own), -1), axis=1, dtype=np.int32).reshape(own.shape)
-            tick[slots] = np.moveaxis(np.where(own, count - 1, -1), 2, 0)
-        return Placement(tick, warmup)
-
-    def _runs(self, rows: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Which slots run, `[rows, slots]`."""
-        return np.array([[bool(row & bit) for bit in self.bits] for row in rows], bool).reshape(
-            len(rows), len(self.bits)
-        )
+    num_patterns: int = 0
 
 
-class Scheduler:
-    """Fits templates to the cuts of a timeline.
+class TemplateFitter:
+    """Fits templates to a timeline."""
 
-    Attributes:
-        fewest: slots that any template needs, by node, see `bound`.
-    """
-
-    def __init__(self, cuts: Cuts):
-        self.fewest = bound(cuts)
+    def __init__(self, dependencies: Dependencies):
+        cuts = dependencies.cuts
+        self._fewest, self._changes = dependencies.fewest, dependencies.changes
         self._cuts = cuts.started.shape[2]
         self._states = _Numbers[State]()
         self._rows = _Numbers[int]()
         self._states.number(((),) * len(cuts.nodes))
         self._rows.number(0)
-        self._changes, sequences = find_changes(cuts)
-        self._episodes = [_Episode(cuts, episode, changes) for episode, changes in enumerate(sequences)]
+        self._episodes = [_Episode(cuts, episode, changes) for episode, changes in enumerate(dependencies.sequences)]
 
-    def place(self, template: list[int]) -> Fit | None:
+    def fit(self, template: list[int]) -> Template | None:
         """Runs through `template` row by row; None if some supervisor tick would come before what it requires."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
         automaton = self._automaton(slots)
         if all(episode.run(automaton) for episode in self._episodes):
-            return self._fit(slots)
+            return self._begun(slots)
         return None
 
-    def shorten(self, template: list[int]) -> Fit | None:
+    def shorten(self, template: list[int]) -> Template | None:
         """Leaves out the slots, least used first, that no supervisor tick misses; None if `template` does not fit."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
         automaton = self._automaton(slots)
         if not all(episode.run(automaton) for episode in self._episodes):
             return None
-        spare = (np.bincount(template, minlength=len(self.fewest)) - self.fewest).tolist()
+        spare = (np.bincount(template, minlength=len(self._fewest)) - self._fewest).tolist()
         times = np.zeros(len(self._rows.known), np.int64)
         for episode in self._episodes:
             times += np.bincount(np.frombuffer(episode.ran, np.intc), minlength=len(times))
@@ -145,7 +106,7 @@ class Scheduler:
                 begin, size = end, 1
             else:
                 size = len(batch) // 2
-        return self._fit(slots)
+        return self._begun(slots)
 
     def _automaton(self, slots: Slots) -> _Automaton:
         return _Automaton(slots, self._changes, self._states, self._rows)
@@ -164,7 +125,7 @@ class Scheduler:
             episode.ran, episode.states = change
         return True
 
-    def _fit(self, slots: Slots) -> Fit | None:
+    def _begun(self, slots: Slots) -> Template | None:
         """What the episodes have come to; None if the warm-up of one never ends."""
         automaton = self._automaton(slots)
         warmup, rows = [], []
@@ -174,7 +135,9 @@ class Scheduler:
                 return None
             warmup.append(begun[0])
             rows.append(begun[1])
-        return Fit([node for _, node in slots], [bit for bit, _ in slots], warmup, rows, self._rows.known, self._cuts)
+        return Template(
+            [node for _, node in slots], [bit for bit, _ in slots], warmup, rows, self._rows.known, self._cuts
+        )
 
 
 def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[tuple[int, int]], int]:

@@ -1,4 +1,4 @@
-"""Cutting a timeline at the supervisor's ticks: what must have run before each, and what may have.
+"""First stage: a timeline is cut at the supervisor's ticks: what must have run before each, and what may have.
 
 Since a node's state links each of its ticks to the one before, what runs before a supervisor tick is, of every
 node, the first so many ticks. So a cut is told by counts alone, and there are two for each supervisor tick p:
@@ -32,6 +32,7 @@ class Cuts:
     """The cuts of every episode of a timeline at its supervisor's ticks.
 
     Attributes:
+        timeline: that was cut.
         nodes: all but the supervisor.
         required, started: ticks of each node, `[nodes, episodes, cuts]`; rows never decrease, and past an
             episode's end they stay the same.
@@ -41,8 +42,11 @@ class Cuts:
             the first, `[episodes, target ticks]`.
         length: cuts of each episode, `[episodes]`: its supervisor's ticks.
         pruned: by node, ticks that no supervisor tick depends on, over all episodes, where they are left out.
+        lookahead: how many supervisor steps before its start a tick may run.
+        observed: nodes whose states a task looks at, sorted.
     """
 
+    timeline: Timeline
     nodes: tuple[str, ...]
     required: Counts
     started: Counts
@@ -50,6 +54,8 @@ class Cuts:
     newest: dict[str, Counts]
     length: Counts
     pruned: dict[str, int]
+    lookahead: int
+    observed: tuple[str, ...]
 
     def part(self, most: int) -> Cuts:
         """The first episodes, or the beginning of the first: about `most` cuts."""
@@ -57,6 +63,7 @@ class Cuts:
         cuts = min(self.started.shape[2], most)
         return replace(
             self,
+            timeline=self.timeline.select(slice(episodes)),
             required=self.required[:, :episodes, :cuts],
             started=self.started[:, :episodes, :cuts],
             needs=tuple(tuple((source, needs[:episodes]) for source, needs in inputs) for inputs in self.needs),
@@ -65,51 +72,36 @@ class Cuts:
         )
 
 
-def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0, observed: Collection[str] = ()) -> Cuts:
+def cut(timeline: Timeline, *, prune: bool = True, lookahead: int = 0, observed: Collection[str] = ()) -> Cuts:
     """Cuts every episode of `timeline` at its supervisor's ticks.
 
     Args:
-        timeline: one or many episodes.
+        timeline: one or many episodes, each with at least the supervisor's tick 0.
         prune: leave out ticks that no supervisor tick depends on; otherwise everything that starts before a
             supervisor tick is required by it.
-        ahead: let `started` reach as many cuts further, as far as that takes nothing from a later supervisor tick.
+        lookahead: let `started` reach as many cuts further, as far as that takes nothing from a later supervisor tick.
         observed: nodes of which exactly those ticks run before a supervisor tick that have ended when it starts.
             (Their states are what a task looks at.)
 
     Raises:
-        RexError: if a node of `observed` is not in the system.
+        RexError: if an episode has no supervisor tick, `lookahead` is negative, or a node of `observed` is not in the
+            system.
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
+    if lookahead < 0:
+        raise RexError(f"compile.ahead={lookahead}: give 0 or more supervisor steps")
+    if timeline.num_episodes == 0 or (supervisor.count < 1).any():
+        raise RexError(f"supervisor '{spec.supervisor}' has no step in some episode of the timeline; record more steps")
     nodes = tuple(node.name for node in spec.nodes if node.name != spec.supervisor)
     index = {name: i for i, name in enumerate(nodes)}
-    episodes, num = supervisor.start.shape
-    past_end = np.arange(num) >= supervisor.count[:, None]
+    past_end = np.arange(supervisor.start.shape[1]) >= supervisor.count[:, None]
     newest = {edge.name: not_empty(timeline.newest(edge).astype(np.int32), -1) for edge in spec.edges}
-
-    started: Counts = np.zeros((len(nodes), episodes, num), np.int64)
+    fixed = _places(observed, index, spec.supervisor)
+    required = _required(timeline, nodes, newest, fixed, past_end)
+    started = np.zeros_like(required)
     for i, name in enumerate(nodes):
         started[i] = count_before(timeline.steps[name].start, supervisor.start, past_end, inclusive=False)
-    required: Counts = np.zeros_like(started)
-    fixed = _places(observed, index, spec.supervisor)
-    if fixed:
-        done = ended(timeline, newest)
-        for name in observed:
-            if name != spec.supervisor:
-                required[index[name]] = done[name]
-    changed = deque([spec.supervisor, *(nodes[place] for place in fixed)])
-    while changed:
-        target = changed.popleft()
-        last = np.arange(num) if target == spec.supervisor else required[index[target]] - 1
-        for edge in spec.inputs(target):
-            if edge.source in (spec.supervisor, target):
-                continue
-            needed = np.where(past_end, 0, _take(newest[edge.name], last) + 1)
-            needed = np.maximum.accumulate(needed, axis=1)
-            if (needed > required[index[edge.source]]).any():
-                required[index[edge.source]] = np.maximum(required[index[edge.source]], needed)
-                if edge.source not in changed:
-                    changed.append(edge.source)
     started = np.maximum(started, required)  # what takes no time may start and be needed at the same instant
     started[fixed] = required[fixed]
     pruned = {}
@@ -123,9 +115,46 @@ def cut(timeline: Timeline, *, prune: bool = True, ahead: int = 0, observed: Col
     for edge in spec.edges:
         if spec.supervisor not in (edge.source, edge.target) and edge.source != edge.target:
             needs[index[edge.target]].append((index[edge.source], newest[edge.name] + 1))
-    if ahead:
-        started = _ahead(timeline, started, ahead, newest, fixed)
-    return Cuts(nodes, required, started, tuple(map(tuple, needs)), newest, supervisor.count, pruned)
+    if lookahead:
+        started = _further(timeline, started, lookahead, newest, fixed)
+    return Cuts(
+        timeline,
+        nodes,
+        required,
+        started,
+        tuple(map(tuple, needs)),
+        newest,
+        supervisor.count,
+        pruned,
+        lookahead,
+        tuple(sorted(observed)),
+    )
+
+
+def _required(
+    timeline: Timeline, nodes: tuple[str, ...], newest: dict[str, Counts], fixed: list[int], past_end: np.ndarray
+) -> Counts:
+    """What each supervisor tick depends on, `[nodes, episodes, cuts]`; of the nodes in `fixed` all that has ended."""
+    spec, index = timeline.spec, {name: i for i, name in enumerate(nodes)}
+    required: Counts = np.zeros((len(nodes), *past_end.shape), np.int64)
+    if fixed:
+        done = ended(timeline, newest)
+        for place in fixed:
+            required[place] = done[nodes[place]]
+    changed = deque([spec.supervisor, *(nodes[place] for place in fixed)])
+    while changed:
+        target = changed.popleft()
+        last = np.arange(past_end.shape[1]) if target == spec.supervisor else required[index[target]] - 1
+        for edge in spec.inputs(target):
+            if edge.source in (spec.supervisor, target):
+                continue
+            needed = np.where(past_end, 0, _take(newest[edge.name], last) + 1)
+            needed = np.maximum.accumulate(needed, axis=1)
+            if (needed > required[index[edge.source]]).any():
+                required[index[edge.source]] = np.maximum(required[index[edge.source]], needed)
+                if edge.source not in changed:
+                    changed.append(edge.source)
+    return required
 
 
 def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -> list[int]:
@@ -136,14 +165,16 @@ def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -
     return [index[name] for name in observed if name != supervisor]
 
 
-def _ahead(timeline: Timeline, started: Counts, ahead: int, newest: dict[str, Counts], fixed: list[int]) -> Counts:
-    """What may have run at each cut, `[nodes, episodes, cuts]`: all that starts up to `ahead` cuts later and is ready.
+def _further(
+    timeline: Timeline, started: Counts, lookahead: int, newest: dict[str, Counts], fixed: list[int]
+) -> Counts:
+    """What may have run at each cut, `[nodes, episodes, cuts]`: all that is ready and starts `lookahead` cuts later.
 
-    Of the nodes in `fixed`, nothing runs ahead.
+    Of the nodes in `fixed`, nothing runs ahead of time.
     """
     spec = timeline.spec
     last = started.shape[2] - 1
-    may = started[:, :, np.minimum(np.arange(last + 1) + ahead, last)]
+    may = started[:, :, np.minimum(np.arange(last + 1) + lookahead, last)]
     may[fixed] = started[fixed]
     names = [node.name for node in spec.nodes if node.name != spec.supervisor]
     counts = dict(zip(names, may, strict=True))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rexcli.compiler.partition import cut
-from rexcli.compiler.supergraph import Patterns, find_patterns, fits, rules
+from rexcli.compiler.dependencies import Patterns
+from rexcli.compiler.template_rules import Sweep, rules
 from rexcli.errors import RexError
-from tests.compiler.timelines import by_hand
 
 
 def needs(*rows):
@@ -22,25 +21,6 @@ def crossed() -> Patterns:
     return Patterns(("a", "b"), one, (((1, needs([0], [1])),), ((0, needs([1], [0])),)), np.array([5, 1]))
 
 
-def test_patterns_are_what_lies_between_cuts_each_kind_once():
-    cuts = cut(by_hand())
-    patterns = find_patterns(cuts, cuts.required)
-    # Up to s1: a1, a2 and b1, which needs both; up to s2: a3 and b2, which needs it.
-    assert sorted(patterns.count.tolist()) == [[1, 1], [2, 1]]
-    assert patterns.weight.tolist() == [1, 1]
-    ((source, need),) = patterns.needs[1]
-    assert source == 0
-    assert sorted(need[:, 0].tolist()) == [1, 2]
-
-
-def test_equal_partitions_are_one_pattern():
-    cuts = cut(by_hand())
-    # With a2 run before s0, each partition is one tick of a, and one of b that waits for it.
-    patterns = find_patterns(cuts, np.array([[[2, 3, 4]], [[1, 2, 3]]]))
-    assert patterns.count.tolist() == [[1, 1]]
-    assert patterns.weight.tolist() == [2]
-
-
 def test_modes_on_two_patterns_that_cross():
     # Depth by depth, and place by place, both nodes can come first and both second.
     assert sorted(rules("generational")[0](crossed())) == [0, 0, 1, 1]
@@ -50,11 +30,12 @@ def test_modes_on_two_patterns_that_cross():
         assert template in ([0, 1, 0], [1, 0, 1])
 
 
-def test_a_template_fits_if_one_pass_runs_everything():
-    assert fits(crossed(), [0, 1, 0])
-    assert fits(crossed(), [1, 0, 1])
-    assert not fits(crossed(), [0, 1])
-    assert not fits(crossed(), [1, 0])
+@pytest.mark.parametrize(("template", "fits"), [([0, 1, 0], True), ([1, 0, 1], True), ([0, 1], False), ([1, 0], False)])
+def test_a_template_fits_if_one_sweep_runs_everything(template, fits):
+    sweep = Sweep(crossed())
+    for node in template:
+        sweep.run(node)
+    assert sweep.left.any() != fits
 
 
 def test_ticks_of_one_node_take_a_slot_each():

@@ -1,4 +1,4 @@
-"""The supergraph: one short sequence of slots into which every partition fits in order of dependency.
+"""How candidates for a template are grown: short sequences of slots into which every pattern fits.
 
 A *slot* is a place where a given node may run once. A partition fits a template of slots if each of its ticks
 gets a slot of its node, later than the slots of all that it depends on. Going through the template from left to
@@ -9,39 +9,17 @@ another less ready. So a template is good when that sweep empties every partitio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from rexcli.compiler.partition import Counts, Cuts
+from rexcli.compiler.dependencies import Ints, Patterns
 from rexcli.errors import RexError
 
 Mode = Literal["mcs", "generational", "topological"]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Patterns:
-    """Partitions as the template search sees them, each kind once.
-
-    Attributes:
-        nodes: all but the supervisor.
-        count: ticks of each node, `[patterns, nodes]`.
-        needs: for node n, pairs (source node, how many of its ticks in the partition tick j of n needs,
-            `[patterns, max count of n + 1]`; the last column is padding).
-        weight: how many partitions look like this, `[patterns]`.
-    """
-
-    nodes: tuple[str, ...]
-    count: Ints
-    needs: tuple[tuple[tuple[int, Ints], ...], ...]
-    weight: Ints
-
-
 Rule = Callable[[Patterns], Iterator[int]]
 """Grows a template, node indices in order, into which all of the patterns fit."""
 
@@ -82,55 +60,6 @@ class Sweep:
         return self.patterns.count - self.ran
 
 
-def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
-    """The different kinds of partition, each the ticks between two successive cuts.
-
-    Args:
-        cuts: of a timeline.
-        done: ticks that have run at each cut, `[nodes, episodes, cuts]`, closed under dependency; the first
-            partition ends at cut 1.
-    """
-    valid = np.arange(1, done.shape[2]) < cuts.length[:, None]
-    episode = np.nonzero(valid)[0]
-    before, after = done[:, :, :-1][:, valid], done[:, :, 1:][:, valid]
-    count = (after - before).T
-    columns = [count.astype(np.int32)]
-    inputs: list[tuple[int, int, int]] = []  # target, source, width
-    for target, sources in enumerate(cuts.needs):
-        width = int(count[:, target].max(initial=0))
-        tick = before[target][:, None] + np.arange(width)
-        inside = np.arange(width) < count[:, [target]]
-        for source, needs in sources:
-            need = needs[episode[:, None], np.minimum(tick, needs.shape[1] - 1)] - before[source][:, None]
-            columns.append(np.where(inside, np.maximum(need, 0), 0).astype(np.int32))
-            inputs.append((target, source, width))
-    features = np.concatenate(columns, axis=1)
-    first, kind = unique_rows(features)
-    weight = np.bincount(kind, minlength=len(first))
-    needs_of: list[list[tuple[int, Ints]]] = [[] for _ in cuts.nodes]
-    column = len(cuts.nodes)
-    for target, source, width in inputs:
-        need = features[first, column : column + width]
-        if need.any():
-            needs_of[target].append((source, np.pad(need, ((0, 0), (0, 1)))))
-        column += width
-    return Patterns(cuts.nodes, count[first], tuple(map(tuple, needs_of)), weight)
-
-
-def unique_rows(features: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where each different row of `[rows, columns]` stands first, and which of these each row is, `[rows]`."""
-    if not len(features):
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    mix = np.random.default_rng(0).integers(2**63, size=(features.shape[1],), dtype=np.uint64) | np.uint64(1)
-    digest = np.zeros(len(features), np.uint64)
-    for column in range(features.shape[1]):
-        digest += features[:, column].astype(np.uint64) * mix[column]
-    _, first, inverse = np.unique(digest, return_index=True, return_inverse=True)
-    if any((features[:, column] != features[first, column][inverse]).any() for column in range(features.shape[1])):
-        _, first, inverse = np.unique(features, axis=0, return_index=True, return_inverse=True)
-    return first, inverse.reshape(-1)
-
-
 def rules(mode: Mode) -> tuple[Rule, ...]:
     """The ways to grow a template for patterns; which gives the shortest has to be seen.
 
@@ -142,14 +71,6 @@ def rules(mode: Mode) -> tuple[Rule, ...]:
     if mode not in _MODES:
         raise RexError(f"compile.mode '{mode}': give 'mcs', 'generational' or 'topological'")
     return _MODES[mode]
-
-
-def fits(patterns: Patterns, template: list[int]) -> bool:
-    """Whether one pass through `template` runs every tick of every pattern."""
-    sweep = Sweep(patterns)
-    for node in template:
-        sweep.run(node)
-    return not sweep.left.any()
 
 
 def _generational(patterns: Patterns) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rexcli.compiler.partition import cut
+from rexcli.compiler.cut import cut
 from tests.compiler.timelines import by_hand
 
 
@@ -31,8 +31,8 @@ def test_pruned_are_ticks_that_no_supervisor_tick_depends_on():
 
 def test_ahead_lets_ticks_run_before_they_start():
     # b1 starts after s0 but needs only a0 to a2, b2 only a3.
-    np.testing.assert_array_equal(cut(by_hand(), ahead=1).started, [[[4, 4, 4]], [[2, 3, 3]]])
-    np.testing.assert_array_equal(cut(by_hand(), ahead=9).started, [[[4, 4, 4]], [[3, 3, 3]]])
+    np.testing.assert_array_equal(cut(by_hand(), lookahead=1).started, [[[4, 4, 4]], [[2, 3, 3]]])
+    np.testing.assert_array_equal(cut(by_hand(), lookahead=9).started, [[[4, 4, 4]], [[3, 3, 3]]])
 
 
 def test_ahead_waits_for_the_supervisor():
@@ -42,7 +42,7 @@ def test_ahead_waits_for_the_supervisor():
     arrive = timeline.steps["s"].start
     # a2 (12 ms) reads s0 (10 ms), a4 reads s1.
     messages = {**timeline.messages, "s_a": type(timeline.messages["a_b"])(arrive, np.array([[2, 4, -1]]))}
-    looped = cut(type(timeline)(spec, timeline.steps, messages), ahead=9)
+    looped = cut(type(timeline)(spec, timeline.steps, messages), lookahead=9)
     np.testing.assert_array_equal(looped.started, [[[2, 4, 4]], [[1, 3, 3]]])
 
 

@@ -1,0 +1,216 @@
+"""Second stage: what depends on what between cuts, each kind once.
+
+However long a timeline is, few different things happen between two of its cuts, which the search for a template then
+looks at in place of all of it:
+
+- a *change* is what may run at a cut and might not at the one before, with what it waits for;
+- a *pattern* is a kind of partition: the ticks between two cuts, if they run no earlier and no later.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.compiler.cut import Counts, Cuts
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Change:
+    """From a cut to the next.
+
+    Attributes:
+        fresh: by node, the ticks that may run now and might not before: of each, the nodes that it waits for beyond
+            what the tick before it waits for, and how many of their ticks that may run by now it does not need.
+        more: by node, how many fresh ticks it has.
+        spare: by node, how many of the ticks that may have run by this cut need not have.
+        far: a tick that does not need so many of the ticks that may run waits for none of them, ever.
+    """
+
+    fresh: tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
+    more: tuple[int, ...]
+    spare: tuple[int, ...]
+    far: int
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Partitions as the template search sees them, each kind once.
+
+    Attributes:
+        nodes: all but the supervisor.
+        count: ticks of each node, `[patterns, nodes]`.
+        needs: for node n, pairs (source node, how many of its ticks in the partition tick j of n needs,
+            `[patterns, max count of n + 1]`; the last column is padding).
+        weight: how many partitions look like this, `[patterns]`.
+    """
+
+    nodes: tuple[str, ...]
+    count: Ints
+    needs: tuple[tuple[tuple[int, Ints], ...], ...]
+    weight: Ints
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the ticks of a timeline wait for.
+
+    Attributes:
+        cuts: of the timeline.
+        fewest: slots that any template needs, by node, `[nodes]`, see `fewest_slots`.
+        changes: the different changes from one cut to the next.
+        sequences: by episode, which change follows each cut, as places in `changes`.
+    """
+
+    cuts: Cuts
+    fewest: Counts
+    changes: list[Change]
+    sequences: list[array[int]]
+
+
+def find_dependencies(cuts: Cuts) -> Dependencies:
+    """What the ticks of a timeline that was cut so wait for."""
+    return Dependencies(cuts, fewest_slots(cuts), *_find_changes(cuts))
+
+
+def fewest_slots(cuts: Cuts) -> Counts:
+    """Slots that any template needs, by node, `[nodes]`: what each would need if it depended on nothing.
+
+    Between cuts q < p, at most `p - q` rows may run what was required by p and had not started by q:
+    `required[p] - started[q] <= (p - q) * most`. Tried from the smallest on; a node that runs at all needs one.
+    """
+    most = np.asarray(cuts.started[:, :, -1].max(axis=1, initial=0) > 0, np.int64)
+    low, rows = np.flatnonzero(most), np.arange(cuts.started.shape[2])
+    while len(low):
+        expected = most[low, None, None] * rows
+        slack = np.minimum.accumulate(cuts.started[low] - expected, axis=2)
+        low = low[np.any(cuts.required[low] - expected > slack, axis=(1, 2))]
+        most[low] += 1
+    return most
+
+
+def spread_out(cuts: Cuts, most: Counts) -> Counts:
+    """Ticks to have run at each cut, `[nodes, episodes, cuts]`, closed, with bursts spread over rows where they can be.
+
+    Each node runs no more ticks in a row than it must to keep up with what is required of it, which is `most`,
+    `[nodes]`, see `fewest_slots`.
+    """
+    rows = most[:, None, None] * np.arange(cuts.started.shape[2])
+    done = rows + np.minimum.accumulate(cuts.started - rows, axis=2)
+    changed = deque(range(len(cuts.nodes)))
+    while changed:
+        target = changed.popleft()
+        for source, needs in cuts.needs[target]:
+            last = done[target] - 1
+            needed = np.take_along_axis(needs, np.clip(last, 0, needs.shape[1] - 1), axis=1)
+            needed = np.where(last < 0, 0, needed)
+            if (needed > done[source]).any():
+                done[source] = np.maximum(done[source], needed)
+                if source not in changed:
+                    changed.append(source)
+    return done
+
+
+def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
+    """The different kinds of partition, each the ticks between two successive cuts.
+
+    Args:
+        cuts: of a timeline.
+        done: ticks that have run at each cut, `[nodes, episodes, cuts]`, closed under dependency; the first
+            partition ends at cut 1.
+    """
+    valid = np.arange(1, done.shape[2]) < cuts.length[:, None]
+    episode = np.nonzero(valid)[0]
+    before, after = done[:, :, :-1][:, valid], done[:, :, 1:][:, valid]
+    count = (after - before).T
+    columns = [count.astype(np.int32)]
+    inputs: list[tuple[int, int, int]] = []  # target, source, width
+    for target, sources in enumerate(cuts.needs):
+        width = int(count[:, target].max(initial=0))
+        tick = before[target][:, None] + np.arange(width)
+        inside = np.arange(width) < count[:, [target]]
+        for source, needs in sources:
+            need = needs[episode[:, None], np.minimum(tick, needs.shape[1] - 1)] - before[source][:, None]
+            columns.append(np.where(inside, np.maximum(need, 0), 0).astype(np.int32))
+            inputs.append((target, source, width))
+    features = np.concatenate(columns, axis=1)
+    first, kind = _unique_rows(features)
+    weight = np.bincount(kind, minlength=len(first))
+    needs_of: list[list[tuple[int, Ints]]] = [[] for _ in cuts.nodes]
+    column = len(cuts.nodes)
+    for target, source, width in inputs:
+        need = features[first, column : column + width]
+        if need.any():
+            needs_of[target].append((source, np.pad(need, ((0, 0), (0, 1)))))
+        column += width
+    return Patterns(cuts.nodes, count[first], tuple(map(tuple, needs_of)), weight)
+
+
+def _find_changes(cuts: Cuts) -> tuple[list[Change], list[array[int]]]:
+    """The different changes between the cuts of all episodes, and those of each episode in order, as places."""
+    valid = np.arange(1, cuts.started.shape[2]) < cuts.length[:, None]
+    rows = np.flatnonzero(valid.ravel())
+    spare = cuts.started - cuts.required
+    more = np.diff(cuts.started, axis=2)
+    far = int(spare.max(initial=0)) + int(more.max(initial=0)) + 1
+    columns: list[npt.NDArray[np.int32]] = [_rows(more[node], rows) for node in range(len(cuts.nodes))]
+    columns += [_rows(spare[node, :, 1:], rows) for node in range(len(cuts.nodes))]
+    inputs: list[tuple[int, int, int]] = []
+    for node, sources in enumerate(cuts.needs):
+        width = int(more[node].max(initial=0))
+        for source, needs in sources:
+            for place in range(width):
+                inputs.append((node, source, place))
+                columns.append(_rows(_spare_of(cuts, node, source, needs, place, far), rows))
+    features = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), np.int32)
+    first, inverse = _unique_rows(features)
+    changes = [_change(row, inputs, len(cuts.nodes), far) for row in features[first].tolist()]
+    ends = np.cumsum(valid.sum(axis=1))
+    return changes, [array("i", part.astype(np.intc).tobytes()) for part in np.split(inverse, ends[:-1])]
+
+
+def _rows(values: Counts, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+    """Of `[episodes, changes]` those that there are, one after another."""
+    return values.ravel()[rows].astype(np.int32)
+
+
+def _spare_of(cuts: Cuts, node: int, source: int, needs: Counts, place: int, far: int) -> Counts:
+    """How many of the source's ticks that may run a fresh tick of a node does not need, `[episodes, changes]`.
+
+    `far` where it waits for nothing beyond what the tick before it waits for, or where there is no such tick.
+    """
+    tick = cuts.started[node, :, :-1] + place
+    at = np.clip(tick, 0, needs.shape[1] - 1)
+    need = np.take_along_axis(needs, at, axis=1)
+    before = np.where(at > 0, np.take_along_axis(needs, np.maximum(at - 1, 0), axis=1), 0)
+    unneeded = np.minimum(cuts.started[source, :, 1:] - need, far)
+    return np.where((tick < cuts.started[node, :, 1:]) & (need > before), unneeded, far)
+
+
+def _change(row: list[int], inputs: list[tuple[int, int, int]], nodes: int, far: int) -> Change:
+    more, spare = row[:nodes], row[nodes : 2 * nodes]
+    fresh: list[list[list[tuple[int, int]]]] = [[[] for _ in range(count)] for count in more]
+    for (node, source, place), unneeded in zip(inputs, row[2 * nodes :], strict=True):
+        if unneeded < far:
+            fresh[node][place].append((source, unneeded))
+    return Change(tuple(tuple(map(tuple, ticks)) for ticks in fresh), tuple(more), tuple(spare), far)
+
+
+def _unique_rows(features: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Where each different row of `[rows, columns]` stands first, and which of these each row is, `[rows]`."""
+    if not len(features):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    mix = np.random.default_rng(0).integers(2**63, size=(features.shape[1],), dtype=np.uint64) | np.uint64(1)
+    digest = np.zeros(len(features), np.uint64)
+    for column in range(features.shape[1]):
+        digest += features[:, column].astype(np.uint64) * mix[column]
+    _, first, inverse = np.unique(digest, return_index=True, return_inverse=True)
+    if any((features[:, column] != features[first, column][inverse]).any() for column in range(features.shape[1])):
+        _, first, inverse = np.unique(features, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)

@@ -1,0 +1,219 @@
+"""Fifth stage: of every slot in every row, which tick it runs, when that starts and what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli import sizes
+from rexcli.compiler.cut import Counts, Cuts, not_empty
+from rexcli.compiler.placement import Placement
+from rexcli.errors import RexError
+from rexcli.timeline.readers import first_readers
+from rexcli.timeline.schedule import period
+from rexcli.timeline.spec import EdgeTiming
+from rexcli.timeline.timeline import Messages, Timeline
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """What one input of one slot reads in each row.
+
+    Attributes:
+        edge: edge name.
+        newest: sequence number of the newest message in the window, `[episodes, rows]`.
+        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge of adjustable
+            delay has a longer window than its node sees, which holds what it sees at any delay.
+        age: seconds from when a message was sent to when the tick starts, and from the episode's start where the
+            window has a gap, `[episodes, rows, window]`.
+        adjustable: whether the edge has an adjustable delay.
+
+    Where the slot is skipped, they are those of a tick that runs, see `SlotPlan.at`.
+    """
+
+    edge: str
+    newest: Ints
+    ts_sent: Floats
+    ts_recv: Floats
+    age: Floats
+    adjustable: bool
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """What one slot runs in each row.
+
+    Attributes:
+        node: node name.
+        tick: which tick of the node, -1 where the slot is skipped, `[episodes, rows]`.
+        at: the tick whose clock and inputs it has, `[episodes, rows]`; where it is skipped, the newest that its node
+            has run, or the node's first if it has run none: node code may be called in a skipped slot, where the
+            result is discarded, and should meet nothing there that it never meets.
+        ts: when that tick starts, seconds, `[episodes, rows]`.
+        dt: seconds since the node's tick before it started; a period of the node for tick 0, `[episodes, rows]`.
+        inputs: in the order of the system's declaration.
+    """
+
+    node: str
+    tick: Ints
+    at: Ints
+    ts: Floats
+    dt: Floats
+    inputs: tuple[InputPlan, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which tick every slot of a template runs in every row, and where to look up its times.
+
+    Attributes:
+        timeline: of the ticks.
+        newest: as in `Cuts`.
+        nodes: of each slot; the supervisor's comes last.
+        tick: of each slot, -1 for none, `[episodes, rows]`.
+        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
+        later: by adjustable edge, see `_left_for_later`.
+    """
+
+    timeline: Timeline
+    newest: dict[str, Counts]
+    nodes: list[str]
+    tick: list[Ints]
+    before: dict[str, Ints]
+    later: dict[str, int]
+
+    def episode(self, number: int) -> Table:
+        """The same of one episode alone."""
+        one = slice(number, number + 1)
+        return replace(
+            self,
+            timeline=self.timeline.select(one),
+            newest={edge: values[one] for edge, values in self.newest.items()},
+            tick=[tick[one] for tick in self.tick],
+            before={name: counts[one] for name, counts in self.before.items()},
+        )
+
+    def rows(self, begin: int, count: int) -> Table:
+        """The same of some rows alone; those past the end are idle."""
+        part = slice(begin, begin + count)
+
+        def padded(values: Ints, **how: Any) -> Ints:
+            return np.pad(values[:, part], ((0, 0), (0, count - values[:, part].shape[1])), **how)
+
+        return replace(
+            self,
+            tick=[padded(tick, constant_values=-1) for tick in self.tick],
+            before={name: padded(counts, mode="edge") for name, counts in self.before.items()},
+        )
+
+    def rings(self) -> dict[str, int]:
+        """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
+
+        Raises:
+            RexError: for a message that is read before it is sent.
+        """
+        entries = {node.name: 1 for node in self.timeline.spec.nodes}
+        written = dict(self.before)
+        for name, tick in zip(self.nodes, self.tick, strict=True):
+            runs = tick >= 0
+            for edge in self.timeline.spec.inputs(name):
+                newest = np.take_along_axis(self.newest[edge.name], np.maximum(tick, 0), axis=1)
+                early = runs & (newest >= written[edge.source])
+                if early.any():
+                    raise RexError(
+                        f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
+                        f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
+                    )
+                span = np.where(runs, written[edge.source] - newest + self.window(edge) - 1, 1)
+                entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
+            written[name] = written[name] + runs
+        return entries
+
+    def window(self, edge: EdgeTiming) -> int:
+        """Messages that a program holds ready for a tick of an edge's target."""
+        return edge.window + self.later.get(edge.name, 0)
+
+    def slots(self) -> Iterator[SlotPlan]:
+        """What every slot runs and reads."""
+        done = {name: counts.copy() for name, counts in self.before.items()}
+        for name, tick in zip(self.nodes, self.tick, strict=True):
+            yield self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick))
+            done[name] += tick >= 0
+
+    def _slot(self, name: str, tick: Ints, at: Ints) -> SlotPlan:
+        """Looks up the times and the reads of the ticks of one slot, see `SlotPlan`."""
+        timeline, steps = self.timeline, self.timeline.steps[name]
+        never = steps.count[:, None] == 0
+        start = np.where(never, 0, np.take_along_axis(steps.start, at, axis=1))
+        inputs = []
+        for edge in timeline.spec.inputs(name):
+            newest = np.where(never, -1, np.take_along_axis(self.newest[edge.name], at, axis=1))
+            window = self.window(edge)
+            seq = newest[..., None] + np.arange(1 - window, 1)
+            sent = not_empty(timeline.steps[edge.source].end, 0)
+            arrive = not_empty(timeline.messages[edge.name].arrive, 0)
+            episode = np.arange(len(seq))[:, None, None]
+            there = np.clip(seq, 0, sent.shape[1] - 1)
+            gap = seq < 0
+            age = start[..., None] - np.where(gap, 0, sent[episode, there])
+            inputs.append(
+                InputPlan(
+                    edge=edge.name,
+                    newest=newest.astype(np.int32),
+                    ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
+                    ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
+                    age=(age / 1e9).astype(np.float32),
+                    adjustable=bool(edge.adjustable),
+                )
+            )
+        last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
+        dt = np.where(at > 0, start - last, period(timeline.spec.node(name).rate)) / 1e9
+        return SlotPlan(
+            node=name,
+            tick=tick.astype(np.int32),
+            at=at.astype(np.int32),
+            ts=(start / 1e9).astype(np.float32),
+            dt=dt.astype(np.float32),
+            inputs=tuple(inputs),
+        )
+
+
+def tabulate(cuts: Cuts, placement: Placement) -> Table:
+    """The table of a timeline whose every tick has its place."""
+    timeline = cuts.timeline
+    supervisor = np.arange(placement.tick.shape[2], dtype=np.int32) - (placement.warmup - 1)
+    supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, np.int32(-1))
+    nodes, ticks = [*placement.nodes, timeline.spec.supervisor], [*placement.tick, supervisor]
+    before = {name: np.zeros_like(supervisor) for name in timeline.steps}
+    for name, tick in zip(nodes, ticks, strict=True):
+        ran = (tick >= 0).astype(np.int32)
+        before[name] += np.cumsum(ran, axis=1, dtype=np.int32) - ran
+    later = {edge.name: _left_for_later(timeline, edge) for edge in timeline.spec.edges if edge.adjustable}
+    table = Table(timeline, cuts.newest, nodes, ticks, before, later)
+    for name in nodes:
+        for edge in timeline.spec.inputs(name):
+            window = table.window(edge)
+            sizes.check(
+                24.0 * supervisor.size * window,
+                f"windows of {window} messages of edge '{edge.name}' at {supervisor.size} steps",
+                f"give a smaller one (edges.{edge.name}.window)",
+            )
+    return table
+
+
+def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
+    """How many messages that a tick has read in the timeline it may not have at the longest delay of an edge."""
+    target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
+    latest = messages.arrive + edge.adjustable
+    reader = first_readers(latest, target.start, target.count, strictly=edge.skip)
+    reader = np.where(messages.reader < 0, -1, reader)
+    fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).newest(edge)
+    ran = np.arange(target.start.shape[1]) < target.count[:, None]
+    return int((timeline.newest(edge) - fewest)[ran].max(initial=0))
