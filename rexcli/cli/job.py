@@ -52,10 +52,16 @@ class Job:
 
         Args:
             parents: runs that this one starts from.
+
+        Raises:
+            RexError: a picture that the experiment brings is not there; told now, not after a training of hours.
         """
         from rexcli.config.compose import config_yaml
+        from rexcli.plot.registry import find
         from rexcli.runs.rundir import Run
 
+        for name, path in self.experiment.plots.pictures.items():
+            find(name, path, self.experiment.origins)
         return Run.create(
             self.project.outputs,
             self.experiment.name,

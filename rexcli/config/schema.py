@@ -255,6 +255,21 @@ class EvalConfig:
     """By name, what is made of each episode beside its return and length, such as `rexcli.rl.metrics.Always`."""
 
 
+def _file_names(names: dict[str, str]) -> str | None:
+    """For names that become names of files."""
+    return next((fix for name in names if (fix := folder_name(name))), None)
+
+
+@dataclass(frozen=True)
+class PlotsConfig:
+    """What pictures know of an experiment beside what it is made of."""
+
+    pictures: dict[str, str] = field(default_factory=dict, metadata={"check": _file_names})
+    """Pictures that the project brings: by name, where the class is, such as `nodes.pendulum.picture.Pendulum`."""
+    angles: list[str] = field(default_factory=list)
+    """Patterns of quantities that are angles, rad, such as `world/state/th`; they are drawn within ±pi."""
+
+
 @dataclass(frozen=True)
 class DistributedConfig:
     """Several processes that share one training, on one machine or many; see `rexcli.rl.distributed`."""
@@ -308,6 +323,7 @@ class Experiment:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    plots: PlotsConfig = field(default_factory=PlotsConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})

@@ -1,10 +1,11 @@
 """Pictures of runs: one module a picture, drawn from a run's artifacts and never from live objects.
 
-`draw_run` draws what one run can show, `draw_many` overlays several. Each picture module offers a pure
-`draw(…)` for notebooks and registers itself with `registry.picture`; a new picture is one new file here.
+`draw_run` draws what one run can show, `draw_many` overlays several. Each picture module has a pure `draw(…)` for
+notebooks and a class that derives from `Picture`. A new picture is one new file here, or a class in a project's
+`nodes/` that the experiment names.
 """
 
 from rexcli.plot.main import draw_many, draw_run
-from rexcli.plot.registry import Options, Picture, pictures
+from rexcli.plot.registry import Animation, Options, Picture, View, pictures
 
-__all__ = ["Options", "Picture", "draw_many", "draw_run", "pictures"]
+__all__ = ["Animation", "Options", "Picture", "View", "draw_many", "draw_run", "pictures"]

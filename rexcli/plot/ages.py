@@ -13,16 +13,18 @@ from matplotlib.patches import Patch
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming
 from rexcli.timeline.timeline import Timeline
 
 
-@picture("ages", needs="timeline.npz|recording.mcap")
-def render(view: View, options: Options) -> Figure:
-    return draw(view.timeline(), Declared.of(view))
+class Ages(Picture):
+    needs = ("timeline.npz|recording.mcap",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(view.timeline(), Declared.of(view))
 
 
 def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.spec import NANOSECONDS, NEVER
@@ -52,16 +52,18 @@ class _Paper:
     stroke: float = 0.012
 
 
-@picture("dataflow", needs="timeline.npz|recording.mcap")
-def render(view: View, options: Options) -> Figure:
-    return draw(
-        view.timeline(),
-        Declared.of(view),
-        episode=options.episode,
-        start=options.start,
-        max_seconds=options.max_seconds,
-        mode=options.mode,
-    )
+class DataFlow(Picture):
+    needs = ("timeline.npz|recording.mcap",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(
+            view.timeline(),
+            Declared.of(view),
+            episode=options.episode,
+            start=options.start,
+            max_seconds=options.max_seconds,
+            mode=options.mode,
+        )
 
 
 @style.styled

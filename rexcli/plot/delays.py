@@ -16,7 +16,7 @@ from rexcli.errors import RexError
 from rexcli.plot import density as declared_density
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.timeline.spec import NANOSECONDS, NEVER
 from rexcli.timeline.timeline import Timeline
 
@@ -47,10 +47,12 @@ class Delays:
     curve: tuple[np.ndarray, np.ndarray] | None = None
 
 
-@picture("delays", needs="timeline.npz|recording.mcap")
-def render(view: View, options: Options) -> Figure:
-    curves = view.arrays("delays.npz") if view.has("delays.npz") else {}
-    return draw(gather(view.timeline(), Declared.of(view), curves), max_panels=2 * options.max_rows)
+class DelayHistograms(Picture):
+    needs = ("timeline.npz|recording.mcap",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        curves = view.arrays("delays.npz") if view.has("delays.npz") else {}
+        return draw(gather(view.timeline(), Declared.of(view), curves), max_panels=2 * options.max_rows)
 
 
 def gather(timeline: Timeline, declared: Declared, curves: Mapping[str, np.ndarray] | None = None) -> list[Delays]:

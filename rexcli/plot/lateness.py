@@ -12,16 +12,18 @@ from matplotlib.ticker import FuncFormatter
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 
 SMALLEST = 1e-6
 """Seconds; what is less is drawn as this, on the logarithmic axis."""
 BINS_A_DECADE = 12
 
 
-@picture("lateness", needs="lateness.npz")
-def render(view: View, options: Options) -> Figure:
-    return draw(view.arrays("lateness.npz"), Declared.from_config(view.config))
+class Lateness(Picture):
+    needs = ("lateness.npz",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(view.arrays("lateness.npz"), Declared.from_config(view.config))
 
 
 @style.styled

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rexcli.errors import RexError, WriteError
-from rexcli.plot.registry import Animation, Options, View, choose
+from rexcli.plot.registry import Animation, Options, View, find, names, settings
 from rexcli.plot.style import styled
 from rexcli.runs.storage import atomic_file
 
@@ -85,16 +85,19 @@ def _draw(
 ) -> list[Path]:
     written = []
     views = [cast(View, _Once(view)) for view in views]
-    for picture in choose(only):
+    for name in names([view.config for view in views], only):
         try:
-            fitting = [view for view in views if picture.fits(view)]
+            declared = [settings(view.config).pictures.get(name) for view in views]
+            path = next(filter(None, declared), None)
+            picture = find(name, path)
+            fitting = [view for view, own in zip(views, declared, strict=True) if own == path and picture.fits(view)]
             if fitting and (picture.overlays or not overlays):
                 for view in [view for view in views if view not in fitting]:
-                    logger.warning("picture '%s': %s has nothing to show there", picture.name, view.path)
-                drawing = picture.render(fitting, options)
-                written.append(save(drawing, folder / f"{picture.name}{picture.suffix}"))
+                    logger.warning("picture '%s': %s has nothing to show there", name, view.path)
+                drawing = styled(picture.render)(fitting if picture.overlays else fitting[0], options)
+                written.append(save(drawing, folder / f"{name}{picture.suffix}"))
             elif only is not None:
-                raise RexError(_why_not(picture.name, picture.needs, overlays and not picture.overlays, views))
+                raise RexError(_why_not(name, picture.needs, overlays and not picture.overlays, views))
         except WriteError:
             raise
         except Exception as error:
@@ -105,12 +108,12 @@ def _draw(
             where = ", ".join(str(view.path) for view in views)
             # A run of hours is not lost to its picture: log and go on, unless this picture was asked for.
             if only is None:
-                logger.warning("picture '%s' of %s could not be drawn: %s", picture.name, where, said)
-                logger.info("picture '%s'", picture.name, exc_info=not known)
+                logger.warning("picture '%s' of %s could not be drawn: %s", name, where, said)
+                logger.info("picture '%s'", name, exc_info=not known)
             elif known:
                 raise
             else:
-                raise RexError(f"picture '{picture.name}' of {where} could not be drawn: {said}") from error
+                raise RexError(f"picture '{name}' of {where} could not be drawn: {said}") from error
     return written
 
 

@@ -1,21 +1,33 @@
-"""Which pictures there are, and which of them a run can have.
+"""Which pictures there are: those of this package, and those that an experiment brings.
 
-A module of this package registers its picture with `@picture(name, needs=…)`; all modules are found by looking
-into the folder, so a new picture is one new file.
+A picture is a class that derives from `Picture`. One in a module of this package is found by looking into the folder
+and has the module's name, so a new picture is one new file. One in a project's `nodes/` is named by the experiment,
+`plots: {pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`.
+
+A run may come from a stranger, and its `config.yaml` says which pictures it has. So these names obey the rules of
+`_target_` (see `rexcli.config.targets`): only a class that the user's own `nodes` defines is taken, only if it derives
+from `Picture`, and it is made without arguments. Nothing of a run is imported, and nothing else in it is built.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from rexcli.config import checks
+from rexcli.config.origins import Origins
+from rexcli.config.project import find_project
+from rexcli.config.schema import PlotsConfig
+from rexcli.config.targets import Loader
 from rexcli.errors import RexError, suggest
 from rexcli.timeline.timeline import Timeline
 
@@ -86,70 +98,86 @@ class Animation:
     frames_per_second: int = 25
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(ABC):
     """One picture that runs can have.
 
     Attributes:
-        name: what it is called, and its file's name.
         needs: the artifacts that it is drawn from; `a|b` is either.
-        render: draws it from one run, or from several if it overlays.
         overlays: whether it can show several runs at once.
-        when: a further condition on the run, looked at once `needs` are there.
         suffix: of its file.
     """
 
-    name: str
-    needs: tuple[str, ...]
-    render: Callable[[Sequence[View], Options], Figure | Animation]
-    overlays: bool = False
-    when: Callable[[View], bool] | None = None
-    suffix: str = ".png"
+    needs: ClassVar[tuple[str, ...]] = ()
+    overlays: ClassVar[bool] = False
+    suffix: ClassVar[str] = ".png"
 
     def fits(self, view: View) -> bool:
         """Whether the run has what this picture is drawn from."""
-        there = all(any(view.has(name) for name in need.split("|")) for need in self.needs)
-        return there and (self.when is None or self.when(view))
+        return all(any(view.has(name) for name in need.split("|")) for need in self.needs)
 
-
-_pictures: dict[str, Picture] = {}
-
-
-def picture(
-    name: str,
-    *,
-    needs: str | tuple[str, ...] = (),
-    overlays: bool = False,
-    when: Callable[[View], bool] | None = None,
-    suffix: str = ".png",
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Registers `render(view, options)`, or with `overlays` `render(views, options)`, as picture `name`."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        def render(views: Sequence[View], options: Options) -> Figure | Animation:
-            return function(views, options) if overlays else function(views[0], options)
-
-        wanted = (needs,) if isinstance(needs, str) else needs
-        _pictures[name] = Picture(name, wanted, render, overlays, when, suffix)
-        return function
-
-    return register
+    @abstractmethod
+    def render(self, view: Any, options: Options) -> Figure | Animation:
+        """Draws the picture of a run, `View`; if it `overlays`, of a sequence of runs."""
 
 
 def pictures() -> dict[str, Picture]:
-    """All pictures by name, in order of their names; imports the modules of this package at the first call."""
+    """The pictures of this package by name, in order of their names."""
     package = importlib.import_module("rexcli.plot")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"rexcli.plot.{module.name}")
-    return dict(sorted(_pictures.items()))
+    found = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
+        module = importlib.import_module(f"rexcli.plot.{name}")
+        for kind in filter(_is_picture, vars(module).values()):
+            if kind.__module__ == module.__name__ and not inspect.isabstract(kind):
+                found[name] = kind()
+    return found
 
 
-def choose(only: Sequence[str] | None) -> list[Picture]:
-    """The pictures named, or all; refuses a name that there is no picture of."""
-    known = pictures()
-    if only is None:
-        return list(known.values())
-    for name in only:
+def _is_picture(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Picture)
+
+
+def settings(config: Mapping[str, Any]) -> PlotsConfig:
+    """The section `plots` of a run's configuration, checked; runs of before it existed have none.
+
+    Raises:
+        RexError: it is not as it should be.
+    """
+    read: PlotsConfig = checks.read(PlotsConfig, config.get("plots") or {}, "plots", Origins(fallback="config.yaml"))
+    return read
+
+
+def names(configs: Sequence[Mapping[str, Any]], only: Sequence[str] | None) -> list[str]:
+    """The names of the pictures that runs with these configurations may have: all, or `only` these.
+
+    Raises:
+        RexError: there is no picture of a name in `only`.
+    """
+    known = list(dict.fromkeys([*pictures(), *(name for config in configs for name in settings(config).pictures)]))
+    for name in only or ():
         if name not in known:
-            raise RexError(f"picture '{name}' does not exist{suggest(name, list(known))}")
-    return [known[name] for name in only]
+            raise RexError(f"picture '{name}' does not exist{suggest(name, known)}")
+    return known if only is None else list(only)
+
+
+def find(name: str, path: str | None, origins: Origins | None = None) -> Picture:
+    """The picture of a name.
+
+    Args:
+        name: of the picture.
+        path: of the class that a run declares for it; None for one of this package.
+        origins: for messages.
+
+    Raises:
+        RexError: the class may not be taken, see this module.
+    """
+    if path is None:
+        return pictures()[name]
+    find_project().activate()
+    loader, key = Loader((), origins or Origins(fallback="config.yaml")), f"plots.pictures.{name}"
+    kind = loader.find(path, key)
+    if not _is_picture(kind):
+        raise RexError(
+            f"{loader.origins.where(key)}: {key}={path}: this is no picture; derive it from rexcli.plot.Picture"
+        )
+    made: Picture = loader.call(kind, {}, key)
+    return made

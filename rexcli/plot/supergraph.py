@@ -17,15 +17,17 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 
 PARTITIONS = 40
 """Partitions in the strip at most."""
 
 
-@picture("supergraph", needs="program.json")
-def render(view: View, options: Options) -> Figure:
-    return draw(view.json("program.json"), Declared.of(view))
+class Supergraph(Picture):
+    needs = ("program.json",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(view.json("program.json"), Declared.of(view))
 
 
 @style.styled

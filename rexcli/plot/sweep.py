@@ -14,17 +14,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rexcli.errors import RexError, suggest
 from rexcli.plot import style
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.plot.training import TITLES, to_number
 
 BOOKKEEPING = ("job", "number", "run", "path", "status", "error", "reason", "seconds", "exit_code")
 PREFERRED = ("hold", "eval/hold", "hold_median", "return mean", "return_mean", "eval/return_mean", "return", "steps/s")
 
 
-@picture("sweep", needs="sweep.csv")
-def render(view: View, options: Options) -> Figure:
-    rows = rows_of(view.csv("sweep.csv"))
-    return draw(rows, swept=_swept(rows, view.config), keys=options.keys, metrics=options.metrics)
+class Sweep(Picture):
+    needs = ("sweep.csv",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        rows = rows_of(view.csv("sweep.csv"))
+        return draw(rows, swept=_swept(rows, view.config), keys=options.keys, metrics=options.metrics)
 
 
 def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

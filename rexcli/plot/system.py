@@ -17,7 +17,7 @@ from rexcli.plot import style
 from rexcli.plot.declared import Declared, EdgeLook, NodeLook
 from rexcli.plot.density import describe
 from rexcli.plot.layout import layered
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.plot.routes import Routes
 
 WORDY = 16
@@ -38,9 +38,12 @@ class _Plan:
     height: float
 
 
-@picture("system", when=lambda view: bool(view.config.get("nodes")))
-def render(view: View, options: Options) -> Figure:
-    return draw(Declared.of(view))
+class SystemDiagram(Picture):
+    def fits(self, view: View) -> bool:
+        return bool(view.config.get("nodes"))
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(Declared.of(view))
 
 
 @style.styled

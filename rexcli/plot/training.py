@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from rexcli.errors import RexError, suggest
 from rexcli.plot import style
 from rexcli.plot.labels import run_labels
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 
 RETURN, LENGTH = "eval/return_mean", "eval/length_mean"
 PREFERRED = ("train/kl", "train/entropy", "train/value_loss", "train/explained_variance")
@@ -43,12 +43,16 @@ class Curves:
     columns: Mapping[str, np.ndarray]
 
 
-@picture("training", needs="metrics.csv", overlays=True)
-def render(views: Sequence[View], options: Options) -> Figure:
-    runs = [
-        Curves(label, columns_of(view.csv("metrics.csv"))) for label, view in zip(run_labels(views), views, strict=True)
-    ]
-    return draw(runs, metrics=options.metrics)
+class Training(Picture):
+    needs = ("metrics.csv",)
+    overlays = True
+
+    def render(self, views: Sequence[View], options: Options) -> Figure:
+        runs = [
+            Curves(label, columns_of(view.csv("metrics.csv")))
+            for label, view in zip(run_labels(views), views, strict=True)
+        ]
+        return draw(runs, metrics=options.metrics)
 
 
 def columns_of(table: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, View, picture
+from rexcli.plot.registry import Options, Picture, View
 from rexcli.timeline.spec import NANOSECONDS
 from rexcli.timeline.timeline import Timeline
 
@@ -48,14 +48,26 @@ class Quantity:
     values: np.ndarray
 
 
-@picture("trajectories", needs="recording.mcap|rollouts.npz")
-def render(view: View, options: Options) -> Figure:
+class Trajectories(Picture):
+    needs = ("recording.mcap|rollouts.npz",)
+
+    def render(self, view: View, options: Options) -> Figure:
+        return draw(quantities(view), fields=options.fields, max_rows=options.max_rows, episode=options.episode)
+
+
+def quantities(view: View, names: Sequence[str] = ("",), seconds: tuple[float, float] | None = None) -> list[Quantity]:
+    """What a run kept, of its rollouts if it has some, else of its recording.
+
+    Args:
+        view: the run.
+        names: what the names of quantities begin with; all unless given.
+        seconds: of a recording, from when to when; the whole, thinned, unless given.
+    """
     declared = Declared.of(view)
     if view.has("rollouts.npz"):
         found = from_rollouts(view.arrays("rollouts.npz"), declared)
-    else:
-        found = from_recording(view.recording(), view.timeline(), declared)
-    return draw(found, fields=options.fields, max_rows=options.max_rows, episode=options.episode)
+        return [entry for entry in found if any(map(entry.name.startswith, names))]
+    return from_recording(view.recording(), view.timeline(), declared, names, seconds)
 
 
 def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[Quantity]:

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from rexcli.errors import RexError
-from rexcli.plot import draw_many, draw_run, pictures, registry
+from rexcli.plot import ages, draw_many, draw_run, pictures
 from rexcli.plot.main import save
-from rexcli.plot.registry import Animation, Options, picture
+from rexcli.plot.registry import Animation, Options, Picture
 from tests.plot.fixtures import PENDULUM, FakeRun, metrics, pendulum_rollouts, program, recording, sweep, timeline_of
 
 EVERYTHING = {
@@ -34,8 +34,8 @@ FROM_TIMELINE = {"ages", "dataflow", "delays", "system"}
     [
         ({}, {"system"}),
         ({"timeline.npz": EVERYTHING["timeline.npz"]}, FROM_TIMELINE),
-        ({"recording.mcap": recording()}, FROM_TIMELINE | {"trajectories", "pendulum"}),
-        ({"rollouts.npz": EVERYTHING["rollouts.npz"]}, {"system", "trajectories", "pendulum"}),
+        ({"recording.mcap": recording()}, FROM_TIMELINE | {"trajectories"}),
+        ({"rollouts.npz": EVERYTHING["rollouts.npz"]}, {"system", "trajectories"}),
     ],
     ids=["config", "timeline", "recording", "rollouts"],
 )
@@ -49,8 +49,14 @@ def test_a_run_gets_the_pictures_that_its_artifacts_allow(tmp_path: Path, artifa
             assert image.format == ("GIF" if file.suffix == ".gif" else "PNG")
 
 
-def test_the_gif_runs_at_25_frames_a_second_for_ever_and_is_small(tmp_path: Path) -> None:
-    [file] = draw_run(FakeRun(tmp_path, EVERYTHING), only=["pendulum"], animation_seconds=1.0)
+def _bringing(path: str, name: str = "swing") -> dict:
+    return {**PENDULUM, "plots": {"pictures": {name: path}}}
+
+
+def test_an_experiment_brings_a_picture_and_its_gif_runs_at_25_frames_a_second_for_ever(tmp_path: Path) -> None:
+    run = FakeRun(tmp_path, EVERYTHING, _bringing("nodes.pendulum.picture.Pendulum"))
+    [file] = draw_run(run, only=["swing"], animation_seconds=1.0)
+    assert file.name == "swing.gif"
     with Image.open(file) as image:
         assert image.info["duration"] == 40
         assert image.info["loop"] == 0
@@ -58,44 +64,75 @@ def test_the_gif_runs_at_25_frames_a_second_for_ever_and_is_small(tmp_path: Path
     assert file.stat().st_size < 26 * 8_000
 
 
+def test_a_field_called_th_makes_no_pendulum(tmp_path: Path) -> None:
+    assert not [file for file in draw_run(FakeRun(tmp_path, EVERYTHING)) if file.suffix == ".gif"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("os.system", "only nodes, rexcli, distrax are trusted"),
+        ("nodes.pendulum.plant.subprocess.Popen", "nodes.pendulum.plant has no|this is subprocess"),
+        ("nodes.pendulum.Motor", "this is no picture"),
+        ("nodes.pendulum.picture.draw", "this is a function"),
+        ("rexcli.plot.ages.Ages", "configuration may not call"),
+        ("nodes.pendulum.picture.Pendulm", "did you mean 'Pendulum'"),
+    ],
+)
+def test_a_strangers_run_names_pictures_of_the_users_own_nodes_alone(
+    tmp_path: Path, path: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = FakeRun(tmp_path, {}, _bringing(path))
+    with pytest.raises(RexError, match=said):
+        draw_run(run, only=["swing"])
+    with caplog.at_level(logging.WARNING):
+        assert {file.stem for file in draw_run(run)} == {"system"}
+    assert "picture 'swing'" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["../swing", "a/b", "..", "a\\b"])
+def test_a_strangers_picture_has_no_name_that_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RexError, match="plots"):
+        draw_run(FakeRun(tmp_path / "run", EVERYTHING, _bringing("nodes.pendulum.picture.Pendulum", name)))
+    assert not list(tmp_path.rglob("*.gif"))
+
+
 def test_a_new_module_in_the_package_is_a_new_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "hello_picture.py").write_text(
-        "from rexcli.plot.registry import picture\n"
-        "from rexcli.plot.style import figure\n"
-        "@picture('hello', needs='hello.txt')\n"
-        "def render(view, options):\n"
-        "    return figure(2, 1)\n"
+    (tmp_path / "hello.py").write_text(
+        "from rexcli.plot import Picture, style\n"
+        "class Hello(Picture):\n"
+        "    needs = ('hello.txt',)\n"
+        "    def render(self, view, options):\n"
+        "        return style.figure(2, 1)\n"
     )
     import rexcli.plot
 
     monkeypatch.setattr(rexcli.plot, "__path__", [*rexcli.plot.__path__, str(tmp_path)])
-    monkeypatch.setattr(registry, "_pictures", dict(registry._pictures))
     try:
         assert "hello" in pictures()
         files = draw_run(FakeRun(tmp_path, {"hello.txt": ""}))
         assert "hello.png" in {file.name for file in files}
     finally:
-        sys.modules.pop("rexcli.plot.hello_picture", None)
+        sys.modules.pop("rexcli.plot.hello", None)
 
 
 def test_a_picture_that_fails_is_logged_and_the_others_are_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pictures()
-    monkeypatch.setattr(registry, "_pictures", dict(registry._pictures))
+    class Broken(Picture):
+        def render(self, view: object, options: Options) -> Figure:
+            raise ZeroDivisionError("on purpose")
 
-    @picture("broken")
-    def render(view: object, options: Options) -> Figure:
-        raise ZeroDivisionError("on purpose")
-
+    Broken.__module__ = ages.__name__
+    monkeypatch.setattr(ages, "Ages", Broken)
     run = FakeRun(tmp_path, {})
     with caplog.at_level(logging.WARNING):
         assert {file.stem for file in draw_run(run)} == {"system"}
-    said = rf"'broken' of {re.escape(str(run.path))} could not be drawn: ZeroDivisionError on purpose; what it is drawn"
+    said = rf"'ages' of {re.escape(str(run.path))} could not be drawn: ZeroDivisionError on purpose; what it is drawn"
     assert re.search(said, caplog.text)
     assert "Traceback" not in caplog.text  # only at level INFO, for `log.txt`
     with pytest.raises(RexError, match=said):
-        draw_run(run, only=["broken"])
+        draw_run(run, only=["ages"])
 
 
 def test_what_cannot_be_drawn_is_refused_by_name(tmp_path: Path) -> None:

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from rexcli.errors import RexError
-from rexcli.plot import style
+from rexcli import RexError
+from rexcli.plot import Animation, Options, Picture, View, style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Animation, Options, View, picture
-from rexcli.plot.trajectories import Quantity, from_recording, from_rollouts
+from rexcli.plot.trajectories import Quantity, quantities
 
 FRAMES_PER_SECOND = 25
-ANGLE = "world/state/th"
-ACTIONS = ("actuator/output", "agent/output", "env/action")
-"""Quantities that may be the action, the nearest to the motor first; a name beginning with one of these counts."""
 DPI = 80
+ANGLES = ("world/state/th", "world/output/th", "sensor/output/th")
+ACTIONS = ("actuator/output/action", "agent/output/action", "env/action")
+"""What may be the angle and the action, the nearest to the pendulum first."""
+
+
+class Pendulum(Picture):
+    """`plots: {pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`."""
+
+    needs = ("recording.mcap|rollouts.npz",)
+    suffix = ".gif"
+
+    def render(self, view: View, options: Options) -> Animation:
+        shown = options.start, options.start + options.animation_seconds
+        motion = motion_of(quantities(view, (*ANGLES, *ACTIONS), shown), options.episode)
+        declared = Declared.of(view)
+        colour = declared.colour("world") if "world" in declared.names else style.COLOURS["grape"]
+        limit = _action_limit(view.config, motion)
+        return draw(motion, colour=colour, limit=limit, start=options.start, seconds=options.animation_seconds)
 
 
 @dataclass(frozen=True)
@@ -40,64 +56,27 @@ class Motion:
     action: np.ndarray
 
 
-def _moves(view: View) -> bool:
-    """Whether the run holds a pendulum's angle, or says `render: pendulum`; another renderer's runs are not ours."""
-    wanted = view.config.get("render")
-    if wanted is not None:
-        return wanted == "pendulum"
-    if view.has("rollouts.npz"):
-        return ANGLE in view.arrays("rollouts.npz")
-    recording = view.recording()
-    return (
-        any(node.name == "world" for node in recording.spec.nodes)
-        and "state" in recording.fields("world")
-        and any(leaf.path == "th" for leaf in recording.leaves("world", "state"))
-    )
-
-
-@picture("pendulum", needs="recording.mcap|rollouts.npz", when=_moves, suffix=".gif")
-def render(view: View, options: Options) -> Animation:
-    declared = Declared.of(view)
-    found = (
-        from_rollouts(view.arrays("rollouts.npz"), declared)
-        if view.has("rollouts.npz")
-        else from_recording(
-            view.recording(),
-            view.timeline(),
-            declared,
-            names=(ANGLE, *ACTIONS),
-            seconds=(options.start, options.start + options.animation_seconds),
-        )
-    )
-    motion = motion_of(found, options.episode)
-    colour = declared.colour("world") if "world" in declared.names else style.COLOURS["grape"]
-    limit = _action_limit(view.config, motion)
-    return draw(motion, colour=colour, limit=limit, start=options.start, seconds=options.animation_seconds)
-
-
 def _action_limit(config: Mapping[str, Any], motion: Motion) -> float:
-    nodes = config.get("nodes")
-    world = nodes.get("world") if isinstance(nodes, Mapping) else None
-    declared = world.get("max_voltage") if isinstance(world, Mapping) else None
+    """V: what the world declares, else what the motion needs, 2 at least."""
+    declared = config.get("nodes", {}).get("world", {}).get("max_voltage")
     if isinstance(declared, int | float) and declared > 0:
         return float(declared)
-    finite = np.abs(motion.action[np.isfinite(motion.action)])
-    return max(2.0, float(finite.max())) if len(finite) else 2.0
+    return max([2.0, *np.abs(motion.action)])
 
 
-def motion_of(found: list[Quantity], episode: int = 0) -> Motion:
+def motion_of(found: Sequence[Quantity], episode: int = 0) -> Motion:
     """The motion in one episode of what a run kept.
 
     Raises:
         RexError: if there is no angle, or no such episode.
     """
-    angle = next((entry for entry in found if entry.name == ANGLE), None)
+    named = {entry.name: entry for entry in found if entry.values.shape[-1] == 1}
+    angle = next((named[name] for name in ANGLES if name in named), None)
+    action = next((named[name] for name in ACTIONS if name in named), None)
     if angle is None:
-        raise RexError(f"the pendulum's angle '{ANGLE}' was not kept; keep the world's state")
+        raise RexError(f"the pendulum's angle was not kept; keep one of {', '.join(ANGLES)}")
     if episode >= len(angle.values):
         raise RexError(f"episode {episode}: there are {len(angle.values)}, counted from 0")
-    prefixed = (entry for name in ACTIONS for entry in found if entry.name.startswith(name))
-    action = next((entry for entry in prefixed if entry.values.shape[-1] == 1), None)
     time, values = _finite(angle, episode)
     action_time, actions = (np.zeros(0), np.zeros(0)) if action is None else _finite(action, episode)
     if not len(time):
@@ -125,19 +104,9 @@ def draw(motion: Motion, *, colour: str, limit: float = 2.0, start: float = 0.0,
     times = frame_times(motion, start, seconds)
     angles = np.interp(times, motion.time, np.unwrap(motion.angle))
     held = np.searchsorted(motion.action_time, times, side="right") - 1
-    fig = style.figure(3.2, 3.5, constrained=False)
-    fig.set_dpi(DPI)
+    actions = np.append(motion.action, 0.0)[held]  # before the first one, 0
+    fig, axes = _stage(f"action (of ±{style.number(limit)})" if len(motion.action) else "action not kept")
     canvas = FigureCanvasAgg(fig)
-    axes = fig.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set_xlim(-1.6, 1.6)
-    axes.set_ylim(-1.95, 1.55)
-    axes.add_patch(Circle((0, 0), 1.28, facecolor="#f8f9fa", edgecolor=style.FAINT, linewidth=1.2))
-    axes.plot([0, 0], [1.2, 1.36], color=style.QUIET, linewidth=1.5)
-    axes.plot([-1.2, 1.2], [-1.5, -1.5], color=style.FAINT, linewidth=7, solid_capstyle="butt")
-    axes.plot([0, 0], [-1.58, -1.42], color=style.QUIET, linewidth=1.2)
-    unit = f"action (of ±{style.number(limit)})" if len(motion.action) else "action not kept"
-    axes.text(1.2, -1.78, unit, fontsize=10, ha="right", va="center")
     rod = axes.plot([], [], color=style.INK, linewidth=4, solid_capstyle="round", animated=True)[0]
     weight = Circle((0, 0), 0.2, facecolor=colour, edgecolor="white", linewidth=1.5, animated=True, zorder=3)
     axes.add_patch(weight)
@@ -147,18 +116,33 @@ def draw(motion: Motion, *, colour: str, limit: float = 2.0, start: float = 0.0,
     canvas.draw()
     background = canvas.copy_from_bbox(fig.bbox)
     frames = []
-    for time, angle, index in zip(times, angles, held, strict=True):
+    for time, angle, action in zip(times, angles, actions, strict=True):
         canvas.restore_region(background)
         x, y = np.sin(angle), np.cos(angle)
         rod.set_data([0, x], [0, y])
         weight.center = (x, y)
-        action = float(motion.action[index]) if index >= 0 and len(motion.action) else 0.0
         bar.set_data([0, 1.2 * float(np.clip(action / limit, -1, 1))], [-1.5, -1.5])
         clock.set_text(f"{time:.2f} s")
         for artist in (rod, weight, hub, bar, clock):
             axes.draw_artist(artist)
         frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     return Animation(frames, FRAMES_PER_SECOND)
+
+
+def _stage(caption: str) -> tuple[Figure, Axes]:
+    """What stands still: the disc, a mark at the top, and the scale of the action with its caption."""
+    fig = style.figure(3.2, 3.5, constrained=False)
+    fig.set_dpi(DPI)
+    axes = fig.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(-1.6, 1.6)
+    axes.set_ylim(-1.95, 1.55)
+    axes.add_patch(Circle((0, 0), 1.28, facecolor="#f8f9fa", edgecolor=style.FAINT, linewidth=1.2))
+    axes.plot([0, 0], [1.2, 1.36], color=style.QUIET, linewidth=1.5)
+    axes.plot([-1.2, 1.2], [-1.5, -1.5], color=style.FAINT, linewidth=7, solid_capstyle="butt")
+    axes.plot([0, 0], [-1.58, -1.42], color=style.QUIET, linewidth=1.2)
+    axes.text(1.2, -1.78, caption, fontsize=10, ha="right", va="center")
+    return fig, axes
 
 
 def frame_times(motion: Motion, start: float = 0.0, seconds: float = 6.0) -> np.ndarray:
