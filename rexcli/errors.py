@@ -4,6 +4,16 @@ Everything that a person typed or declared wrong is a `RexError`: its message na
 fix, and the command line prints it as one line, without a traceback.
 """
 
+import sysconfig
+import traceback
+from pathlib import Path
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended."""
+
+LONGEST = 800
+"""Characters of a message."""
+
 
 class RexError(Exception):
     """Something typed or declared is wrong. `str(error)` is complete and says what to do next."""
@@ -35,3 +45,28 @@ def suggest(word: str, known: list[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+def describe(error: BaseException) -> str:
+    """`error` as one line; for an exception that is not ours, with the line of code that raised it."""
+    if isinstance(error, KeyboardInterrupt):
+        return "terminated" if isinstance(error, Terminated) else "interrupted"
+    text = " ".join(str(error).split())
+    if len(text) > LONGEST:  # what was typed is echoed, however long it is
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    if isinstance(error, RexError):
+        return text
+    own = own_frames(error)
+    place = ""
+    if own:
+        path = Path(own[-1].filename)
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        place = f" ({shown}:{own[-1].lineno})"
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where an error came by, without what belongs to Python and its libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    foreign = ("site-packages", "<", sysconfig.get_paths()["stdlib"])
+    return [frame for frame in frames if not any(part in frame.filename for part in foreign)]

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 
 from rexcli import pipeline
-from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
@@ -16,6 +15,7 @@ from rexcli.compiler.plan import Plan
 from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
+from rexcli.runs.result import Result, Table
 from rexcli.system.states import GraphState
 from rexcli.timeline.arrays import to_arrays
 

@@ -7,58 +7,20 @@ progress and warnings to stderr. `--quiet` leaves the run's folder alone on stdo
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from rexcli.runs.result import Result, Table, cell, fitting, numeric_columns, plain_table
 
 FIRST_AFTER = 2.0
 """Seconds after which work shows its progress."""
 
 PLAIN_EVERY = 10.0
 """Seconds between lines of progress where there is no terminal."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: cells are text or numbers; numbers are set to the right.
-
-    Attributes:
-        title: above it.
-        columns: heads, with units.
-        rows: as long as `columns`.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-
-    def records(self) -> list[dict[str, Any]]:
-        """One mapping a row, for JSON."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command ends with.
-
-    Attributes:
-        values: the numbers to show last, by name with unit.
-        path: the run's folder; None for a command that leaves none.
-        tables: shown before the values.
-        warnings: what looks wrong, a line each.
-        objective: what a sweeper should minimise or maximise.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    path: Path | None = None
-    tables: Sequence[Table] = ()
-    warnings: Sequence[str] = ()
-    objective: float | None = None
 
 
 class Console:
@@ -119,23 +81,18 @@ class Console:
     def finish(self, result: Result, *, command: str, experiment: str | None = None) -> None:
         """The last words: tables, warnings, values, and the run's folder."""
         if self.as_json:
-            print(
-                json.dumps(
-                    {
-                        "command": command,
-                        "experiment": experiment,
-                        "results": jsonable(result.values),
-                        **(
-                            {"tables": {t.title: jsonable(t.records()) for t in result.tables}} if result.tables else {}
-                        ),
-                        "warnings": list(result.warnings),
-                        "run": None if result.path is None else str(result.path),
-                    },
-                    allow_nan=False,
-                ),
-                file=self.stdout,
-                flush=True,
-            )
+            from rexcli.runs.formats import plain
+
+            tables = {table.title: table.records() for table in result.tables}
+            said = {
+                "command": command,
+                "experiment": experiment,
+                "results": result.values,
+                **({"tables": tables} if tables else {}),
+                "warnings": list(result.warnings),
+                "run": result.path,
+            }
+            print(json.dumps(plain(said), allow_nan=False), file=self.stdout, flush=True)
             return
         if self.quiet:
             if result.path is not None:
@@ -178,7 +135,7 @@ class Console:
             pad_edge=False,
             collapse_padding=True,
         )
-        numeric = _numeric_columns(table)
+        numeric = numeric_columns(table)
         for column, right in zip(table.columns, numeric, strict=True):
             drawn.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in table.rows:
@@ -245,64 +202,6 @@ def is_terminal(stream: IO[str]) -> bool:
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
 
 
-def fitting(table: Table, width: int) -> list[Table]:
-    """A table as tables no wider than a terminal: its columns in turns, the first one in each."""
-    widths = [
-        max(len(cell(value)) for value in [column, *(row[i] for row in table.rows)]) + 2
-        for i, column in enumerate(table.columns)
-    ]
-    groups: list[list[int]] = [[0]]
-    for i in range(1, len(widths)):
-        if len(groups[-1]) > 1 and sum(widths[j] for j in groups[-1]) + widths[i] > width:
-            groups.append([0])
-        groups[-1].append(i)
-    if len(groups) == 1:
-        return [table]
-    return [
-        Table(
-            table.title if number == 0 else "",
-            [table.columns[i] for i in group],
-            [[row[i] for i in group] for row in table.rows],
-        )
-        for number, group in enumerate(groups)
-    ]
-
-
-def plain_table(table: Table) -> list[str]:
-    """A table as lines of text, as wide as it must be."""
-    rows = [[cell(value) for value in row] for row in table.rows]
-    columns = list(table.columns)
-    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
-    numeric = _numeric_columns(table)
-
-    def line(cells: Sequence[str]) -> str:
-        parts = (
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(cells, widths, numeric, strict=True)
-        )
-        return "  ".join(parts).rstrip()
-
-    head = [table.title] if table.title else []
-    return [*head, line(columns), *(line(row) for row in rows)]
-
-
-def cell(value: Any) -> str:
-    """A value as a table shows it."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return str(value)
-        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 1e5 else str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(cell(item) for item in value)
-    return str(value)
-
-
 def count(number: float) -> str:
     """A number of things, short: 950, 12.3k, 4.56M."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -326,33 +225,6 @@ def shorten(path: Path) -> str:
     """A path relative to the working directory where it lies in it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def jsonable(value: Any) -> Any:
-    """`value` for strict JSON: NaN and infinities as text, arrays as lists."""
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if hasattr(value, "tolist"):
-        return jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
-
-
-def _numeric_columns(table: Table) -> list[bool]:
-    """Which columns hold numbers alone."""
-    return [
-        bool(table.rows)
-        and all(
-            row[i] is None or (isinstance(row[i], int | float) and not isinstance(row[i], bool)) for row in table.rows
-        )
-        and any(row[i] is not None for row in table.rows)
-        for i in range(len(table.columns))
-    ]
 
 
 def _width() -> int:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import traceback
 from pathlib import Path
 
 from rexcli.config.project import PACKAGE
-from rexcli.errors import RexError, RunError, Terminated
+from rexcli.errors import INTERRUPTED, RexError, RunError, describe, own_frames
 from rexcli.runs.storage import FULL, disk_full
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; a run failed; what was typed or declared is wrong; interrupted (by SIGTERM: 143)."""
-
-LONGEST = 800
-"""Characters of a message."""
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes: done; a run failed; what was typed or declared is wrong. Interrupted: 130, by SIGTERM 143."""
 
 _interruptions: list[BaseException] = []
 """Kept, with all that their tracebacks hold, until the process ends: what JAX was interrupted in the midst of is not
@@ -30,7 +26,7 @@ def of_files(error: OSError) -> OSError | RexError:
     """
     if error.errno in FULL:
         return disk_full(error.filename or "output", error.errno)
-    own = _own_frames(error)
+    own = own_frames(error)
     if not error.filename or not own or not Path(own[-1].filename).is_relative_to(PACKAGE):
         return error
     return RexError(f"{error.filename}: {error.strerror}; give a file or folder that can be read and written")
@@ -48,31 +44,6 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return getattr(error, "exit_code", INTERRUPTED)
     return error.exit_code if isinstance(error, RexError) else FAILED
-
-
-def describe(error: BaseException) -> str:
-    """`error` as one line; for an exception that is not ours, with the line of code that raised it."""
-    if isinstance(error, KeyboardInterrupt):
-        return "terminated" if isinstance(error, Terminated) else "interrupted"
-    text = " ".join(str(error).split())
-    if len(text) > LONGEST:  # what was typed is echoed, however long it is
-        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-    if isinstance(error, RexError):
-        return text
-    own = _own_frames(error)
-    place = ""
-    if own:
-        path = Path(own[-1].filename)
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        place = f" ({shown}:{own[-1].lineno})"
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
-
-
-def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Where an error came by, without what belongs to Python and its libraries."""
-    frames = traceback.extract_tb(error.__traceback__)
-    foreign = ("site-packages", "<", sysconfig.get_paths()["stdlib"])
-    return [frame for frame in frames if not any(part in frame.filename for part in foreign)]
 
 
 def report(error: BaseException) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rexcli import pipeline
-from rexcli.cli.console import Console, Result
+from rexcli.cli.console import Console
 from rexcli.cli.evaluation import evaluation_values, sample_rollouts
 from rexcli.cli.job import job_on_run
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
+from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
 
 

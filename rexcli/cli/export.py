@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rexcli.cli.console import Result
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
+from rexcli.runs.result import Result
 
 
 def export_run(run: str, to: str, out: str | None) -> Result:

@@ -1,36 +1,28 @@
-"""Runs a command under Hydra: one job, or with `-m` a sweep, see `rexcli.cli.multirun`.
+"""Runs a command under Hydra: once, or with `-m` as a sweep, see `rexcli.sweep`.
 
 Hydra keeps its hands off the disk in single runs. In a sweep it has `outputs/<experiment>/<command>/<time>/`, one
-folder a job; see `rexcli.cli.sweep` for what comes of it.
+folder a job; see `rexcli.sweep.folder` for what comes of it.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rexcli.cli.console import Console, Result
-from rexcli.cli.job import Job
+from rexcli.cli.console import Console, shorten
+from rexcli.cli.errors import report
+from rexcli.cli.task import Task
 from rexcli.config import compose as composing
-from rexcli.config.compose import compose
 from rexcli.config.mistakes import mistakes
-from rexcli.config.project import Project, find_project
+from rexcli.config.project import find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
-
-PLAIN = {
-    "hydra/job_logging": "none",
-    "hydra/hydra_logging": "none",
-    "hydra.run.dir": ".",
-    "hydra.output_subdir": "null",
-}
-"""Hydra's settings here, where the command line does not set them."""
+from rexcli.runs.result import Result
+from rexcli.sweep.overrides import chosen, settings
 
 
 @dataclass(frozen=True)
@@ -45,47 +37,6 @@ class Flags:
     config_dir: str | None = None
     config_name: str | None = None
     sort: str | None = None
-
-
-@dataclass(frozen=True)
-class Task:
-    """What Hydra calls for each job. Picklable, so that launchers can send it to other processes."""
-
-    command: str
-    module: str
-    conf: str | None
-    argv: tuple[str, ...]
-    project: Project
-    config_dir: str | None
-    quiet: bool
-    as_json: bool
-
-    def job(self, experiment: Experiment, path: Path | None = None) -> Job:
-        return Job(self.command, experiment, self.project, Console(self.quiet, self.as_json), self.argv, path)
-
-    def run(self, job: Job) -> Result:
-        """The command's function, `rexcli.cli.<command>.<command>`, on a job."""
-        function = getattr(importlib.import_module(self.module), self.command)
-        result: Result = function(job)
-        return result
-
-
-@dataclass
-class Single:
-    """The task of a single run: keeps what came of it, so that Hydra has nothing to report."""
-
-    task: Task
-    experiment: Experiment
-    result: Result | None = None
-    error: Exception | None = None
-
-    def __call__(self, _: Any) -> float | None:
-        try:
-            self.result = self.task.run(self.task.job(self.experiment))
-        except Exception as error:
-            self.error = error
-            return None
-        return self.result.objective
 
 
 def run(command: str, module: str, words: Sequence[str], flags: Flags, console: Console, argv: Sequence[str]) -> int:
@@ -111,26 +62,60 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     if flags.cfg or flags.info:
         return _show(task, overrides, flags)
     if flags.multirun:
-        from rexcli.cli import multirun
-
-        return multirun.run(task, overrides, console, flags.sort)
+        return _sweep(task, overrides, console, flags.sort)
     for text in overrides:
         if text.startswith(("launcher=", "sweeper=")):
             raise RexError(f"command line: {text}: this is for sweeps; add -m")
     if flags.sort is not None:
         raise RexError(f"command line: --sort {flags.sort}: this is for sweeps; add -m")
-    single = Single(task, compose(conf, overrides, project=project, config_dir=flags.config_dir))
-    with composing.hydra(project, flags.config_dir) as app, mistakes(project, conf, flags.config_dir):
-        app.run(
-            config_name=composing.conf_name(conf, project, flags.config_dir),
-            task_function=single,
-            overrides=settings(overrides) + composing.translate(overrides, app),
-        )
-    if single.error is not None:
-        raise single.error
-    assert single.result is not None
-    console.finish(single.result, command=command, experiment=single.experiment.name)
+    experiment, result = _run_once(task, overrides)
+    console.finish(result, command=command, experiment=experiment.name)
     return 0
+
+
+def _run_once(task: Task, overrides: Sequence[str]) -> tuple[Experiment, Result]:
+    """Composes the experiment and runs the command on it as a job of Hydra's, with Hydra's own settings in force."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import JobStatus, run_job
+    from hydra.types import HydraContext, RunMode
+
+    project, config_dir = task.project, task.config_dir
+    with composing.hydra(project, config_dir) as app, mistakes(project, task.conf, config_dir):
+        composing.refuse_sweeps(overrides)
+        conf = composing.conf_name(task.conf, project, config_dir)
+        translated = settings(overrides) + composing.translate(overrides, app)
+        cfg = app.compose_config(conf, translated, RunMode.RUN, from_shell=False)
+        experiment = composing.experiment_of(cfg, app, project)
+        callbacks = Callbacks(cfg)
+        callbacks.on_run_start(config=cfg, config_name=conf)
+        context = HydraContext(app.config_loader, callbacks)
+        job = run_job(lambda _: task.run(experiment), cfg, "hydra.run.dir", None, context)
+        callbacks.on_run_end(config=cfg, config_name=conf, job_return=job)
+    outcome: Any = job._return_value  # `return_value` prints, where the job failed
+    if job.status == JobStatus.FAILED:
+        raise outcome
+    return experiment, outcome
+
+
+def _sweep(task: Task, overrides: Sequence[str], console: Console, sort: str | None) -> int:
+    """A sweep, and its table on the console."""
+    from rexcli.sweep.run import run as run_sweep
+    from rexcli.sweep.table import shown
+
+    ended = run_sweep(task, overrides)
+    try:
+        table = shown(ended.jobs, sort)
+    except RexError as error:
+        console.warn(str(error))
+        table = shown(ended.jobs)
+    console.finish(Result(tables=[table], path=ended.folder), command=task.name, experiment=ended.experiment)
+    left = sum(job.status != "done" for job in ended.jobs)
+    if left:
+        again = f"rex {task.name} -m resume={shorten(ended.folder)} makes them again"
+        console.note(f"{left} of {len(ended.jobs)} jobs are not done; {again}")
+    if ended.stopped is not None:
+        return report(ended.stopped)
+    return 1 if left or not ended.jobs else 0
 
 
 def split_conf(words: Sequence[str], config_name: str | None = None) -> tuple[str | None, list[str]]:
@@ -143,17 +128,9 @@ def split_conf(words: Sequence[str], config_name: str | None = None) -> tuple[st
     return (names[0] if names else None), [word for word in words if not word.startswith("conf=")]
 
 
-def settings(overrides: Sequence[str]) -> list[str]:
-    """Overrides that put Hydra's own settings as `PLAIN` has them, but for those that `overrides` set."""
-    given = {text.partition("=")[0].lstrip("+~") for text in overrides}
-    return [f"{key}={value}" for key, value in PLAIN.items() if key not in given]
-
-
 def _show(task: Task, overrides: list[str], flags: Flags) -> int:
     """Hydra's `--cfg` and `--info`."""
     from hydra.types import RunMode
-
-    from rexcli.cli.multirun import chosen
 
     with composing.hydra(task.project, flags.config_dir) as app, mistakes(task.project, task.conf, flags.config_dir):
         name = composing.conf_name(task.conf, task.project, flags.config_dir)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rexcli.cli.console import Result, Table
 from rexcli.config.project import copy_bundled
+from rexcli.runs.result import Result, Table
 
 
 def start_project(folder: str) -> Result:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rexcli.cli import sweep
-from rexcli.cli.console import Result, Table, shorten
+from rexcli.cli.console import shorten
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
+from rexcli.runs.result import Result, Table
 from rexcli.runs.view import RunView, list_runs
+from rexcli.sweep.folder import collect, is_sweep
+from rexcli.sweep.table import rank, shown
 
 
 def list_results(folder: str | None, sort: str | None) -> Result:
@@ -24,14 +26,14 @@ def list_results(folder: str | None, sort: str | None) -> Result:
     root = find_project().outputs if folder is None else Path(folder)
     if not root.is_dir() and folder is not None:
         raise RexError(f"{folder}: there is no such folder; give one of outputs/, or none for all runs")
-    if sweep.is_sweep(root):
-        return Result(tables=[sweep.shown(sweep.collect(root), sort)])
+    if is_sweep(root):
+        return Result(tables=[shown(collect(root), sort)])
     views = list_runs(root)[::-1]
     known = list(dict.fromkeys(name for view in views for name in view.results))
     if sort is not None:
         if sort not in known:
             raise RexError(f"--sort {sort}: no run in {shorten(root)} has this result{suggest(sort, known)}")
-        views.sort(key=lambda view: sweep.rank(view.results.get(sort)))
+        views.sort(key=lambda view: rank(view.results.get(sort)))
     if sort is not None:
         return Result(tables=[_table("runs", views, sort)])
     commands = dict.fromkeys(view.command for view in views)

@@ -18,7 +18,7 @@ import typer
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
-from rexcli.errors import RexError, Terminated
+from rexcli.errors import INTERRUPTED, RexError, Terminated
 from rexcli.runtime import signals
 
 app = typer.Typer(
@@ -278,7 +278,7 @@ def start() -> NoReturn:
         signals.leave(code)
     except KeyboardInterrupt as error:  # in the last moment
         code = _report(error)
-    if code in (errors.INTERRUPTED, Terminated.exit_code):
+    if code in (INTERRUPTED, Terminated.exit_code):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rexcli.cli.console import Result, Table, shorten
-from rexcli.cli.sweep import SweepView, is_sweep
+from rexcli.cli.console import shorten
 from rexcli.config.project import find_project
+from rexcli.runs.result import Result, Table
 from rexcli.runs.storage import remove_abandoned
 from rexcli.runs.view import find_run
+from rexcli.sweep.folder import is_sweep
+from rexcli.sweep.table import SweepView
 
 if TYPE_CHECKING:
     from rexcli.plot.registry import View

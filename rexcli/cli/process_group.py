@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rexcli import pipeline
-from rexcli.cli.console import Console, Result
+from rexcli.cli.console import Console
 from rexcli.cli.job import Job
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.plan_arrays import plan_from_arrays, plan_to_arrays
@@ -22,7 +22,8 @@ from rexcli.config.schema import DistributedConfig, Experiment
 from rexcli.errors import RexError
 from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.runs import provenance
-from rexcli.runs.plain_yaml import load_yaml
+from rexcli.runs.plain_yaml import flatten, load_yaml
+from rexcli.runs.result import Result
 from rexcli.timeline.arrays import from_arrays, to_arrays
 from rexcli.timeline.timeline import Timeline
 
@@ -133,8 +134,8 @@ def _agreed(job: Job, group: ProcessGroup, message: Message) -> Experiment:
     if resumes:
         trusted = [word for word in job.argv if word.startswith("trusted_targets=")]
         return experiment_from_config(told, "process 0's run", trusted)
-    own = _flat(load_yaml(config_yaml(job.experiment)))
-    theirs = _flat(told)
+    own = flatten(load_yaml(config_yaml(job.experiment)))
+    theirs = flatten(told)
     for key in {**theirs, **own}:
         if own.get(key) != theirs.get(key) and not key.startswith(OWN_KEYS):
             raise RexError(
@@ -151,13 +152,3 @@ def without_group(job: Job) -> Job:
 
 def _under(prefix: str, message: Message) -> Message:
     return {name.removeprefix(prefix): array for name, array in message.items() if name.startswith(prefix)}
-
-
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(config, Mapping) or not config:
-        return {prefix: config}
-    return {
-        path: leaf
-        for key, value in config.items()
-        for path, leaf in _flat(value, f"{prefix}.{key}" if prefix else str(key)).items()
-    }

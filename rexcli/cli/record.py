@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from rexcli import pipeline
-from rexcli.cli.console import Result
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
+from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from rexcli import pipeline
-from rexcli.cli.console import Result
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.rollouts import rollout_arrays
+from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from rexcli import sizes
-from rexcli.cli.console import Result, Table
 from rexcli.cli.job import Job
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
+from rexcli.runs.result import Result, Table
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.system import Edge, NodeSpec, System
 from rexcli.timeline.extent import extent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rexcli import pipeline
-from rexcli.cli.console import Result, count
+from rexcli.cli.console import count
 from rexcli.cli.evaluation import evaluation_values, sample_rollouts
 from rexcli.cli.job import Job
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
@@ -29,6 +27,8 @@ from rexcli.rl.distributed import join
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ProcessGroup
 from rexcli.rl.train import Progress, Training
+from rexcli.runs.formats import encode_csv
+from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.runs.storage import append, write_atomic
 from rexcli.runs.view import RunView, find_run
@@ -62,16 +62,14 @@ class MetricsLog:
 
     def append(self, progress: Progress) -> None:
         """One row a seed."""
-        rows: list[Sequence[Any]] = []
-        if not self._names:
-            self._names = sorted(progress.metrics)
-            rows.append(["seed", "update", "total_steps", *self._names])
-        for seed in range(len(next(iter(progress.metrics.values())))):
-            metrics = [repr(float(progress.metrics[name][seed])) for name in self._names]
-            rows.append([seed, progress.updates, progress.timesteps, *metrics])
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        append(self._path, text.getvalue().encode())  # on disk before the checkpoint that comes after it
+        first = not self._names
+        self._names = self._names or sorted(progress.metrics)
+        rows = [
+            [seed, progress.updates, progress.timesteps, *(float(progress.metrics[name][seed]) for name in self._names)]
+            for seed in range(len(next(iter(progress.metrics.values()))))
+        ]
+        data = encode_csv(["seed", "update", "total_steps", *self._names] if first else None, rows)
+        append(self._path, data)  # on disk before the checkpoint that comes after it
         self._run.register("metrics.csv")
 
 

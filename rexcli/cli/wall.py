@@ -12,11 +12,12 @@ from typing import Any, Self
 import numpy as np
 
 from rexcli import pipeline
-from rexcli.cli.console import Console, Result, Table, cell, is_terminal, shorten
+from rexcli.cli.console import Console, is_terminal, shorten
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.errors import RexError, RunError, Terminated, WriteError
 from rexcli.runs.recording import read_recording
+from rexcli.runs.result import Result, Table, cell
 from rexcli.runs.rundir import Run
 from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.latency import Punctuality

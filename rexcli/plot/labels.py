@@ -7,6 +7,7 @@ from typing import Any
 
 from rexcli.plot.registry import View
 from rexcli.plot.style import number
+from rexcli.runs.plain_yaml import flatten
 
 LONGEST = 3
 """Differing keys named in a label at most."""
@@ -14,7 +15,7 @@ LONGEST = 3
 
 def run_labels(views: Sequence[View]) -> list[str]:
     """A label for each run, no two alike: the config keys in which the runs differ, else the run's folder."""
-    flat = [_flat(view.config) for view in views]
+    flat = [flatten(view.config) for view in views]
     keys = [key for key in {key: None for config in flat for key in config} if _differs(flat, key)]
     keys = [key for key in keys if key not in ("from", "policy", "resume")]
     without_seed = [key for key in keys if key != "seed"]
@@ -34,16 +35,6 @@ def run_labels(views: Sequence[View]) -> list[str]:
 
 def _named(config: Mapping[str, Any], keys: Sequence[str]) -> str:
     return ", ".join(f"{_short(key)}={_value(config.get(key))}" for key in keys[:LONGEST])
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _differs(configs: Sequence[Mapping[str, Any]], key: str) -> bool:

@@ -124,18 +124,21 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
         return array.copy()
 
 
-def encode_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Comma-separated, a header line, floats with all their digits."""
+def encode_csv(columns: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> bytes:
+    """Comma-separated, a header line (none for None), floats with all their digits, lists and mappings as JSON."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
+    if columns is not None:
+        writer.writerow(columns)
+    writer.writerows([_cell(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
 
 
-def plain_cell(cell: Any) -> Any:
+def _cell(cell: Any) -> Any:
     """NumPy scalars as Python's, so that a float32 is written as the number that it is."""
-    return cell.item() if isinstance(cell, np.generic) else cell
+    if isinstance(cell, np.generic):
+        return cell.item()
+    return json.dumps(plain(cell)) if isinstance(cell, list | dict) else cell
 
 
 def decode_csv(data: bytes) -> dict[str, np.ndarray]:

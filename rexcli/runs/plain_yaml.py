@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -65,3 +66,14 @@ def check_aliases(root: yaml.Node) -> None:
         raise ValueError("an alias (*name) stands inside of what it names; write it out")
     if whole > max(MOST_NODES, MOST_REPEATED * len(sizes)):
         raise ValueError(f"its aliases (*name) stand for {whole:.3g} keys and values; write out what is meant")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested mappings by dotted key: `{"ppo": {"lr": 1}}` gives `{"ppo.lr": 1}`; an empty one is a leaf."""
+    if not isinstance(config, Mapping) or not config:
+        return {prefix: config}
+    return {
+        path: leaf
+        for key, value in config.items()
+        for path, leaf in flatten(value, f"{prefix}.{key}" if prefix else str(key)).items()
+    }

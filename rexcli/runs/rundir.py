@@ -21,7 +21,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,7 +106,7 @@ class Run:
         )
         files = {"config.yaml": config_yaml.encode(), "run.json": run._encoded()}
         if path is None:
-            run.path = storage.new_folder(_places(root, experiment, command), files)
+            run.path = storage.new_folder(storage.places(root, experiment, command), files)
             return run
         run.path = _given_folder(Path(path))
         for name, data in files.items():
@@ -268,16 +267,6 @@ def _is_full(error: BaseException | None) -> bool:
     if isinstance(error, OSError):
         return error.errno in storage.FULL
     return isinstance(error, Exception) and not isinstance(error, RexError) and "No space left on device" in str(error)
-
-
-def _places(root: Path, experiment: str, command: str) -> Iterator[Path]:
-    """Folders named after the time, one after another: runs may start in the same moment."""
-    for what, name in (("experiment", experiment), ("command", command)):
-        if "/" in storage.safe_name(name) or "\\" in name:
-            raise RexError(f"{what} '{name}': runs lie in a folder of this name; leave out the slashes")
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    for number in count(1):
-        yield root / experiment / command / (stamp if number == 1 else f"{stamp}-{number}")
 
 
 def _given_folder(path: Path) -> Path:

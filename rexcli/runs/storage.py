@@ -16,6 +16,8 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from rexcli.errors import RexError, WriteError
@@ -89,6 +91,25 @@ def new_folder(places: Iterable[Path], files: Mapping[str, bytes]) -> Path:
             _sync(path.parent)
             return path
     raise ValueError("no place is left")
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """`path`, then `path-2`, `path-3`, …: places for folders of which several may be made in the same moment."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.name}-{number}")
+
+
+def places(root: Path, experiment: str, command: str) -> Iterator[Path]:
+    """Where a new run or sweep may lie: `<root>/<experiment>/<command>/<time>`, then the same `numbered`.
+
+    Raises:
+        RexError: a name that is no folder's name.
+    """
+    for what, name in (("experiment", experiment), ("command", command)):
+        if "/" in safe_name(name) or "\\" in name:
+            raise RexError(f"{what} '{name}': runs lie in a folder of this name; leave out the slashes")
+    yield from numbered(root / experiment / command / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.config.conftest import toy
 __all__ = ["toy"]
 
 COMMAND = """
-from rexcli.cli.console import Result
+from rexcli.runs.result import Result
 from rexcli.errors import RexError
 
 def {name}(job):

@@ -9,7 +9,8 @@ from itertools import count as counter
 import pytest
 
 from rexcli.cli import console as console_module
-from rexcli.cli.console import Console, Progress, Result, Table, cell, count, fitting, plain_table, seconds
+from rexcli.cli.console import Console, Progress, count, seconds
+from rexcli.runs.result import Result, Table, cell, fitting, plain_table
 
 
 class Terminal(io.StringIO):
@@ -101,7 +102,7 @@ def test_json_is_strict() -> None:
     console = Console(as_json=True, stdout=out, stderr=err)
     console.say("hello")
     console.finish(Result({"a": float("nan"), "b": [1.0, float("inf")]}), command="x")
-    assert json.loads(out.getvalue())["results"] == {"a": "nan", "b": [1.0, "inf"]}
+    assert json.loads(out.getvalue())["results"] == {"a": "NaN", "b": [1.0, "Infinity"]}
     assert err.getvalue() == "hello\n"
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from rexcli.cli.console import Console
-from rexcli.cli.hydra import Task
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
-from rexcli.cli.sweep_job import SweepJob
+from rexcli.cli.task import Task
 from rexcli.config.project import Project
 from rexcli.runs.view import RunView, find_run
+from rexcli.sweep.jobs import SweepJob
 from tests.cli.conftest import Make
 
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from rexcli.cli.main import main as rex
-from rexcli.cli.sweep import is_sweep
 from rexcli.runs.storage import is_temporary
 from rexcli.runs.view import RunView
+from rexcli.sweep.folder import is_sweep
 from tests.soak.kills import COMMANDS, damage, made
 from tests.soak.project import make_project
 

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rexcli.cli.sweep import collect, is_sweep
 from rexcli.errors import RexError
 from rexcli.runs.recording import read_recording
 from rexcli.runs.storage import is_temporary
 from rexcli.runs.view import RunView, list_runs
+from rexcli.sweep.folder import collect, is_sweep
 from tests.soak.project import make_project, run, start
 
 COMMANDS = {

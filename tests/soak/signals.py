@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rexcli.cli.sweep import collect, is_sweep
 from rexcli.runs.view import RunView
+from rexcli.sweep.folder import collect, is_sweep
 from tests.soak.kills import COMMANDS, SAME, damage, made, unbroken_training
 from tests.soak.project import make_project, run, start
 

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra._internal.config_repository import CachingConfigRepository
 from PIL import Image
 
-from rexcli.cli import sweep
 from rexcli.cli.main import main
 from rexcli.config.project import Project
 from rexcli.plot.sweep import numbers_of
 from rexcli.runs.storage import atomic_file
 from rexcli.runs.view import RunView, list_runs
-from tests.cli import nap
+from rexcli.sweep.folder import SweepRecord, collect, find_sweep, read_record, write_record
+from rexcli.sweep.table import SweepView
+from tests.sweep import nap
 
 HERE = Path(__file__).parents[2]
 
@@ -33,7 +35,7 @@ def folder_of(project: Project) -> Path:
 
 
 def statuses(project: Project) -> list[str]:
-    return [row.status for row in sweep.collect(folder_of(project))]
+    return [row.status for row in collect(folder_of(project))]
 
 
 def table(project: Project) -> list[dict[str, str]]:
@@ -61,7 +63,7 @@ def start(toy: Project) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def popen(*words: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cli.nap", *words],
+            [sys.executable, "-m", "tests.sweep.nap", *words],
             cwd=toy.root,
             env=environment,
             stdout=subprocess.PIPE,
@@ -106,13 +108,13 @@ def test_a_sweep_is_found(toy: Project) -> None:
     for command, moment in (("nap", "01"), ("nap", "03"), ("train", "02")):
         folder = toy.outputs / "toy" / command / moment
         folder.mkdir(parents=True)
-        record = sweep.SweepRecord(command, "toy", None, None, ("seed=1",), (), {}, started=f"2026-01-{moment}")
-        sweep.write_record(folder, record)
-        assert sweep.read_record(folder) == record
+        record = SweepRecord(command, "toy", None, None, ("seed=1",), (), {}, started=f"2026-01-{moment}")
+        write_record(folder, record)
+        assert read_record(folder) == record
     newest = toy.outputs / "toy" / "nap" / "03"
     for text in ("latest", "latest:nap", "toy/nap/03", str(newest), "outputs/toy/nap/03"):
-        assert sweep.find_sweep(text, toy.outputs, "nap").resolve() == newest
-    assert sweep.find_sweep("latest:train", toy.outputs, "nap").name == "02"
+        assert find_sweep(text, toy.outputs, "nap").resolve() == newest
+    assert find_sweep("latest:train", toy.outputs, "nap").name == "02"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,12 @@ def test_what_does_not_fit_is_refused(
     assert nap.main(["seed=1,3"]) == 0
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in toy.outputs.rglob("*")}
-    monkeypatch.setattr("rexcli.cli.multirun.find_spec", lambda _: None)
+    known = CachingConfigRepository.config_exists
+
+    def without_ray(files: CachingConfigRepository, config_path: str) -> bool:
+        return config_path != "hydra/launcher/ray" and known(files, config_path)
+
+    monkeypatch.setattr(CachingConfigRepository, "config_exists", without_ray)
     assert nap.main([word.replace("RUN", str(folder_of(toy) / "0")) for word in words]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -167,10 +174,10 @@ def test_a_changed_file_is_said(toy: Project, capsys: pytest.CaptureFixture[str]
 def test_random_orders_continue(toy: Project) -> None:
     """Hydra shuffles anew each time; jobs are known by their overrides."""
     assert nap.main(["seed=shuffle(1,2,3,4,13)"]) == 1
-    before = sweep.read_record(folder_of(toy)).jobs
+    before = read_record(folder_of(toy)).jobs
     started = runs_started(toy)
     assert nap.main(["resume=latest"]) == 1
-    assert sweep.read_record(folder_of(toy)).jobs == before
+    assert read_record(folder_of(toy)).jobs == before
     assert len(set(runs_started(toy)) - set(started)) == 1
 
 
@@ -223,7 +230,7 @@ def test_a_sweep_killed_at_any_moment_comes_to_its_end(
         process.communicate()
         words = ["resume=latest"]
         folder = folder_of(toy)
-        for row in sweep.collect(folder):
+        for row in collect(folder):
             if row.status == "done":
                 began = RunView(folder / str(row.number)).started
                 assert done.setdefault(str(row.number), began) == began
@@ -259,8 +266,8 @@ def test_a_sweep_is_drawn(toy: Project, capsys: pytest.CaptureFixture[str]) -> N
 def test_table_of_a_sweep_has_every_row_that_it_was_given(toy: Project) -> None:
     """Reading a sweep's folder is the inverse of writing it."""
     assert nap.main(["seed=1,13", "nodes.eye.delay=0.01,{_target_:distrax.Uniform,low:0.0,high:0.1}"]) == 1
-    rows = sweep.collect(folder_of(toy))
-    view = sweep.SweepView(folder_of(toy)).csv("sweep.csv")
+    rows = collect(folder_of(toy))
+    view = SweepView(folder_of(toy)).csv("sweep.csv")
     assert list(view["job"]) == [0, 1, 2, 3]
     assert [row.overrides["nodes.eye.delay"][:4] for row in rows] == ["0.01", "{_ta"] * 2
     assert list(view["status"]) == [row.status for row in rows] == ["done", "done", "failed", "failed"]

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from rexcli.cli import sweep
 from rexcli.cli.main import main
 from rexcli.config.project import Project
 from rexcli.runs import provenance
 from rexcli.runs.view import RunView
-from tests.cli import nap
+from rexcli.sweep.folder import JobRow, collect
 from tests.cli.test_pipeline import SMALL_TRAINING
-from tests.cli.test_sweep import HERE, folder_of, is_running, runs_started, start, statuses, table, wait_for
+from tests.sweep import nap
+from tests.sweep.test_sweep import HERE, folder_of, is_running, runs_started, start, statuses, table, wait_for
 
 __all__ = ["start"]
 
@@ -39,8 +39,8 @@ RAY = needs("hydra_ray_launcher")
 OPTUNA = needs("hydra_optuna_sweeper")
 
 
-def last_of(project: Project) -> sweep.JobRow:
-    return sweep.collect(folder_of(project))[-1]
+def last_of(project: Project) -> JobRow:
+    return collect(folder_of(project))[-1]
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_jobs_in_a_queue_outlive_the_sweep(toy: Project, start: Start) -> None:
 def test_optuna_looks_for_the_highest_objective_and_continues(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["seed=range(0,20)", "sweeper=optuna", "hydra.sweeper.n_trials=14"]
     assert nap.main(words) == (1 if "failed" in statuses(toy) else 0)
-    rows = sweep.collect(folder_of(toy))
+    rows = collect(folder_of(toy))
     best = max((row for row in rows if row.objective is not None), key=lambda row: row.objective or 0.0)
     assert abs(int(best.overrides["seed"]) - 5) <= 2
     assert f"best_value: {best.objective}" in (folder_of(toy) / "optimization_results.yaml").read_text()
     before = runs_started(toy)
     (folder_of(toy) / "12" / "job.json").unlink()
     assert nap.main(["resume=latest"]) == (1 if "failed" in statuses(toy) else 0)
-    assert [row.overrides for row in sweep.collect(folder_of(toy))] == [row.overrides for row in rows]
+    assert [row.overrides for row in collect(folder_of(toy))] == [row.overrides for row in rows]
     assert 1 <= len(set(before) - set(runs_started(toy))) <= 1 + statuses(toy).count("failed")
 
 

@@ -1,4 +1,4 @@
-"""A sweep's folder: what its jobs were given and what came of each, as a table and as `sweep.csv`.
+"""A sweep's folder: what its jobs were given and what came of each.
 
     sweep.json      what was typed, and every job's overrides by number
     <number>/       a job: `job.json` and, where it came as far as a run, the run's own files
@@ -12,24 +12,15 @@ run. While a job runs, its `job.json` is touched every few seconds, so that othe
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rexcli.cli.console import Table, cell, jsonable
-from rexcli.errors import RexError, suggest
-from rexcli.runs import formats, provenance
-from rexcli.runs.storage import remove_abandoned, write_atomic
+from rexcli.errors import RexError
+from rexcli.runs import formats, provenance, storage
 from rexcli.runs.view import EARLIER, RunView
 
 RECORD = "sweep.json"
@@ -102,22 +93,18 @@ class JobRow:
     objective: float | None = None
 
 
-def new_folder(path: Path) -> Path:
-    """Makes the sweep's folder, with `-2`, `-3`, … behind its name where it is taken."""
-    number = 1
-    while True:
-        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+def new_sweep(places: Iterator[Path], record: SweepRecord) -> Path:
+    """Makes a sweep's folder with its `sweep.json` at the first of some places where there is nothing yet."""
+    return storage.new_folder(places, {RECORD: _encoded(record)})
 
 
 def write_record(folder: Path, record: SweepRecord) -> None:
     """Writes `sweep.json`."""
-    write_atomic(folder / RECORD, formats.encode_json(asdict(record)))
+    storage.write_atomic(folder / RECORD, _encoded(record))
+
+
+def _encoded(record: SweepRecord) -> bytes:
+    return formats.encode_json(asdict(record))
 
 
 def read_record(folder: Path) -> SweepRecord:
@@ -181,14 +168,9 @@ def set_aside(folder: Path) -> Path | None:
     if [file.name for file in left] == ["job.json"]:
         left[0].unlink()
         return None
-    remove_abandoned(folder, below=True)
+    storage.remove_abandoned(folder, below=True)
     (folder.parent / EARLIER).mkdir(exist_ok=True)
-    number = 1
-    while True:
-        place = folder.parent / EARLIER / (folder.name if number == 1 else f"{folder.name}-{number}")
-        if not place.exists():
-            break
-        number += 1
+    place = next(place for place in storage.numbered(folder.parent / EARLIER / folder.name) if not place.exists())
     folder.rename(place)
     folder.mkdir()
     return place
@@ -207,7 +189,7 @@ def write_job(
         "host": platform.node(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "job.json", formats.encode_json(record))
+    storage.write_atomic(folder / "job.json", formats.encode_json(record))
 
 
 def collect(folder: Path) -> list[JobRow]:
@@ -246,141 +228,3 @@ def job_row(path: Path, overrides: Sequence[str] = ()) -> JobRow:
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:
     return dict(text.partition("=")[::2] for text in overrides)
-
-
-def columns(rows: Sequence[JobRow]) -> tuple[list[str], list[str]]:
-    """Keys of overrides and names of results that any job has, in order of appearance."""
-    overrides = list(dict.fromkeys(key for row in rows for key in row.overrides))
-    results = list(dict.fromkeys(key for row in rows for key in row.results))
-    return overrides, results
-
-
-def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
-    """The table for a person: only the overrides in which the jobs differ, results that are one number or word.
-
-    Args:
-        rows: the jobs.
-        sort: a result or an override to sort by, the highest last; a list counts by its mean.
-
-    Raises:
-        RexError: no job has what it should be sorted by.
-    """
-    overrides, results = columns(rows)
-    if sort is not None:
-        if sort not in (*overrides, *results):
-            raise RexError(f"--sort {sort}: no job has this result{suggest(sort, [*results, *overrides])}")
-        rows = sorted(rows, key=lambda row: rank(row.results.get(sort, row.overrides.get(sort))))
-    varied = [key for key in overrides if len({row.overrides.get(key) for row in rows}) > 1]
-    results = [
-        key for key in results if key == sort or not any(isinstance(row.results.get(key), list | dict) for row in rows)
-    ]
-    failed = any(row.error for row in rows)
-    return Table(
-        "sweep",
-        ["job", *(varied or overrides), *results, "status", *(["error"] if failed else [])],
-        [
-            [
-                row.number,
-                *(row.overrides.get(key) for key in (varied or overrides)),
-                *(row.results.get(key) for key in results),
-                row.status,
-                *([row.error] if failed else []),
-            ]
-            for row in rows
-        ],
-    )
-
-
-def rank(value: Any) -> float:
-    """A result as a number to sort by: a list by its mean; what is no number comes first."""
-    if isinstance(value, list):
-        ranks = [number for number in map(rank, value) if math.isfinite(number)]
-        return sum(ranks) / len(ranks) if ranks else -math.inf
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return -math.inf
-    return -math.inf if math.isnan(number) else number
-
-
-def encode_csv(rows: Sequence[JobRow]) -> bytes:
-    """`sweep.csv`: every override and result of every job, status and error."""
-    overrides, results = columns(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["job", *overrides, *results, "status", "error"])
-    for row in rows:
-        values = [jsonable(row.results.get(key)) for key in results]
-        writer.writerow(
-            [
-                row.number,
-                *(row.overrides.get(key, "") for key in overrides),
-                *(
-                    "" if value is None else json.dumps(value) if isinstance(value, list | dict) else value
-                    for value in values
-                ),
-                row.status,
-                row.error or "",
-            ]
-        )
-    return text.getvalue().encode()
-
-
-def write_csv(folder: Path, rows: Sequence[JobRow]) -> Path:
-    """Writes `sweep.csv`; see `encode_csv`."""
-    path = folder / "sweep.csv"
-    write_atomic(path, encode_csv(rows))
-    return path
-
-
-class SweepView:
-    """A sweep as pictures read it: the table is made from the jobs as they are now, also of a sweep that was killed."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._record = read_record(path)
-
-    @property
-    def command(self) -> str:
-        return self._record.command
-
-    @property
-    def experiment(self) -> str:
-        return self._record.experiment
-
-    @property
-    def seed(self) -> int | None:
-        return None
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The first job's configuration."""
-        return dict(self._record.config)
-
-    def has(self, name: str) -> bool:
-        return name == "sweep.csv"
-
-    def csv(self, name: str) -> dict[str, np.ndarray]:
-        if name != "sweep.csv":
-            return self._missing(name)
-        return formats.decode_csv(encode_csv(collect(self.path)))
-
-    def arrays(self, name: str) -> Any:
-        return self._missing(name)
-
-    def json(self, name: str) -> Any:
-        return self._missing(name)
-
-    def timeline(self) -> Any:
-        return self._missing("timeline.npz")
-
-    def recording(self) -> Any:
-        return self._missing("recording.mcap")
-
-    def _missing(self, name: str) -> Any:
-        raise RexError(f"{self.path}: a sweep has no {name}; name one of its jobs, such as {self.path / '0'}")
-
-
-def one_line(values: Mapping[str, Any]) -> str:
-    """Results in one line."""
-    return ", ".join(f"{key} {cell(value)}" for key, value in values.items())

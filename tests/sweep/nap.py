@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from rexcli.cli.console import Console, Result
+from rexcli.cli.console import Console
 from rexcli.cli.hydra import Flags, run
 from rexcli.cli.job import Job
 from rexcli.cli.main import _report
+from rexcli.runs.result import Result
 
 UNLUCKY, DEADLY, SLEEPY = 13, 9, 100
 """Seeds that fail; that die while `poison` is there; that, or higher, sleep while `hold` is there."""
@@ -38,7 +39,7 @@ def main(words: Sequence[str], **flags: object) -> int:
     """Runs `rex nap -m WORDS` in the working directory's project."""
     try:
         return run(
-            "nap", "tests.cli.nap", words, Flags(multirun=True, **flags), Console(), ("rex", "nap", "-m", *words)
+            "nap", "tests.sweep.nap", words, Flags(multirun=True, **flags), Console(), ("rex", "nap", "-m", *words)
         )
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)

@@ -1,0 +1,92 @@
+"""A command on an experiment, in whatever process it runs: what single runs and the jobs of a sweep share."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from rexcli.cli.console import Console
+from rexcli.cli.job import Job, refuse_others
+from rexcli.config.project import Project
+from rexcli.config.schema import Experiment
+from rexcli.runs.result import Result
+
+
+@dataclass(frozen=True)
+class Task:
+    """A command as it was typed. It is picklable, so that launchers can send it to other processes.
+
+    Attributes:
+        name: the command's.
+        module: where its function of the same name is, `(Job) -> Result`; imported when it runs.
+        conf: the experiment's name as it was typed; None for the default.
+        argv: the whole command line, for the run's record.
+        project: where `conf/`, `nodes/` and `outputs/` are.
+        config_dir: one more folder of YAML files.
+        quiet, as_json: see `Console`.
+    """
+
+    name: str
+    module: str
+    conf: str | None
+    argv: tuple[str, ...]
+    project: Project
+    config_dir: str | None
+    quiet: bool
+    as_json: bool
+
+    def on(self, conf: str | None, config_dir: str | None) -> Task:
+        return replace(self, conf=conf, config_dir=config_dir)
+
+    def check(self, experiment: Experiment) -> None:
+        refuse_others(experiment, None)
+
+    def note(self, text: str) -> None:
+        self._console().note(text)
+
+    def warn(self, text: str) -> None:
+        self._console().warn(text)
+
+    def run(self, experiment: Experiment) -> Result:
+        """Runs it once, in a new folder by time."""
+        return self._run(Job(self.name, experiment, self.project, self._console(), self.argv))
+
+    def run_in(self, folder: Path, experiment: Experiment, label: str | None) -> Result:
+        """Runs it as a sweep's job; see `rexcli.sweep.jobs.Command`."""
+        argv = self.argv
+        if experiment.resume == str(folder):
+            trusted = [word for word in argv if word.startswith("trusted_targets=")]
+            argv = (*argv[:2], f"resume={folder}", *trusted)
+        return self._run(Job(self.name, experiment, self.project, self._console(label), argv, folder))
+
+    def _run(self, job: Job) -> Result:
+        function = getattr(importlib.import_module(self.module), self.name)
+        result: Result = function(job)
+        return result
+
+    def _console(self, label: str | None = None) -> Console:
+        console = Console(self.quiet, self.as_json)
+        if label is None:
+            return console
+        lines: Any = Lines(console.stderr, label)
+        return Console(self.quiet, self.as_json, stderr=lines)
+
+
+class Lines:
+    """A stream for one of several jobs that speak at once: whole lines, each with the job's name, and no terminal."""
+
+    def __init__(self, stream: IO[str], prefix: str):
+        self._stream, self._prefix, self._rest = stream, prefix, ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        self._stream.write("".join(f"{self._prefix}{line}\n" for line in lines))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return False

@@ -1,0 +1,1 @@
+"""Sweeps: one command on many variants of an experiment, by Hydra's sweepers and launchers; stopped ones go on."""

@@ -1,0 +1,60 @@
+"""`resume=SWEEP`: which stopped sweep goes on, and what must not have changed since it was started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rexcli.errors import RexError
+from rexcli.runs.plain_yaml import flatten
+from rexcli.sweep.folder import SweepRecord, collect, find_sweep, read_record
+from rexcli.sweep.jobs import Command
+from rexcli.sweep.overrides import is_choice
+
+
+def stored(command: Command, wanted: Sequence[str], overrides: Sequence[str]) -> tuple[Path, SweepRecord]:
+    """The sweep to continue.
+
+    Args:
+        command: what was typed now.
+        wanted: what stood behind `resume=`.
+        overrides: the other words.
+
+    Raises:
+        RexError: there is none, it still runs, or what was typed is not what it was made with.
+    """
+    if len(wanted) > 1:
+        raise RexError(f"resume={','.join(wanted)}: give one sweep")
+    folder = find_sweep(wanted[0].strip("'\""), command.project.outputs, command.name).resolve()
+    record = read_record(folder)
+    own = [text for text in overrides if not is_choice(text)]
+    where = f"resume={wanted[0]}"
+    if record.command != command.name:
+        raise RexError(f"{where}: this is a sweep of '{record.command}'; say rex {record.command} -m {where}")
+    if command.conf not in (None, record.conf):
+        made = "no conf" if record.conf is None else f"conf={record.conf}"
+        raise RexError(f"{where}: this sweep was made with {made}; leave out conf={command.conf}")
+    if own and sorted(own) != sorted(record.overrides):
+        different = [text for text in own if text not in record.overrides]
+        raise RexError(
+            f"{where}: this sweep was made with {' '.join(record.overrides) or 'no overrides'}; leave out "
+            f"{' '.join(different) or 'all overrides'}, or start a new sweep"
+        )
+    if record.process is not None and record.is_alive():
+        raise RexError(f"{where}: this sweep still runs, as process {record.process['pid']}; wait, or stop it first")
+    running = [str(row.number) for row in collect(folder) if row.status == "running"]
+    if running:
+        raise RexError(f"{where}: of this sweep still runs job {', '.join(running)}; wait until it has ended")
+    return folder, record
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """In what the YAML files say something else than when the sweep was started; None where in nothing."""
+    old, new = flatten(before), flatten(now)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key) and key != "compile.devices"]
+    shown = ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in changed[:3])
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    if not changed:
+        return None
+    return f"the configuration has changed since this sweep was started: {shown}{more}; done jobs stay as is"

@@ -1,0 +1,137 @@
+"""`-m`: a sweep from its overrides to its table, new or continued (`resume=SWEEP`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rexcli.config import compose as composing
+from rexcli.config.compose import compose, plain_config
+from rexcli.config.mistakes import mistakes, one_line_errors
+from rexcli.config.schema import Experiment
+from rexcli.errors import RexError, RunError
+from rexcli.runs import storage
+from rexcli.sweep.folder import JobRow, SweepRecord, collect, new_sweep, read_record, stop_file, write_record
+from rexcli.sweep.jobs import Command
+from rexcli.sweep.launcher import launch
+from rexcli.sweep.overrides import chosen, is_choice, settings, variants
+from rexcli.sweep.resume import changes, stored
+from rexcli.sweep.table import SweepView, write_csv
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a sweep ended.
+
+    Attributes:
+        folder: the sweep's.
+        experiment: the experiment's name.
+        jobs: how each job went.
+        stopped: what ended it before its time; None where nothing did.
+    """
+
+    folder: Path
+    experiment: str
+    jobs: Sequence[JobRow]
+    stopped: BaseException | None = None
+
+
+def run(command: Command, overrides: Sequence[str]) -> Ended:
+    """Runs a sweep, new or continued; leaves `sweep.csv` and a picture, however it ends.
+
+    Args:
+        command: what to repeat.
+        overrides: as they were typed; `resume=SWEEP` for one that was stopped.
+
+    Raises:
+        RexError: for whatever was typed or declared wrong.
+    """
+    wanted = [text.partition("=")[2] for text in overrides if text.startswith("resume=")]
+    overrides = [text for text in overrides if not text.startswith("resume=")]
+    conf, config_dir = command.conf, command.config_dir
+    if wanted:
+        folder, record = stored(command, wanted, overrides)
+        conf, config_dir = record.conf, record.config_dir
+        choices = [text for text in overrides if is_choice(text)] or list(record.choices)
+        overrides = [*record.overrides, *choices]
+        command = command.on(conf, config_dir)
+    with composing.hydra(command.project, config_dir) as app, mistakes(command.project, conf, config_dir):
+        name = composing.conf_name(conf, command.project, config_dir)
+        given = chosen(overrides, app, name)
+    experiments = [
+        compose(conf, variant, project=command.project, config_dir=config_dir) for variant in variants(given)
+    ]
+    for experiment in experiments:
+        command.check(experiment)
+    config = plain_config(experiments[0])
+    with composing.hydra(command.project, config_dir) as app, one_line_errors(command.project, conf):
+        if wanted:
+            if changed := changes(record.config, config):
+                command.warn(changed)
+            stop_file(folder, record.attempt).touch()
+            record = record.begun_again()
+            write_record(folder, record)
+        else:
+            record = _record(command, overrides, config, experiments[0])
+            folder = new_sweep(_places(command, name, given, app, record.experiment), record)
+        stopped: BaseException | None = None
+        try:
+            launch(command, _compose(name, given, app, folder), app, name, folder, record.attempt)
+        except (Exception, KeyboardInterrupt) as error:
+            stopped = _blamed(error, folder)
+    jobs = collect(folder)
+    write_record(folder, replace(read_record(folder), process=None))
+    write_csv(folder, jobs)
+    with suppress(RexError):
+        from rexcli.plot import draw_run
+
+        draw_run(SweepView(folder), folder / "plots", ["sweep"])
+    return Ended(folder, record.experiment, jobs, stopped)
+
+
+def _compose(conf: str, given: Sequence[str], app: Hydra, folder: Path | None) -> Any:
+    """What Hydra composes for the sweep as a whole; `folder` None leaves its folder as it was given."""
+    from hydra.types import RunMode
+
+    translated = [*settings(given), *composing.translate(given, app), "hydra.mode=MULTIRUN"]
+    if folder is not None:
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        translated.append(f"hydra.sweep.dir='{quoted}'")
+    return app.compose_config(conf, translated, RunMode.MULTIRUN)
+
+
+def _places(command: Command, conf: str, given: Sequence[str], app: Hydra, experiment: str) -> Iterator[Path]:
+    if any(text.lstrip("+").startswith("hydra.sweep.dir=") for text in given):
+        return storage.numbered(Path(_compose(conf, given, app, None).hydra.sweep.dir).resolve())
+    return storage.places(command.project.outputs, experiment, command.name)
+
+
+def _record(
+    command: Command, overrides: Sequence[str], config: Mapping[str, Any], experiment: Experiment
+) -> SweepRecord:
+    return SweepRecord(
+        command=command.name,
+        experiment=experiment.name,
+        conf=command.conf,
+        config_dir=None if command.config_dir is None else str(Path(command.config_dir).resolve()),
+        overrides=tuple(text for text in overrides if not is_choice(text)),
+        choices=tuple(text for text in overrides if is_choice(text) and not text.startswith("hydra.sweep.dir=")),
+        config=config,
+        started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+    )
+
+
+def _blamed(error: BaseException, folder: Path) -> BaseException:
+    """`error`, or where a sweeper that compares jobs had nothing to compare, that."""
+    rows = collect(folder)
+    ended = all(row.status in ("done", "failed") and row.objective is None for row in rows)
+    if isinstance(error, ValueError) and rows and ended:
+        return RunError("no job gave the sweeper a number to go by: all failed, or the command has no objective")
+    return error
