@@ -31,7 +31,10 @@ def draw(run: Run, results: Mapping[str, Any], system: System) -> None:
 
 
 def delay_arrays(system: System) -> dict[str, np.ndarray]:
-    """`<kind>/<name>/constant`, s, of constant delays; of the others `…/x`, s, and `…/density`, 1/s."""
+    """`<kind>/<name>/constant`, s, of constant delays; of the others `…/x`, s, `…/density`, 1/s, and `…/at_zero`.
+
+    `at_zero` is the share of samples that the distribution has below 0, and that count as 0.
+    """
     arrays: dict[str, np.ndarray] = {}
     delays: list[tuple[str, Delay]] = [(f"node/{name}", delay) for name, delay in system.delays.items()]
     delays += [(f"edge/{name}", edge.delay) for name, edge in system.edges.items()]
@@ -44,4 +47,5 @@ def delay_arrays(system: System) -> dict[str, np.ndarray]:
         density = delay.density(x)
         if density is not None:
             arrays[f"{key}/x"], arrays[f"{key}/density"] = x, density
+            arrays[f"{key}/at_zero"] = np.nan_to_num(delay.cdf(0.0))
     return arrays

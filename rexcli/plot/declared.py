@@ -1,16 +1,46 @@
-"""The declared system as pictures see it: names, rates, delays and colours out of a run's plain config."""
+"""The declared system as pictures see it: names, rates, delays and colours out of a run's plain config.
+
+Nothing is instantiated. What a distribution's density is, the run has left in `delays.npz`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.plot import style
 
 if TYPE_CHECKING:
     from rexcli.plot.registry import View
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A delay's density, 1/s, at `x`, s, not below 0, and the share of samples below 0, which count as 0."""
+
+    x: np.ndarray
+    density: np.ndarray
+    at_zero: float = 0.0
+
+    def quantile(self, share: float) -> float:
+        """Seconds within which `share` of the samples stay."""
+        pieces = (self.density[1:] + self.density[:-1]) / 2 * np.diff(self.x)
+        below = self.at_zero + np.concatenate([[0.0], np.cumsum(pieces)])
+        return float(np.interp(share * below[-1], below, self.x))
+
+    @classmethod
+    def read(cls, arrays: Mapping[str, np.ndarray], key: str) -> Curve | None:
+        """The curve `<key>/x`, `<key>/density`, `<key>/at_zero` of a `delays.npz`; None where there is none."""
+        if not {f"{key}/x", f"{key}/density"} <= set(arrays):
+            return None
+        x, density = (np.asarray(arrays[f"{key}/{part}"], np.float64) for part in ("x", "density"))
+        if x.ndim != 1 or x.shape != density.shape or len(x) < 2 or not np.isfinite([x, density]).all():
+            return None
+        return cls(x, density, float(arrays.get(f"{key}/at_zero", 0.0)))
 
 
 @dataclass(frozen=True)
@@ -21,7 +51,7 @@ class NodeLook:
     rate: float
     colour: str
     delay: Any = 0.0
-    expected_delay: float | None = None
+    curve: Curve | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -36,7 +66,7 @@ class EdgeLook:
     skip: bool = False
     jitter: str = "latest"
     delay: Any = 0.0
-    expected_delay: float | None = None
+    curve: Curve | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -62,17 +92,19 @@ class Declared:
 
     @classmethod
     def of(cls, view: View) -> Declared:
-        """The declared system of a run; delays that its classes chose are read from `delays.npz` where it is."""
+        """The declared system of a run; delays that its classes chose, and densities, are those in `delays.npz`."""
         declared = cls.from_config(view.config)
         if not view.has("delays.npz"):
             return declared
-        chosen, config = view.arrays("delays.npz"), _mapping(view.config.get("nodes"), "nodes")
+        arrays, config = view.arrays("delays.npz"), _mapping(view.config.get("nodes"), "nodes")
         nodes = []
         for node in declared.nodes:
-            constant = chosen.get(f"node/{node.name}/constant")
-            silent = isinstance(config.get(node.name), Mapping) and config[node.name].get("delay") is None
-            nodes.append(replace(node, delay=float(constant)) if silent and constant is not None else node)
-        return replace(declared, nodes=tuple(nodes))
+            key, entry = f"node/{node.name}", config.get(node.name)
+            silent = isinstance(entry, Mapping) and entry.get("delay") is None
+            delay = float(arrays[f"{key}/constant"]) if silent and f"{key}/constant" in arrays else node.delay
+            nodes.append(replace(node, delay=delay, curve=Curve.read(arrays, key)))
+        edges = [replace(edge, curve=Curve.read(arrays, f"edge/{edge.name}")) for edge in declared.edges]
+        return replace(declared, nodes=tuple(nodes), edges=tuple(edges))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Declared:
@@ -90,7 +122,6 @@ class Declared:
                 rate=_number(entry.get("rate"), f"nodes.{name}.rate", float("nan")),
                 colour=style.colour(entry.get("color"), index),
                 delay=0.0 if entry.get("delay") is None else entry["delay"],
-                expected_delay=_optional(entry.get("expected_delay"), f"nodes.{name}.expected_delay"),
             )
             for index, (name, entry) in ranked
         )
@@ -110,7 +141,6 @@ class Declared:
                     skip=bool(entry.get("skip")),
                     jitter=str(entry.get("jitter") or "latest"),
                     delay=0.0 if entry.get("delay") is None else entry["delay"],
-                    expected_delay=_optional(entry.get("expected_delay"), f"edges.{name}.expected_delay"),
                 )
             )
         supervisor = config.get("supervisor")
@@ -134,5 +164,42 @@ def _number(value: Any, key: str, default: float) -> float:
         raise RexError(f"config.yaml: {key} is {value!r}; it should be a number") from None
 
 
-def _optional(value: Any, key: str) -> float | None:
-    return None if value is None else _number(value, key, 0.0)
+def family(delay: Any) -> str:
+    """`Normal` for `{_target_: distrax.Normal, …}`; `constant` for a number."""
+    return str(delay.get("_target_", "?")).rpartition(".")[2] if isinstance(delay, Mapping) else "constant"
+
+
+def constant(delay: Any) -> float | None:
+    """The seconds of a constant delay, None for a distribution."""
+    if isinstance(delay, Mapping):
+        return _parameters(delay, "loc")[0] if family(delay) == "Deterministic" else None
+    return _parameters({"seconds": delay}, "seconds")[0]
+
+
+def describe(look: NodeLook | EdgeLook) -> str:
+    """A delay in a few words with its unit: `7.5 ± 3 ms`, `2 ms`, `2 … 5 ms`, `Gamma, 4 … 19 ms (90 %)`."""
+    name, seconds = family(look.delay), constant(look.delay)
+    if seconds is not None:
+        return f"{style.number(seconds * 1e3)} ms"
+    loc, scale, low, high = _parameters(look.delay, "loc", "scale", "low", "high")
+    if name == "Normal" and loc is not None and scale is not None:
+        return f"{style.number(loc * 1e3)} ± {style.number(scale * 1e3)} ms"
+    if name in ("Uniform", "AdjustableDelay") and low is not None and high is not None:
+        suffix = ", adjustable" if name == "AdjustableDelay" else ""
+        return f"{style.number(low * 1e3)} … {style.number(high * 1e3)} ms{suffix}"
+    name = name.removesuffix("SameFamily")
+    if look.curve is None:
+        return name
+    low, high = (look.curve.quantile(share) * 1e3 for share in (0.05, 0.95))
+    return f"{name}, {style.number(low)} … {style.number(high)} ms (90 %)"
+
+
+def _parameters(delay: Any, *names: str) -> list[float | None]:
+    """Parameters of a delay in the configuration; None for what is no number."""
+    found: list[float | None] = []
+    for name in names:
+        try:
+            found.append(float(delay[name]))
+        except (KeyError, TypeError, ValueError):
+            found.append(None)
+    return found

@@ -14,8 +14,7 @@ from matplotlib.transforms import Bbox
 
 from rexcli.errors import RexError
 from rexcli.plot import style
-from rexcli.plot.declared import Declared, EdgeLook, NodeLook
-from rexcli.plot.density import describe
+from rexcli.plot.declared import Declared, EdgeLook, NodeLook, describe
 from rexcli.plot.layout import layered
 from rexcli.plot.registry import Options, Picture, View
 from rexcli.plot.routes import Routes
@@ -132,7 +131,7 @@ def draw(declared: Declared) -> Figure:
 
 def _lines(node: NodeLook) -> list[str]:
     rate = "rate ?" if np.isnan(node.rate) else f"{style.number(node.rate)} Hz"
-    return [node.name, rate, f"takes {describe(node.delay)}"]
+    return [node.name, rate, f"takes {describe(node)}"]
 
 
 def _label(edge: EdgeLook, declared: Declared) -> str:
@@ -141,7 +140,7 @@ def _label(edge: EdgeLook, declared: Declared) -> str:
     twins = [other for other in declared.edges if (other.source, other.target) == (edge.source, edge.target)]
     lines = [edge.name] if len(twins) > 1 else []
     buffered = ", buffered" if edge.jitter == "buffer" else ""
-    return "\n".join([*lines, f"window {edge.window}{buffered}", describe(edge.delay)])
+    return "\n".join([*lines, f"window {edge.window}{buffered}", describe(edge)])
 
 
 def _legend(declared: Declared) -> list[Line2D | Patch]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rexcli.errors import RexError
 from rexcli.plot import delays
-from rexcli.plot.declared import Declared
+from rexcli.plot.declared import Curve, Declared
 from rexcli.timeline.spec import NANOSECONDS
 from tests.plot.boxes import by_gid, clipped, covered
 from tests.plot.fixtures import PENDULUM, chain, config_of, timeline_of
@@ -41,23 +43,18 @@ def test_histograms_have_unit_area_and_no_delay_falls_out() -> None:
         assert expected.get_xdata()[0] == pytest.approx(entry.expected * 1e3)
 
 
-def test_mass_below_zero_is_said_where_there_is_some() -> None:
-    fig = delays.draw(delays.gather(timeline_of(PENDULUM), DECLARED))
+def test_the_declared_density_is_drawn_with_what_lies_below_zero() -> None:
+    x = np.linspace(0, 0.02, 50)
+    curve = Curve(x, np.full(50, 42.0), at_zero=0.159)
+    edges = [replace(edge, curve=curve) if edge.name == "sensor_agent" else edge for edge in DECLARED.edges]
+    fig = delays.draw(delays.gather(timeline_of(PENDULUM), replace(DECLARED, edges=tuple(edges))))
     notes = {axes.get_title(loc="left"): [text.get_text() for text in axes.texts] for axes in fig.axes}
     assert notes["sensor → agent"] == ["15.9% at 0"]
-    assert notes["agent computes"] == []
+    assert notes["agent computes"] == ["declared 10 ± 3 ms"]
     assert notes["world → sensor"] == ["constant 0 ms"]
-
-
-def test_an_artifacts_density_is_preferred_to_formulas() -> None:
-    x = np.linspace(0, 0.02, 50)
-    curves = {"node/agent/x": x, "node/agent/density": np.full(50, 50.0), "edge/sensor_agent/x": x}
-    found = {entry.title: entry for entry in delays.gather(timeline_of(PENDULUM), DECLARED, curves)}
-    assert found["agent computes"].curve is not None
-    assert found["sensor → agent"].curve is None, "half an entry is none"
-    fig = delays.draw([found["agent computes"]])
-    drawn = [line for line in fig.axes[0].lines if len(line.get_xdata()) == 50]
-    np.testing.assert_allclose(drawn[0].get_ydata(), 0.05)
+    [drawn] = [line for axes in fig.axes for line in axes.lines if len(line.get_xdata()) == 50]
+    np.testing.assert_allclose(drawn.get_ydata(), 0.042)
+    assert "as declared (stem at 0: what is below 0)" in [text.get_text() for text in fig.legends[0].get_texts()]
 
 
 def test_more_than_fit_are_counted_and_those_that_vary_stay() -> None:
