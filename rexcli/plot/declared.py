@@ -177,7 +177,7 @@ def constant(delay: Any) -> float | None:
 
 
 def describe(look: NodeLook | EdgeLook) -> str:
-    """A delay in a few words with its unit: `7.5 ± 3 ms`, `2 ms`, `2 … 5 ms`, `Gamma, 4 … 19 ms (90 %)`."""
+    """A delay in a few words with its unit: `7.5 ± 3 ms`, `2 ms`, `2 … 5 ms`, `Gamma, 4.1 … 19 ms (90 %)`."""
     name, seconds = family(look.delay), constant(look.delay)
     if seconds is not None:
         return f"{style.number(seconds * 1e3)} ms"
@@ -191,7 +191,7 @@ def describe(look: NodeLook | EdgeLook) -> str:
     if look.curve is None:
         return name
     low, high = (look.curve.quantile(share) * 1e3 for share in (0.05, 0.95))
-    return f"{name}, {style.number(low)} … {style.number(high)} ms (90 %)"
+    return f"{name}, {style.number(low, 2)} … {style.number(high, 2)} ms (90 %)"
 
 
 def _parameters(delay: Any, *names: str) -> list[float | None]:

@@ -6,7 +6,7 @@ Figures are `matplotlib.figure.Figure` objects of their own, so that no picture 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -203,6 +203,16 @@ def shorten(text: str, inches: float, size: float = NORMAL, weight: str = "norma
         if text_size(short, size, weight)[0] <= inches:
             return short
     return text[:1]
+
+
+def listing(parts: Sequence[str], inches: float) -> str:
+    """`a, b and 3 more`: as many of the parts as fit in small type."""
+    for shown in range(len(parts), 0, -1):
+        rest = f" and {len(parts) - shown} more" if shown < len(parts) else ""
+        text = ", ".join(parts[:shown]) + rest
+        if text_size(text, SMALL)[0] <= inches:
+            return text
+    return shorten(parts[0], inches, SMALL) if parts else ""
 
 
 def overlapping(boxes: Iterable[Bbox], margin: float = 0.0) -> list[tuple[int, int]]:

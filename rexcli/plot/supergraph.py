@@ -102,12 +102,7 @@ def _summary(entry: Any) -> str:
         ]
     else:
         parts = [str(value) for value in entry or []]
-    for shown in range(len(parts), 0, -1):
-        rest = f" and {len(parts) - shown} more" if shown < len(parts) else ""
-        text = ", ".join(parts[:shown]) + rest
-        if style.text_size(text, style.SMALL)[0] <= style.WIDTH - 2.6:
-            return text
-    return style.shorten(parts[0], style.WIDTH - 2.6, style.SMALL) if parts else ""
+    return style.listing(parts, style.WIDTH - 2.6)
 
 
 def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], declared: Declared) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from matplotlib.patches import Patch
 from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
-from rexcli.plot.registry import Options, Picture, View
+from rexcli.plot.registry import Options, Picture, View, settings
 from rexcli.timeline.spec import NANOSECONDS
 from rexcli.timeline.timeline import Timeline
 
 SINGLES = 3
 """Episodes drawn one by one over the bands."""
+TURNS = 20
+"""Episodes of an angle that are drawn, in place of bands."""
 WIDEST = 4
 """Components of a vector that are still drawn; longer ones are no trajectories that a person can read."""
 FIELDS = ("env", "state", "output", "inputs", "params")
@@ -47,12 +50,39 @@ class Quantity:
     time: np.ndarray
     values: np.ndarray
 
+    @property
+    def field(self) -> str:
+        """One of `FIELDS`."""
+        node, field = self.name.split("/")[:2]
+        return "env" if node == "env" else field
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether no episode has two different values of it."""
+        low, high = (reduce(self.values, axis=1, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
+        return not (high > low).any()
+
+    @property
+    def constant_text(self) -> str:
+        """Its value, where it is one number and the same in all episodes."""
+        values = np.unique(self.values[np.isfinite(self.values)])
+        if len(values) == 1:
+            return style.number(float(values[0]))
+        return "(by episode)" if self.values.shape[-1] == 1 and len(values) else ""
+
+    def repeats(self, other: Quantity) -> bool:
+        """Whether it has the numbers of another quantity of its node."""
+        mine, theirs = self.name.split("/")[0], other.name.split("/")[0]
+        return mine == theirs and np.array_equal(self.values, other.values, equal_nan=True)
+
 
 class Trajectories(Picture):
     needs = ("recording.mcap|rollouts.npz",)
 
     def render(self, view: View, options: Options) -> Figure:
-        return draw(quantities(view), fields=options.fields, max_rows=options.max_rows, episode=options.episode)
+        found, supervisor = quantities(view), Declared.of(view).supervisor
+        shown = choose(found, supervisor, options.fields, options.max_rows)
+        return draw(shown, episode=options.episode, angles=settings(view.config).angles)
 
 
 def quantities(view: View, names: Sequence[str] = ("",), seconds: tuple[float, float] | None = None) -> list[Quantity]:
@@ -224,67 +254,115 @@ def _components(values: np.ndarray) -> np.ndarray:
     return values.reshape(*values.shape[:2], math.prod(values.shape[2:])).astype(np.float64)
 
 
-def choose(found: Sequence[Quantity], fields: Sequence[str], max_rows: int) -> list[Quantity]:
-    """What to show: those that match a pattern, or states and outputs first and what never changes last."""
+@dataclass(frozen=True)
+class Choice:
+    """What a picture shows of what a run kept, and what it says in words.
+
+    Attributes:
+        shown: one row each.
+        constant: what does not change within any episode.
+        same: outputs whose numbers are those of a state of their node.
+        hidden: how many more there are.
+    """
+
+    shown: Sequence[Quantity]
+    constant: Sequence[Quantity] = ()
+    same: Sequence[Quantity] = ()
+    hidden: int = 0
+
+
+def choose(
+    found: Sequence[Quantity], supervisor: str | None = None, fields: Sequence[str] = (), max_rows: int = 12
+) -> Choice:
+    """What to show: what matches a pattern in `fields`, or else what a person would look at first.
+
+    That is what the task measures, the supervisor's output, which are the actions, then states, then other outputs.
+    What never changes, and an output that repeats a state of its node, are left to words.
+
+    Raises:
+        RexError: nothing matches, or nothing was kept.
+    """
     if fields:
         matching = [entry for entry in found if any(fnmatch(entry.name, pattern) for pattern in fields)]
         if not matching:
             names = ", ".join(entry.name for entry in found)
             raise RexError(f"fields {', '.join(fields)} match nothing that was recorded; there are: {names}")
-        return matching[:max_rows]
+        return Choice(matching[:max_rows], hidden=len(matching[max_rows:]))
+    if not found:
+        raise RexError("nothing that varies over time was kept; record or keep states or outputs of some node")
+    constant = [entry for entry in found if entry.is_constant]
+    moving = [entry for entry in found if not entry.is_constant]
+    states = [entry for entry in moving if entry.field == "state"]
+    same = [entry for entry in moving if entry.field == "output" and any(map(entry.repeats, states))]
+    moving = [entry for entry in moving if not any(entry is other for other in same)]
+    if not moving:
+        return Choice(constant[:max_rows], hidden=len(constant[max_rows:]))
+    kept = {id(entry) for entry in sorted(moving, key=partial(_rank, supervisor))[:max_rows]}
+    return Choice([entry for entry in moving if id(entry) in kept], constant, same, len(moving) - len(kept))
 
-    def rank(entry: Quantity) -> tuple[bool, int]:
-        parts = entry.name.split("/")
-        field = "env" if parts[0] == "env" else parts[1]
-        finite = entry.values[np.isfinite(entry.values).all(-1)]
-        still = not len(finite) or bool((np.ptp(finite, axis=0) == 0).all())
-        return still, FIELDS.index(field) if field in FIELDS else len(FIELDS)
 
-    kept = {id(entry) for entry in sorted(found, key=rank)[:max_rows]}
-    return [entry for entry in found if id(entry) in kept]
+def _rank(supervisor: str | None, entry: Quantity) -> tuple[bool, bool, int]:
+    acts = entry.name.startswith(f"{supervisor}/output")
+    order = FIELDS.index(entry.field) if entry.field in FIELDS else len(FIELDS)
+    return entry.field != "env", not acts, order
 
 
 @style.styled
-def draw(found: Sequence[Quantity], *, fields: Sequence[str] = (), max_rows: int = 12, episode: int = 0) -> Figure:
+def draw(choice: Choice, *, episode: int = 0, angles: Sequence[str] = ()) -> Figure:
     """One row a quantity over a shared time.
 
     With several episodes: the median, bands from the 25th to the 75th and from the 5th to the 95th percentile, and a
     few single episodes thin. With one: its steps, each value held until the next.
 
+    Angles are drawn within ±pi. Their percentiles would depend on where a turn begins, so that of several episodes
+    single ones are drawn. Which quantities are angles is not to be seen from their numbers, so it must be declared.
+
     Args:
-        found: see `from_rollouts`, `from_recording`.
-        fields: patterns of names to show.
-        max_rows: rows at most.
+        choice: what to show.
         episode: the first of the single episodes.
+        angles: patterns of the names of angles, rad.
+
+    Raises:
+        RexError: for an episode that there is none of.
     """
-    shown = choose(found, fields, max_rows)
-    if not shown:
-        raise RexError("nothing that varies over time was kept; record or keep states or outputs of some node")
+    shown = choice.shown
     episodes = max(len(entry.values) for entry in shown)
     if episode >= episodes:
         raise RexError(f"episode {episode}: there are {episodes}, counted from 0")
     height = 0.92 if len(shown) <= 8 else 0.72
-    fig = style.figure(style.WIDTH, height * len(shown) + 1.0)
+    notes = _notes(choice)
+    fig = style.figure(style.WIDTH, height * len(shown) + 0.8 + 0.2 * len(notes))
     grid = fig.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, entry in zip(grid, shown, strict=True):
-        for component in range(entry.values.shape[-1]):
-            colour = _component_colour(entry, component)
-            if len(entry.values) == 1:
-                _line(axes, entry, 0, component, colour, 1.4)
-            else:
-                _bands(axes, entry, component, colour)
-                for single in range(episode, min(episode + SINGLES, len(entry.values))):
-                    _line(axes, entry, single, component, colour, 0.5)
-        axes.set_ylabel(_title(entry.name), rotation=0, ha="right", va="center", fontsize=style.SMALL)
+        _row(axes, entry, episode, any(fnmatch(entry.name, pattern) for pattern in angles))
+    grid[-1].set_xlabel("time (s)" if not notes else "time (s)\n" + "\n".join(notes))
+    fig.align_ylabels(grid)
+    style.legend_below(fig, _legend(episodes))
+    return fig
+
+
+def _row(axes: Axes, entry: Quantity, episode: int, angle: bool) -> None:
+    """One quantity with its name."""
+    episodes, components = len(entry.values), entry.values.shape[-1]
+    if angle:
+        entry = replace(entry, values=(entry.values + np.pi) % (2 * np.pi) - np.pi)
+        axes.set_ylim(-np.pi, np.pi)
+        axes.set_yticks([-np.pi, 0, np.pi], ["-π", "0", "π"])
+    else:
         axes.locator_params(axis="y", nbins=3)
         style.thousands(axes.yaxis)
-        axes.margins(x=0, y=0.08)
-        if entry.values.shape[-1] > 1:
-            _component_legend(axes, entry)
-    grid[-1].set_xlabel("time (s)")
-    fig.align_ylabels(grid)
-    style.legend_below(fig, _legend(episodes, len(found) - len(shown)))
-    return fig
+        axes.margins(y=0.08)
+    for component in range(components):
+        colour = _component_colour(entry, component)
+        if episodes > 1 and not angle:
+            _bands(axes, entry, component, colour)
+        singles = range(episode, min(episode + (TURNS if angle else SINGLES), episodes))
+        for single in singles:
+            _line(axes, entry, single, component, colour, 1.4 if episodes == 1 else 0.5, angle)
+    axes.margins(x=0)
+    axes.set_ylabel(_title(entry.name), rotation=0, ha="right", va="center", fontsize=style.SMALL)
+    if components > 1:
+        _component_legend(axes, entry)
 
 
 def band(entry: Quantity, component: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -310,8 +388,13 @@ def _bands(axes: Axes, entry: Quantity, component: int, colour: str) -> None:
     axes.plot(time, median, color=colour, linewidth=1.6, zorder=4)[0].set_gid(f"median:{entry.name}:{component}")
 
 
-def _line(axes: Axes, entry: Quantity, episode: int, component: int, colour: str, width: float) -> None:
+def _line(
+    axes: Axes, entry: Quantity, episode: int, component: int, colour: str, width: float, angle: bool = False
+) -> None:
     time, values = entry.time[episode], entry.values[episode, :, component]
+    if angle:  # no line across the picture where a turn ends
+        jumps = 1 + np.flatnonzero(np.abs(np.diff(values)) > np.pi)
+        time, values = np.insert(time, jumps, time[jumps]), np.insert(values, jumps, np.nan)
     line = axes.plot(time, values, color=colour, linewidth=width, drawstyle="steps-post", zorder=3)[0]
     line.set_gid(f"episode:{entry.name}:{component}")
 
@@ -335,15 +418,22 @@ def _title(name: str) -> str:
     return "\n".join([style.shorten(node, 1.7, style.SMALL), style.shorten(rest, 1.7, style.SMALL)])
 
 
-def _legend(episodes: int, hidden: int) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = []
-    if episodes > 1:
-        handles += [
-            Line2D([], [], color=style.QUIET, linewidth=1.6, label=f"median of {episodes:,} episodes"),
-            Patch(facecolor=style.QUIET, alpha=0.44, label="25 to 75 %"),
-            Patch(facecolor=style.QUIET, alpha=0.16, label="5 to 95 %"),
-            Line2D([], [], color=style.QUIET, linewidth=0.5, label="single episodes"),
-        ]
-    if hidden > 0:
-        handles.append(Patch(alpha=0, label=f"{hidden} more kept, not shown"))
-    return handles
+def _notes(choice: Choice) -> list[str]:
+    """A line each for what is not drawn."""
+    room = style.WIDTH - 2.8
+    same = [entry.name.replace("/", ".") for entry in choice.same]
+    constant = [f"{entry.name.replace('/', '.')} {entry.constant_text}".rstrip() for entry in choice.constant]
+    notes = [f"the same as in the state: {style.listing(same, room)}"] if same else []
+    notes += [f"constant: {style.listing(constant, room)}"] if constant else []
+    return notes + ([f"{choice.hidden} more kept, not shown"] if choice.hidden else [])
+
+
+def _legend(episodes: int) -> list[Line2D | Patch]:
+    if episodes == 1:
+        return []
+    return [
+        Line2D([], [], color=style.QUIET, linewidth=1.6, label=f"median of {episodes:,} episodes"),
+        Patch(facecolor=style.QUIET, alpha=0.44, label="25 to 75 %"),
+        Patch(facecolor=style.QUIET, alpha=0.16, label="5 to 95 %"),
+        Line2D([], [], color=style.QUIET, linewidth=0.5, label="single episodes"),
+    ]

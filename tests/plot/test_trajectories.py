@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,10 @@ from hypothesis.extra import numpy as arrays
 from rexcli.errors import RexError
 from rexcli.plot import trajectories
 from rexcli.plot.declared import Declared
-from rexcli.plot.trajectories import Quantity, band
+from rexcli.plot.trajectories import Choice, Quantity, band, choose
 from rexcli.timeline.spec import NANOSECONDS
 from tests.plot.boxes import by_gid, clipped, covered
+from tests.plot.boxes import words as words_of
 from tests.plot.fixtures import PENDULUM, pendulum_rollouts, recording
 
 DECLARED = Declared.from_config(PENDULUM)
@@ -40,7 +43,7 @@ def test_unfilled_entries_are_left_out() -> None:
     assert np.isnan(angle.values[::5, -3:]).all()
     assert np.isnan(angle.time[::5, -3:]).all()
     assert np.isfinite(angle.values[1]).all()
-    fig = trajectories.draw(list(found.values()))
+    fig = trajectories.draw(Choice(list(found.values())))
     [line] = by_gid(fig, "median:world/state/th:0")
     np.testing.assert_allclose(line.get_ydata(), band(angle)[1][2])
 
@@ -51,7 +54,7 @@ def test_a_recordings_rows_are_its_numbers_over_its_steps() -> None:
     assert [entry.name for entry in found] == [
         *("world/state/th", "world/state/thd", "sensor/output/th", "agent/output/action")
     ], "an image is no trajectory"
-    fig = trajectories.draw(found)
+    fig = trajectories.draw(Choice(found))
     [line] = by_gid(fig, "episode:world/state/th:0")
     starts = record.timeline().steps["world"].start[0] / 1e9
     np.testing.assert_allclose(line.get_xdata(), starts)
@@ -65,13 +68,46 @@ def test_a_recordings_rows_are_its_numbers_over_its_steps() -> None:
 
 def test_patterns_choose_and_limits_are_kept() -> None:
     found = trajectories.from_rollouts(pendulum_rollouts(), DECLARED)
-    names = [entry.name for entry in trajectories.choose(found, ("world/*",), 12)]
+    names = [entry.name for entry in choose(found, fields=("world/*",)).shown]
     assert names == ["world/state/th", "world/state/thd"]
-    assert len(trajectories.choose(found, (), 3)) == 3
-    still = Quantity("world/state/mass", "red", found[0].time, np.ones_like(found[0].values))
-    assert still not in trajectories.choose([still, *found], (), len(found)), "what never changes goes first"
+    few = choose(found, max_rows=2)
+    assert (len(few.shown), few.hidden) == (2, len(found) - 2)
     with pytest.raises(RexError, match=r"match nothing.*world/state/th"):
-        trajectories.choose(found, ("nosuch/*",), 12)
+        choose(found, fields=("nosuch/*",))
+
+
+def test_actions_come_first_and_what_says_nothing_new_is_said_in_words() -> None:
+    found = trajectories.from_rollouts(pendulum_rollouts(), DECLARED)
+    [angle] = [entry for entry in found if entry.name == "world/state/th"]
+    again = replace(angle, name="world/output/angle")
+    other = replace(angle, name="sensor/output/angle")
+    mass = replace(angle, name="world/state/mass", values=np.full_like(angle.values, 0.05))
+    start = replace(angle, name="agent/state/start", values=np.broadcast_to(angle.values[:, 5:6], angle.values.shape))
+    choice = choose([mass, start, *found, again, other], "agent", max_rows=20)
+    assert list(choice.constant) == [mass, start]
+    assert list(choice.same) == [again]
+    assert [entry.name for entry in choice.shown] == [*(entry.name for entry in found), other.name]
+    words = "\n".join(text for text, _ in words_of(trajectories.draw(choice)))
+    assert "constant: world.state.mass 0.05, agent.state.start" in words
+    assert "the same as in the state: world.output.angle" in words
+    one = choose([entry for entry in found if not entry.name.startswith("env/")], "agent", max_rows=1)
+    assert [entry.name for entry in one.shown] == ["agent/output/action"]
+    assert choose([mass]).shown == [mass], "if nothing else is there"
+
+
+@pytest.mark.parametrize("episodes", [1, 4])
+def test_declared_angles_stay_within_a_turn_and_no_line_crosses_the_picture(episodes: int) -> None:
+    time = np.broadcast_to(np.arange(200) / 50, (episodes, 200))
+    turning = Quantity("world/state/th", "red", time, np.linspace(0, 20, 200)[None, :, None].repeat(episodes, 0))
+    fig = trajectories.draw(Choice([turning]), angles=["*/th"])
+    lines = by_gid(fig, "episode:")
+    assert len(lines) == episodes
+    assert not by_gid(fig, "median:")
+    for line in lines:
+        drawn = np.asarray(line.get_ydata())
+        assert np.nanmax(np.abs(drawn)) <= np.pi
+        assert np.nanmax(np.abs(np.diff(drawn))) < 0.2
+    assert len(by_gid(trajectories.draw(Choice([turning])), "median:")) == (episodes > 1), "nothing is declared"
 
 
 def test_vectors_show_their_components_and_wide_ones_do_not() -> None:
@@ -79,7 +115,7 @@ def test_vectors_show_their_components_and_wide_ones_do_not() -> None:
     values = {f"agent/output/{n}": np.random.default_rng(n).normal(size=(2, 5, n)) for n in (3, 40)}
     found = trajectories.from_rollouts({**values, "agent/ts": time, "agent/seq": np.ones((2, 5), int)}, DECLARED)
     assert [entry.name for entry in found] == ["agent/output/3"]
-    assert len(by_gid(trajectories.draw(found), "median:agent/output/3")) == 3
+    assert len(by_gid(trajectories.draw(Choice(found)), "median:agent/output/3")) == 3
 
 
 @pytest.mark.parametrize("num", [1, 9])
@@ -88,7 +124,7 @@ def test_no_label_covers_another_or_leaves_the_picture(num: int) -> None:
     long = [Quantity(f"{'n' * 25}/state/{'k' * 25}.{i}", "red", found[0].time, found[0].values) for i in range(3)]
     large = [Quantity("env/reward", "red", entry.time, 1e6 * entry.values) for entry in found[:2]]
     for shown in (found, long, large):
-        fig = trajectories.draw(shown)
+        fig = trajectories.draw(Choice(shown))
         assert covered(fig) == []
         assert clipped(fig) == []
 
@@ -96,9 +132,9 @@ def test_no_label_covers_another_or_leaves_the_picture(num: int) -> None:
 def test_an_episode_that_is_not_there_and_nothing_at_all_are_refused() -> None:
     found = trajectories.from_rollouts(pendulum_rollouts(4), DECLARED)
     with pytest.raises(RexError, match="episode 4: there are 4"):
-        trajectories.draw(found, episode=4)
+        trajectories.draw(Choice(found), episode=4)
     with pytest.raises(RexError, match="nothing"):
-        trajectories.draw([])
+        trajectories.choose([])
 
 
 @pytest.mark.parametrize("episodes", [1, 3])
