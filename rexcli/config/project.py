@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def bundled_conf() -> Path:
     """The `conf/` that comes with this package: inside it in a wheel, at the top level in a source tree."""
     packed = PACKAGE / "_bundled" / "conf"
-    return packed.resolve() if packed.is_dir() else PACKAGE.parent / "conf"
+    return packed if packed.is_dir() else PACKAGE.parent / "conf"
 
 
 def bundled_nodes() -> Path:
