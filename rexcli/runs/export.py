@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
+from rexcli.errors import RexError
 from rexcli.runs.formats import encode_csv
 from rexcli.runs.storage import write_atomic
 from rexcli.runs.view import RunView
 from rexcli.timeline.tables import MESSAGE_COLUMNS, STEP_COLUMNS, message_rows, step_rows
+from rexcli.timeline.timeline import Timeline
+
+TABLES = (("steps.csv", STEP_COLUMNS, step_rows), ("messages.csv", MESSAGE_COLUMNS, message_rows))
 
 
 def export_csv(run: RunView, folder: Path) -> tuple[Path, Path]:
     """Writes `steps.csv` and `messages.csv`: seconds with nine decimals, `seq_in` -1 where nobody reads.
 
+    Where a run has both, `recording.mcap` is what happened and `timeline.npz` repeats its times: they must agree. A
+    recording that broke off on the way, where the disk was full, is not compared: `timeline.npz` has what it lost.
+
     Args:
-        run: has `timeline.npz`, or else `recording.mcap`.
+        run: has `timeline.npz` or `recording.mcap`.
         folder: is made if it is not there.
 
     Returns:
         The two files.
 
     Raises:
-        RexError: the run has no timeline, or it is damaged.
+        RexError: the run has no timeline, it is damaged, or it is not that of the recording.
     """
     timeline = run.timeline()
-    tables = (
-        (folder / "steps.csv", STEP_COLUMNS, step_rows(timeline)),
-        (folder / "messages.csv", MESSAGE_COLUMNS, message_rows(timeline)),
-    )
-    for path, columns, rows in tables:
-        write_atomic(path, encode_csv(columns, rows))
-    return tables[0][0], tables[1][0]
+    if run.has("timeline.npz") and run.has("recording.mcap"):
+        _check_agreement(run, timeline)
+    for name, columns, rows in TABLES:
+        write_atomic(folder / name, encode_csv(columns, rows(timeline)))
+    return folder / "steps.csv", folder / "messages.csv"
+
+
+def _check_agreement(run: RunView, timeline: Timeline) -> None:
+    recording = run.recording()
+    if not recording.complete:
+        return
+    recorded = recording.timeline()
+    for _, columns, rows in TABLES:
+        for noted, happened in zip_longest(rows(timeline), rows(recorded)):
+            if noted != happened:
+                place = zip(columns, noted or happened or (), strict=True)
+                raise RexError(
+                    f"{run.path}: timeline.npz and recording.mcap differ at "
+                    f"{', '.join(f'{key} {value}' for key, value in place)}; the recording is what happened: move "
+                    "timeline.npz away to export it"
+                )

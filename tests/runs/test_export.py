@@ -7,7 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from rexcli.errors import RexError
 from rexcli.runs.export import export_csv
 from rexcli.runs.view import RunView
 from rexcli.timeline.arrays import to_arrays
@@ -55,3 +57,16 @@ def test_a_recording_gives_the_same_tables(tmp_path: Path) -> None:
     from_arrays = [path.read_bytes() for path in export_csv(RunView(run.path), tmp_path / "two")]
     assert from_recording == from_arrays
     assert np.prod([len(table) for table in from_arrays]) > 0
+
+
+def test_a_timeline_that_is_not_the_recordings_is_refused(tmp_path: Path) -> None:
+    timeline = chain_timeline()
+    with new_run(tmp_path, "record") as run:
+        with run.recording(timeline.spec) as writer:
+            record(writer, timeline, events(timeline))
+        node = timeline.spec.nodes[0].name
+        timeline.steps[node].end[0, 0] += 1
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+    with pytest.raises(RexError, match=f"timeline.npz and recording.mcap differ at episode 0, node {node}, seq 0"):
+        export_csv(RunView(run.path), tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
