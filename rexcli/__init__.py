@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
+    from rexcli.config.schema import WallSettings
     from rexcli.errors import RexError
     from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, simulate, train
     from rexcli.rl.environment import Environment
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from rexcli.runs.view import RunView
     from rexcli.runtime.memory import Memory
     from rexcli.runtime.stepper import Stepper
-    from rexcli.runtime.wall.session import WallClock, WallSettings
+    from rexcli.runtime.wall.session import WallClock
     from rexcli.system.adjustable import AdjustableDelay
     from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Regimes, TruncatedNormal
     from rexcli.system.node import Node
+    from rexcli.system.spec import Edge, NodeSpec
     from rexcli.system.states import GraphState, InputState, Message, StepState
-    from rexcli.system.system import Edge, NodeSpec, System
+    from rexcli.system.system import System
     from rexcli.timeline.timeline import Timeline
 
 __version__ = "0.1.0"
@@ -34,7 +36,7 @@ _HOMES = {
     "Box": "rexcli.rl.spaces",
     "Correlated": "rexcli.system.delay_families",
     "Discrete": "rexcli.rl.spaces",
-    "Edge": "rexcli.system.system",
+    "Edge": "rexcli.system.spec",
     "Environment": "rexcli.rl.environment",
     "Gamma": "rexcli.system.delay_families",
     "GraphState": "rexcli.system.states",
@@ -45,7 +47,7 @@ _HOMES = {
     "Mixture": "rexcli.system.delay_families",
     "MultiDiscrete": "rexcli.rl.spaces",
     "Node": "rexcli.system.node",
-    "NodeSpec": "rexcli.system.system",
+    "NodeSpec": "rexcli.system.spec",
     "Policy": "rexcli.rl.policy",
     "Program": "rexcli.compiler.program",
     "Regimes": "rexcli.system.delay_families",
@@ -57,7 +59,7 @@ _HOMES = {
     "Timeline": "rexcli.timeline.timeline",
     "TruncatedNormal": "rexcli.system.delay_families",
     "WallClock": "rexcli.runtime.wall.session",
-    "WallSettings": "rexcli.runtime.wall.session",
+    "WallSettings": "rexcli.config.schema",
     "build": "rexcli.pipeline",
     "compile": "rexcli.pipeline",
     "compose": "rexcli.pipeline",

@@ -21,6 +21,21 @@ class RexError(Exception):
     exit_code = 2
 
 
+class DeclarationError(RexError):
+    """A key of a declared system is wrong, in YAML or in Python.
+
+    Args:
+        keys: the dotted path in YAML, such as `edges.sensor_agent.window`; several where one of them is to be changed.
+        value: of the first key.
+        fix: what to give in its place.
+        message: all that is to be said, in place of `key=value: fix`.
+    """
+
+    def __init__(self, keys: str | tuple[str, ...], value: object = None, fix: str = "", *, message: str = ""):
+        self.keys = (keys,) if isinstance(keys, str) else keys
+        super().__init__(message or f"{self.keys[0]}={shown(value)}: {fix}")
+
+
 class RunError(RexError):
     """What was declared is right, but went wrong while it ran: a node that raised, hung or failed to start."""
 
@@ -35,6 +50,14 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM ended the run, after it was stopped as on Ctrl-C."""
 
     exit_code = 143
+
+
+def shown(value: object) -> str:
+    """A value as it would be typed in YAML, cut short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = (f"{value:g}" if isinstance(value, float) else str(value)).replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def suggest(word: str, known: list[str]) -> str:

@@ -6,7 +6,6 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,7 +44,7 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
-from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings, Watch
+from rexcli.runtime.wall.session import Outcome, WallClock, Watch
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.call import StepFunction
 from rexcli.system.init import init_graph_state
@@ -415,9 +414,7 @@ def record_wall(
             "it out, or give clock=simulated"
         )
     declared = experiment.record
-    clock = WallClock(
-        system, writer, controller=controller, settings=WallSettings(**dataclasses.asdict(experiment.wall))
-    )
+    clock = WallClock(system, writer, controller=controller, settings=experiment.wall)
     return clock.run(
         jax.random.key(experiment.seed),
         episodes=declared.episodes,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Delay, Random
 from rexcli.system.node import Node
+from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import GraphState, StepState
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.system import System
 from rexcli.timeline.phases import check
 
 RATES = (5.0, 10.0, 12.5, 20.0, 30.0, 33.3, 50.0)
@@ -143,7 +144,7 @@ def systems(draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATE
                     name=f"e{len(edges)}",
                     source=names[source],
                     target=names[target],
-                    input=f"i{len(edges)}",
+                    input_name=f"i{len(edges)}",
                     window=draw(st.integers(1, 4)),
                     blocking=draw(st.booleans()),
                     skip=not forward or draw(st.integers(0, 4)) == 0,

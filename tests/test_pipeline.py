@@ -19,7 +19,7 @@ from rexcli.compiler.program import Program
 from rexcli.pipeline import timeline_for
 from rexcli.rl.ppo import PPO, learned
 from rexcli.runs.rundir import Run
-from rexcli.system.system import Edge, NodeSpec
+from rexcli.system.spec import Edge, NodeSpec
 from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.edit import drop
 

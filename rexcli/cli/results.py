@@ -36,10 +36,10 @@ def delay_arrays(system: System) -> dict[str, np.ndarray]:
     `at_zero` is the share of samples that the distribution has below 0, and that count as 0.
     """
     arrays: dict[str, np.ndarray] = {}
-    delays: list[tuple[str, Delay]] = [(f"node/{name}", delay) for name, delay in system.delays.items()]
+    delays: list[tuple[str, Delay]] = [(f"node/{name}", spec.delay) for name, spec in system.specs.items()]
     delays += [(f"edge/{name}", edge.delay) for name, edge in system.edges.items()]
     for key, delay in delays:
-        if isinstance(delay, Constant):
+        if type(delay) is Constant:  # not an adjustable one, which has no one value to show
             arrays[f"{key}/constant"] = np.asarray(delay.seconds)
             continue
         spread = delay.quantile(0.999) - delay.quantile(0.5)

@@ -12,9 +12,11 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
 from rexcli.runs.result import Result, Table
 from rexcli.system.adjustable import AdjustableDelay
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate
+from rexcli.timeline.spec import NANOSECONDS
 from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics
 from rexcli.timeline.timeline import Times
 
@@ -76,7 +78,7 @@ def quick(experiment: Experiment, system: System) -> tuple[int, int]:
 def warnings(system: System, measured: Statistics, steps: int = STEPS) -> Iterator[str]:
     """What looks wrong, each with its figures and what to do."""
     for name, node in measured.nodes.items():
-        yield from _node_warnings(system.specs[name], system.expected_delay(name), node)
+        yield from _node_warnings(system, system.specs[name], node)
     for name, edge in measured.edges.items():
         yield from _edge_warnings(system, system.edges[name], edge, steps)
     if not system.inputs(system.supervisor):
@@ -87,8 +89,8 @@ def warnings(system: System, measured: Statistics, steps: int = STEPS) -> Iterat
             yield f"node '{name}' has no edge; nothing that it does matters to the others"
 
 
-def _node_warnings(spec: NodeSpec, expected: float, node: NodeStatistics) -> Iterator[str]:
-    period = 1 / spec.rate
+def _node_warnings(system: System, spec: NodeSpec, node: NodeStatistics) -> Iterator[str]:
+    period, expected = 1 / spec.rate, system.timing.node(spec.name).expected_delay / NANOSECONDS
     which, limit = f"node '{spec.name}'", f"its period is {_ms(period)}; lower its rate or its delay"
     if node.load.mean > 1:
         takes = _ms(node.load.mean * period)
@@ -113,7 +115,7 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: 
     if measured.late > 0.5:
         yield (
             f"{ends}: {measured.late:.0%} of its messages are read later than expected; raise expected_delay, "
-            f"now {_ms(system.expected_communication(edge.name))}"
+            f"now {_ms(system.timing.edge(edge.name).expected_delay / NANOSECONDS)}"
         )
     if math.isnan(measured.age_newest.mean):
         yield f"{ends}: nothing arrives within {steps} steps; check its delay, {edge.delay!r}"
@@ -203,9 +205,12 @@ def _messages(measured: Statistics) -> Table:
 
 
 def _delays(system: System) -> Table:
-    nodes = [(name, repr(system.delays[name]), system.expected_delay(name) * 1e3) for name in system.specs]
-    edges = [(name, repr(edge.delay), system.expected_communication(name) * 1e3) for name, edge in system.edges.items()]
-    return Table("delays", ("of", "distribution", "expected ms"), nodes + edges)
+    timing = system.timing
+    rows = [
+        *((n.name, repr(system.specs[n.name].delay), n.expected_delay / NANOSECONDS * 1e3) for n in timing.nodes),
+        *((e.name, repr(system.edges[e.name].delay), e.expected_delay / NANOSECONDS * 1e3) for e in timing.edges),
+    ]
+    return Table("delays", ("of", "distribution", "expected ms"), rows)
 
 
 def _percent(share: float) -> str:

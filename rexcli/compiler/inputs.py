@@ -13,8 +13,8 @@ import numpy as np
 from rexcli.compiler.tables import InputPlan
 from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.spec import Edge
 from rexcli.system.states import GraphState, InputState, StepState
-from rexcli.system.system import Edge
 from rexcli.system.types import is_key
 
 PyTree = Any

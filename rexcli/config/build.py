@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import re
+from dataclasses import fields, replace
 from typing import Any
 
-from rexcli.config.origins import COMMAND_LINE
 from rexcli.config.project import Project, find_project
-from rexcli.config.schema import EdgeConfig, Experiment, NodeConfig, TargetConfig
+from rexcli.config.schema import Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
-from rexcli.errors import RexError
+from rexcli.errors import DeclarationError, RexError
 from rexcli.system.delays import Constant, Delay, as_delay
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline import phases
 
 
@@ -29,13 +28,18 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
     """
     (project or find_project()).activate()
     loader = Loader(experiment.trust, experiment.origins)
-    nodes = [_node(name, config, loader) for name, config in experiment.nodes.items()]
-    edges = [_edge(name, config, loader) for name, config in experiment.edges.items()]
+    nodes = [_node(config, loader) for config in experiment.nodes.values()]
+    edges = [
+        replace(edge, delay=_delay(edge.delay, f"edges.{name}.delay", loader))
+        for name, edge in experiment.edges.items()
+    ]
     try:
         system = System(nodes, edges, experiment.supervisor, tuple(experiment.init_order))
         phases.check(system.timing)
+    except DeclarationError as error:
+        raise experiment.origins.placed(error) from error
     except RexError as error:
-        raise RexError(f"{_where(experiment, str(error))}: {error}") from error
+        raise RexError(f"{experiment.origins.where('nodes')}: {error}") from error
     return system
 
 
@@ -73,38 +77,14 @@ def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
     return metric
 
 
-def _node(name: str, config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
-    key = f"nodes.{name}"
-    spec = NodeSpec(
-        name=name,
-        rate=config.rate,
-        delay=None if config.delay is None else _delay(config.delay, f"{key}.delay", loader),
-        expected_delay=config.expected_delay,
-        scheduling=config.scheduling,
-        advance=config.advance,
-        color=config.color,
-        order=config.order,
-        device=config.device,
-        log_level=config.log_level,
-        record=config.record,
-    )
+def _node(config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
+    """The node as declared, and its code, which gets those of the declared values that it takes."""
+    key = f"nodes.{config.name}"
+    values = {item.name: getattr(config, item.name) for item in fields(NodeSpec)}
+    if config.delay is not None:
+        values["delay"] = _delay(config.delay, f"{key}.delay", loader)
     target = loader.find(config.target, f"{key}._target_")
-    return spec, loader.call(target, config.options, key, vars(spec))
-
-
-def _edge(name: str, config: EdgeConfig, loader: Loader) -> Edge:
-    return Edge(
-        name=name,
-        source=config.source,
-        target=config.target,
-        input=config.input or config.source,
-        window=config.window,
-        blocking=config.blocking,
-        skip=config.skip,
-        jitter=config.jitter,
-        delay=_delay(config.delay, f"edges.{name}.delay", loader),
-        expected_delay=config.expected_delay,
-    )
+    return NodeSpec(**values), loader.call(target, config.options, key, values)
 
 
 def _delay(value: Any, key: str, loader: Loader) -> Delay:
@@ -115,15 +95,3 @@ def _delay(value: Any, key: str, loader: Loader) -> Delay:
     except RexError as error:
         where = loader.origins.where(key)
         raise (error if str(error).startswith(where) else RexError(f"{where}: {key}: {error}")) from error
-
-
-def _where(experiment: Experiment, message: str) -> str:
-    """Where the node or edge that a message speaks of first is declared."""
-    about = re.match(r"(node|edge) '([^']+)'(?:: (\w+))?", message)
-    if about:
-        section, name, key = about.groups()
-        return experiment.origins.where(f"{section}s.{name}" + (f".{key}" if key else ""))
-    pairs = set(itertools.pairwise(re.sub(r".*: (.*);.*", r"\1", message).split(" -> ")))
-    skips = [f"edges.{name}.skip" for name, edge in experiment.edges.items() if (edge.source, edge.target) in pairs]
-    places = [experiment.origins.where(key) for key in skips]
-    return COMMAND_LINE if COMMAND_LINE in places else experiment.origins.where("edges")

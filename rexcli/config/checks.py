@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rexcli.config.origins import Origins
-from rexcli.errors import RexError, suggest
+from rexcli.errors import RexError, shown, suggest
 from rexcli.timeline.spec import wrong_delay
 
 Check = Callable[[Any], str | None]
@@ -87,14 +87,9 @@ def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
 def write(data: Any) -> Any:
     """The plain mapping that `read` makes `data` from; every default is written out."""
     if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        plain: dict[str, Any] = {}
-        for item in dataclasses.fields(data):
-            value = getattr(data, item.name)
-            if item.metadata.get("rest"):
-                plain.update(value)
-            elif not item.metadata.get("internal"):
-                plain[item.metadata.get("key", item.name)] = write(value)
-        return plain
+        plain = {key: write(getattr(data, item.name)) for key, item in _fields(type(data)).items()}
+        rest = _rest(type(data))
+        return {**plain, **getattr(data, rest)} if rest else plain
     if isinstance(data, Mapping):
         return {name: write(value) for name, value in data.items()}
     if isinstance(data, list | tuple):
@@ -102,13 +97,15 @@ def write(data: Any) -> Any:
     return data
 
 
-def keys(kind: Any) -> list[str]:
-    """The YAML keys of a dataclass."""
-    return [
-        item.metadata.get("key", item.name)
-        for item in dataclasses.fields(kind)
-        if not item.metadata.get("rest") and not item.metadata.get("internal")
-    ]
+def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of a dataclass by YAML key, but for those that no key is for."""
+    fields = (item for item in dataclasses.fields(kind) if not {"rest", "internal", "named"} & set(item.metadata))
+    return {item.metadata.get("key", item.name): item for item in fields}
+
+
+def _rest(kind: Any) -> str | None:
+    """The field that takes the keys that no other field is for."""
+    return next((item.name for item in dataclasses.fields(kind) if item.metadata.get("rest")), None)
 
 
 def describe(kind: Any) -> str:
@@ -144,34 +141,30 @@ def _read_scalar(kind: Any, value: Any, key: str, origins: Origins) -> Any:
 
 
 def _read_dataclass(kind: Any, value: Any, key: str, origins: Origins) -> Any:
+    fields, rest = _fields(kind), _rest(kind)
     if not isinstance(value, Mapping):
-        raise _error(origins, key, value, f"give a mapping with {', '.join(keys(kind)[:4])}, …")
+        raise _error(origins, key, value, f"give a mapping with {', '.join(list(fields)[:4])}, …")
     hints = get_type_hints(kind)
-    fields = {item.metadata.get("key", item.name): item for item in dataclasses.fields(kind)}
-    rest = next((item for item in fields.values() if item.metadata.get("rest")), None)
-    known = keys(kind)
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {
+        item.name: key.rpartition(".")[2] for item in dataclasses.fields(kind) if item.metadata.get("named")
+    }
     options: dict[str, Any] = {}
     for name, item in value.items():
         path = f"{key}.{name}" if key else str(name)
-        if name in known:
+        if name in fields:
             given[fields[name].name] = _read_field(fields[name], hints, item, path, origins)
         elif rest is not None:
             options[_name(name, key, origins)] = item
         else:
-            raise RexError(f"{origins.where(path)}: {path}: there is no such key{suggest(str(name), known)}")
+            raise RexError(f"{origins.where(path)}: {path}: there is no such key{suggest(str(name), list(fields))}")
     if rest is not None:
-        given[rest.name] = options
-    for name in known:
-        item = fields[name]
+        given[rest] = options
+    for name, item in fields.items():
         required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if required and item.name not in given:
             path = f"{key}.{name}" if key else name
-            fix = (
-                "the path of a class, such as nodes.pendulum.Agent"
-                if name == "_target_"
-                else describe(hints[item.name])
-            )
+            example = "the path of a class, such as nodes.pendulum.Agent"
+            fix = example if name == "_target_" else describe(hints[item.name])
             raise RexError(f"{origins.where(path)}: {path} is missing: give {fix}")
     return kind(**given)
 
@@ -214,13 +207,5 @@ def _name(name: Any, key: str, origins: Origins) -> str:
     return name
 
 
-def show(value: Any) -> str:
-    """A value as it would be typed, cut short."""
-    text = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else None
-    text = text if text is not None else (f"{value:g}" if isinstance(value, float) else str(value))
-    text = text.replace("\n", " ")
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
 def _error(origins: Origins, key: str, value: Any, fix: str) -> RexError:
-    return RexError(f"{origins.where(key)}: {key}={show(value)}: {fix}")
+    return RexError(f"{origins.where(key)}: {key}={shown(value)}: {fix}")

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rexcli import errors
 from rexcli.config import checks
 from rexcli.config.mistakes import check_file, mistakes, mistakes_in, shown
 from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
-from rexcli.errors import RexError, suggest
+from rexcli.errors import DeclarationError, RexError, suggest
+from rexcli.system.spec import check_system
+from rexcli.timeline.phases import check_names
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -174,7 +177,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             raise RexError(f"{COMMAND_LINE}: {text}: this is no override; {fix}") from None
         key = str(parsed[-1].key_or_group)
         if len(key) > LONGEST_KEY:
-            raise RexError(f"{COMMAND_LINE}: {checks.show(key)}: there is no key of {len(key)} characters")
+            raise RexError(f"{COMMAND_LINE}: {errors.shown(key)}: there is no key of {len(key)} characters")
     return parsed
 
 
@@ -267,7 +270,7 @@ def read_experiment(config: Mapping[str, Any], origins: Origins, trust: Sequence
     """A checked `Experiment` from a plain mapping; see `checks.read` for what is refused."""
     experiment: Experiment = checks.read(Experiment, config, "", origins)
     experiment = dataclasses.replace(experiment, origins=origins, trust=tuple(trust))
-    _check_names(experiment)
+    _check_system(experiment)
     return experiment
 
 
@@ -284,26 +287,18 @@ def config_yaml(experiment: Experiment) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(plain_config(experiment)))
 
 
-def _check_names(experiment: Experiment) -> None:
-    """Every node that is named is there."""
-    nodes, where = list(experiment.nodes), experiment.origins.where
-    if not nodes:
-        raise RexError(f"{where('nodes')}: nodes: declare at least one node")
-    named = [("supervisor", experiment.supervisor)]
-    named += [("init_order", name) for name in experiment.init_order]
-    named += [("rollout.keep.nodes", name) for name in experiment.rollout.keep.nodes or []]
-    for name, edge in experiment.edges.items():
-        named += [(f"edges.{name}.from", edge.source), (f"edges.{name}.to", edge.target)]
-    for key, node in named:
-        if node not in nodes:
-            raise RexError(f"{where(key)}: {key}={node}: no node has this name{suggest(node, nodes)}")
-    inputs: dict[tuple[str, str], str] = {}
-    for name, edge in experiment.edges.items():
-        end = (edge.target, edge.input or edge.source)
-        if end in inputs:
-            taken = f"'{end[0]}' has an input '{end[1]}' already, edges.{inputs[end]}"
-            raise RexError(f"{where(f'edges.{name}')}: edges.{name}: {taken}; set edges.{name}.name")
-        inputs[end] = name
+def _check_system(experiment: Experiment) -> None:
+    """Every node that is named is there, and no name is given twice."""
+    nodes, edges = list(experiment.nodes.values()), list(experiment.edges.values())
+    try:
+        if not nodes:
+            raise DeclarationError("nodes", message="nodes: declare at least one node")
+        check_system(nodes, edges, experiment.supervisor, experiment.init_order)
+        check_names(
+            list(experiment.nodes), [("rollout.keep.nodes", name) for name in experiment.rollout.keep.nodes or ()]
+        )
+    except DeclarationError as error:
+        raise experiment.origins.placed(error) from None
 
 
 def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:

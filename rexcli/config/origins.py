@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rexcli.errors import DeclarationError, RexError
+
 COMMAND_LINE = "command line"
 
 
@@ -42,6 +44,11 @@ class Origins:
                     return layer.label
             key = key.rpartition(".")[0]
         return self.fallback
+
+    def placed(self, error: DeclarationError) -> RexError:
+        """The error, with where its key is given: the command line if one of several is given there."""
+        places = [self.where(key) for key in error.keys]
+        return RexError(f"{COMMAND_LINE if COMMAND_LINE in places else places[0]}: {error}")
 
     def typed(self, key: str) -> bool:
         """Whether the command line gives `key`, or a key below it."""

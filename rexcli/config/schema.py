@@ -11,65 +11,13 @@ from typing import Any, Literal
 
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.origins import Origins
-from rexcli.system.record import RecordSettings
-from rexcli.timeline.spec import wrong_rate
+from rexcli.system.spec import Edge, NodeSpec
+
+Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]
+KernelInit = Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"]
 
 
-@dataclass(frozen=True)
-class NodeConfig:
-    """A node as declared. Keys beside these are options of its class."""
-
-    target: str = field(metadata={"key": "_target_"})
-    """Where the class is, such as `nodes.pendulum.OdeWorld`."""
-    rate: float = field(metadata={"check": wrong_rate})
-    """Steps per second, Hz."""
-    delay: Any = field(default=None, metadata={"delay": True})
-    """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`."""
-    expected_delay: float | None = field(default=None, metadata={"check": not_negative("seconds")})
-    """Seconds; None for the 0.99 quantile of `delay`."""
-    scheduling: Literal["frequency", "phase"] = "frequency"
-    """`frequency`: a late node keeps its spacing; `phase`: it catches up with its clock."""
-    advance: bool = False
-    """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
-    color: str = "gray"
-    """open-color name or any matplotlib colour, for pictures."""
-    order: int | None = None
-    """Row in pictures, from the bottom; None for the order of declaration."""
-    device: str = "cpu"
-    """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    """From which level on the node's logger is heard."""
-    record: RecordSettings = field(default_factory=RecordSettings)
-    """What a recording keeps."""
-    options: dict[str, Any] = field(default_factory=dict, metadata={"rest": True})
-    """Arguments of the class's `__init__`."""
-
-
-@dataclass(frozen=True)
-class EdgeConfig:
-    """Messages from one node to another."""
-
-    source: str = field(metadata={"key": "from"})
-    """The node that sends."""
-    target: str = field(metadata={"key": "to"})
-    """The node that reads."""
-    input: str | None = field(default=None, metadata={"key": "name"})
-    """The name under which the reader's code finds it; None for the sender's name."""
-    window: int = field(default=1, metadata={"check": at_least(1, "messages")})
-    """How many messages a step sees."""
-    blocking: bool = False
-    """The reader's tick waits for the messages that its schedule requires."""
-    skip: bool = False
-    """Breaks a loop: a message that arrives exactly at a step's start is left to the next step."""
-    jitter: Literal["latest", "buffer"] = "latest"
-    """`latest` reads a message once it is there, `buffer` no earlier than it is expected."""
-    delay: Any = field(default=0.0, metadata={"delay": True})
-    """Communication delay: seconds, or a distribution over seconds."""
-    expected_delay: float | None = field(default=None, metadata={"check": not_negative("seconds")})
-    """Seconds; None for the 0.99 quantile of `delay`."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetConfig:
     """Something to make, such as the task or a metric. Keys beside `_target_` are options of its class."""
 
@@ -77,6 +25,11 @@ class TargetConfig:
     """Where the class is, such as `nodes.pendulum.SwingUp`."""
     options: dict[str, Any] = field(default_factory=dict, metadata={"rest": True})
     """Arguments of the class's `__init__`."""
+
+
+@dataclass(frozen=True)
+class NodeConfig(NodeSpec, TargetConfig):
+    """A node, and the class of its code. Keys beside those of `NodeSpec` are options of the class."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +60,12 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
-class WallConfig:
+class WallSettings:
     """How the wall clock runs."""
 
     watchdog: float | None = field(default=10.0, metadata={"check": positive("periods")})
-    """A step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any."""
+    """A step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any. Time in which
+    the whole process stands still counts for no step."""
     nan: Literal["stop", "allow"] = "stop"
     """`stop` ends the run before anybody reads a message with NaN in it; `allow` passes it on."""
     startup_timeout: float | None = field(default=60.0, metadata={"check": positive("seconds")})
@@ -119,7 +73,7 @@ class WallConfig:
     stop_timeout: float = field(default=5.0, metadata={"check": positive("seconds")})
     """Seconds that a node's `stop` may take before it is left behind."""
     spin: float = field(default=1e-4, metadata={"check": between(0, 0.01)})
-    """Seconds before a step is due that its thread waits awake."""
+    """Seconds before a step is due that its thread waits awake: more is more punctual, and takes more CPU."""
     priority: int = field(default=10, metadata={"check": between(0, 90)})
     """Of the real-time scheduler where this user may have it (Linux); 0 for the ordinary scheduler."""
 
@@ -220,9 +174,9 @@ class PPOSettings:
     """Hidden layers of policy and value network."""
     num_hidden_units: int = field(default=64, metadata={"check": between(1, 2**20)})
     """Units a hidden layer."""
-    hidden_activation: Literal["tanh", "relu", "gelu", "softplus", "silu"] = "tanh"
+    hidden_activation: Activation = "tanh"
     """Activation of the hidden layers."""
-    kernel_init: Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"] = "orthogonal"
+    kernel_init: KernelInit = "orthogonal"
     """How weights start."""
     state_independent_std: bool = True
     """One standard deviation an action dimension, whatever the observation; else a network output. Without effect
@@ -295,7 +249,7 @@ class Experiment:
     """The node from whose point of view the system is stepped."""
     nodes: dict[str, NodeConfig]
     """By name, in order of declaration."""
-    edges: dict[str, EdgeConfig] = field(default_factory=dict)
+    edges: dict[str, Edge] = field(default_factory=dict)
     """By name, in order of declaration; a node's inputs come in this order."""
     env: TargetConfig | None = None
     """The task, for `train`, `eval` and actions that are not the supervisor's own."""
@@ -317,7 +271,7 @@ class Experiment:
     """The stopped run to go on with, in its own folder: a folder, `latest` or `latest:train`."""
     action: ActionConfig = field(default_factory=ActionConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
-    wall: WallConfig = field(default_factory=WallConfig)
+    wall: WallSettings = field(default_factory=WallSettings)
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
     compile: CompileConfig = field(default_factory=CompileConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rexcli.config import checks
 from rexcli.config.origins import Origins
-from rexcli.errors import RexError, suggest
+from rexcli.errors import RexError, shown, suggest
 
 TRUSTED = ("nodes", "rexcli", "distrax")
 """Packages that a `_target_` may name without further ado."""
@@ -73,9 +73,7 @@ class Loader:
                 return {name: self.build(item, f"{key}.{name}") for name, item in value.items()}
             path = value["_target_"]
             if not isinstance(path, str):
-                raise RexError(
-                    f"{self.origins.where(key)}: {key}._target_={checks.show(path)}: give the path of a class"
-                )
+                raise RexError(f"{self.origins.where(key)}: {key}._target_={shown(path)}: give the path of a class")
             target = self.find(path, f"{key}._target_")
             options = {name: item for name, item in value.items() if name != "_target_"}
             return self.call(target, options, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from rexcli.config.schema import Activation, KernelInit
+
 PyTree = Any
-Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]
-KernelInit = Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"]
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,

@@ -17,8 +17,9 @@ from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
 from rexcli.system.call import NodeCall, StepFunction
 from rexcli.system.init import Delays, init_graph_state
+from rexcli.system.spec import Edge
 from rexcli.system.states import GraphState, StepState
-from rexcli.system.system import Edge, System
+from rexcli.system.system import System
 from rexcli.system.types import conform_step
 from rexcli.timeline.instants import begun, ended
 from rexcli.timeline.order import order

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError
-from rexcli.system.delays import Delay
+from rexcli.system.delays import Constant
 
 PyTree = Any
 Interpolation = Literal["latest", "linear"]
 
 
-class AdjustableDelay(Delay):
+class AdjustableDelay(Constant):
     """A constant communication delay that each episode sets for itself, between `low` and `high`.
 
     The timeline is simulated with `low`, and recordings and pictures show it so. At a step that starts at `ts`, the
@@ -51,6 +51,7 @@ class AdjustableDelay(Delay):
             raise RexError(f"delay from {low:g} to {high:g} s: value {value:g}: give a number of seconds between them")
         if interpolation not in get_args(Interpolation):
             raise RexError(f"delay: interpolation '{interpolation}': give 'latest' or 'linear'")
+        super().__init__(low)
         self.low, self.high = float(low), float(high)
         self.value = self.low if value is None else float(value)
         self.interpolation = interpolation
@@ -59,19 +60,12 @@ class AdjustableDelay(Delay):
         between = ", interpolated" if self.interpolation == "linear" else ""
         return f"{self.value:g} s, adjustable from {self.low:g} to {self.high:g} s{between}"
 
-    def sample(self, key: jax.Array, num: int) -> jax.Array:
-        """What the timeline has: `low`."""
-        return jnp.full((num,), self.low, jnp.float32)
-
     def quantile(self, share: float) -> float:
         """`high`, within which it stays, whatever its value."""
         return self.high
 
     def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
         return (np.asarray(seconds) >= self.value).astype(np.float64)
-
-    def density(self, seconds: npt.ArrayLike) -> None:
-        return None
 
 
 def linear_share(older: Any, newer: Any, delay: Any) -> Any:

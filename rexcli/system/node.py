@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax
 
+from rexcli.system.delays import Delay
+from rexcli.system.spec import NodeSpec
 from rexcli.system.states import GraphState, StepState
-
-if TYPE_CHECKING:
-    from rexcli.system.delays import Delay
-    from rexcli.system.system import NodeSpec
 
 PyTree = Any
 

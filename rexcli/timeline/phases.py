@@ -8,18 +8,30 @@ the order by (scheduled time, place in `topological`): a system that passes `che
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Any
 
-from rexcli.errors import RexError, suggest
-from rexcli.timeline.spec import NANOSECONDS, NodeTiming, SystemTiming, wrong_rate
+from rexcli.errors import DeclarationError, suggest
+from rexcli.timeline.spec import (
+    NANOSECONDS,
+    Jitter,
+    NodeTiming,
+    Scheduling,
+    SystemTiming,
+    wrong_choice,
+    wrong_delay,
+    wrong_rate,
+    wrong_window,
+)
 
 
 def topological(spec: SystemTiming) -> list[str]:
     """Node names, every source before its targets along edges without `skip`; otherwise as declared.
 
     Raises:
-        RexError: if edges without `skip` form a loop, which then has no phase; the loop is named.
+        DeclarationError: if edges without `skip` form a loop, which then has no phase; the loop is named.
     """
     sources: dict[str, list[str]] = {node.name: [] for node in spec.nodes}
     for edge in spec.edges:
@@ -30,7 +42,7 @@ def topological(spec: SystemTiming) -> list[str]:
     try:
         sorter.prepare()
     except CycleError as error:
-        raise RexError(_loop_message(error.args[1], place)) from None
+        raise _loop_error(spec, error.args[1], place) from None
     names: list[str] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready(), key=place.__getitem__)
@@ -43,7 +55,7 @@ def phases(spec: SystemTiming) -> dict[str, int]:
     """When each node's tick 0 is scheduled, ns: once what it reads is expected to be there.
 
     Raises:
-        RexError: if edges without `skip` form a loop.
+        DeclarationError: if edges without `skip` form a loop.
     """
     phase: dict[str, int] = {}
     for name in topological(spec):
@@ -69,56 +81,77 @@ def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
         recorded: nodes whose times are known already, so that they need no rule to run by.
 
     Raises:
-        RexError: names what is wrong, its value and the fix.
+        DeclarationError: names the key that is wrong, its value and the fix.
     """
-    _check_names(spec)
-    for node in spec.nodes:
-        where = f"node '{node.name}'"
-        if fix := wrong_rate(node.rate):
-            raise RexError(f"{where}: rate {node.rate:g}: {fix}")
-        if node.scheduling not in ("frequency", "phase"):
-            raise RexError(f"{where}: scheduling '{node.scheduling}': give 'frequency' or 'phase'")
-        _check_expected(where, node.expected_delay)
-    for edge in spec.edges:
-        where = f"edge '{edge.name}'"
-        if edge.window < 1:
-            raise RexError(f"{where}: window {edge.window}: give 1 or more messages")
-        if edge.jitter not in ("latest", "buffer"):
-            raise RexError(f"{where}: jitter '{edge.jitter}': give 'latest' or 'buffer'")
-        _check_expected(where, edge.expected_delay)
+    check_keys(spec.nodes, spec.edges, spec.supervisor, NANOSECONDS)
     topological(spec)
     known = set(recorded)
     for node in spec.nodes:
         blocked = any(edge.blocking for edge in spec.inputs(node.name))
         if node.advance and not blocked and node.name not in known:
-            raise RexError(
-                f"node '{node.name}': advance: true without a blocking input would run infinitely fast; "
-                "set blocking: true on its inputs, or advance: false"
+            raise DeclarationError(
+                f"nodes.{node.name}.advance",
+                node.advance,
+                "without a blocking input it would run infinitely fast; set blocking: true on its inputs, or "
+                "advance: false",
             )
 
 
-def _check_names(spec: SystemTiming) -> None:
-    nodes = [node.name for node in spec.nodes]
-    for what, names in (("node", nodes), ("edge", [edge.name for edge in spec.edges])):
-        name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+def check_keys(nodes: Collection[Any], edges: Collection[Any], supervisor: str, second: float = 1.0) -> None:
+    """Refuses names that are given twice or that no node has, and values that a node or an edge cannot have.
+
+    Args:
+        nodes: each with the attributes of a `NodeTiming`.
+        edges: each with the attributes of an `EdgeTiming`.
+        supervisor: a node's name.
+        second: the unit of their expected delays, so many a second; None is no expected delay.
+
+    Raises:
+        DeclarationError: names the key that is wrong, its value and the fix.
+    """
+    for section, parts in (("nodes", nodes), ("edges", edges)):
+        name, times = Counter(part.name for part in parts).most_common(1)[0] if parts else ("", 0)
         if times > 1:
-            raise RexError(f"{what} '{name}' is declared {times} times; give each {what} a name of its own")
-    for edge in spec.edges:
-        for end, name in (("from", edge.source), ("to", edge.target)):
-            if name not in nodes:
-                raise RexError(f"edge '{edge.name}': {end}: no node is called '{name}'{suggest(name, nodes)}")
-    if spec.supervisor not in nodes:
-        raise RexError(f"supervisor: no node is called '{spec.supervisor}'{suggest(spec.supervisor, nodes)}")
+            message = f"{section}.{name} is declared {times} times; give each of the {section} a name of its own"
+            raise DeclarationError(f"{section}.{name}", message=message)
+    ends = ((f"edges.{e.name}.{end}", name) for e in edges for end, name in (("from", e.source), ("to", e.target)))
+    check_names([node.name for node in nodes], [("supervisor", supervisor), *ends])
+    for key, value, fix in _values(nodes, edges, second):
+        if fix:
+            raise DeclarationError(key, value, fix)
 
 
-def _check_expected(where: str, expected: int) -> None:
-    if expected < 0:
-        raise RexError(f"{where}: expected_delay {expected / NANOSECONDS:g} s: give 0 or more")
+def check_names(nodes: list[str], named: Iterable[tuple[str, str]]) -> None:
+    """Refuses names, as (key, name), that are not among `nodes`.
+
+    Raises:
+        DeclarationError: names the key and the closest name that is there.
+    """
+    for key, name in named:
+        if name not in nodes:
+            raise DeclarationError(key, name, f"no node is called '{name}'{suggest(name, nodes)}")
 
 
-def _loop_message(cycle: list[str], place: dict[str, int]) -> str:
-    """Starts the loop at the node declared first, so that the message is the same however it was found."""
+def _values(nodes: Iterable[Any], edges: Iterable[Any], second: float) -> Iterator[tuple[str, object, str | None]]:
+    """Key, value and what to give in place of a wrong one."""
+    for node in nodes:
+        yield f"nodes.{node.name}.rate", node.rate, wrong_rate(node.rate)
+        yield f"nodes.{node.name}.scheduling", node.scheduling, wrong_choice(node.scheduling, Scheduling)
+    for edge in edges:
+        yield f"edges.{edge.name}.window", edge.window, wrong_window(edge.window)
+        yield f"edges.{edge.name}.jitter", edge.jitter, wrong_choice(edge.jitter, Jitter)
+    for section, parts in (("nodes", nodes), ("edges", edges)):
+        for part in parts:
+            if part.expected_delay is not None:
+                seconds = part.expected_delay / second
+                yield f"{section}.{part.name}.expected_delay", seconds, wrong_delay(seconds)
+
+
+def _loop_error(spec: SystemTiming, cycle: list[str], place: dict[str, int]) -> DeclarationError:
+    """Names the loop from the node declared first, so that the message is the same however it was found."""
     loop = cycle[:-1]
     first = loop.index(min(loop, key=place.__getitem__))
     loop = [*loop[first:], *loop[: first + 1]]
-    return f"loop without skip: {' -> '.join(loop)}; set skip: true on one edge of it"
+    pairs = set(pairwise(loop))
+    skips = tuple(f"edges.{edge.name}.skip" for edge in spec.edges if (edge.source, edge.target) in pairs)
+    return DeclarationError(skips, message=f"loop without skip: {' -> '.join(loop)}; set skip: true on one edge of it")

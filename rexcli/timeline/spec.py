@@ -6,35 +6,43 @@ Times are int64 nanoseconds since the start of the episode, so that no tie is de
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 Scheduling = Literal["frequency", "phase"]
 Jitter = Literal["latest", "buffer"]
 
 NANOSECONDS = 1_000_000_000
 NEVER = 2**62
-"""A time later than any episode: what never happens, happens then. (Sums of two still fit int64.)"""
-
+"""The time of what never happens, later than any episode. (Sums of two still fit int64.)"""
 
 RATES = (1e-6, 1e9)
 """Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
-
 
 LONGEST_DELAY = 1e6
 """Seconds, as of the slowest rate: sums of delays along any way through a system fit int64 nanoseconds."""
 
 
 def wrong_delay(seconds: float) -> str | None:
-    """What to give in place of a delay that is none; None for one that is."""
-    return (
-        None if 0 <= seconds <= LONGEST_DELAY else f"give a number of seconds, 0 or more and at most {LONGEST_DELAY:g}"
-    )
+    """What to give in place of seconds that no delay can have; None if one can."""
+    right = 0 <= seconds <= LONGEST_DELAY
+    return None if right else f"give a number of seconds, 0 or more and at most {LONGEST_DELAY:g}"
 
 
 def wrong_rate(rate: float) -> str | None:
-    """What to give in place of a rate that is none; None for one that is."""
+    """What to give in place of a rate that no node can have; None if one can."""
     low, high = RATES
     return None if low <= rate <= high else f"give a positive number of steps per second, {low:g} to {high:g}"
+
+
+def wrong_window(window: int) -> str | None:
+    """What to give in place of a window that no edge can have; None if one can."""
+    return None if window >= 1 else "give 1 or more messages"
+
+
+def wrong_choice(word: str, choices: Any) -> str | None:
+    """What to give in place of a word that is none of a `Literal`; None if it is one."""
+    words = get_args(choices)
+    return None if word in words else f"give {' or '.join(repr(choice) for choice in words)}"
 
 
 def nanoseconds(seconds: float) -> int:

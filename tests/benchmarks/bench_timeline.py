@@ -39,7 +39,8 @@ import numpy as np
 
 from rexcli.system.delays import as_delay
 from rexcli.system.node import Node
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Timeline

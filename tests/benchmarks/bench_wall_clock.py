@@ -57,8 +57,9 @@ from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
 from rexcli.system.delays import Constant
 from rexcli.system.init import init_graph_state
 from rexcli.system.node import Node
+from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import GraphState, StepState
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.system import System
 
 RATES = (50, 200, 500, 1000)
 NAMES = ("sensor", "agent", "actuator")

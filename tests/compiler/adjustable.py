@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from rexcli.system.adjustable import AdjustableDelay, Interpolation
 from rexcli.system.delays import Constant, Delay
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
+from rexcli.timeline.spec import NANOSECONDS
 from tests.random_systems import Mixer
 
 LOW, HIGH = 0.01, 0.11
@@ -53,7 +55,7 @@ def constant(system: System, delays: Mapping[str, Mapping[str, float]]) -> Syste
     def fixed(edge: Edge) -> Edge:
         if not isinstance(edge.delay, AdjustableDelay):
             return edge
-        expected = system.expected_communication(edge.name)
+        expected = system.timing.edge(edge.name).expected_delay / NANOSECONDS
         return replace(edge, delay=Constant(delays[edge.target][edge.input]), expected_delay=expected)
 
     return variant(system, fixed)

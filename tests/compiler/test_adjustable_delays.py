@@ -21,7 +21,8 @@ from rexcli.errors import RexError
 from rexcli.rl.vector_env import VectorEnv
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant, Delay, Random
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.edit import deliver
 from tests.compiler import three_nodes
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay

@@ -20,8 +20,8 @@ from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Stepper
 from rexcli.system.delays import Constant
 from rexcli.system.node import Node
-from rexcli.system.record import RecordSettings
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec, RecordSettings
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import CLOSE_RATES, systems

@@ -13,7 +13,8 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.system.delays import Constant
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from tests.compiler.comparing import QUICK, run_stepper
 from tests.compiler.timelines import draw_timeline
 

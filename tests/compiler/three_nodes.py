@@ -7,7 +7,8 @@ import functools
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program, Skip
 from rexcli.system.delays import Constant
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import Mixer

@@ -30,8 +30,8 @@ def test_a_system_is_as_declared(toy: Project) -> None:
     system = build_system(compose("toy", ["nodes.brain.delay=0.003", "edges.eye_brain.name=sight"]))
     assert system.supervisor == "brain"
     assert [node.rate for node in system.timing.nodes] == [20.0, 10.0]
-    assert isinstance(system.delays["eye"], Random)
-    assert isinstance(system.delays["brain"], Constant)
+    assert isinstance(system.specs["eye"].delay, Random)
+    assert isinstance(system.specs["brain"].delay, Constant)
     assert system.edges["eye_brain"].input == "sight"
     assert system.edges["eye_brain"].window == 2
     assert system.edges["brain_eye"].skip
@@ -56,7 +56,7 @@ def test_a_mixture_of_delays(toy: Project) -> None:
         "mixture_distribution:{_target_:distrax.Categorical,probs:[0.25,0.75]},"
         "components_distribution:{_target_:distrax.Normal,loc:[0.01,0.1],scale:[0.001,0.001]}}"
     )
-    delay = build_system(compose("toy", [mixture])).delays["eye"]
+    delay = build_system(compose("toy", [mixture])).specs["eye"].delay
     assert delay.quantile(0.2) < 0.02 < 0.09 < delay.quantile(0.5)
 
 
@@ -105,7 +105,7 @@ def test_an_environment_is_bound_to_the_system(toy: Project) -> None:
         ("nodes.eye._target_=nodes.tyo.Eye", ["nodes.tyo.Eye", "did you mean 'toy'?"]),
         ("nodes.eye._target_=Eye", ["_target_=Eye", "path of a class"]),
         ("edges.brain_eye.skip=false", ["command line", "eye -> brain -> eye", "skip: true"]),
-        ("nodes.brain.advance=true", ["command line: node 'brain'", "advance"]),
+        ("nodes.brain.advance=true", ["command line: nodes.brain.advance=true", "advance"]),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_fix(toy: Project, override: str, parts: list[str]) -> None:

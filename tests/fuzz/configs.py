@@ -219,9 +219,8 @@ def _override(rng: random.Random, laboratory: Laboratory) -> Case:
     if rng.random() < 0.1:
         words[0] = "compile"
         words += ["timeline.episodes=1", "timeline.steps=3"]
-    return Case(
-        "config", tuple(words), names=("command line", "conf/", "outputs", "latest", "option", "node '", "edge '")
-    )
+    names = ("command line", "conf/", "outputs", "latest", "option", "node '", "nodes.", "edge '", "edges.")
+    return Case("config", tuple(words), names=names)
 
 
 def _typo(rng: random.Random, laboratory: Laboratory) -> str:

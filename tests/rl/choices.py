@@ -11,7 +11,8 @@ from rexcli import Discrete, Environment, MultiDiscrete, Node
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.system.delays import Constant
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate
 
 

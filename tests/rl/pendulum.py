@@ -12,7 +12,8 @@ from rexcli.compiler.program import Program
 from rexcli.config.build import build_environment
 from rexcli.config.compose import compose
 from rexcli.system.delays import as_delay
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate
 
 

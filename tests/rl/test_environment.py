@@ -26,7 +26,8 @@ def test_actions_fill_an_output_of_several_leaves_in_order():
         def init_output(self, rng, graph_state):
             return {"b": jnp.zeros((2, 2)), "a": jnp.zeros(())}
 
-    from rexcli.system.system import NodeSpec, System
+    from rexcli.system.spec import NodeSpec
+    from rexcli.system.system import System
 
     task = ToZero().bind(System([(NodeSpec("agent", 10), Tree())], [], "agent"))
     assert task.action_space.size == 5

@@ -13,7 +13,8 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.observed import observed_nodes
-from rexcli.system.system import NodeSpec, System
+from rexcli.system.spec import NodeSpec
+from rexcli.system.system import System
 from tests.compiler.agreeing import NO_SHRINKING
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import CLOSE_RATES, Mixer, systems

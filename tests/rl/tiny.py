@@ -12,7 +12,8 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.system.delays import Constant
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import rexcli as rex
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 
 KEY = jax.random.key(0)
 LOW, HIGH, STEPS = 0.005, 0.2, 12

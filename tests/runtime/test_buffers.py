@@ -12,8 +12,8 @@ import rexcli as rex
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.wall.session import WallClock
-from rexcli.system.record import RecordSettings
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec, RecordSettings
+from rexcli.system.system import System
 
 KEY = jax.random.key(0)
 STEPS = 40

@@ -16,7 +16,8 @@ from rexcli.runtime.wall.message_queue import ReceivedMessage
 from rexcli.runtime.wall.realtime_call import Given, prepare
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant, Delay
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.timeline import Messages, Timeline
 
 KEY = jax.random.key(0)

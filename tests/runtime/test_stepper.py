@@ -12,7 +12,8 @@ import pytest
 
 import rexcli as rex
 from rexcli.errors import RexError
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 
 
 class Counter(rex.Node):

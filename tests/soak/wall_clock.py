@@ -38,7 +38,8 @@ from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
 from rexcli.system.delays import Constant
 from rexcli.system.init import init_graph_state
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from tests.benchmarks.bench_wall_clock import HardwarePart, Part
 from tests.soak.held import MB, children, memory
 

@@ -15,7 +15,8 @@ from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
 from rexcli.system.delays import Constant, as_delay
 from rexcli.system.init import init_graph_state
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 
 KEY = jax.random.key(0)
 
@@ -79,8 +80,8 @@ def test_the_timeline_has_the_shortest_and_expects_the_longest():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocking": True}, "edge 'sight': delay: .* with blocking: true it would; set blocking: false, or"),
-        ({"jitter": "buffer"}, "edge 'sight': delay: .* with jitter: buffer it would; set jitter: latest, or"),
+        ({"blocking": True}, "edges.sight.delay=.* with blocking: true it would; set blocking: false, or"),
+        ({"jitter": "buffer"}, "edges.sight.delay=.* with jitter: buffer it would; set jitter: latest, or"),
     ],
 )
 def test_edges_on_which_the_delay_would_move_steps_are_refused(options, message):
@@ -89,7 +90,7 @@ def test_edges_on_which_the_delay_would_move_steps_are_refused(options, message)
 
 
 def test_a_computation_delay_is_not_adjustable():
-    with pytest.raises(RexError, match=r"node 'eye': delay 0 s, adjustable .* computation delay"):
+    with pytest.raises(RexError, match=r"nodes.eye.delay=0 s, adjustable .* computation delay"):
         System([(NodeSpec("eye", 50.0, delay=AdjustableDelay(0.0, 0.1)), Source())], [], "eye")
 
 
@@ -101,8 +102,11 @@ def test_yaml_declares_it_and_mistakes_name_the_file():
     for overrides, parts in [
         ([delay.replace("linear", "linaer")], ["edges.actuator_world.delay.interpolation=linaer", "'linear'"]),
         ([delay.replace("0.03", "-1")], ["command line: edges.actuator_world.delay", "from 0 to -1 s"]),
-        ([delay, "edges.actuator_world.jitter=buffer"], ["command line: edge 'actuator_world'", "jitter: latest"]),
-        ([delay.replace("actuator_world", "sensor_agent")], ["edge 'sensor_agent'", "blocking: false"]),
+        (
+            [delay, "edges.actuator_world.jitter=buffer"],
+            ["line: edges.actuator_world.delay=", "jitter: latest"],
+        ),
+        ([delay.replace("actuator_world", "sensor_agent")], ["edges.sensor_agent.delay=", "blocking: false"]),
     ]:
         with pytest.raises(RexError) as caught:
             rex.build(rex.compose("pendulum", *overrides))

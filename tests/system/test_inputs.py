@@ -9,8 +9,9 @@ import pytest
 import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
+from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import Inputs
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.system import System
 from tests.rl.tiny import ToZero, tiny_system
 
 

@@ -13,7 +13,8 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.system.init import init_graph_state
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from tests.compiler.comparing import Log, compare, roll
 from tests.rl.tiny import ToZero
 

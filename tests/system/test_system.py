@@ -14,7 +14,8 @@ from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Random
 from rexcli.system.init import init_graph_state
 from rexcli.system.node import Node
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 
 
 class Plain:
@@ -58,17 +59,17 @@ def make(nodes=None, edges=(AB,), supervisor="b", init_order=()):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"nodes": [(replace(A, rate=0.0), Drawn()), (B, Plain())]}, "node 'a': rate 0"),
-        ({"nodes": [(replace(A, rate=float("nan")), Drawn()), (B, Plain())]}, "node 'a': rate nan"),
-        ({"nodes": [(A, Drawn()), (A, Plain())]}, "node 'a' is declared twice"),
-        ({"nodes": [(replace(A, scheduling="fast"), Drawn()), (B, Plain())]}, "scheduling 'fast'"),
-        ({"nodes": [(replace(A, expected_delay=-1.0), Drawn()), (B, Plain())]}, "expected_delay -1"),
+        ({"nodes": [(replace(A, rate=0.0), Drawn()), (B, Plain())]}, "nodes.a.rate=0"),
+        ({"nodes": [(replace(A, rate=float("nan")), Drawn()), (B, Plain())]}, "nodes.a.rate=nan"),
+        ({"nodes": [(A, Drawn()), (A, Plain())]}, "nodes.a is declared 2 times"),
+        ({"nodes": [(replace(A, scheduling="fast"), Drawn()), (B, Plain())]}, "nodes.a.scheduling=fast"),
+        ({"nodes": [(replace(A, expected_delay=-1.0), Drawn()), (B, Plain())]}, "nodes.a.expected_delay=-1"),
         ({"nodes": [(A, object()), (B, Plain())]}, "no step"),
-        ({"edges": [replace(AB, target="c")]}, "edge 'ab': to: no node is called 'c'"),
-        ({"edges": [replace(AB, window=0)]}, "window 0"),
-        ({"edges": [replace(AB, jitter="some")]}, "jitter 'some'"),
-        ({"edges": [AB, replace(AB, name="other")]}, "both input 'a' of node 'b'"),
-        ({"supervisor": "c"}, "supervisor: no node is called 'c'"),
+        ({"edges": [replace(AB, target="c")]}, "edges.ab.to=c: no node is called 'c'"),
+        ({"edges": [replace(AB, window=0)]}, "edges.ab.window=0"),
+        ({"edges": [replace(AB, jitter="some")]}, "edges.ab.jitter=some"),
+        ({"edges": [AB, replace(AB, name="other")]}, "edges.other.name=a: node 'b' has this input already, edges.ab"),
+        ({"supervisor": "c"}, "supervisor=c: no node is called 'c'"),
         ({"init_order": ("bb",)}, "did you mean 'b'"),
     ],
 )
@@ -78,14 +79,16 @@ def test_what_is_no_system_is_refused(change, message):
 
 
 def test_two_edges_between_two_nodes_have_two_inputs():
-    system = make(edges=[AB, replace(AB, name="again", input="again")])
+    system = make(edges=[AB, replace(AB, name="again", input_name="again")])
     assert [edge.input for edge in system.inputs("b")] == ["a", "again"]
     assert [edge.name for edge in system.outputs("a")] == ["ab", "again"]
 
 
 def test_a_class_says_its_default_delay_and_the_declaration_goes_first():
-    assert make().delays["a"].quantile(0.99) == 0.05
-    assert make([(replace(A, delay=Constant(0.02)), Drawn()), (B, Plain())]).expected_delay("a") == 0.02
+    assert make().specs["a"].delay.quantile(0.99) == 0.05
+    assert (
+        make([(replace(A, delay=Constant(0.02)), Drawn()), (B, Plain())]).timing.node("a").expected_delay == 20_000_000
+    )
     timing = make([(replace(A, expected_delay=0.03), Drawn()), (B, Plain())]).timing
     assert timing.node("a").expected_delay == 30_000_000
 

@@ -14,7 +14,8 @@ from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.runtime.wall.realtime_call import Given, prepare
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.system.types import conform
 
 KEY = jax.random.key(0)

@@ -55,5 +55,5 @@ def test_arrays_that_are_no_timeline_are_refused(change, message):
 
 
 def test_a_spec_that_has_no_timeline_is_refused():
-    with pytest.raises(RexError, match="node 'a': rate -1"):
+    with pytest.raises(RexError, match=r"nodes\.a\.rate=-1"):
         spec_from_json(spec_to_json(SPEC).replace("33.3", "-1"))

@@ -64,24 +64,24 @@ def test_a_node_advances_only_if_all_inputs_block():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ([node("b", rate=0)], "node 'b': rate 0: give a positive number of steps per second"),
-        ([node("b", rate=-5)], "node 'b': rate -5: give a positive"),
-        ([node("b", rate=float("nan"))], "node 'b': rate nan: give a positive"),
-        ([node("b", rate=float("inf"))], "node 'b': rate inf: give a positive"),
-        ([node("b", scheduling="often")], "node 'b': scheduling 'often': give 'frequency' or 'phase'"),
-        ([node("b", expected=-2)], "node 'b': expected_delay -0.002 s: give 0 or more"),
-        ([node("b", advance=True)], "node 'b': advance: true without a blocking input would run infinitely fast"),
+        ([node("b", rate=0)], "nodes.b.rate=0: give a positive number of steps per second"),
+        ([node("b", rate=-5)], "nodes.b.rate=-5: give a positive"),
+        ([node("b", rate=float("nan"))], "nodes.b.rate=nan: give a positive"),
+        ([node("b", rate=float("inf"))], "nodes.b.rate=inf: give a positive"),
+        ([node("b", scheduling="often")], "nodes.b.scheduling=often: give 'frequency' or 'phase'"),
+        ([node("b", expected=-2)], "nodes.b.expected_delay=-0.002: give a number of seconds, 0 or more"),
+        ([node("b", advance=True)], "nodes.b.advance=true: without a blocking input it would run infinitely fast"),
         (
             [node("b", advance=True), edge("a", "b")],
-            "node 'b': advance: true .*set blocking: true on its inputs, or advance: false",
+            "nodes.b.advance=true: .*set blocking: true on its inputs, or advance: false",
         ),
-        ([node("a")], "node 'a' is declared 2 times"),
-        ([edge("a", "a", skip=True), edge("a", "a", skip=True)], "edge 'a>a' is declared 2 times"),
-        ([edge("a", "wrold")], "edge 'a>wrold': to: no node is called 'wrold'"),
-        ([edge("aa", "a")], "edge 'aa>a': from: no node is called 'aa'; did you mean 'a'"),
-        ([edge("a", "a", skip=True, window=0)], "edge 'a>a': window 0: give 1 or more messages"),
-        ([edge("a", "a", skip=True, jitter="none")], "edge 'a>a': jitter 'none': give 'latest' or 'buffer'"),
-        ([edge("a", "a", -3, skip=True)], "edge 'a>a': expected_delay -0.003 s: give 0 or more"),
+        ([node("a")], "nodes.a is declared 2 times"),
+        ([edge("a", "a", skip=True), edge("a", "a", skip=True)], "edges.a>a is declared 2 times"),
+        ([edge("a", "wrold")], "edges.a>wrold.to=wrold: no node is called 'wrold'"),
+        ([edge("aa", "a")], "edges.aa>a.from=aa: no node is called 'aa'; did you mean 'a'"),
+        ([edge("a", "a", skip=True, window=0)], "edges.a>a.window=0: give 1 or more messages"),
+        ([edge("a", "a", skip=True, jitter="none")], "edges.a>a.jitter=none: give 'latest' or 'buffer'"),
+        ([edge("a", "a", -3, skip=True)], "edges.a>a.expected_delay=-0.003: give a number of seconds, 0 or more"),
     ],
 )
 def test_what_has_no_timeline_is_refused(parts, message):
@@ -91,5 +91,5 @@ def test_what_has_no_timeline_is_refused(parts, message):
 
 
 def test_an_unknown_supervisor_is_refused():
-    with pytest.raises(RexError, match="supervisor: no node is called 'agnet'; did you mean 'agent'"):
+    with pytest.raises(RexError, match="supervisor=agnet: no node is called 'agnet'; did you mean 'agent'"):
         check(replace(PENDULUM, supervisor="agnet"))

@@ -10,7 +10,8 @@ import pytest
 
 from rexcli.system.delays import as_delay
 from rexcli.system.node import Node
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER
 

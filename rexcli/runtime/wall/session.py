@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
+from rexcli.config.schema import WallSettings
 from rexcli.errors import RexError, RunError
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
@@ -48,28 +49,6 @@ SHARE_LOAD = 0.5
 """Nodes share a thread if a step takes no longer than these, and all of theirs no more of the time than that."""
 
 log = logging.getLogger("rex.wall")
-
-
-@dataclass(frozen=True)
-class WallSettings:
-    """How the wall clock runs.
-
-    Attributes:
-        watchdog: a step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any.
-            Time in which the whole process stands still counts for no step.
-        nan: `stop` ends the run before anybody reads a message with NaN in it, `allow` passes it on.
-        startup_timeout: seconds that a node's `startup` may take; None for any.
-        stop_timeout: seconds that a node's `stop` may take before it is left behind.
-        spin: seconds before a step is due that its thread waits awake: more is more punctual, and takes more CPU.
-        priority: of the real-time scheduler (Linux, with the right to it), 1 to 99; 0 for the ordinary one.
-    """
-
-    watchdog: float | None = 10.0
-    nan: Literal["stop", "allow"] = "stop"
-    startup_timeout: float | None = 60.0
-    stop_timeout: float = 5.0
-    spin: float = 1e-4
-    priority: int = 10
 
 
 @dataclass(frozen=True)

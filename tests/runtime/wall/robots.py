@@ -12,8 +12,9 @@ import numpy as np
 
 from rexcli.system.delays import Constant
 from rexcli.system.node import Node
+from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import GraphState, StepState
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.system import System
 
 PyTree = Any
 

@@ -16,7 +16,8 @@ from rexcli.runs.recording import Recording, RecordingWriter, read_recording
 from rexcli.runtime.memory import Memory
 from rexcli.runtime.stepper import Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
-from rexcli.system.system import Edge, NodeSpec, System
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from rexcli.timeline.phases import advances, phases
 from rexcli.timeline.readers import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
@@ -231,7 +232,7 @@ def test_a_controller_steps_the_supervisor_in_place_of_its_code(tmp_path: Path) 
 
 
 def test_inputs_and_parameters_are_recorded_on_demand(tmp_path: Path) -> None:
-    from rexcli.system.system import RecordSettings
+    from rexcli.system.spec import RecordSettings
 
     settings = RecordSettings(params=True, inputs=True)
     _, recording = record(chain(Counter(), Counter(), record=settings), tmp_path, steps=8)

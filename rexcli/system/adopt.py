@@ -1,0 +1,34 @@
+"""Where declaring a system changes what is outside it: the class of a node's code, and the level of its logger."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from rexcli.errors import RexError
+from rexcli.system.node import Node
+from rexcli.system.spec import NodeSpec
+
+
+def adopt(code: Any, spec: NodeSpec) -> Node:
+    """`code` as a `Node` that knows its `spec`.
+
+    Code whose class does not derive from `Node` stays the same object, and becomes one of a class made of its own
+    class and `Node`. The logger `rex.nodes.NAME`, which all systems with a node of that name share, gets the declared
+    level.
+
+    Raises:
+        RexError: for code that has no `step`, or cannot be of another class.
+    """
+    if not isinstance(code, Node):
+        if not callable(getattr(code, "step", None)):
+            raise RexError(f"node '{spec.name}': {type(code).__name__} has no step(step_state); write one")
+        try:
+            code.__class__ = type(type(code).__name__, (type(code), Node), {})
+        except TypeError:
+            raise RexError(
+                f"node '{spec.name}': {type(code).__name__} cannot be extended; derive it from rexcli.Node"
+            ) from None
+    object.__setattr__(code, "spec", spec)
+    logging.getLogger(f"rex.nodes.{spec.name}").setLevel(spec.log_level.upper())
+    return code

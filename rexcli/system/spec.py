@@ -1,0 +1,114 @@
+"""Nodes and edges as they are declared, in YAML and in Python: every key with its type, unit and default. No JAX.
+
+A field's metadata are for `rexcli.config.checks`: `key` is its name in YAML where that differs (`from` is a Python
+keyword), and `check` says what a value must be beyond its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rexcli.errors import DeclarationError
+from rexcli.timeline.phases import check_keys, check_names
+from rexcli.timeline.spec import Jitter, Scheduling, wrong_choice, wrong_delay, wrong_rate, wrong_window
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """What a recording keeps of a node's every step."""
+
+    params: bool = False
+    """The parameters that the step saw."""
+    inputs: bool = False
+    """The messages that the step saw."""
+    state: bool = True
+    """The state that the step left."""
+    output: bool = True
+    """What the step sent."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node as declared."""
+
+    name: str = field(metadata={"named": True})
+    """Unique in the system."""
+    rate: float = field(metadata={"check": wrong_rate})
+    """Steps per second, Hz."""
+    delay: Any = field(default=None, metadata={"delay": True})
+    """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`. A `System`
+    holds a `Delay` in its place."""
+    expected_delay: float | None = field(default=None, metadata={"check": wrong_delay})
+    """Seconds; None for the 0.99 quantile of `delay`."""
+    scheduling: Scheduling = "frequency"
+    """`frequency`: a late node keeps its spacing; `phase`: it catches up with its clock."""
+    advance: bool = False
+    """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
+    color: str = "gray"
+    """open-color name or any matplotlib colour, for pictures."""
+    order: int | None = None
+    """Row in pictures, from the bottom; None for the order of declaration."""
+    device: str = "cpu"
+    """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
+    log_level: LogLevel = "warning"
+    """From which level on the node's logger is heard."""
+    record: RecordSettings = field(default_factory=RecordSettings)
+    """What a recording keeps."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Messages from one node to another, as declared."""
+
+    name: str = field(metadata={"named": True})
+    """Unique in the system."""
+    source: str = field(metadata={"key": "from"})
+    """The node that sends."""
+    target: str = field(metadata={"key": "to"})
+    """The node that reads."""
+    input_name: str | None = field(default=None, metadata={"key": "name"})
+    """The name under which the reader's code finds it; None for the sender's name."""
+    window: int = field(default=1, metadata={"check": wrong_window})
+    """How many messages a step sees."""
+    blocking: bool = False
+    """The reader's tick waits for the messages that its schedule requires."""
+    skip: bool = False
+    """Breaks a loop: a message that arrives exactly at a step's start is left to the next step."""
+    jitter: Jitter = "latest"
+    """`latest` reads a message once it is there, `buffer` no earlier than it is expected."""
+    delay: Any = field(default=0.0, metadata={"delay": True})
+    """Communication delay: seconds, or a distribution over seconds. A `System` holds a `Delay` in its place."""
+    expected_delay: float | None = field(default=None, metadata={"check": wrong_delay})
+    """Seconds; None for the 0.99 quantile of `delay`."""
+
+    @property
+    def input(self) -> str:
+        """The name under which the reader's code finds it."""
+        return self.input_name or self.source
+
+
+def check_system(
+    nodes: Collection[NodeSpec], edges: Collection[Edge], supervisor: str, init_order: Sequence[str]
+) -> None:
+    """Refuses what cannot be a system, whoever declares it.
+
+    Raises:
+        DeclarationError: names the key that is wrong, its value and the fix.
+    """
+    check_keys(nodes, edges, supervisor)
+    check_names([node.name for node in nodes], [("init_order", name) for name in init_order])
+    if twice := [name for name in init_order if init_order.count(name) > 1]:
+        raise DeclarationError("init_order", twice[0], "it stands there twice; name each node once")
+    for node in nodes:
+        if fix := wrong_choice(node.log_level, LogLevel):
+            raise DeclarationError(f"nodes.{node.name}.log_level", node.log_level, fix)
+    names: dict[tuple[str, str], str] = {}
+    for edge in edges:
+        other = names.setdefault((edge.target, edge.input), edge.name)
+        if other != edge.name:
+            fix = f"node '{edge.target}' has this input already, edges.{other}; set `name` on one of them"
+            raise DeclarationError(f"edges.{edge.name}.name", edge.input, fix)
