@@ -47,8 +47,8 @@ from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, Watch
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.call import StepFunction
+from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
-from rexcli.system.structure import trace_steps
 from rexcli.system.system import System
 from rexcli.timeline.edit import augment, check_rules, deliver, drop
 from rexcli.timeline.extent import extent

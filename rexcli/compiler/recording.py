@@ -23,8 +23,8 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
 from rexcli.system.call import find_device
+from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
-from rexcli.system.structure import trace_steps
 from rexcli.system.system import System
 from rexcli.timeline.instants import begun
 from rexcli.timeline.spec import NEVER

@@ -18,6 +18,7 @@ from rexcli import sizes
 from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
 from rexcli.system.paths import leaf_paths
+from rexcli.system.types import is_key
 
 PyTree = Any
 
@@ -232,7 +233,7 @@ def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:
         for field, tree in record.fields.items():
             for path, leaf in leaf_paths(tree).items():
                 leaf = leaf[:num]
-                if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                if is_key(leaf):
                     leaf = jax.random.key_data(leaf)
                 key = "/".join(part for part in (name, field, path) if part)
                 arrays[key] = np.asarray(leaf)[np.arange(num)[:, None], ran]

@@ -14,10 +14,10 @@ from rexcli.errors import RexError
 from rexcli.rl.metrics import Metric
 from rexcli.rl.observed import observed_nodes
 from rexcli.rl.spaces import ActionSpace, Box, Dict, ObservationSpace
+from rexcli.system.infer_outputs import example_step_state
 from rexcli.system.init import init_graph_state
 from rexcli.system.node import Node
 from rexcli.system.states import GraphState, StepState
-from rexcli.system.structure import example_step_state
 from rexcli.system.system import System
 
 PyTree = Any

@@ -8,9 +8,9 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
 from rexcli.errors import RexError, suggest
+from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
 from rexcli.system.states import GraphState
-from rexcli.system.structure import trace_steps
 
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program

@@ -28,6 +28,7 @@ from rexcli.rl.ppo import PPO, LearnerState, Metrics, evaluation_key, learned
 from rexcli.rl.process_group import Message, ProcessGroup
 from rexcli.rl.vector_env import check_length
 from rexcli.system.paths import leaf_paths
+from rexcli.system.types import is_key
 
 PyTree = Any
 Floats = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ class SeedBatch:
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
         keys = jax.random.split(rng, self.num_seeds)
         start = jax.jit(lambda program, keys: jax.lax.map(partial(ppo.init, program), keys)).trace(program, keys)
-        self.keys = jax.tree.map(_is_key, start.out_info)
+        self.keys = jax.tree.map(is_key, start.out_info)
         self.impl = jax.random.key_impl(rng)
         run = jax.shard_map(
             partial(self._seeds_of_device, eval_seconds=eval_seconds),
@@ -200,8 +201,8 @@ class SeedBatch:
     def _unpack(self, packed: PyTree) -> LearnerState:
         """The inverse of `_pack`."""
 
-        def unpack(leaf: jax.Array, is_key: bool) -> jax.Array:
-            return jax.random.wrap_key_data(leaf, impl=self.impl) if is_key else leaf
+        def unpack(leaf: jax.Array, typed: bool) -> jax.Array:
+            return jax.random.wrap_key_data(leaf, impl=self.impl) if typed else leaf
 
         return jax.tree.map(unpack, packed, self.keys)
 
@@ -279,11 +280,7 @@ def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:
 
 def _pack(state: PyTree) -> PyTree:
     """With PRNG keys as plain integers, which NumPy can hold."""
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state)
 
 
 def schedule(num_seeds: int, devices: int, updates: int) -> list[tuple[list[int], list[int]]]:

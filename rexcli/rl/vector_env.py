@@ -13,6 +13,7 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.rl.environment import Environment
 from rexcli.rl.graph_env import EnvState, GraphEnv, Outcome
+from rexcli.system.types import is_key
 
 
 class VectorEnvState(struct.PyTreeNode):
@@ -63,7 +64,7 @@ class VectorEnv:
         all_of_them = jnp.ones(self.num_envs, bool)
 
         def fill(leaf: jax.ShapeDtypeStruct) -> jax.Array:
-            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            if is_key(leaf):
                 return jax.random.split(fill_rng, leaf.shape)
             return jnp.zeros(leaf.shape, leaf.dtype)
 

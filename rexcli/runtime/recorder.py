@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rexcli.runs.recording import RecordingWriter
 from rexcli.system.paths import leaf_paths
 from rexcli.system.states import GraphState, StepState
 from rexcli.system.system import System
+from rexcli.system.types import is_key
 from rexcli.timeline.timeline import Timeline
 
 PyTree = Any
@@ -67,6 +67,4 @@ def arrays(tree: PyTree) -> dict[str, np.ndarray]:
 
 
 def _numpy(leaf: Any) -> np.ndarray:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
+from rexcli.system.infer_outputs import NOT_TRACEABLE
 from rexcli.system.node import Node
 from rexcli.system.states import Inputs, InputState, StepState
-from rexcli.system.structure import NOT_TRACEABLE
 from rexcli.system.types import conform_step
 
 PyTree = Any

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from rexcli.errors import RexError, suggest
+from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
 from rexcli.system.states import GraphState
-from rexcli.system.structure import as_output, missing_outputs
 from rexcli.system.system import System
 from rexcli.system.types import as_declared
 

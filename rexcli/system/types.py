@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
+from rexcli.system.infer_outputs import as_output, is_nothing
 from rexcli.system.states import StepState
-from rexcli.system.structure import as_output, is_nothing
 
 PyTree = Any
 
@@ -30,8 +30,9 @@ _KINDS = (np.bool_, np.integer, np.floating, np.complexfloating)
 
 
 def is_key(leaf: Any) -> bool:
-    """Whether it is a PRNG key of JAX's own type, which is no plain array."""
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    """Whether it is an array of JAX's typed PRNG keys, or the shape and type of one."""
+    dtype = getattr(leaf, "dtype", None)
+    return not isinstance(dtype, np.dtype | None) and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def as_declared(tree: PyTree) -> PyTree:

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from rexcli.cli.errors import LONGEST, describe
+from rexcli.cli.errors import describe
 from rexcli.cli.main import main
 from rexcli.config.compose import compose, experiment_from_config
-from rexcli.errors import RexError
+from rexcli.errors import LONGEST, RexError
 
 FILES = {
     "latin": (b"name: caf\xe9\n", r"conf/latin\.yaml: byte 9 is no UTF-8; save the file as UTF-8"),

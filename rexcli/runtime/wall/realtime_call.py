@@ -16,9 +16,9 @@ import numpy as np
 
 from rexcli.runtime.wall.message_queue import ReceivedMessage
 from rexcli.system.call import StepFunction, find_device, warn_untraceable
+from rexcli.system.infer_outputs import NOT_TRACEABLE
 from rexcli.system.node import Node
 from rexcli.system.states import Inputs, InputState, StepState
-from rexcli.system.structure import NOT_TRACEABLE
 from rexcli.system.types import conform_step, is_key
 
 PyTree = Any

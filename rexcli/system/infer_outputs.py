@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,7 @@ import jax.numpy as jnp
 from rexcli.errors import RexError
 from rexcli.system.node import defines
 from rexcli.system.states import GraphState, Inputs, InputState, StepState
-
-if TYPE_CHECKING:
-    from rexcli.system.system import System
+from rexcli.system.system import System
 
 PyTree = Any
 
