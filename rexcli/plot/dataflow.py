@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,35 +111,45 @@ def draw(
     low, high = start, min(start + max_seconds, max(last / NANOSECONDS, start + 1e-3))
 
     row_height = float(np.clip(5.2 / (2 * len(names)), 0.26, 0.52))
-    left = 0.33 + min(2.3, max(style.text_size(name, style.NORMAL, "bold")[0] for name in names))
-    panel = row_height * (len(names) + 0.2)
-    height = TOP + panel + BETWEEN + panel + BOTTOM
-    fig = style.figure(style.WIDTH, height, constrained=False)
-    inner = style.WIDTH - left - RIGHT
-    lanes = fig.add_axes((left / style.WIDTH, (BOTTOM + panel + BETWEEN) / height, inner / style.WIDTH, panel / height))
-    graph = fig.add_axes((left / style.WIDTH, BOTTOM / height, inner / style.WIDTH, panel / height), sharex=lanes)
+    fig, lanes, graph, width = _panels(names, row_height)
     rows = {name: index for index, name in enumerate(names)}
     offset = phases(timeline.spec)
     steps = {name: _steps(timeline, name, offset[name]) for name in names}
-    per_second = inner / (high - low)
+    per_second = width / (high - low)
     densest = min(_spacing(node) for node in steps.values())
     paper = _Paper(per_second, row_height, float(np.clip(0.06 * densest * per_second, 0.005, 0.012)))
-    _lanes(lanes, timeline, declared, steps, rows, (low, high), mode, paper)
+    for name, row in rows.items():
+        _bars(lanes, steps[name], row, name, declared.colour(name), (low, high), paper)
+    _messages(lanes, timeline, declared, steps, rows, (low, high), mode, paper)
     _graph(graph, timeline, declared, steps, rows, (low, high), paper)
-    for axes in (lanes, graph):
-        axes.set_xlim(low, high)
+    lanes.set_xlim(low, high)
+    style.tidy(lanes, title=f"Who computes when (arrows: sent → {'arrives' if mode == 'arrival' else 'is used'})")
+    style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
+    style.legend_below(fig, _legend())
+    return fig
+
+
+def _panels(names: Sequence[str], row_height: float) -> tuple[Figure, Axes, Axes, float]:
+    """A figure with two panels that share their time and have a row a name, and the panels' width, inches."""
+    left = 0.33 + min(2.3, max(style.text_size(name, style.NORMAL, "bold")[0] for name in names))
+    panel, width = row_height * (len(names) + 0.2), style.WIDTH - left - RIGHT
+    height = TOP + panel + BETWEEN + panel + BOTTOM
+    fig = style.figure(style.WIDTH, height, constrained=False)
+
+    def add(bottom: float, beside: Axes | None = None) -> Axes:
+        place = (left / style.WIDTH, bottom / height, width / style.WIDTH, panel / height)
+        axes = fig.add_axes(place, sharex=beside)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(range(len(names)), [style.shorten(name, 2.3, style.NORMAL, "bold") for name in names])
         for label in axes.get_yticklabels():
             label.set(fontsize=style.NORMAL, fontweight="bold")
         axes.tick_params(axis="y", length=0, pad=11)
         axes.grid(visible=False, axis="y")
+        return axes
+
+    lanes = add(BOTTOM + panel + BETWEEN)
     lanes.tick_params(axis="x", labelbottom=False)
-    verb = "arrives" if mode == "arrival" else "is used"
-    style.tidy(lanes, title=f"Who computes when (arrows: sent → {verb})")
-    style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
-    style.legend_below(fig, _legend())
-    return fig
+    return fig, lanes, add(BOTTOM, lanes), width
 
 
 def _steps(timeline: Timeline, name: str, phase: int) -> _Steps:
@@ -153,7 +164,45 @@ def _spacing(node: _Steps) -> float:
     return float(np.median(np.diff(node.start[:MANY]))) if len(node.start) > 1 else float("inf")
 
 
-def _lanes(
+def _bars(
+    axes: Axes, node: _Steps, row: int, name: str, colour: str, window: tuple[float, float], paper: _Paper
+) -> None:
+    """A node's steps as bars with their numbers, and how long each waited after it was due."""
+    low, high = window
+    seen = (node.start <= high) & (node.end >= low)
+    waits = (node.scheduled < node.start - 1e-9) & (node.scheduled <= high) & (node.start >= low)
+    waiting = axes.broken_barh(
+        list(zip(node.scheduled[waits], (node.start - node.scheduled)[waits], strict=True)),
+        (row - BAR / 6, BAR / 3),
+        facecolor=style.tint(colour, 0.28),
+        linewidth=0,
+        zorder=2,
+    )
+    waiting.set_gid(f"waits:{name}")
+    shortest = 1.2 / 72 / paper.per_second
+    lengths = np.maximum((node.end - node.start)[seen], shortest)
+    bars = axes.broken_barh(
+        list(zip(node.start[seen], lengths, strict=True)),
+        (row - BAR / 2, BAR),
+        facecolor=colour,
+        edgecolor="white",
+        linewidth=0.6 if len(lengths) and np.median(lengths) * paper.per_second > 0.05 else 0,
+        zorder=3,
+    )
+    bars.set_gid(f"steps:{name}")
+    begin, end = np.maximum(node.start[seen], low), np.minimum(node.end[seen], high)
+    for seq, middle, room in zip(node.seq[seen], (begin + end) / 2, (end - begin) * paper.per_second, strict=True):
+        if room > style.text_size(str(seq), 7)[0] + 0.05:
+            _number(axes, seq, middle, row, colour)
+
+
+def _number(axes: Axes, seq: int, x: float, row: int, colour: str) -> None:
+    """A step's sequence number, on its colour."""
+    ink = style.ink_on(colour)
+    axes.text(x, row, str(seq), ha="center", va="center_baseline", fontsize=7, color=ink, zorder=5)
+
+
+def _messages(
     axes: Axes,
     timeline: Timeline,
     declared: Declared,
@@ -163,45 +212,8 @@ def _lanes(
     mode: str,
     paper: _Paper,
 ) -> None:
+    """Arrows from the bars that send messages to the rows of their readers; dotted lines where nobody reads."""
     low, high = window
-    for name, row in rows.items():
-        node, colour = steps[name], declared.colour(name)
-        seen = (node.start <= high) & (node.end >= low)
-        waits = (node.scheduled < node.start - 1e-9) & (node.scheduled <= high) & (node.start >= low)
-        waiting = axes.broken_barh(
-            list(zip(node.scheduled[waits], (node.start - node.scheduled)[waits], strict=True)),
-            (row - BAR / 6, BAR / 3),
-            facecolor=style.tint(colour, 0.28),
-            linewidth=0,
-            zorder=2,
-        )
-        waiting.set_gid(f"waits:{name}")
-        shortest = 1.2 / 72 / paper.per_second
-        lengths = np.maximum((node.end - node.start)[seen], shortest)
-        bars = axes.broken_barh(
-            list(zip(node.start[seen], lengths, strict=True)),
-            (row - BAR / 2, BAR),
-            facecolor=colour,
-            edgecolor="white",
-            linewidth=0.6 if len(lengths) and np.median(lengths) * paper.per_second > 0.05 else 0,
-            zorder=3,
-        )
-        bars.set_gid(f"steps:{name}")
-        ink = style.ink_on(colour)
-        for seq, begin, end in zip(node.seq[seen], node.start[seen], node.end[seen], strict=True):
-            begin, end = max(begin, low), min(end, high)
-            width, _ = style.text_size(str(seq), 7)
-            if (end - begin) * paper.per_second > width + 0.05:
-                axes.text(
-                    (begin + end) / 2,
-                    row,
-                    str(seq),
-                    ha="center",
-                    va="center_baseline",
-                    fontsize=7,
-                    color=ink,
-                    zorder=5,
-                )
     for edge in timeline.spec.edges:
         messages = timeline.messages[edge.name]
         seq = np.flatnonzero(messages.arrive[0, : len(steps[edge.source].end)] < NEVER)
@@ -276,12 +288,11 @@ def _graph(
             clip_on=False,
         )
         dots.set_gid(f"vertices:{name}")
-        ink = style.ink_on(colour)
         room = np.diff(node.start[inside], append=np.inf) * paper.per_second - radius
         for seq, begin, free in zip(node.seq[inside], node.start[inside], room, strict=True):
             width = style.text_size(str(seq), 7)[0]
             if width < 2 * radius - 0.01 and width / 2 + 0.03 < free and radius > 0.07:
-                axes.text(begin, row, str(seq), ha="center", va="center_baseline", fontsize=7, color=ink, zorder=5)
+                _number(axes, seq, begin, row, colour)
 
 
 def _arrows(

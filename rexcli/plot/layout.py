@@ -2,6 +2,11 @@
 
 The layered method of Sugiyama, Tagawa and Toda (1981): break cycles, assign layers by longest path, thread long edges
 through their layers with waypoints, order each layer by its neighbours' barycentres, then straighten.
+
+No library does this for us. grandalf, the one in Python alone, was tried: it bends a plain chain of nodes at both ends,
+places sixteen tangled nodes less compactly, and leaves most of the routing to its user. igraph is a C library under the
+GPL, Graphviz and ELK are programs beside Python, and networkx's multipartite layout neither orders layers nor threads
+long edges through them.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,20 +65,13 @@ class _Once:
 
     def __init__(self, view: View):
         self._view = view
-        self._read: dict[tuple[str, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._view, name)
-        if name not in ("arrays", "json", "csv", "timeline", "recording"):
-            return value
-
-        def once(*artifact: str) -> Any:
-            key = (name, *artifact)
-            if key not in self._read:
-                self._read[key] = value(*artifact)
-            return self._read[key]
-
-        return once
+        if name in ("arrays", "json", "csv", "timeline", "recording"):
+            value = cache(value)
+            setattr(self, name, value)
+        return value
 
 
 def _draw(

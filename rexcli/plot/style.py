@@ -5,7 +5,6 @@ Figures are `matplotlib.figure.Figure` objects of their own, so that no picture 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -17,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import Bbox
 
 WIDTH = 8.8
 """Inches. At `DPI` a picture is 1,320 pixels wide, so its smallest type stays readable in a README's column."""
@@ -213,13 +211,3 @@ def listing(parts: Sequence[str], inches: float) -> str:
         if text_size(text, SMALL)[0] <= inches:
             return text
     return shorten(parts[0], inches, SMALL) if parts else ""
-
-
-def overlapping(boxes: Iterable[Bbox], margin: float = 0.0) -> list[tuple[int, int]]:
-    """Pairs of indices of boxes that share area, each shrunk by `margin` on every side first."""
-    shrunk = [box.padded(-margin) for box in boxes]
-    return [
-        (i, j)
-        for (i, first), (j, second) in itertools.combinations(enumerate(shrunk), 2)
-        if min(first.x1, second.x1) > max(first.x0, second.x0) and min(first.y1, second.y1) > max(first.y0, second.y0)
-    ]

@@ -77,28 +77,12 @@ def draw(
     Raises:
         RexError: for a key or metric that the table lacks, or a sweep without results.
     """
-    names = list(rows[0]) if rows else []
-    for name in [*keys, *metrics]:
-        if name not in names:
-            raise RexError(f"column '{name}' is not in sweep.csv{suggest(name, names)}")
-    shown_keys = list(keys) or [key for key in swept if len({str(row[key]) for row in rows}) > 1][:4] or list(swept)[:1]
-    results = [name for name in names if name not in swept and name not in BOOKKEEPING]
-    numeric = [name for name in results if any(numbers_of(row[name]) for row in rows)]
-    telling = [name for name in numeric if len({str(row[name]) for row in rows}) > 1] or numeric
-    shown_metrics = list(metrics) or [name for name in PREFERRED if name in telling][:1] or telling[:1]
-    if not shown_keys or not shown_metrics:
-        raise RexError("sweep.csv has no swept key with a numeric result to draw; did all jobs fail?")
-    other = None
-    if len(shown_keys) == 2:
-        along, across = sorted(shown_keys, key=lambda key: -len({str(row[key]) for row in rows}))
-        if len({str(row[across]) for row in rows}) <= len(style.CYCLE):
-            shown_keys, other = [along], across
-    width = min(style.WIDTH, 2.2 + 3.7 * len(shown_keys))
-    fig = style.figure(width, 2.7 * len(shown_metrics) + 0.6)
-    grid = fig.subplots(len(shown_metrics), len(shown_keys), squeeze=False, sharey="row")
+    keys, other, metrics = _chosen(rows, swept, keys, metrics)
+    fig = style.figure(min(style.WIDTH, 2.2 + 3.7 * len(keys)), 2.7 * len(metrics) + 0.6)
+    grid = fig.subplots(len(metrics), len(keys), squeeze=False, sharey="row")
     handles: dict[str, Line2D] = {}
-    for line, metric in zip(grid, shown_metrics, strict=True):
-        for axes, key in zip(line, shown_keys, strict=True):
+    for line, metric in zip(grid, metrics, strict=True):
+        for axes, key in zip(line, keys, strict=True):
             for handle in _panel(axes, rows, key, metric, other):
                 handles.setdefault(str(handle.get_label()), handle)
             axes.set_xlabel(key)
@@ -110,6 +94,32 @@ def draw(
         fig.suptitle(f"{failed} of {len(rows)} {noun} did not finish", fontsize=style.NORMAL, x=0.01, ha="left")
     style.legend_below(fig, handles.values())
     return fig
+
+
+def _chosen(
+    rows: Sequence[Mapping[str, Any]], swept: Sequence[str], keys: Sequence[str], metrics: Sequence[str]
+) -> tuple[list[str], str | None, list[str]]:
+    """The keys that get an axis, the key whose values are lines, and the metrics; see `draw`."""
+    names = list(rows[0]) if rows else []
+    for name in [*keys, *metrics]:
+        if name not in names:
+            raise RexError(f"column '{name}' is not in sweep.csv{suggest(name, names)}")
+
+    def count(name: str) -> int:
+        return len({str(row[name]) for row in rows})
+
+    results = [name for name in names if name not in swept and name not in BOOKKEEPING]
+    numeric = [name for name in results if any(numbers_of(row[name]) for row in rows)]
+    telling = [name for name in numeric if count(name) > 1] or numeric
+    keys = list(keys) or [key for key in swept if count(key) > 1][:4] or list(swept)[:1]
+    metrics = list(metrics) or [name for name in PREFERRED if name in telling][:1] or telling[:1]
+    if not keys or not metrics:
+        raise RexError("sweep.csv has no swept key with a numeric result to draw; did all jobs fail?")
+    if len(keys) == 2:
+        along, across = sorted(keys, key=count, reverse=True)
+        if count(across) <= len(style.CYCLE):
+            return [along], across, metrics
+    return keys, None, metrics
 
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, metric: str, other: str | None) -> list[Line2D]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
@@ -63,70 +64,57 @@ def draw(declared: Declared) -> Figure:
     axes.set_xlim(0, plan.width)
     axes.set_ylim(0, plan.height)
 
-    boxes = []
-    for node in declared.nodes:
-        x, y = plan.centre[node.name]
-        width, height = plan.size
-        boxes.append(Bbox.from_bounds(x - width / 2, y - height / 2, width, height))
-        frame = FancyBboxPatch(
-            (x - width / 2 + 0.08, y - height / 2 + 0.08),
-            width - 0.16,
-            height - 0.16,
-            boxstyle="round,pad=0.08",
-            facecolor=style.tint(node.colour, 0.16),
-            edgecolor=node.colour,
-            linewidth=3.2 if node.name == declared.supervisor else 1.4,
-            zorder=3,
-        )
-        frame.set_gid(f"node:{node.name}")
-        axes.add_patch(frame)
-        lines = _lines(node)
-        step = 0.165
-        for index, line in enumerate(lines):
-            axes.text(
-                x,
-                y + (len(lines) - 1) * step / 2 - index * step,
-                line,
-                ha="center",
-                va="center",
-                fontsize=style.NORMAL if index == 0 else style.SMALL,
-                fontweight="bold" if index == 0 else "normal",
-                zorder=4,
-            )
-
-    taken = list(boxes)
+    taken = [_box(axes, node, plan, supervisor=node.name == declared.supervisor) for node in declared.nodes]
     for edge, points in zip(declared.edges, plan.paths, strict=True):
-        arrow = FancyArrowPatch(
-            path=Path(points),
-            arrowstyle="-|>",
-            mutation_scale=9,
-            linewidth=1.3,
-            linestyle="-" if edge.blocking else DASHES,
-            color=style.INK,
-            shrinkA=0,
-            shrinkB=0,
-            fill=False,
-            zorder=2,
-        )
-        arrow.set_gid(f"edge:{edge.name}")
-        axes.add_patch(arrow)
-        if edge.skip:
-            axes.plot(*points[0], marker="D", markersize=5, color=style.INK, markerfacecolor="white", zorder=5)
+        _arrow(axes, edge, points)
     for label, points in zip(labels, plan.paths, strict=True):
         x, y = _free_place(label, points, taken)
-        axes.text(
-            x,
-            y,
-            label,
-            ha="center",
-            va="center",
-            fontsize=style.SMALL,
-            linespacing=1.1,
-            zorder=6,
-            bbox={"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"},
-        )
+        box = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"}
+        axes.text(x, y, label, ha="center", va="center", fontsize=style.SMALL, linespacing=1.1, zorder=6, bbox=box)
     style.legend_below(fig, _legend(declared))
     return fig
+
+
+def _box(axes: Axes, node: NodeLook, plan: _Plan, *, supervisor: bool) -> Bbox:
+    """Draws a node and returns the room that it takes."""
+    (x, y), (width, height) = plan.centre[node.name], plan.size
+    frame = FancyBboxPatch(
+        (x - width / 2 + 0.08, y - height / 2 + 0.08),
+        width - 0.16,
+        height - 0.16,
+        boxstyle="round,pad=0.08",
+        facecolor=style.tint(node.colour, 0.16),
+        edgecolor=node.colour,
+        linewidth=3.2 if supervisor else 1.4,
+        zorder=3,
+    )
+    frame.set_gid(f"node:{node.name}")
+    axes.add_patch(frame)
+    lines = _lines(node)
+    for index, line in enumerate(lines):
+        at = y + ((len(lines) - 1) / 2 - index) * 0.165
+        size, weight = (style.SMALL, "normal") if index else (style.NORMAL, "bold")
+        axes.text(x, at, line, ha="center", va="center", fontsize=size, fontweight=weight, zorder=4)
+    return Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
+
+
+def _arrow(axes: Axes, edge: EdgeLook, points: np.ndarray) -> None:
+    arrow = FancyArrowPatch(
+        path=Path(points),
+        arrowstyle="-|>",
+        mutation_scale=9,
+        linewidth=1.3,
+        linestyle="-" if edge.blocking else DASHES,
+        color=style.INK,
+        shrinkA=0,
+        shrinkB=0,
+        fill=False,
+        zorder=2,
+    )
+    arrow.set_gid(f"edge:{edge.name}")
+    axes.add_patch(arrow)
+    if edge.skip:
+        axes.plot(*points[0], marker="D", markersize=5, color=style.INK, markerfacecolor="white", zorder=5)
 
 
 def _lines(node: NodeLook) -> list[str]:

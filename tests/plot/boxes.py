@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -9,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from rexcli.plot.style import overlapping, styled
+from rexcli.plot.style import styled
 
 
 @styled
@@ -43,6 +46,16 @@ def _tick_labels(axis: Axis) -> list[Text]:
     slack = 1e-9 * (high - low)
     ticks = [tick for tick in axis.get_major_ticks() if low - slack <= tick.get_loc() <= high + slack]
     return [tick.label1 for tick in ticks if tick.label1.get_visible()]
+
+
+def overlapping(boxes: Iterable[Bbox], margin: float = 0.0) -> list[tuple[int, int]]:
+    """Pairs of indices of boxes that share area, each shrunk by `margin` on every side first."""
+    shrunk = [box.padded(-margin) for box in boxes]
+    return [
+        (i, j)
+        for (i, first), (j, second) in itertools.combinations(enumerate(shrunk), 2)
+        if min(first.x1, second.x1) > max(first.x0, second.x0) and min(first.y1, second.y1) > max(first.y0, second.y0)
+    ]
 
 
 def covered(fig: Figure) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ import matplotlib
 import matplotlib.colors
 import numpy as np
 import pytest
-from matplotlib.transforms import Bbox
 
 from rexcli.plot import style
 
@@ -67,12 +66,6 @@ def test_shortened_text_fits_and_keeps_both_ends(inches: float) -> None:
     assert style.text_size(short)[0] <= inches
     assert short[0] == "a"
     assert style.shorten("ab", 2.0) == "ab"
-
-
-def test_overlapping_finds_what_shares_area() -> None:
-    boxes = [Bbox.from_bounds(0, 0, 2, 2), Bbox.from_bounds(1, 1, 2, 2), Bbox.from_bounds(2, 0, 1, 1)]
-    assert style.overlapping(boxes) == [(0, 1)]
-    assert style.overlapping(boxes, margin=0.6) == []
 
 
 def test_style_ignores_the_users_settings_and_leaves_them_alone() -> None:

@@ -10,8 +10,7 @@ import pytest
 from rexcli.errors import RexError
 from rexcli.plot import system
 from rexcli.plot.declared import Declared
-from rexcli.plot.style import overlapping
-from tests.plot.boxes import by_gid, clipped, covered
+from tests.plot.boxes import by_gid, clipped, covered, overlapping
 from tests.plot.fixtures import PENDULUM, chain, config_of, tangle
 
 CASES = {
