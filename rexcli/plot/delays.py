@@ -163,7 +163,13 @@ def _draw_declared(axes: Axes, entry: Delays, top: float) -> None:
 
 def _stem(axes: Axes, at: float, top: float, colour: str, width: float) -> None:
     axes.plot(
-        [at, at], [0, top], color=colour, linewidth=width, solid_capstyle="butt", zorder=6 / width + 1.5, clip_on=False
+        [at, at],
+        [0, top],
+        color=colour,
+        linewidth=width,
+        solid_capstyle="butt",
+        zorder=2 if width > 3 else 4,
+        clip_on=False,
     )
 
 
