@@ -10,7 +10,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mcap.reader import make_reader
@@ -235,8 +235,9 @@ def test_the_timeline_of_a_recording_is_the_one_executed(
     try:
         delays = Delays(delays.seed, delays.ranges, tuple(range(episodes)))
         timeline = simulate(spec, delays, episodes=episodes, steps=steps)
-    except RexError:
-        return
+    except RexError as refusal:
+        assume("infinitely fast" not in str(refusal))
+        raise
     with tempfile.TemporaryDirectory() as folder:
         recording = read_recording(recorded(Path(folder, "r.mcap"), timeline))
         assert recording.complete

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mcap.reader import NonSeekingReader, make_reader
 from mcap.writer import Writer
@@ -82,8 +82,9 @@ def test_an_execution_cut_anywhere_leaves_a_shorter_timeline(
     try:
         delays = Delays(delays.seed, delays.ranges, tuple(range(episodes)))
         timeline = simulate(spec, delays, episodes=episodes, steps=steps)
-    except RexError:
-        return
+    except RexError as refusal:
+        assume("infinitely fast" not in str(refusal))
+        raise
     done = events(timeline)
     done = done if all_of_it else done[: int(share * len(done))]
     with tempfile.TemporaryDirectory() as folder:
