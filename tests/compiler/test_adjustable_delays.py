@@ -242,6 +242,7 @@ def test_interpolated_programs_agree_with_the_stepper():
         assert assert_record(log, roll(program("linear"), KEY, 1, delays, STEPS)) > 3 * STEPS
 
 
+@pytest.mark.slow
 def test_a_delay_is_found_by_its_gradient():
     def final(delay):
         compiled = program("linear")

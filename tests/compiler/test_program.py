@@ -13,7 +13,7 @@ from tests.compiler.comparing import assert_same
 from tests.random_systems import CLOSE_RATES, systems
 
 few = settings(
-    max_examples=3, phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=2, phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 

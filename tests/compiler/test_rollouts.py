@@ -110,6 +110,7 @@ print(json.dumps({"devices": made.devices, "values": values.tolist()}))
 """
 
 
+@pytest.mark.slow
 def test_several_devices_equal_one(rollouts):
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
     environment.pop("XLA_FLAGS", None)

@@ -78,7 +78,7 @@ def total(params, program, eps):
     return record["agent"].fields["output"].sum() + state.state["steep"]
 
 
-@pytest.mark.parametrize("skip", ["cond", "mask"])
+@pytest.mark.parametrize("skip", ["cond", pytest.param("mask", marks=pytest.mark.slow)])
 def test_gradients_are_finite_and_the_steppers(skip):
     timeline = draw_timeline(system(), EPISODES, STEPS, 0)
     program = Program(system(), make_plan(timeline), skip)
@@ -100,6 +100,7 @@ def test_gradients_are_finite_and_the_steppers(skip):
             np.testing.assert_allclose(batched[name][eps], want[name], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_past_the_end_nothing_is_infinite_either():
     """Episodes of unequal length in one batch: the shorter one's supervisor keeps what it has."""
     timeline = draw_timeline(system(), EPISODES, STEPS, 0)

@@ -38,7 +38,7 @@ def step(program: Program, state: GraphState):
     return program.step_state(state), program.run(state)
 
 
-@pytest.mark.parametrize("skip", ["cond", "mask"])
+@pytest.mark.parametrize("skip", ["cond", pytest.param("mask", marks=pytest.mark.slow)])
 def test_every_episode_agrees_with_the_stepper(skip):
     for eps in range(three_nodes.EPISODES):
         compared = assert_same(
@@ -125,6 +125,7 @@ def test_past_the_end_nothing_runs():
     assert int(seen.seq) == -1
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_finite_differences():
     program = three_nodes.program()
     names = ("world", "sensor", "agent")

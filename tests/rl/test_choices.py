@@ -34,7 +34,7 @@ def parts(logits, categories):
     return [np.exp(part) / np.exp(part).sum(axis=-1, keepdims=True) for part in cut]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(COUNTS, st.integers(0, 10_000))
 def test_probabilities_entropy_and_gradients_are_those_of_independent_choices(categories, seed):
     rng = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ def untrained(task, **changes):
     return bound, program, ppo.policy(learned(state.replace(params=noisy)))
 
 
-@pytest.mark.parametrize("task", [ToCentre, Balance])
+@pytest.mark.parametrize("task", [ToCentre, pytest.param(Balance, marks=pytest.mark.slow)])
 def test_a_policy_of_choices_and_dicts_acts_the_same_everywhere(task, tmp_path):
     """Loaded, exported, in the program and on the stepper; and it runs on the wall clock."""
     bound, program, policy = untrained(task)

@@ -65,14 +65,14 @@ def by_hand(samples, rng, lr, target_kl, desired_kl):
     return place, lr, made, np.mean(kls), np.mean(losses)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     st.integers(0, 10_000),
-    st.sampled_from([None, 1e-4, 0.1]),
-    st.sampled_from([None, 1e-6, 1e-4]),
+    st.sampled_from([(None, None), (0.1, None), (None, 1e-6), (1e-4, 1e-4)]),
     st.sampled_from([0.0, 0.1, 1.0, 3.0]),
 )
-def test_steps_stop_and_rates_adapt_as_a_loop_does(seed, target_kl, desired_kl, mean):
+def test_steps_stop_and_rates_adapt_as_a_loop_does(seed, limits, mean):
+    target_kl, desired_kl = limits
     samples = np.random.default_rng(seed).normal(mean, 0.1, 32).astype(np.float32)
     rng = jax.random.key(seed)
     lr = 9e-3 if desired_kl else 0.1

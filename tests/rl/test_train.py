@@ -65,6 +65,7 @@ def test_progress_and_the_best_policies_are_of_the_best_evaluation():
     assert result.steps_per_second > 0
 
 
+@pytest.mark.slow
 def test_nan_in_every_seed_is_an_error_that_names_the_update():
     class Poisoned(ToZero):
         def reward(self, graph_state):

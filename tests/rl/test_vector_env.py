@@ -28,9 +28,9 @@ class Fence(ToZero):
 
 
 @functools.cache
-def run(fixed_init=False, offset_step=False, task=Fence):
+def run(offset_step=False, task=Fence):
     """Everything that the environments did: by step, the state as it began, actions, what they led to."""
-    envs = VectorEnv(task().bind(tiny_system()), num_envs=6, fixed_init=fixed_init, offset_step=offset_step)
+    envs = VectorEnv(task().bind(tiny_system()), num_envs=6, offset_step=offset_step)
 
     @jax.jit
     def roll(program):
@@ -87,7 +87,7 @@ def test_episodes_last_as_long_as_the_task_says():
 
 @pytest.mark.parametrize("fixed_init", [True, False])
 def test_fixed_starts_are_the_same_and_others_are_not(fixed_init):
-    envs, _ = run(fixed_init=fixed_init, task=ToZero)
+    envs = VectorEnv(ToZero().bind(tiny_system()), num_envs=6, fixed_init=fixed_init)
     program = tiny_program()
     keys = jax.random.split(jax.random.key(0), 6)
     starts = [envs._starts(program, keys, jnp.full(6, number)).graph_state.rng["agent"] for number in range(3)]

@@ -99,7 +99,7 @@ def any_system(number: int, max_nodes: int):
     return lambda test: settings(max_examples=number, **options)(given(systems(max_nodes=max_nodes))(test))
 
 
-@any_system(2, max_nodes=3)
+@any_system(1, max_nodes=2)
 def test_a_recording_keeps_the_rules_and_replays_to_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, system: System
 ) -> None:
