@@ -67,7 +67,7 @@ def quick(experiment: Experiment, system: System) -> tuple[int, int]:
             where = experiment.origins.where(f"nodes.{fastest.name}.rate")
             raise RexError(
                 f"{where}: nodes.{fastest.name}.rate={fastest.rate:g}: one step of supervisor '{supervisor}' takes "
-                f"{takes.ahead:g} s to simulate, {takes.ahead * fastest.rate:.3g} steps of '{fastest.name}' and "
+                f"{takes.horizon:g} s to simulate, {takes.horizon * fastest.rate:.3g} steps of '{fastest.name}' and "
                 f"{sizes.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
                 f"{system.specs[supervisor].rate:g}, or give shorter delays"
             )

@@ -7,6 +7,7 @@ any length: what is held of the program's tables and records is one piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from rexcli.runtime.stepper import start_nodes, stop_nodes
 from rexcli.system.call import find_device
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
+from rexcli.system.states import GraphState
 from rexcli.system.system import System
 from rexcli.timeline.instants import begun
 from rexcli.timeline.spec import NEVER
@@ -89,39 +91,53 @@ def record(
         name: tuple(field for field in FIELDS if getattr(spec.record, field)) for name, spec in system.specs.items()
     }
 
+    started = False
+
     @jax.jit
     def play(program: Program, state: PyTree) -> tuple[PyTree, Kept]:
         return program.play(state, keep, controller)
 
-    def written(episode: int, plan: Plan, records: Kept) -> None:
+    def start(episode: int, program: Program) -> GraphState:
+        nonlocal started
+        state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
+        state = program.with_rings(state)
+        if not started:
+            started = True
+            start_nodes(system, state)
+        return state
+
+    def write(episode: int, plan: Plan, records: Kept) -> None:
         done = _write(writer, timeline, episode, plan, records)
         if on_steps is not None:
             on_steps(done)
 
-    started = False
     try:
         for episode in range(timeline.num_episodes):
-            state: PyTree = None
-            last: tuple[Plan, Kept] | None = None
-            try:
-                for plan in _pieces(table.episode(episode), rings):
-                    program = Program(system, plan, skip)
-                    if state is None:
-                        state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
-                        state = program.with_rings(state)
-                        if not started:
-                            started = True
-                            start_nodes(system, state)
-                    state, records = play(program, state)
-                    before, last = last, (plan, records)
-                    if before is not None:  # while the program runs on
-                        written(episode, *before)
-            finally:
-                if last is not None:
-                    written(episode, *last)
+            programs = ((plan, Program(system, plan, skip)) for plan in _pieces(table.episode(episode), rings))
+            _play_pieces(programs, play, partial(start, episode), partial(write, episode))
     finally:
         if started:
             stop_nodes(system)
+
+
+def _play_pieces(
+    programs: Iterator[tuple[Plan, Program]],
+    play: Callable[[Program, GraphState], tuple[GraphState, Kept]],
+    start: Callable[[Program], GraphState],
+    write: Callable[[Plan, Kept], None],
+) -> None:
+    """Plays an episode piece by piece; each is written while the program runs on, the last also after an error."""
+    state: GraphState | None = None
+    last: tuple[Plan, Kept] | None = None
+    try:
+        for plan, program in programs:
+            state, records = play(program, start(program) if state is None else state)
+            before, last = last, (plan, records)
+            if before is not None:
+                write(*before)
+    finally:
+        if last is not None:
+            write(*last)
 
 
 def close(timeline: Timeline) -> Timeline:

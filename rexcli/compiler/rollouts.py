@@ -21,6 +21,8 @@ from rexcli.system.paths import leaf_paths
 from rexcli.system.types import is_key
 
 PyTree = Any
+SPREAD = PartitionSpec(None, "rollouts")
+"""How what is `[episodes, rollouts of each, ...]` lies on the devices."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,33 @@ def compile_rollouts(
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
     index = np.arange(episodes * width, dtype=np.uint32).reshape(width, episodes).T  # rollout i rides episode i % E
     mesh = Mesh(np.array(members), ("rollouts",))
-    spread = PartitionSpec(None, "rollouts")
-    names = program.layout.nodes if keep is None else tuple(keep)
+    batches = _sharded_batches(program.layout.nodes, mesh, episodes, steps, controller, keep)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    program, given, rng = jax.device_put((program, dict(params or {}), rng), everywhere)
+    placed = jax.device_put(index, NamedSharding(mesh, SPREAD))
+    began = time.perf_counter()
+    compiled = jax.jit(batches).lower(program, given, rng, placed).compile()
+    return CompiledRollouts(
+        seconds=time.perf_counter() - began,
+        steps=steps,
+        devices=len(members),
+        episode=np.tile(np.arange(episodes), width)[:num],
+        _call=compiled,
+        _arguments=(program, given, placed),
+        _everywhere=everywhere,
+    )
+
+
+def _sharded_batches(
+    nodes: Sequence[str],
+    mesh: Mesh,
+    episodes: int,
+    steps: int,
+    controller: Controller | None,
+    keep: Mapping[str, tuple[str, ...]] | None,
+) -> Callable[..., Record]:
+    """What each device runs: its rollouts of one episode as a batch, and the episodes one after another."""
+    names = nodes if keep is None else tuple(keep)
     out_axes = NodeRecord(seq=None, ts=None, fields=0)  # type: ignore[arg-type]
 
     def one(program: Program, params: PyTree, eps: jax.Array, key: jax.Array) -> Record:
@@ -149,27 +176,13 @@ def compile_rollouts(
 
         return jax.lax.map(batch, (jnp.arange(episodes, dtype=jnp.int32), index))
 
-    out_specs = NodeRecord(seq=PartitionSpec(), ts=PartitionSpec(), fields=spread)  # type: ignore[arg-type]
-    sharded = jax.shard_map(
+    out_specs = NodeRecord(seq=PartitionSpec(), ts=PartitionSpec(), fields=SPREAD)  # type: ignore[arg-type]
+    return jax.shard_map(
         batches,
         mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec(), spread),
+        in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec(), SPREAD),
         out_specs=dict.fromkeys(names, out_specs),
         check_vma=False,
-    )
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    program, given, rng = jax.device_put((program, dict(params or {}), rng), everywhere)
-    placed = jax.device_put(index, NamedSharding(mesh, spread))
-    began = time.perf_counter()
-    compiled = jax.jit(sharded).lower(program, given, rng, placed).compile()
-    return CompiledRollouts(
-        seconds=time.perf_counter() - began,
-        steps=steps,
-        devices=len(members),
-        episode=np.tile(np.arange(episodes), width)[:num],
-        _call=compiled,
-        _arguments=(program, given, placed),
-        _everywhere=everywhere,
     )
 
 

@@ -9,7 +9,7 @@ from rexcli.errors import RexError
 from rexcli.runs.formats import encode_csv
 from rexcli.runs.storage import write_atomic
 from rexcli.runs.view import RunView
-from rexcli.timeline.tables import MESSAGE_COLUMNS, STEP_COLUMNS, message_rows, step_rows
+from rexcli.timeline.csv_rows import MESSAGE_COLUMNS, STEP_COLUMNS, message_rows, step_rows
 from rexcli.timeline.timeline import Timeline
 
 TABLES = (("steps.csv", STEP_COLUMNS, step_rows), ("messages.csv", MESSAGE_COLUMNS, message_rows))

@@ -19,13 +19,13 @@ class Extent:
     Attributes:
         phase: seconds before the supervisor begins.
         length: of an episode, seconds.
-        ahead: seconds for which schedules are looked at.
+        horizon: seconds for which schedules are looked at.
         size: bytes, while it is simulated.
     """
 
     phase: float
     length: float
-    ahead: float
+    horizon: float
     size: float
 
 
@@ -38,7 +38,7 @@ def extent(spec: SystemTiming, *, episodes: int, steps: int | None = None, secon
     slowest = max(spec.node(name).expected_delay for name in waited_for) / NANOSECONDS
     step = max(1 / spec.node(spec.supervisor).rate, slowest)
     length = phase + (steps or 0) * step if seconds is None else seconds
-    ahead = length if steps is None else max(length, first_horizon(spec, steps) / NANOSECONDS)
-    ticks = {node.name: ahead * node.rate + 1 for node in spec.nodes}
+    horizon = length if steps is None else max(length, first_horizon(spec, steps) / NANOSECONDS)
+    ticks = {node.name: horizon * node.rate + 1 for node in spec.nodes}
     total = sum(ticks.values()) + sum(ticks[edge.source] for edge in spec.edges)
-    return Extent(phase, length, ahead, float(BYTES) * episodes * total)
+    return Extent(phase, length, horizon, float(BYTES) * episodes * total)

@@ -51,34 +51,21 @@ def begun(timeline: Timeline) -> dict[str, Times]:
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
-    episodes = range(timeline.num_episodes)
-    last = [int(supervisor.start[episode, supervisor.count[episode] - 1]) for episode in episodes]
-    counts = {
-        name: np.array([np.searchsorted(steps.start[e], last[e], side="right") for e in episodes], np.int64)
-        for name, steps in timeline.steps.items()
-    }
-    counts[spec.supervisor] = supervisor.count - 1
-    changed = deque(counts)
-    while changed:
-        source = changed.popleft()
-        for edge in spec.outputs(source):
-            if edge.target not in (spec.supervisor, source):
-                newest = timeline.newest(edge)
-                ready = [np.searchsorted(newest[e], counts[source][e] - 1, side="right") for e in episodes]
-                fewer = np.minimum(counts[edge.target], ready)
-                if (fewer < counts[edge.target]).any():
-                    counts[edge.target] = fewer
-                    if edge.target not in changed:
-                        changed.append(edge.target)
-    return {**counts, spec.supervisor: supervisor.count}
+    last = supervisor.start[np.arange(timeline.num_episodes), supervisor.count - 1][:, None]
+    inside = np.zeros(last.shape, bool)
+    counts = {name: count_before(steps.start, last, inside, inclusive=True) for name, steps in timeline.steps.items()}
+    counts[spec.supervisor] = supervisor.count[:, None] - 1
+    read = [edge for edge in spec.edges if edge.target not in (spec.supervisor, edge.source)]
+    keep_ready(counts, spec, {edge.name: timeline.newest(edge) for edge in read})
+    return {**{name: count[:, 0] for name, count in counts.items()}, spec.supervisor: supervisor.count}
 
 
 def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Integers]) -> None:
     """Lowers `counts`, in place, to the ticks whose messages come from ticks that count too.
 
     Args:
-        counts: ticks of each node but the supervisor at each cut, `[episodes, cuts]`, by name. At cut p, p ticks of
-            the supervisor count.
+        counts: ticks of each node at each cut, `[episodes, cuts]`, by name. Where the supervisor has none, p of its
+            ticks count at cut p.
         spec: the system.
         newest: the newest message that each tick of an edge's target has read, `[episodes, ticks]`, by edge.
     """

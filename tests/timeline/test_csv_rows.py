@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rexcli.timeline.csv_rows import MESSAGE_COLUMNS, STEP_COLUMNS, message_rows, seconds, step_rows
 from rexcli.timeline.spec import NEVER
-from rexcli.timeline.tables import MESSAGE_COLUMNS, STEP_COLUMNS, message_rows, seconds, step_rows
 from rexcli.timeline.timeline import Messages, Timeline
 from tests.timeline.by_hand import edge, node, run, system
 
