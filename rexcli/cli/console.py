@@ -53,11 +53,6 @@ class Console:
         """Where what is not the result goes."""
         return self.stderr if self.as_json else self.stdout
 
-    def say(self, text: str) -> None:
-        """A line for the person who watches."""
-        if not self.quiet:
-            print(text, file=self._talk, flush=True)
-
     def note(self, text: str) -> None:
         """A line about how things go, on stderr."""
         if not self.quiet:

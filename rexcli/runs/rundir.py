@@ -186,9 +186,6 @@ class Run:
         self.register(name)
         return path
 
-    def write_text(self, name: str, text: str) -> Path:
-        return self.write_bytes(name, text.encode())
-
     def write_json(self, name: str, value: Any) -> Path:
         """Strict JSON; NaN and infinities become text (see `formats`)."""
         return self.write_bytes(name, formats.encode_json(value))
@@ -199,20 +196,6 @@ class Run:
 
     def write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
         return self.write_bytes(name, formats.encode_csv(columns, rows))
-
-    @contextmanager
-    def file(self, name: str) -> Iterator[Path]:
-        """A temporary path, of the same suffix, for a library to save to; the artifact is there afterwards."""
-        with storage.atomic_file(self._place(name)) as temporary:
-            yield temporary
-        self.register(name)
-
-    @contextmanager
-    def directory(self, name: str) -> Iterator[Path]:
-        """The same for a folder, which is there and empty. Every file in it becomes an artifact."""
-        with storage.atomic_folder(self._place(name)) as temporary:
-            yield temporary
-        self.register(name)
 
     @contextmanager
     def recording(self, spec: SystemTiming, info: Mapping[str, Any] | None = None) -> Iterator[RecordingWriter]:

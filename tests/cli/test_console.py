@@ -100,7 +100,7 @@ def test_quiet_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_is_strict() -> None:
     out, err = io.StringIO(), io.StringIO()
     console = Console(as_json=True, stdout=out, stderr=err)
-    console.say("hello")
+    console.note("hello")
     console.finish(Result({"a": float("nan"), "b": [1.0, float("inf")]}), command="x")
     assert json.loads(out.getvalue())["results"] == {"a": "NaN", "b": [1.0, "Infinity"]}
     assert err.getvalue() == "hello\n"

@@ -21,6 +21,7 @@ import pytest
 from rexcli.errors import RexError
 from rexcli.runs import storage
 from rexcli.runs.rundir import Run
+from rexcli.runs.storage import atomic_file, atomic_folder
 from rexcli.runs.view import RunView
 from tests.runs.executions import assert_same, chain_timeline, events, record
 
@@ -45,15 +46,15 @@ def test_a_run_is_declared_before_it_starts(tmp_path: Path) -> None:
 
 def test_a_run_that_ends_well_lists_what_it_made(tmp_path: Path) -> None:
     with new_run(tmp_path) as run:
-        run.write_text("note.txt", "hällo")
+        run.write_bytes("note.txt", "hällo".encode())
         run.write_json("program.json", {"efficiency": np.float32(0.5), "worst": math.nan})
         run.write_arrays("rollouts.npz", {"world/state/th": np.arange(3.0)})
         run.write_csv("metrics.csv", ("step", "return"), [(0, -1.5), (1, math.inf)])
-        with run.file("plots/returns.png") as path:
-            path.write_bytes(b"png")
-        with run.directory("policy") as folder:
+        run.write_bytes("plots/returns.png", b"png")
+        with atomic_folder(run.path / "policy") as folder:
             (folder / "0").mkdir()
             (folder / "0" / "params").write_bytes(b"params")
+        run.register("policy")
         run.add_result("return", np.float32(-2.0))
         run.add_result("hold", math.nan)
     view = RunView(run.path)
@@ -82,10 +83,11 @@ def test_a_run_that_ends_well_lists_what_it_made(tmp_path: Path) -> None:
 def test_an_artifact_written_again_is_listed_once(tmp_path: Path) -> None:
     with new_run(tmp_path) as run:
         for name in ("a", "b"):
-            with run.directory("policy") as folder:
+            with atomic_folder(run.path / "policy") as folder:
                 (folder / name).write_text(name)
-        run.write_text("x", "1")
-        run.write_text("x", "22")
+            run.register("policy")
+        run.write_bytes("x", b"1")
+        run.write_bytes("x", b"22")
     assert [(entry["name"], entry["size"]) for entry in RunView(run.path).artifacts] == [("policy/b", 1), ("x", 2)]
 
 
@@ -106,9 +108,9 @@ def test_a_run_says_how_it_ended_and_keeps_what_it_made(
 
     def work() -> None:
         with run:
-            run.write_text("made.txt", "so far")
-            run.write_text("other.txt", "so far")
-            with run.file("half.txt") as path:
+            run.write_bytes("made.txt", b"so far")
+            run.write_bytes("other.txt", b"so far")
+            with atomic_file(run.path / "half.txt") as path:
                 path.write_text("half")
                 raise error
 
@@ -167,7 +169,7 @@ def test_parents_are_relative_to_the_outputs(tmp_path: Path) -> None:
 def test_artifacts_cannot_take_what_is_not_theirs(tmp_path: Path, name: str) -> None:
     run = new_run(tmp_path)
     with pytest.raises(RexError, match=r"run"):
-        run.write_text(name, "x")
+        run.write_bytes(name, b"x")
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", "/x"])
@@ -201,7 +203,7 @@ from tests.runs.executions import chain_timeline, events, record
 from tests.runs.test_rundir import new_run
 timeline = chain_timeline()
 with new_run(Path(sys.argv[1])) as run:
-    run.write_text("made.txt", "so far")
+    run.write_bytes("made.txt", b"so far")
     with run.recording(timeline.spec) as writer:
         record(writer, timeline, events(timeline))
         writer.flush()
@@ -281,14 +283,14 @@ def test_a_disk_that_is_full_at_the_end_does_not_hide_the_error(
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    run.write_text("first.txt", "one")
+    run.write_bytes("first.txt", b"one")
     run.add_result("steps", 1)
     with pytest.raises(KeyboardInterrupt), run:
         raise KeyboardInterrupt
     with Run.reopen(run.path, argv=["rex", "train", "resume=it"]) as again:
         assert again.results == {"steps": 1}
         assert RunView(run.path).status == "running"
-        again.write_text("second.txt", "two")
+        again.write_bytes("second.txt", b"two")
     view = RunView(run.path)
     assert view.status == "done"
     assert {artifact["name"] for artifact in view.artifacts} == {"first.txt", "second.txt"}
@@ -302,7 +304,7 @@ def test_a_running_run_is_not_reopened(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_is_swept_when_the_run_goes_on(tmp_path: Path) -> None:
     with new_run(tmp_path) as run:
-        run.write_text("kept.txt", "kept")
+        run.write_bytes("kept.txt", b"kept")
     for left in (".rex-tmp-1-a-x.npz", "policy/.rex-tmp-2-b-y/deep/z"):
         (run.path / left).parent.mkdir(parents=True, exist_ok=True)
         (run.path / left).write_text("half")

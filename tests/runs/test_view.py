@@ -24,7 +24,7 @@ def finished(root: Path, command: str = "train", started: str = "", **files: str
     """A run that is done; `started` in place of the real time, so that the order is certain."""
     with new_run(root, command, project=root) as run:
         for name, text in files.items():
-            run.write_text(name, text)
+            run.write_bytes(name, text.encode())
     if started:
         data = json.loads((run.path / "run.json").read_text())
         (run.path / "run.json").write_text(json.dumps({**data, "started": started}))
