@@ -58,7 +58,7 @@ def broadcast(group: ProcessGroup, experiment: Experiment, resumed: bool, timeli
 
 def train_worker(job: Job, group: ProcessGroup) -> Result:
     """The whole of `rex train` in a process that is not the first: it trains its seeds, and says nothing but errors."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    _print_nothing()
     with stop_requests(group) as stop:
         message = group.receive(0)
         job = replace(job, experiment=_agreed(job, group, message))
@@ -74,6 +74,15 @@ def train_worker(job: Job, group: ProcessGroup) -> Result:
         if pipeline.train_worker(experiment, program, task, group, stop=stop):
             raise KeyboardInterrupt
     return Result()
+
+
+def _print_nothing() -> None:
+    """Sends all that this process prints to nowhere until it ends: the one place that replaces `sys.stdout`.
+
+    Process 0 prints for all. What the others would print comes from node code and, after the command's function has
+    returned, from the console that ends every command; no block of a `with` statement holds both.
+    """
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 @contextmanager

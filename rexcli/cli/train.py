@@ -17,6 +17,7 @@ from rexcli.cli.process_group import broadcast, stop_requests, train_worker, wit
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
+from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
 from rexcli.config.compose import experiment_from_config
 from rexcli.config.schema import Experiment
@@ -24,6 +25,7 @@ from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.distributed import join
+from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ProcessGroup
 from rexcli.rl.train import Progress, Training
@@ -123,51 +125,14 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        log = MetricsLog(run, 0 if start is None else start.updates)
-        settings = experiment.ppo
-        with (
-            job.console.progress("train", settings.total_timesteps * settings.num_seeds, "steps") as bar,
-            stop_requests(group, job.console) as stop,
-        ):
-
-            def on_compiled(seconds: float) -> None:
-                job.console.note(f"compiled in {seconds:.1f} s")
-
-            def on_evaluation(progress: Progress) -> None:
-                log.append(progress)
-                bar.update(progress.timesteps * settings.num_seeds, _standing(progress, list(task.metrics)))
-
-            def on_checkpoint(checkpoint: Checkpoint) -> None:
-                with signals.deferred():  # Orbax, interrupted, says much
-                    checkpoints.save(run.path / "checkpoints", checkpoint)
-
-            training = pipeline.train(
-                experiment,
-                program,
-                task,
-                evaluation=on_the_way,
-                on_compiled=on_compiled,
-                on_evaluation=on_evaluation,
-                on_checkpoint=on_checkpoint,
-                start=start,
-                group=group,
-                stop=stop,
-            )
+        training = _train(job, run, program, task, on_the_way, start, group)
         group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
         _save_policies(run, training, recipe)
         for seed, update in training.failed.items():
             job.console.warn(f"seed {seed} met a number that is not finite in update {update}; its best policy is kept")
-        values: dict[str, Any] = {
-            "steps": training.timesteps,
-            "compile s": training.compile_seconds,
-            "train s": training.train_seconds,
-            "steps/s": training.steps_per_second,
-            "best seed": training.best,
-            **({"processes": group.count} if group.count > 1 else {}),
-            "return of each seed": [round(float(value), 2) for value in training.best_returns],
-        }
+        values = _values(training, group)
         if training.interrupted:
             draw(run, values, system)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
@@ -178,6 +143,58 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         draw(run, values, system)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)
+
+
+def _train(
+    job: Job,
+    run: Run,
+    program: Program,
+    task: Environment,
+    evaluation: Program,
+    start: Checkpoint | None,
+    group: ProcessGroup,
+) -> Training:
+    """The training itself: its progress shown, each evaluation in `metrics.csv`, each checkpoint on disk."""
+    log = MetricsLog(run, 0 if start is None else start.updates)
+    seeds = job.experiment.ppo.num_seeds
+    with (
+        job.console.progress("train", job.experiment.ppo.total_timesteps * seeds, "steps") as bar,
+        stop_requests(group, job.console) as stop,
+    ):
+
+        def on_evaluation(progress: Progress) -> None:
+            log.append(progress)
+            bar.update(progress.timesteps * seeds, _standing(progress, list(task.metrics)))
+
+        def on_checkpoint(checkpoint: Checkpoint) -> None:
+            with signals.deferred():  # Orbax, interrupted, says much
+                checkpoints.save(run.path / "checkpoints", checkpoint)
+
+        return pipeline.train(
+            job.experiment,
+            program,
+            task,
+            evaluation=evaluation,
+            on_compiled=lambda seconds: job.console.note(f"compiled in {seconds:.1f} s"),
+            on_evaluation=on_evaluation,
+            on_checkpoint=on_checkpoint,
+            start=start,
+            group=group,
+            stop=stop,
+        )
+
+
+def _values(training: Training, group: ProcessGroup) -> dict[str, Any]:
+    """What a training ends with, before its policy is evaluated."""
+    return {
+        "steps": training.timesteps,
+        "compile s": training.compile_seconds,
+        "train s": training.train_seconds,
+        "steps/s": training.steps_per_second,
+        "best seed": training.best,
+        **({"processes": group.count} if group.count > 1 else {}),
+        "return of each seed": [round(float(value), 2) for value in training.best_returns],
+    }
 
 
 def find_stopped(job: Job) -> Stopped:
