@@ -20,6 +20,8 @@ from rexcli.rl.train import train, train_worker
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
 THREE = replace(TINY, num_seeds=3)
+SHORT = replace(TINY, num_seeds=2, total_timesteps=2 * 128, num_evals=2)
+"""Two updates, an evaluation after each."""
 
 
 class Dictionary:
@@ -84,9 +86,9 @@ def together(count=2, helper=(), **leader):
 
 
 @functools.cache
-def alone():
+def alone(settings=THREE):
     kept = []
-    return work(ALONE, on_checkpoint=kept.append), kept
+    return work(ALONE, settings=settings, on_checkpoint=kept.append), kept
 
 
 def assert_same(result, checkpoints, whole, unbroken):
@@ -97,11 +99,18 @@ def assert_same(result, checkpoints, whole, unbroken):
         jax.tree.map(np.testing.assert_array_equal, (mine.states, mine.best), (theirs.states, theirs.best))
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_seeds_learn_the_same_however_many_processes_share_them(count):
+@pytest.mark.parametrize(
+    ("count", "settings"),
+    [
+        (2, SHORT),
+        pytest.param(2, THREE, marks=pytest.mark.slow),
+        pytest.param(3, THREE, marks=pytest.mark.slow),
+    ],
+)
+def test_seeds_learn_the_same_however_many_processes_share_them(count, settings):
     kept = []
-    result, helpers, left = together(count, on_checkpoint=kept.append)
-    assert_same(result, kept, *alone())
+    result, helpers, left = together(count, {"settings": settings}, settings=settings, on_checkpoint=kept.append)
+    assert_same(result, kept, *alone(settings))
     assert helpers == [False] * (count - 1)
     assert left == [], "every message was taken"
 
