@@ -69,7 +69,7 @@ class Job:
             argv=self.argv,
             seed=self.experiment.seed,
             config_yaml=config_yaml(self.experiment),
-            parents=parents,
+            parents=[*parents, *([self.experiment.delays] if self.experiment.delays else [])],
             path=self.path,
             project=self.project.root,
         )

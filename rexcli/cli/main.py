@@ -139,6 +139,23 @@ def evaluate(
     console.finish(evaluate_run(run, overrides or [], console, context.obj), command="eval")
 
 
+@app.command("fit", rich_help_panel="On runs")
+def fit(
+    context: typer.Context,
+    run: RunArgument,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as fit.families=[gamma,mixture].")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Fit distributions to the delays of a recording, for delays=RUN."""
+    from rexcli.cli.fit import fit_run
+
+    console = Console(quiet, as_json)
+    console.finish(fit_run(run, overrides or [], console, context.obj), command="fit")
+
+
 @app.command("plot", rich_help_panel="On runs")
 def plot(
     runs: Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rexcli import errors
 from rexcli.config import checks
+from rexcli.config.measured import take_delays
 from rexcli.config.mistakes import check_file, mistakes, mistakes_in, shown
 from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
@@ -223,6 +224,7 @@ def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
         raise RexError(f"{origins.where(key)}: {key}: {str(error).splitlines()[0]}") from None
     plain.setdefault("name", _name(conf, files))
     _start_afresh(plain, origins)
+    take_delays(plain, project.outputs, origins)
     return read_experiment(plain, origins, trust=plain.get("trusted_targets") or ())
 
 
@@ -263,7 +265,10 @@ def experiment_from_config(
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o.is_force_add()], changed)
         plain: Any = OmegaConf.to_container(cfg, resolve=True)
     layer = layer_of_values((o.key_or_group, o.value()) for o in parsed if not o.is_delete())
-    return read_experiment(plain, Origins((layer,), source), trust=changed.get("trusted_targets") or ())
+    origins = Origins((layer,), source)
+    if origins.typed("delays"):
+        take_delays(plain, find_project().outputs, origins)
+    return read_experiment(plain, origins, trust=changed.get("trusted_targets") or ())
 
 
 def read_experiment(config: Mapping[str, Any], origins: Origins, trust: Sequence[str] = ()) -> Experiment:

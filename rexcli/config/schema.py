@@ -225,6 +225,20 @@ class PlotsConfig:
 
 
 @dataclass(frozen=True)
+class FitConfig:
+    """How `rex fit` makes distributions of measured delays."""
+
+    families: list[Literal["constant", "truncated_normal", "log_normal", "gamma", "mixture"]] = field(
+        default_factory=lambda: ["constant", "truncated_normal", "log_normal", "gamma", "mixture"]
+    )
+    """Candidates, of which each delay gets the one with the best BIC."""
+    components: int = field(default=3, metadata={"check": between(2, 10)})
+    """Parts of a mixture at most."""
+    resolution: float = field(default=1e-6, metadata={"check": positive("seconds")})
+    """What the clock can tell apart, seconds: delays that spread less are constant."""
+
+
+@dataclass(frozen=True)
 class DistributedConfig:
     """Several processes that share one training, on one machine or many; see `rexcli.rl.distributed`."""
 
@@ -267,6 +281,8 @@ class Experiment:
     """The run to start from: a folder, `latest` or `latest:COMMAND`; None to simulate a timeline."""
     policy: str | None = None
     """The run whose policy acts: a folder, `latest` or `latest:train`."""
+    delays: str | None = None
+    """The run of `rex fit` whose delays take the place of the declared ones: a folder, or `latest:fit`."""
     resume: str | None = None
     """The stopped run to go on with, in its own folder: a folder, `latest` or `latest:train`."""
     action: ActionConfig = field(default_factory=ActionConfig)
@@ -278,6 +294,7 @@ class Experiment:
     ppo: PPOSettings = field(default_factory=PPOSettings)
     eval: EvalConfig = field(default_factory=EvalConfig)
     plots: PlotsConfig = field(default_factory=PlotsConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})

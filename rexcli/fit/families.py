@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError, suggest
-from rexcli.fit.samples import DelaySamples
+from rexcli.fit.samples import DelaySamples, Flags
 from rexcli.system.delay_families import Correlated, Family, Gamma, LogNormal, Mixture, TruncatedNormal
 from rexcli.system.delays import Constant, Delay
 
@@ -21,6 +21,8 @@ FAMILIES = ("constant", "truncated_normal", "log_normal", "gamma", "mixture")
 """What can be fitted."""
 POINTS = 1000
 """Samples that the likelihood is worked out of; more are first summed up in as many groups of neighbours."""
+AT_ONCE = 3
+"""Samples of no time at all from which on their share has a part of its own, beside the family of the others."""
 FEWEST = 20
 """Samples below which a delay has no distribution, only a mean."""
 CORRELATED = 0.1
@@ -125,14 +127,17 @@ def fit(
         outside = int((np.abs(known - middle) > 10 * max(resolution, 1e-3 * middle)).sum())
         only = Candidate("constant", constant, 1, 0.0, 0.0)
         return DelayFit(samples, (only,), float("nan"), effective, outside, loss, burst)
-    points = _Points.of(samples, resolution)
+    nothing = ~samples.at_least & (samples.seconds <= resolution)
+    at_once = float(nothing.mean()) if nothing.sum() >= AT_ONCE else 0.0
+    points = _Points.of(samples, resolution, without=nothing if at_once else None)
     found = []
     for family in families:
-        for delay, parameters in _FITS[family](points, components) if family in _FITS else ():
-            likelihood = points.log_likelihood(delay)
+        for part, parameters in _FITS[family](points, components) if family in _FITS else ():
+            likelihood = points.log_likelihood(part)
             if math.isfinite(likelihood):
                 bic = parameters * math.log(effective) - 2 * likelihood * effective / len(samples)
-                found.append(Candidate(family, delay, parameters, bic, _distance(delay, known)))
+                delay = Mixture([0.0, part], [at_once, 1 - at_once]) if at_once else part
+                found.append(Candidate(family, delay, parameters + (at_once > 0), bic, _distance(delay, known)))
     if not found:
         raise RexError(f"{where}: no family of {', '.join(families)} fits its {len(samples)} samples")
     candidates = tuple(sorted(found, key=lambda candidate: candidate.bic))
@@ -178,12 +183,16 @@ class _Points:
     at_least_weights: Floats
 
     @classmethod
-    def of(cls, samples: DelaySamples, resolution: float) -> _Points:
-        short = ~samples.at_least & (samples.seconds <= resolution)
+    def of(cls, samples: DelaySamples, resolution: float, without: Flags | None) -> _Points:
+        """The samples, but for some that are left out."""
+        counts = np.ones(len(samples), bool) if without is None else ~without
+        short = samples.seconds <= resolution
         seconds = np.maximum(samples.seconds, resolution)
-        at_most = (samples.at_most & ~samples.at_least) | short
-        exact = ~at_most & ~samples.at_least
-        return cls(*_grouped(seconds[exact]), *_grouped(seconds[at_most]), *_grouped(seconds[samples.at_least]))
+        at_most = counts & ~samples.at_least & (samples.at_most | short)
+        exact = counts & ~samples.at_least & ~at_most
+        return cls(
+            *_grouped(seconds[exact]), *_grouped(seconds[at_most]), *_grouped(seconds[counts & samples.at_least])
+        )
 
     def log_likelihood(self, delay: Delay) -> float:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -187,15 +187,15 @@ class Mixture(Family):
         return draws[which, jnp.arange(num)]
 
     def density(self, seconds: npt.ArrayLike) -> Floats | None:  # type: ignore[override]
-        each = [delay.density(seconds) for delay in self.delays]
-        if any(density is None for density in each):
-            return None
-        return np.asarray(sum(share * density for share, density in zip(self.weights, each, strict=True)))
+        """Of the parts that have a density; constants among them are not in it."""
+        each = [(share, delay.density(seconds)) for share, delay in zip(self.weights, self.delays, strict=True)]
+        continuous = [share * density for share, density in each if density is not None]
+        return np.asarray(sum(continuous)) if continuous else None
 
     def log_density(self, seconds: Floats) -> Floats:
         density = self.density(seconds)
         if density is None:
-            raise RexError(f"delay {self!r}: a constant among its parts has no density")
+            return np.full(np.shape(seconds), -np.inf)
         with np.errstate(divide="ignore"):
             return np.log(density)
 

@@ -122,3 +122,11 @@ def test_what_is_written_declares_what_was_found():
         np.testing.assert_allclose(
             built.quantiles(np.array([0.1, 0.9])), found.delay.quantiles(np.array([0.1, 0.9])), rtol=1e-3
         )
+
+
+def test_delays_of_no_time_at_all_have_a_part_of_their_own():
+    seconds = np.maximum(np.random.default_rng(0).normal(0.002, 0.002, 3000), 0.0)
+    found = fit(samples_of(seconds))
+    assert not found.poor
+    assert plain(found.delay)["delays"][0] == 0.0
+    assert (draw(found.delay, 3000, 1) == 0).mean() == pytest.approx((seconds == 0).mean(), abs=0.03)
