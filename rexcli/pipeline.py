@@ -160,7 +160,7 @@ def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, 
     except RexError as error:
         key = str(error).partition("=")[0]
         raise RexError(f"{where(key)}: {error}") from None
-    for key in ("timeline.episodes", "timeline.steps"):
+    for key in ("timeline.episodes", "timeline.steps", "delays"):
         if experiment.origins.typed(key):
             raise RexError(f"{where(key)}: {key}: from={view.path} has a timeline of its own; leave one of the two out")
     declared = plain_config(experiment)

@@ -351,10 +351,11 @@ def _moments(x: Floats, w: Floats) -> tuple[float, float]:
 
 
 def _distance(delay: Delay, ordered: Floats) -> float:
-    share = np.asarray(delay.cdf(ordered))
-    count = len(ordered)
-    above, below = np.arange(1, count + 1) / count - share, share - np.arange(count) / count
-    return float(max(above.max(), below.max()))
+    times, counts = np.unique(ordered, return_counts=True)
+    upto = np.cumsum(counts) / len(ordered)
+    before = np.append(0.0, upto[:-1])
+    gaps = np.abs(upto - delay.cdf(times)), np.abs(before - delay.cdf(np.nextafter(times, -np.inf)))
+    return float(max(gap.max() for gap in gaps))
 
 
 def _autocorrelation(samples: DelaySamples) -> float:
