@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -49,10 +50,11 @@ class Environment:
     """What evaluations make of each episode's measures, by name: those of `eval.metrics` in YAML."""
 
     def bind(self, system: System) -> Environment:
-        """Tells the task its system. Returns itself."""
+        """Tells the task its system, and forgets every cached property of an earlier one. Returns itself."""
         self.system = system
-        for name in ("_example", "_example_output", "observed"):  # what is cached of another system
-            self.__dict__.pop(name, None)
+        for name, attribute in inspect.getmembers_static(type(self)):
+            if isinstance(attribute, cached_property):
+                vars(self).pop(name, None)
         return self
 
     @property

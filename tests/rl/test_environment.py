@@ -1,9 +1,13 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rexcli import Environment, RexError
+from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.system import System
 from tests.rl.pendulum import pendulum
 from tests.rl.tiny import ToZero, tiny_program, tiny_system
 
@@ -26,14 +30,27 @@ def test_actions_fill_an_output_of_several_leaves_in_order():
         def init_output(self, rng, graph_state):
             return {"b": jnp.zeros((2, 2)), "a": jnp.zeros(())}
 
-    from rexcli.system.spec import NodeSpec
-    from rexcli.system.system import System
-
     task = ToZero().bind(System([(NodeSpec("agent", 10), Tree())], [], "agent"))
     assert task.action_space.size == 5
     _, output = task.act(None, jnp.arange(5.0))
     assert output["a"] == 0
     np.testing.assert_array_equal(output["b"], [[1, 2], [3, 4]])
+
+
+def test_a_task_that_is_bound_again_has_the_spaces_of_its_new_system():
+    class Cached(ToZero):
+        @functools.cached_property
+        def action_space(self):
+            return super().action_space
+
+    class Wide(type(tiny_system().nodes["agent"])):
+        def init_output(self, rng, graph_state):
+            return jnp.zeros(3)
+
+    task = Cached().bind(tiny_system())
+    assert (task.action_space.size, task.observation_space.size) == (1, 1)
+    task.bind(System([(NodeSpec("agent", 10), Wide())], [Edge("self", "agent", "agent", "own", skip=True)], "agent"))
+    assert (task.action_space.size, task.observation_space.size) == (3, 3)
 
 
 def test_what_is_missing_is_named():
