@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# ruff: noqa: F401 - `__all__` has what is imported here for type checkers
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
     from rexcli.config.schema import WallSettings
     from rexcli.errors import RexError
-    from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, simulate, train
+    from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, train
     from rexcli.rl.environment import Environment
+    from rexcli.rl.graph_env import GraphEnv
     from rexcli.rl.policy import Policy
     from rexcli.rl.spaces import Box, Discrete, MultiDiscrete
     from rexcli.runs.view import RunView
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rexcli.system.states import GraphState, InputState, Message, StepState
     from rexcli.system.system import System
     from rexcli.timeline.timeline import Timeline
+    from rexcli.timelines import simulate
 
 __version__ = "0.1.0"
 
@@ -39,6 +42,7 @@ _HOMES = {
     "Edge": "rexcli.system.spec",
     "Environment": "rexcli.rl.environment",
     "Gamma": "rexcli.system.delay_families",
+    "GraphEnv": "rexcli.rl.graph_env",
     "GraphState": "rexcli.system.states",
     "InputState": "rexcli.system.states",
     "LogNormal": "rexcli.system.delay_families",
@@ -67,49 +71,11 @@ _HOMES = {
     "evaluate": "rexcli.pipeline",
     "record": "rexcli.pipeline",
     "rollout": "rexcli.pipeline",
-    "simulate": "rexcli.pipeline",
+    "simulate": "rexcli.timelines",
     "train": "rexcli.pipeline",
 }
 
-__all__ = [
-    "AdjustableDelay",
-    "Box",
-    "Correlated",
-    "Discrete",
-    "Edge",
-    "Environment",
-    "Gamma",
-    "GraphState",
-    "InputState",
-    "LogNormal",
-    "Memory",
-    "Message",
-    "Mixture",
-    "MultiDiscrete",
-    "Node",
-    "NodeSpec",
-    "Policy",
-    "Program",
-    "Regimes",
-    "RexError",
-    "RunView",
-    "StepState",
-    "Stepper",
-    "System",
-    "Timeline",
-    "TruncatedNormal",
-    "WallClock",
-    "WallSettings",
-    "build",
-    "compile",
-    "compose",
-    "environment",
-    "evaluate",
-    "record",
-    "rollout",
-    "simulate",
-    "train",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,12 @@ import pytest
 
 import rexcli as rex
 import rexcli.rl.metrics as rex_metrics
-from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.plan_arrays import plan_from_arrays, plan_to_arrays
 from rexcli.compiler.program import Program
 from rexcli.pipeline import timeline_for
-from rexcli.rl.ppo import PPO, learned
+from rexcli.rl import evaluate as evaluation
+from rexcli.rl.ppo import PPO
 from rexcli.runs.rundir import Run
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.timeline.arrays import to_arrays
@@ -203,19 +203,19 @@ def small():
     program = rex.compile(experiment, system, rex.simulate(system, steps=40))
     task = rex.environment(experiment, system)
     ppo = PPO(task, experiment.ppo)
-    return experiment, program, task, ppo.policy(learned(ppo.init(program, jax.random.key(0))))
+    return experiment, program, task, ppo.policy(ppo.init(program, jax.random.key(0)).learned)
 
 
 def test_a_second_evaluation_compiles_nothing_and_a_changed_task_does(small):
     experiment, program, task, policy = small
     rex.evaluate(experiment, program, task, policy)
-    compiled = pipeline._evaluate._cache_size()
+    compiled = evaluation._evaluate_policy._cache_size()
     again = rex.evaluate(experiment, program, task, policy)
-    assert pipeline._evaluate._cache_size() == compiled
+    assert evaluation._evaluate_policy._cache_size() == compiled
     task.metrics = {**task.metrics, "low": rex_metrics.Lowest("upright")}
     assert "low" in rex.evaluate(experiment, program, task, policy).summary
     assert "low" not in again.summary
-    assert pipeline._evaluate._cache_size() == compiled + 1
+    assert evaluation._evaluate_policy._cache_size() == compiled + 1
 
 
 def test_python_refuses_what_the_commands_refuse(small):

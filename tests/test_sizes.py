@@ -9,7 +9,7 @@ import pytest
 
 import rexcli as rex
 from rexcli import sizes
-from rexcli.pipeline import check_training, environment, timeline_for
+from rexcli.pipeline import environment, timeline_for, training_setup
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_trainings(override, message):
     task = environment(experiment, system)
     program = rex.compile(experiment, system, rex.simulate(system, steps=250))
     with pytest.raises(rex.RexError, match=message):
-        check_training(experiment, program, task, program)
+        training_setup(experiment, program, task, program)
 
 
 def test_rollouts():

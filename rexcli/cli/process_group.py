@@ -21,6 +21,7 @@ from rexcli.config.compose import config_yaml, experiment_from_config
 from rexcli.config.schema import DistributedConfig, Experiment
 from rexcli.errors import RexError
 from rexcli.rl.process_group import Message, ProcessGroup
+from rexcli.rl.train import train_worker as train_own_seeds
 from rexcli.runs import provenance
 from rexcli.runs.plain_yaml import flatten, load_yaml
 from rexcli.runs.result import Result
@@ -67,11 +68,9 @@ def train_worker(job: Job, group: ProcessGroup) -> Result:
         task = pipeline.environment(experiment, system)
         timeline = from_arrays(_under("timeline/", message))
         program = pipeline.compile(experiment, system, timeline, plan_from_arrays(_under("plan/", message), timeline))
-        pipeline.check_training(
-            experiment, program, task, pipeline.evaluation_program(experiment, program, task), group
-        )
+        setup = pipeline.training_setup(experiment, program, task, group=group)
         group.send(0, {"agreed": np.array(True)})
-        if pipeline.train_worker(experiment, program, task, group, stop=stop):
+        if train_own_seeds(setup, stop=stop):
             raise KeyboardInterrupt
     return Result()
 

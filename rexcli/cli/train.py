@@ -17,7 +17,6 @@ from rexcli.cli.process_group import broadcast, stop_requests, train_worker, wit
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
-from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
 from rexcli.config.compose import experiment_from_config
 from rexcli.config.schema import Experiment
@@ -25,10 +24,11 @@ from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.distributed import join
-from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ProcessGroup
+from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Progress, Training
+from rexcli.rl.train import train as train_seeds
 from rexcli.runs.formats import encode_csv
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
@@ -116,7 +116,7 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
     final = pipeline.evaluation_program(experiment, program, task)
     start = None if stopped is None else stopped.checkpoint
-    pipeline.check_training(experiment, program, task, on_the_way, group, start)
+    setup = pipeline.training_setup(experiment, program, task, on_the_way, group=group, start=start)
     assert program.plan is not None
     broadcast(group, experiment, stopped is not None, timeline, program.plan)
     with (
@@ -125,7 +125,7 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        training = _train(job, run, program, task, on_the_way, start, group)
+        training = _train(job, run, setup)
         group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
@@ -145,41 +145,29 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     return Result(values=values, path=run.path, objective=objective)
 
 
-def _train(
-    job: Job,
-    run: Run,
-    program: Program,
-    task: Environment,
-    evaluation: Program,
-    start: Checkpoint | None,
-    group: ProcessGroup,
-) -> Training:
+def _train(job: Job, run: Run, setup: TrainingSetup) -> Training:
     """The training itself: its progress shown, each evaluation in `metrics.csv`, each checkpoint on disk."""
-    log = MetricsLog(run, 0 if start is None else start.updates)
+    log = MetricsLog(run, 0 if setup.start is None else setup.start.updates)
+    metrics = list(setup.algorithm.environment.metrics)
     seeds = job.experiment.ppo.num_seeds
     with (
         job.console.progress("train", job.experiment.ppo.total_timesteps * seeds, "steps") as bar,
-        stop_requests(group, job.console) as stop,
+        stop_requests(setup.group, job.console) as stop,
     ):
 
         def on_evaluation(progress: Progress) -> None:
             log.append(progress)
-            bar.update(progress.timesteps * seeds, _standing(progress, list(task.metrics)))
+            bar.update(progress.timesteps * seeds, _standing(progress, metrics))
 
         def on_checkpoint(checkpoint: Checkpoint) -> None:
             with signals.deferred():  # Orbax, interrupted, says much
                 checkpoints.save(run.path / "checkpoints", checkpoint)
 
-        return pipeline.train(
-            job.experiment,
-            program,
-            task,
-            evaluation=evaluation,
+        return train_seeds(
+            setup,
             on_compiled=lambda seconds: job.console.note(f"compiled in {seconds:.1f} s"),
             on_evaluation=on_evaluation,
             on_checkpoint=on_checkpoint,
-            start=start,
-            group=group,
             stop=stop,
         )
 

@@ -5,6 +5,7 @@ All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from rexcli import sizes
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
@@ -29,6 +31,13 @@ EVALUATION = 0xE7A1
 """Sets the random numbers of an evaluation apart from those of training."""
 
 Params = Any
+
+
+class Learned(struct.PyTreeNode):
+    """The part of a `LearnerState` that its policy is made of."""
+
+    params: Params
+    observations: RunningStats
 
 
 class LearnerState(struct.PyTreeNode):
@@ -60,25 +69,18 @@ class LearnerState(struct.PyTreeNode):
     failed: jax.Array
     lr: jax.Array | None = None
 
+    @property
+    def learned(self) -> Learned:
+        """What a seed has learned so far."""
+        return Learned(self.params, self.observations)
 
-class Learned(struct.PyTreeNode):
-    """The part of a `LearnerState` that its policy is made of."""
+    @property
+    def evaluation_key(self) -> jax.Array:
+        """The PRNG key of an evaluation between two updates.
 
-    params: Params
-    observations: RunningStats
-
-
-def learned(state: LearnerState) -> Learned:
-    """What a seed has learned so far."""
-    return Learned(state.params, state.observations)
-
-
-def evaluation_key(state: LearnerState) -> jax.Array:
-    """The PRNG key of an evaluation between two updates.
-
-    Training splits `state.rng` in two, which gives what `fold_in` gives of 0 and 1, and no other number.
-    """
-    return jax.random.fold_in(state.rng, EVALUATION)
+        Training splits `rng` in two, which gives what `fold_in` gives of 0 and 1, and no other number.
+        """
+        return jax.random.fold_in(self.rng, EVALUATION)
 
 
 class Transitions(struct.PyTreeNode):
@@ -179,6 +181,29 @@ class PPO:
         # A rate that adapts is the learner's, see `descend`.
         adam = optax.adam(lr, eps=1e-5) if settings.desired_kl is None else optax.adam(1.0, eps=1e-5)
         return optax.flatten(optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adam))
+
+    def check_size(self, program: Program, num_seeds: int) -> None:
+        """Refuses seeds that do not fit into memory together.
+
+        Raises:
+            RexError: with the settings that are too large.
+        """
+        settings, size, action = self.settings, self.observation_space.size, self.environment.action_space.size
+        state = jax.eval_shape(lambda: program.init(jax.random.key(0)))
+        environment = float(sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
+        samples = 8.0 * self.num_samples * (size + 2 * action + 6)  # collected, and shuffled
+        layers, units = settings.num_hidden_layers, settings.num_hidden_units
+        widths = [size, *[units] * layers, action]
+        network = 48.0 * sum(first * second for first, second in itertools.pairwise(widths))  # two, six times each
+        sizes.check(
+            num_seeds * (2 * settings.num_envs * environment + network)
+            + samples
+            + settings.num_eval_envs * environment,
+            f"{num_seeds} seeds of {settings.num_envs} environments x {settings.num_steps} steps, and networks of "
+            f"{layers} x {units} units",
+            "give fewer or smaller ones: ppo.num_seeds, ppo.num_envs, ppo.num_steps, ppo.num_eval_envs, "
+            "ppo.num_hidden_units",
+        )
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
         """A fresh policy, and environments about to begin."""

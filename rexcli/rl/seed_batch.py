@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
+from rexcli.rl.algorithm import Algorithm, Metrics
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
-from rexcli.rl.ppo import PPO, LearnerState, Metrics, evaluation_key, learned
-from rexcli.rl.process_group import Message, ProcessGroup
+from rexcli.rl.process_group import ALONE, Message, ProcessGroup
 from rexcli.rl.vector_env import check_length
 from rexcli.system.paths import leaf_paths
 from rexcli.system.types import is_key
@@ -36,40 +37,111 @@ Programs = tuple[Program, Program]
 """Where seeds train, and where they are evaluated."""
 
 
-class SeedBatch:
-    """All seeds' states, on the host, and the compiled program that moves this process's own on."""
+@dataclass(frozen=True)
+class TrainingSetup:
+    """A training that is about to begin. What no training could do is refused here, before anything is compiled.
 
-    def __init__(
-        self,
-        ppo: PPO,
-        program: Program,
-        evaluation: Program,
-        rng: jax.Array,
-        eval_seconds: float,
-        devices: list[jax.Device],
-        group: ProcessGroup,
-    ):
-        check_length(program, ppo.environment)
-        self.ppo = ppo
-        self.num_seeds = ppo.settings.num_seeds
-        self.group = group
-        self.own = group.share(self.num_seeds)
-        if devices[0].platform == "cpu":
+    Attributes:
+        algorithm: learns, on its task.
+        program: where to train, on the task's system; an episode of the task fits into its timeline.
+        evaluation: where to evaluate, the same system on a timeline of at least `eval_seconds`.
+        rng: PRNG key. The same key, settings and number of devices give the same numbers, bit for bit.
+        eval_seconds: length of an evaluation's episodes.
+        devices: of this process, that share its seeds; all by default.
+        group: the processes that share the seeds. All others have the same setup, but for their place in the group.
+        start: where to go on from, with all else the same; the numbers are those of a training that never stopped.
+
+    Raises:
+        RexError: for a process without a seed, for what does not fit into memory, a timeline that is too short, and a
+            checkpoint of another training.
+    """
+
+    algorithm: Algorithm
+    program: Program
+    evaluation: Program
+    rng: jax.Array
+    eval_seconds: float = 5.0
+    devices: Sequence[jax.Device] = field(default_factory=jax.local_devices)
+    group: ProcessGroup = ALONE
+    start: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        self.group.check(self.num_seeds)
+        self.algorithm.check_size(self.program, len(self.group.share(self.num_seeds)))
+        check_length(self.program, self.algorithm.environment)
+        if self.start is not None:
+            self._check_checkpoint(self.start)
+
+    @property
+    def num_seeds(self) -> int:
+        """Policies that are trained, by all processes together."""
+        return self.algorithm.settings.num_seeds
+
+    @property
+    def num_evaluations(self) -> int:
+        """Evaluations of the whole training, at most one an update."""
+        return min(self.algorithm.settings.num_evals, self.algorithm.num_updates)
+
+    def evaluations(self, done: int = 0) -> list[tuple[int, int]]:
+        """The evaluations after the first `done`: the number of each, from 1, and the updates made before it."""
+        updates, number = self.algorithm.num_updates, self.num_evaluations
+        return [(each, round(updates * each / number)) for each in range(done + 1, number + 1)]
+
+    def _check_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Refuses a checkpoint in which a leaf is missing or has another shape or type, or of another length."""
+        init = jax.vmap(partial(self.algorithm.init, self.program))
+        states = jax.eval_shape(lambda keys: _pack(init(keys)), jax.random.split(self.rng, self.num_seeds))
+        for tree, saved in ((states, checkpoint.states), (states.learned, checkpoint.best)):
+            for path, leaf in leaf_paths(tree).items():
+                there = saved.get(path)
+                if there is None or (there.shape, there.dtype) != (leaf.shape, leaf.dtype):
+                    raise _does_not_fit(path)
+        if checkpoint.best_returns.shape != (self.num_seeds,):
+            raise _does_not_fit("best_returns")
+        for name, number, most in (
+            ("evaluation", checkpoint.evaluation, self.num_evaluations),
+            ("updates", checkpoint.updates, self.algorithm.num_updates),
+        ):
+            if not 1 <= number <= most:
+                raise _does_not_fit(f"{name}={number}, of {most}")
+
+
+class SeedBatch:
+    """The states of all seeds, on the host, and the compiled program that moves on those of this process.
+
+    Attributes:
+        setup: of the training.
+        num_seeds: of all processes together.
+        group: the processes.
+        own: the seeds of this process.
+        states: the learners, each leaf `[num_seeds, ...]`, NumPy.
+        best: what each had learned when `keep` was last called for it, likewise.
+        evaluation, updates: how many were made, by each seed.
+    """
+
+    def __init__(self, setup: TrainingSetup):
+        self.setup = setup
+        self.num_seeds = setup.num_seeds
+        self.group = setup.group
+        self.own = self.group.share(self.num_seeds)
+        self.evaluation = self.updates = 0
+        algorithm, program, devices = setup.algorithm, setup.program, list(setup.devices)
+        on_cpu = devices[0].platform == "cpu"
+        if on_cpu:
             self.devices = devices[: len(self.own)]
         else:
             self.devices = devices[: max(n for n in range(1, len(devices) + 1) if len(self.own) % n == 0)]
-        self.seeds_per_device = 1 if devices[0].platform == "cpu" else len(self.own) // len(self.devices)
+        self.seeds_per_device = 1 if on_cpu else len(self.own) // len(self.devices)
         mesh = Mesh(np.array(self.devices), ("seeds",))
         self.spread, everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("seeds",), ()))
-        self.programs = jax.device_put((program, evaluation), everywhere)
+        self.programs = jax.device_put((program, setup.evaluation), everywhere)
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
-        keys = jax.random.split(rng, self.num_seeds)
-        start = jax.jit(lambda program, keys: jax.lax.map(partial(ppo.init, program), keys)).trace(program, keys)
+        keys = jax.random.split(setup.rng, self.num_seeds)
+        start = jax.jit(lambda program, keys: jax.lax.map(partial(algorithm.init, program), keys)).trace(program, keys)
         self.keys = jax.tree.map(is_key, start.out_info)
-        self.impl = jax.random.key_impl(rng)
         run = jax.shard_map(
-            partial(self._seeds_of_device, eval_seconds=eval_seconds),
+            self._seeds_of_device,
             mesh=mesh,
             in_specs=(PartitionSpec(), PartitionSpec("seeds"), PartitionSpec("seeds"), PartitionSpec("seeds")),
             out_specs=PartitionSpec("seeds"),
@@ -80,7 +152,7 @@ class SeedBatch:
             starting = beside.submit(start.lower().compile)
             self.run = jax.jit(run, donate_argnums=1).lower(self.programs, *example).compile()
             self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys)))
-        self.best = jax.tree.map(np.copy, learned(self.states))
+        self.best = jax.tree.map(np.copy, self.states.learned)
 
     def _example(self, states: PyTree) -> PyTree:
         """The shapes of what `run` takes beside the program, of all seeds' `states`."""
@@ -92,11 +164,9 @@ class SeedBatch:
         numbers = (jax.ShapeDtypeStruct((width,), kind) for kind in (jnp.int32, jnp.bool_))
         return jax.tree.map(some, (states, *numbers))
 
-    def _seeds_of_device(
-        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
-    ) -> PyTree:
+    def _seeds_of_device(self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array) -> PyTree:
         """The seeds of one device, each leaf with a leading `[seeds]`."""
-        one = partial(self._one, programs, eval_seconds=eval_seconds)
+        one = partial(self._one, programs)
         if self.seeds_per_device > 1:
             return jax.vmap(one)(packed, updates, judge)
         # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
@@ -104,19 +174,18 @@ class SeedBatch:
         return jax.tree.map(lambda leaf: leaf[None], one(packed, updates, judge))
 
     def _one(
-        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, eval_seconds: float
+        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array
     ) -> tuple[PyTree, Metrics, Metrics]:
         """One seed: its updates, then, if `judge`, an evaluation (else zeros)."""
-        ppo = self.ppo
+        algorithm, seconds = self.setup.algorithm, self.setup.eval_seconds
         program, evaluation = programs
-        state, metrics = ppo.learn(program, self._unpack(packed), updates)
-        rng = evaluation_key(state)
+        state, metrics = algorithm.learn(program, self._unpack(packed), updates)
+        rng = state.evaluation_key
 
         def judged() -> Metrics:
-            controller = ppo.policy(learned(state)).controller(ppo.environment)
-            result = evaluate(
-                evaluation, ppo.environment, controller, rng, episodes=ppo.settings.num_eval_envs, seconds=eval_seconds
-            )
+            task, episodes = algorithm.environment, algorithm.settings.num_eval_envs
+            controller = algorithm.policy(state.learned).controller(task)
+            result = evaluate(evaluation, task, controller, rng, episodes=episodes, seconds=seconds)
             columns = {"return_mean": result.returns, "length_mean": result.lengths, **result.summary}
             means = {f"eval/{name}": value.astype(jnp.float32).mean() for name, value in columns.items()}
             return means | {"eval/return_std": result.returns.std()}
@@ -129,8 +198,10 @@ class SeedBatch:
         rows = jax.tree.map(lambda leaf: leaf[np.asarray(seeds)], self.states)
         return jax.device_put((rows, np.array(updates, np.int32), np.array(judge)), self.spread)
 
-    def advance(self, updates: int) -> dict[str, Floats]:
-        """Some updates of every own seed and an evaluation; returns metrics, `[own seeds]`."""
+    def advance(self, until: int) -> dict[str, Floats]:
+        """Takes every own seed to `until` updates, and evaluates it; returns metrics by name, `[own seeds]`."""
+        updates, self.updates = until - self.updates, until
+        self.evaluation += 1
         together = len(self.devices) * self.seeds_per_device
         left = np.full(self.num_seeds, updates)
         parts: dict[int, list[tuple[int, dict[str, float]]]] = {seed: [] for seed in self.own}
@@ -152,17 +223,17 @@ class SeedBatch:
 
     # ------------------------------------------------------------------ with other processes
 
-    def scatter(self, evaluation: int, updates: int) -> None:
+    def scatter(self) -> None:
         """Process 0: tells the others where training stands, and how their seeds do."""
         for other in self.group.others:
-            position = {"evaluation": np.array(evaluation), "updates": np.array(updates)}
+            position = {"evaluation": np.array(self.evaluation), "updates": np.array(self.updates)}
             self.group.send(other, position | self._rows(self.group.share(self.num_seeds, other)))
 
-    def take_over(self) -> tuple[int, int]:
-        """The others: takes what `scatter` sent; returns how many evaluations and updates were made."""
+    def take_over(self) -> None:
+        """The others: take what `scatter` sent."""
         message = self.group.receive(0)
         self._set_rows(self.own, message)
-        return int(message["evaluation"]), int(message["updates"])
+        self.evaluation, self.updates = int(message["evaluation"]), int(message["updates"])
 
     def report(self, metrics: dict[str, Floats], stop: bool) -> None:
         """The others: sends what came of `advance`, and whether this process was asked to stop."""
@@ -198,36 +269,33 @@ class SeedBatch:
 
     # ------------------------------------------------------------------ states
 
-    def _unpack(self, packed: PyTree) -> LearnerState:
+    def _unpack(self, packed: PyTree) -> Any:
         """The inverse of `_pack`."""
-
-        def unpack(leaf: jax.Array, typed: bool) -> jax.Array:
-            return jax.random.wrap_key_data(leaf, impl=self.impl) if typed else leaf
-
-        return jax.tree.map(unpack, packed, self.keys)
+        wrap = partial(jax.random.wrap_key_data, impl=jax.random.key_impl(self.setup.rng))
+        return jax.tree.map(lambda leaf, typed: wrap(leaf) if typed else leaf, packed, self.keys)
 
     def policy(self, seed: int, best: bool = False) -> Policy:
         """One seed's policy as it stands, or as `keep` last kept it."""
-        states = self.best if best else learned(self.states)
-        return self.ppo.policy(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), states))
+        states = self.best if best else self.states.learned
+        return self.setup.algorithm.policy(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), states))
+
+    def policies(self, best: bool = False) -> list[Policy]:
+        """The policy of every seed."""
+        return [self.policy(seed, best) for seed in range(self.num_seeds)]
 
     def keep(self, seed: int) -> None:
         """Notes what one seed has learned as its best."""
-        for whole, now in zip(jax.tree.leaves(self.best), jax.tree.leaves(learned(self.states)), strict=True):
+        for whole, now in zip(jax.tree.leaves(self.best), jax.tree.leaves(self.states.learned), strict=True):
             whole[seed] = now[seed]
 
-    def checkpoint(self, evaluation: int, updates: int, seconds: float, best_returns: Floats) -> Checkpoint:
+    def checkpoint(self, seconds: float, best_returns: Floats) -> Checkpoint:
         """All that the next update depends on."""
         states, best = (leaf_paths(jax.tree.map(np.copy, tree)) for tree in (self.states, self.best))
-        return Checkpoint(evaluation, updates, seconds, states, best, best_returns.copy())
+        return Checkpoint(self.evaluation, self.updates, seconds, states, best, best_returns.copy())
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes every seed back to a checkpoint.
-
-        Raises:
-            RexError: if it is of another training.
-        """
-        _check_leaves(self.states, self.best, checkpoint)
+        """Takes every seed back to a checkpoint of this training, as `TrainingSetup` checks it."""
+        self.evaluation, self.updates = checkpoint.evaluation, checkpoint.updates
         for tree, saved in ((self.states, checkpoint.states), (self.best, checkpoint.best)):
             for path, leaf in leaf_paths(tree).items():
                 leaf[...] = saved[path]
@@ -235,35 +303,6 @@ class SeedBatch:
     def failed(self) -> dict[int, int]:
         """The update at which a seed met a number that is not finite, by seed."""
         return {seed: int(update) for seed, update in enumerate(self.states.failed) if update >= 0}
-
-
-def check_checkpoint(checkpoint: Checkpoint, ppo: PPO, program: Program, rng: jax.Array) -> None:
-    """Refuses a checkpoint of another training, before anything is compiled.
-
-    Raises:
-        RexError: with what does not fit.
-    """
-    seeds, evaluations = ppo.settings.num_seeds, min(ppo.settings.num_evals, ppo.num_updates)
-    keys = jax.random.split(rng, seeds)
-    states = jax.eval_shape(lambda program, keys: _pack(jax.vmap(partial(ppo.init, program))(keys)), program, keys)
-    _check_leaves(states, learned(states), checkpoint)
-    if checkpoint.best_returns.shape != (seeds,):
-        raise _does_not_fit("best_returns")
-    for name, number, most in (
-        ("evaluation", checkpoint.evaluation, evaluations),
-        ("updates", checkpoint.updates, ppo.num_updates),
-    ):
-        if not 1 <= number <= most:
-            raise _does_not_fit(f"{name}={number}, of {most}")
-
-
-def _check_leaves(states: PyTree, best: PyTree, checkpoint: Checkpoint) -> None:
-    """Every leaf is there, of its shape and type."""
-    for tree, saved in ((states, checkpoint.states), (best, checkpoint.best)):
-        for path, leaf in leaf_paths(tree).items():
-            there = saved.get(path)
-            if there is None or (there.shape, there.dtype) != (leaf.shape, leaf.dtype):
-                raise _does_not_fit(path)
 
 
 def _does_not_fit(where: str) -> RexError:

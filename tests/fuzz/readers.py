@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -14,8 +15,7 @@ from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.process_group import ALONE
-from rexcli.rl.seed_batch import SeedBatch, check_checkpoint
+from rexcli.rl.seed_batch import SeedBatch, TrainingSetup
 from rexcli.runs.recording import read_recording
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
@@ -47,7 +47,7 @@ def tiny_crew() -> SeedBatch:
     """The seeds of the smallest training."""
     ppo = PPO(ToZero().bind(tiny_system()), TINY)
     program = tiny_program()
-    return SeedBatch(ppo, program, program, jax.random.key(0), 0.5, jax.local_devices()[:1], ALONE)
+    return SeedBatch(TrainingSetup(ppo, program, program, jax.random.key(0), 0.5, jax.local_devices()[:1]))
 
 
 def restore(folder: Path) -> None:
@@ -55,14 +55,15 @@ def restore(folder: Path) -> None:
     checkpoint = checkpoints.load_latest(folder)
     if checkpoint is not None:
         batch = tiny_crew()
-        check_checkpoint(checkpoint, batch.ppo, tiny_program(), jax.random.key(0))
+        replace(batch.setup, start=checkpoint)  # refuses one that does not fit
         batch.restore(checkpoint)
 
 
 def save(folder: Path) -> None:
     """Writes a checkpoint that `restore` takes."""
     batch = tiny_crew()
-    checkpoints.save(folder, batch.checkpoint(1, 2, 0.5, np.zeros(batch.num_seeds, np.float32)))
+    batch.evaluation, batch.updates = 1, 2
+    checkpoints.save(folder, batch.checkpoint(0.5, np.zeros(batch.num_seeds, np.float32)))
 
 
 def use_recording(path: Path) -> None:

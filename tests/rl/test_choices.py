@@ -18,12 +18,13 @@ from rexcli.rl.evaluate import evaluate
 from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.networks import ActorCritic, Categorical
 from rexcli.rl.policy import EXPORTED, Policy
-from rexcli.rl.ppo import PPO, learned
+from rexcli.rl.ppo import PPO
+from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import train
 from rexcli.runs.formats import encode_json
 from tests.rl.choices import Balance, Chooser, ToCentre, chosen, drawn
 from tests.rl.test_policy import make_policy
-from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
+from tests.rl.tiny import TINY, ToZero, table, tiny_program, tiny_system, train_tiny
 
 COUNTS = st.lists(st.integers(1, 5), min_size=1, max_size=3)
 
@@ -84,7 +85,7 @@ def untrained(task, **changes):
     ppo = PPO(bound, replace(TINY, **changes))
     state = jax.jit(ppo.init)(program, jax.random.key(0))
     noisy = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(5), leaf.shape), state.params)
-    return bound, program, ppo.policy(learned(state.replace(params=noisy)))
+    return bound, program, ppo.policy(state.replace(params=noisy).learned)
 
 
 @pytest.mark.parametrize("task", [ToCentre, pytest.param(Balance, marks=pytest.mark.slow)])
@@ -254,7 +255,7 @@ def test_a_dict_gives_the_numbers_of_the_vector_in_the_order_of_sorted_keys():
         ppo = PPO(task().bind(tiny_system()), TINY)
         state = jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
         learners.append(jax.jit(ppo.learn)(tiny_program(), state, 2)[0])
-    named, plain = (jax.tree.leaves(learned(state)) for state in learners)
+    named, plain = (jax.tree.leaves(state.learned) for state in learners)
     for one, other in zip(named, plain, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -262,7 +263,7 @@ def test_a_dict_gives_the_numbers_of_the_vector_in_the_order_of_sorted_keys():
 def beats_random(task, options, seconds):
     """Mean return of the trained policy and of random choices."""
     bound, program = chosen(task)
-    result = train(program, bound, options, jax.random.key(0), eval_seconds=seconds)
+    result = train(TrainingSetup(PPO(bound, options), program, program, jax.random.key(0), seconds))
 
     def mean(controller):
         run = jax.jit(lambda: evaluate(program, bound, controller, jax.random.key(1), episodes=64, seconds=seconds))
@@ -310,7 +311,6 @@ def test_the_pendulum_learns_the_same_from_a_dict():
     program = make_program(system, episodes=2, steps=160)
     tables = []
     for task in (SwingUp, Named):
-        result = train(program, task().bind(system), replace(TINY, num_seeds=1), jax.random.key(0), eval_seconds=1.0)
-        tables.append(result.table())
+        tables.append(table(train_tiny(task().bind(system), replace(TINY, num_seeds=1), program=program)))
     assert tables[0][0] == tables[1][0]
     np.testing.assert_array_equal(tables[0][1], tables[1][1])

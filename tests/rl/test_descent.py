@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from rexcli import RexError
 from rexcli.rl.descent import LR_RANGE, Descent, adapted_lr, descend, random_order
 from rexcli.rl.ppo import PPO
-from rexcli.rl.train import train
-from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
+from tests.rl.tiny import TINY, ToZero, table, tiny_system, train_tiny
 
 SETTINGS = replace(TINY, update_epochs=3, num_minibatches=4)
 
@@ -112,18 +111,14 @@ def test_a_training_that_adapts_and_stops_goes_on_from_a_checkpoint_as_if_it_had
     options = replace(TINY, lr=9e-3, clip_vf_eps=0.2, target_kl=2e-3, desired_kl=1e-3)
     saved = []
 
-    def run(**more):
-        task = ToZero().bind(tiny_system())
-        return train(tiny_program(), task, options, jax.random.key(0), eval_seconds=1.0, **more)
-
-    whole = run(on_checkpoint=saved.append)
-    columns, rows = whole.table()
+    whole = train_tiny(settings=options, on_checkpoint=saved.append)
+    columns, rows = table(whole)
     lrs = [row[columns.index("train/lr")] for row in rows]
     assert len(set(lrs)) > 1, "it adapts"
     assert min(row[columns.index("train/gradient_steps")] for row in rows) < 8, "it stops"
     assert any(leaf.shape == (2,) and (leaf < 9e-3).any() for path, leaf in saved[0].states.items() if path == "lr")
-    again = run(start=saved[0])
-    assert again.table()[1] == rows[2:]
+    again = train_tiny(settings=options, start=saved[0])
+    assert table(again)[1] == rows[2:]
 
 
 def test_a_rate_that_adapts_begins_where_it_stays_and_is_not_annealed():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.descent import random_order
-from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages, learned
+from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 
@@ -102,7 +102,7 @@ def test_a_critic_learns_the_worth_of_a_constant_reward():
     ppo = PPO(Constantly().bind(tiny_system()), changes)
     state = jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
     state, _ = jax.jit(ppo.learn)(tiny_program(), state, 100)
-    guess = ppo.policy(learned(state)).value(jnp.array([[-0.7], [-0.4], [0.4], [0.7]]))
+    guess = ppo.policy(state.learned).value(jnp.array([[-0.7], [-0.4], [0.4], [0.7]]))
     np.testing.assert_allclose(guess, [5, 5, 1, 1], rtol=0.1)
 
 
@@ -111,7 +111,7 @@ def test_the_loss_is_equation_9_summed_sample_by_sample():
     rng = np.random.default_rng(0)
     observation, raw = rng.normal(size=(2, 32, 1)).astype(np.float32)
     log_prob, advantage, target = rng.normal(size=(3, 32)).astype(np.float32) * [[0.1], [1], [1]]
-    policy = ppo.policy(learned(state)).replace(observations=None)
+    policy = ppo.policy(state.learned).replace(observations=None)
     old = policy.distribution(observation).log_prob(raw)
     samples = Samples(observation, raw, old - log_prob, advantage, target)
 
@@ -136,7 +136,7 @@ def test_a_value_clips_to_what_the_critic_guessed_at_collection():
     params["params"]["critic"]["Dense_2"]["bias"] = jnp.array([0.5])
     old, target = np.random.default_rng(0).uniform(-0.5, 1.5, (2, 64)).astype(np.float32)
     zeros = jnp.zeros((64, 1))
-    log_prob = ppo.policy(learned(state)).replace(params=params, observations=None).distribution(zeros).log_prob(zeros)
+    log_prob = ppo.policy(state.learned).replace(params=params, observations=None).distribution(zeros).log_prob(zeros)
     samples = Samples(zeros, zeros, log_prob, jnp.zeros(64), jnp.asarray(target), jnp.asarray(old))
 
     losses, slopes = [], []

@@ -17,7 +17,7 @@ from rexcli.errors import RunError
 from rexcli.rl import process_group as groups
 from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.train import train, train_worker
-from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
+from tests.rl.tiny import TINY, ToZero, tiny_setup, tiny_system
 
 THREE = replace(TINY, num_seeds=3)
 SHORT = replace(TINY, num_seeds=2, total_timesteps=2 * 128, num_evals=2)
@@ -52,11 +52,11 @@ def pair():
     return ProcessGroup(0, 2, store), ProcessGroup(1, 2, store)
 
 
-def work(group, task=ToZero, settings=THREE, **options):
+def work(group, task=ToZero, settings=THREE, start=None, **callbacks):
     """Process `group.index`'s part; what ends it, ends the others."""
-    given = (tiny_program(), task().bind(tiny_system()), settings, jax.random.key(0))
     try:
-        return (train_worker if group.index else train)(*given, eval_seconds=1.0, group=group, **options)
+        setup = tiny_setup(task().bind(tiny_system()), settings, group=group, start=start)
+        return (train_worker if group.index else train)(setup, **callbacks)
     except BaseException as error:
         group.end(error)
         raise

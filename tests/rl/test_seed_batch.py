@@ -10,8 +10,8 @@ import pytest
 
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
-from rexcli.rl.ppo import PPO, learned
-from rexcli.rl.seed_batch import check_checkpoint
+from rexcli.rl.ppo import PPO
+from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.system.paths import leaf_paths
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
@@ -35,12 +35,16 @@ def checkpoint(ppo: PPO) -> Checkpoint:
         )
         return np.zeros(data.shape, data.dtype)
 
-    arrays, best = (leaf_paths(jax.tree.map(zeros, tree)) for tree in (states, learned(states)))
+    arrays, best = (leaf_paths(jax.tree.map(zeros, tree)) for tree in (states, states.learned))
     return Checkpoint(1, 2, 0.5, arrays, best, np.zeros(TINY.num_seeds, np.float32))
 
 
+def go_on(ppo: PPO, checkpoint: Checkpoint) -> TrainingSetup:
+    return TrainingSetup(ppo, tiny_program(), tiny_program(), jax.random.key(0), start=checkpoint)
+
+
 def test_a_checkpoint_of_the_training_fits(ppo: PPO, checkpoint: Checkpoint) -> None:
-    check_checkpoint(checkpoint, ppo, tiny_program(), jax.random.key(0))
+    go_on(ppo, checkpoint)
 
 
 @pytest.mark.parametrize("part", ["states", "best"])
@@ -52,7 +56,7 @@ def test_another_leaf_does_not(ppo: PPO, checkpoint: Checkpoint, part: str, chan
     if change != "missing":
         leaves[path] = leaf[:1] if change == "shape" else leaf.astype(np.int8)
     with pytest.raises(RexError, match="does not fit this training") as caught:
-        check_checkpoint(replace(checkpoint, **{part: leaves}), ppo, tiny_program(), jax.random.key(0))
+        go_on(ppo, replace(checkpoint, **{part: leaves}))
     assert path in str(caught.value)
 
 
@@ -67,4 +71,4 @@ def test_another_leaf_does_not(ppo: PPO, checkpoint: Checkpoint, part: str, chan
 )
 def test_another_length_does_not(ppo: PPO, checkpoint: Checkpoint, change: dict, said: str) -> None:
     with pytest.raises(RexError, match=said):
-        check_checkpoint(replace(checkpoint, **change), ppo, tiny_program(), jax.random.key(0))
+        go_on(ppo, replace(checkpoint, **change))

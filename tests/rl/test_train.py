@@ -10,22 +10,18 @@ from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.evaluate import evaluate
-from rexcli.rl.seed_batch import schedule
+from rexcli.rl.ppo import PPO
+from rexcli.rl.seed_batch import TrainingSetup, schedule
 from rexcli.rl.train import train
 from tests.rl.pendulum import make_program, make_system, make_task
-from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
-
-
-def run(key=0, task=ToZero, **options):
-    settings = options.pop("settings", TINY)
-    return train(tiny_program(), task().bind(tiny_system()), settings, jax.random.key(key), eval_seconds=1.0, **options)
+from tests.rl.tiny import TINY, ToZero, table, tiny_system, train_tiny
 
 
 @functools.cache
 def once():
     """A training, and what it told on the way."""
     told = []
-    return run(on_evaluation=told.append), told
+    return train_tiny(on_evaluation=told.append), told
 
 
 def test_ctrl_c_keeps_what_was_made_and_the_same_seed_makes_the_same():
@@ -33,15 +29,15 @@ def test_ctrl_c_keeps_what_was_made_and_the_same_seed_makes_the_same():
         if progress.evaluation == 2:
             raise KeyboardInterrupt
 
-    whole, cut = once()[0], run(on_evaluation=interrupt)
+    whole, cut = once()[0], train_tiny(on_evaluation=interrupt)
     assert cut.interrupted
     assert not whole.interrupted
     assert np.isfinite(cut.best_returns).all()
-    assert cut.table() == (whole.table()[0], whole.table()[1][:4])
+    assert table(cut) == (table(whole)[0], table(whole)[1][:4])
 
 
 def test_the_table_has_a_row_for_each_evaluation_and_seed():
-    columns, rows = once()[0].table()
+    columns, rows = table(once()[0])
     assert columns[:3] == ["timesteps", "updates", "seed"]
     assert [row[:3] for row in rows] == [[n * 128, n, seed] for n in (2, 4, 6) for seed in (0, 1)]
     values = np.array([row[3:] for row in rows])
@@ -51,7 +47,7 @@ def test_the_table_has_a_row_for_each_evaluation_and_seed():
 
 def test_a_seed_learns_the_same_whether_told_on_often_or_once():
     both = once()[0].history[-1].metrics["eval/return_mean"]
-    fewer = run(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
+    fewer = train_tiny(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
     np.testing.assert_array_equal(both, fewer)
 
 
@@ -72,7 +68,7 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
             return jnp.where(graph_state.eps == 1, jnp.nan, 0.0)
 
     with pytest.raises(RexError, match=r"not finite in every seed, first in update \d"):
-        run(task=Poisoned)
+        train_tiny(Poisoned().bind(tiny_system()))
 
 
 @pytest.mark.slow
@@ -95,7 +91,7 @@ def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
 
     monkeypatch.setattr(ActionDistribution, "sample", sample)
     monkeypatch.setattr(seed_batch, "evaluate", judge)
-    run(settings=replace(TINY, num_steps=8, num_envs=16))
+    train_tiny(settings=replace(TINY, num_steps=8, num_envs=16))
     jax.effects_barrier()
     assert len(drawn["evaluations"]) == 2 * 3
     assert len(drawn["actions"]) == 2 * 6 * 8
@@ -124,7 +120,7 @@ def test_the_pendulum_swings_up():
         lr=1e-3, anneal_lr=True, ent_coef=0.01, gamma=0.994, update_epochs=8, num_minibatches=16,
         total_timesteps=1_500_000, num_evals=5, num_eval_envs=100, kernel_init="xavier_uniform",
     )  # fmt: skip
-    result = train(program, task, settings, jax.random.key(0))
+    result = train(TrainingSetup(PPO(task, settings), program, program, jax.random.key(0)))
     fresh = jax.jit(
         lambda policy, rng: evaluate(program, task, policy.controller(task), rng, episodes=500, seconds=5.0)
     )(result.policy, jax.random.key(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,11 @@ from rexcli import Environment, Node
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
+from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.ppo import PPO
+from rexcli.rl.process_group import ALONE, ProcessGroup
+from rexcli.rl.seed_batch import TrainingSetup
+from rexcli.rl.train import Training, train
 from rexcli.system.delays import Constant
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
@@ -98,3 +104,41 @@ TINY = PPOSettings(
     num_eval_envs=4,
 )
 """Six updates of 128 steps."""
+
+
+def train_tiny(
+    task: Environment | None = None,
+    settings: PPOSettings = TINY,
+    key: int = 0,
+    *,
+    start: Checkpoint | None = None,
+    group: ProcessGroup = ALONE,
+    program: Program | None = None,
+    **callbacks: Any,
+) -> Training:
+    """Trains on the tiny program, or another; in a group, as its first process."""
+    return train(tiny_setup(task, settings, key, start=start, group=group, program=program), **callbacks)
+
+
+def tiny_setup(
+    task: Environment | None = None,
+    settings: PPOSettings = TINY,
+    key: int = 0,
+    *,
+    program: Program | None = None,
+    **options: Any,
+) -> TrainingSetup:
+    program = program or tiny_program()
+    ppo = PPO(task or ToZero().bind(tiny_system()), settings)
+    return TrainingSetup(ppo, program, program, jax.random.key(key), 1.0, **options)
+
+
+def table(training: Training) -> tuple[list[str], list[list[Any]]]:
+    """Columns, and a row for each evaluation and seed: all that training told."""
+    names = sorted(training.history[0].metrics)
+    rows = [
+        [progress.timesteps, progress.updates, seed, *(float(progress.metrics[name][seed]) for name in names)]
+        for progress in training.history
+        for seed in range(len(training.best_returns))
+    ]
+    return ["timesteps", "updates", "seed", *names], rows

@@ -1,0 +1,48 @@
+"""What training asks of a learning algorithm: a class with these methods can be trained in place of `PPO`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import jax
+
+from rexcli.compiler.program import Program
+from rexcli.rl.environment import Environment
+from rexcli.rl.policy import Policy
+
+LearnerState = Any
+"""All that one seed carries from update to update, a pytree. It has
+
+- `learned`: the part that `Algorithm.policy` takes;
+- `evaluation_key`: a PRNG key for an evaluation after this update, with which training draws nothing;
+- `failed`: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
+"""
+Metrics = dict[str, jax.Array]
+
+
+class Algorithm(Protocol):
+    """A learning algorithm with its task and settings. All methods but `check_size` are pure and can be jitted.
+
+    Attributes:
+        environment: the task, bound to a system.
+        settings: have `num_seeds`, `num_evals` (of the whole training) and `num_eval_envs` (episodes of each).
+        num_updates: updates of each seed in the whole training.
+        num_samples: environment steps that one update takes.
+    """
+
+    environment: Environment
+    settings: Any
+    num_updates: int
+    num_samples: int
+
+    def check_size(self, program: Program, num_seeds: int) -> None:
+        """Raises `RexError` where so many seeds do not fit into memory."""
+
+    def init(self, program: Program, rng: jax.Array) -> LearnerState:
+        """A seed before its first update."""
+
+    def learn(self, program: Program, state: Any, num_updates: jax.Array) -> tuple[LearnerState, Metrics]:
+        """The state after `num_updates` updates, an int32 scalar, and float32 means over them by name."""
+
+    def policy(self, state: Any) -> Policy:
+        """The policy of what a state has `learned`."""
