@@ -3,31 +3,26 @@
 What `jax.distributed` gives here is its coordination service, in process 0: who is there, a key-value store for
 messages, and heartbeats. Nothing is computed across processes: each trains on its own devices.
 
-The service is not gentle. Where a process does not come in time, or gives no more sign of life, it aborts all others,
-from a C++ thread and with a stack trace. So waiting is timed here, in Python, and while processes are connected what
-C++ writes goes to a file, of which an abort makes one line. Checkpoints are whole at any moment: what was trained until
-the last one is kept, and `resume` goes on from there.
+Where a process does not come in time, or gives no more sign of life, the service aborts all others from a C++ thread.
+So waiting is timed here, in Python, and `rexcli.rl.captured_stderr` makes one line of an abort. Checkpoints are whole
+at any moment: what was trained until the last one is kept, and `resume` goes on from there.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
-import signal
 import socket
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 
 from rexcli.config.schema import DistributedConfig
 from rexcli.errors import RexError, RunError
+from rexcli.rl.captured_stderr import REFUSED, CapturedStderr
 from rexcli.rl.process_group import ALONE, ProcessGroup
 
 HEARTBEAT = 60
@@ -35,12 +30,6 @@ HEARTBEAT = 60
 
 NEVER = 7 * 24 * 3600
 """Seconds after which JAX itself would end a wait, and the process with it: never first."""
-
-REFUSED = (
-    "the others did not take this process, or one of them was lost while it waited for the rest; do all give the same "
-    "distributed.processes, and each a distributed.process of its own?"
-)
-"""What to say when JAX aborts a process while it connects."""
 
 KEYS = "rexcli"
 """The folder of our keys in the store."""
@@ -63,7 +52,7 @@ def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[
         return
     if num_seeds is not None and settings.processes is not None:
         ProcessGroup(0, settings.processes).check(num_seeds)
-    with _CapturedStderr() as messages:
+    with CapturedStderr() as messages:
         group = _connect(settings, messages)
         try:
             yield group
@@ -101,7 +90,7 @@ def check(settings: DistributedConfig) -> None:
         )
 
 
-def _connect(settings: DistributedConfig, messages: _CapturedStderr) -> ProcessGroup:
+def _connect(settings: DistributedConfig, messages: CapturedStderr) -> ProcessGroup:
     where = settings.coordinator
     assert where is not None
     _check_address(settings)
@@ -208,7 +197,7 @@ def _within(seconds: float, function: Callable[[], Any]) -> None:
 class _JaxStore:
     """The key-value store of `jax.distributed`, which has no public door yet: Orbax takes this one too."""
 
-    def __init__(self, timeout: float, messages: _CapturedStderr):
+    def __init__(self, timeout: float, messages: CapturedStderr):
         from jax._src.distributed import global_state
 
         self._client: Any = global_state.client
@@ -241,84 +230,3 @@ class _JaxStore:
         except TimeoutError:  # some are busy still; should C++ abort this process for it, there is a line to say why
             self._messages.stay()
         self._messages.close()
-
-
-class _CapturedStderr:
-    """What C++ writes to stderr while processes are connected: kept back, and told in a line if it aborts this one."""
-
-    def __init__(self) -> None:
-        self._index: int | None = None
-        self._closed = self._stays = self._forgotten = False
-
-    def __enter__(self) -> _CapturedStderr:
-        sys.stderr.flush()
-        self._before = sys.stderr
-        self._kept = os.dup(2)
-        self._file = tempfile.TemporaryFile()
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-        os.dup2(self._file.fileno(), 2)
-        self._handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(self._aborted)
-        self._on_abort(ctypes.cast(self._handler, ctypes.c_void_p))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def expect(self, index: int) -> None:
-        """This is process `index`."""
-        self._index = index
-
-    def stay(self) -> None:
-        """`close` is to leave things as they are."""
-        self._stays = True
-
-    def forget(self) -> None:
-        """A C++ thread was left behind, which may write and abort when it finds itself alone: nobody is to hear it."""
-        self._stays = self._forgotten = True
-
-    def close(self) -> None:
-        """stderr is again what it was; what was kept back comes out."""
-        if self._closed or self._stays:
-            return
-        self._closed, written = True, self._written()
-        sys.stderr.flush()
-        sys.stderr = self._before
-        os.dup2(self._kept, 2)
-        self._on_abort(None)
-        os.write(2, written)
-        os.close(self._kept)
-        self._file.close()
-
-    def lost(self) -> str:
-        """What to say when the processes have lost one another."""
-        found = re.search(r"stopped sending heartbeats\):\n((?:\S*\d\n)+)", self._written().decode(errors="replace"))
-        numbers = re.findall(r"(\d+)\n", found[1]) if found else []
-        who = f"process {', '.join(numbers)}" if numbers else "process 0" if self._index else "another process"
-        return (
-            f"{who} is gone: it was killed, or its machine, or the network; what was trained until the last checkpoint "
-            "is kept, and rex train resume=RUN goes on from there"
-        )
-
-    def _written(self) -> bytes:
-        size = os.fstat(self._file.fileno()).st_size
-        return os.pread(self._file.fileno(), size, 0)
-
-    def _aborted(self, _: int) -> NoReturn:
-        """The handler of SIGABRT, in whatever thread C++ aborts."""
-        if self._forgotten:
-            os._exit(2)
-        written = self._written()
-        if b"JAX distributed service" not in written:
-            os.write(self._kept, written)
-            os._exit(128 + signal.SIGABRT)
-        told = REFUSED if self._index is None else self.lost()
-        os.write(self._kept, f"error: {told}\n".encode())
-        os._exit(2 if self._index is None else 1)
-
-    @staticmethod
-    def _on_abort(handler: Any) -> None:
-        """Sets C's own handler: Python's would run only once C++ has returned, which it does not."""
-        with suppress(OSError, AttributeError):
-            set_handler = ctypes.CDLL(None).signal
-            set_handler.restype, set_handler.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
-            set_handler(signal.SIGABRT, handler)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from rexcli.errors import RexError
 from rexcli.rl.metrics import Metric
-from rexcli.rl.observed import observed_nodes
+from rexcli.rl.observed_nodes import observed_nodes
 from rexcli.rl.spaces import ActionSpace, Box, Dict, ObservationSpace
 from rexcli.system.infer_outputs import example_step_state
 from rexcli.system.init import init_graph_state

@@ -13,7 +13,7 @@ from flax import struct
 from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
 from rexcli.rl.environment import Environment
-from rexcli.rl.observed import check_observed
+from rexcli.rl.observed_nodes import check_observed
 from rexcli.rl.policy import Policy
 from rexcli.system.states import GraphState
 

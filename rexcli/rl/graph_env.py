@@ -10,7 +10,7 @@ from flax import struct
 
 from rexcli.compiler.program import Program
 from rexcli.rl.environment import Environment
-from rexcli.rl.observed import check_observed
+from rexcli.rl.observed_nodes import check_observed
 from rexcli.system.states import GraphState
 
 

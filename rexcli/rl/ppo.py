@@ -18,8 +18,9 @@ from rexcli import sizes
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
-from rexcli.rl.descent import LR_RANGE, Descent, Metrics, descend
+from rexcli.rl.algorithm import Metrics
 from rexcli.rl.environment import Environment
+from rexcli.rl.gradient_steps import LR_RANGE, TrainState, take_gradient_steps
 from rexcli.rl.graph_env import EnvState
 from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
 from rexcli.rl.normalize import RunningStats, discounted_traces
@@ -178,7 +179,7 @@ class PPO:
         settings = self.settings
         steps = self.num_updates * settings.update_epochs * settings.num_minibatches
         lr = optax.linear_schedule(settings.lr, 0.0, steps) if settings.anneal_lr else settings.lr
-        # A rate that adapts is the learner's, see `descend`.
+        # A rate that adapts is the learner's, see `take_gradient_steps`.
         adam = optax.adam(lr, eps=1e-5) if settings.desired_kl is None else optax.adam(1.0, eps=1e-5)
         return optax.flatten(optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adam))
 
@@ -328,10 +329,10 @@ class PPO:
         }
 
     def update(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
-        """Gradient steps on the samples, see `descend`."""
+        """Gradient steps on the samples, see `take_gradient_steps`."""
         rng, shuffle_rng = jax.random.split(state.rng)
-        at = Descent(state.params, state.optimizer, state.lr)
-        at, metrics = descend(at, self.loss, self.optimizer, samples, shuffle_rng, self.settings)
+        at = TrainState(state.params, state.optimizer, state.lr)
+        at, metrics = take_gradient_steps(at, self.loss, self.optimizer, samples, shuffle_rng, self.settings)
         state = state.replace(params=at.params, optimizer=at.optimizer, lr=at.lr, rng=rng, updates=state.updates + 1)
         return state, metrics
 

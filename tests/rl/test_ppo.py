@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli import RexError
-from rexcli.rl.descent import random_order
+from rexcli.rl.gradient_steps import random_order
 from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 

@@ -1,4 +1,4 @@
-"""The gradient steps of one update: epochs over the samples, when they end early, how the learning rate adapts."""
+"""The gradient steps of one update: epochs over the samples, when they end early, and how the learning rate adapts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import optax
 from flax import struct
 
 from rexcli.config.schema import PPOSettings
+from rexcli.rl.algorithm import Metrics
 
 PyTree = Any
-Metrics = dict[str, jax.Array]
 Loss = Callable[[PyTree, PyTree], tuple[jax.Array, Metrics]]
 
 LR_RANGE = (1e-5, 1e-2)
 """Where a learning rate that adapts stays, as in rsl_rl (Rudin et al., 2022)."""
 
 
-class Descent(struct.PyTreeNode):
+class TrainState(struct.PyTreeNode):
     """What gradient steps move on.
 
     Attributes:
@@ -34,14 +34,14 @@ class Descent(struct.PyTreeNode):
     lr: jax.Array | None
 
 
-def descend(
-    at: Descent,
+def take_gradient_steps(
+    at: TrainState,
     loss: Loss,
     optimizer: optax.GradientTransformation,
     samples: PyTree,
     rng: jax.Array,
     settings: PPOSettings,
-) -> tuple[Descent, Metrics]:
+) -> tuple[TrainState, Metrics]:
     """`update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order.
 
     Args:
@@ -59,7 +59,7 @@ def descend(
     """
     number = len(jax.tree.leaves(samples)[0])
 
-    def step(at: Descent, minibatch: PyTree) -> tuple[Descent, Metrics]:
+    def step(at: TrainState, minibatch: PyTree) -> tuple[TrainState, Metrics]:
         gradient, metrics = jax.grad(loss, has_aux=True)(at.params, minibatch)
         change, state = optimizer.update(gradient, at.optimizer, at.params)
         if at.lr is not None:

@@ -12,7 +12,7 @@ from rexcli import Environment, RexError
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.rl.graph_env import GraphEnv
-from rexcli.rl.observed import observed_nodes
+from rexcli.rl.observed_nodes import observed_nodes
 from rexcli.system.spec import NodeSpec
 from rexcli.system.system import System
 from tests.compiler.agreeing import NO_SHRINKING

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli import RexError
-from rexcli.rl.descent import LR_RANGE, Descent, adapted_lr, descend, random_order
+from rexcli.rl.gradient_steps import LR_RANGE, TrainState, adapted_lr, random_order, take_gradient_steps
 from rexcli.rl.ppo import PPO
 from tests.rl.tiny import TINY, ToZero, table, tiny_system, train_tiny
 
@@ -28,19 +28,19 @@ def loss(place, samples):
 
 
 @functools.cache
-def descent(target_kl, desired_kl):
+def jitted_steps(target_kl, desired_kl):
     changed = replace(SETTINGS, target_kl=target_kl, desired_kl=desired_kl)
     optimizer = optax.sgd(1.0 if desired_kl else 0.1)
 
     def run(samples, rng, lr):
-        at = Descent(jnp.float32(0), optimizer.init(jnp.float32(0)), lr if desired_kl else None)
-        return descend(at, loss, optimizer, samples, rng, changed)
+        at = TrainState(jnp.float32(0), optimizer.init(jnp.float32(0)), lr if desired_kl else None)
+        return take_gradient_steps(at, loss, optimizer, samples, rng, changed)
 
     return jax.jit(run)
 
 
 def by_hand(samples, rng, lr, target_kl, desired_kl):
-    """Every step of `descend`, one after the other: place, rate, steps made, divergence and loss of those tried."""
+    """All steps one after the other: the place, the rate, the steps made, divergence and loss of those tried."""
     place, made, kls, losses, stopped = 0.0, 0, [], [], False
     for key in jax.random.split(rng, 3):
         epoch = []
@@ -76,7 +76,7 @@ def test_steps_stop_and_rates_adapt_as_a_loop_does(seed, limits, mean):
     rng = jax.random.key(seed)
     lr = 9e-3 if desired_kl else 0.1
     place, rate, made, kl, seen = by_hand(samples.astype(float), rng, lr, target_kl, desired_kl)
-    at, metrics = descent(target_kl, desired_kl)(samples, rng, jnp.float32(lr))
+    at, metrics = jitted_steps(target_kl, desired_kl)(samples, rng, jnp.float32(lr))
     np.testing.assert_allclose(at.params, place, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose((metrics["kl"], metrics["loss"]), (kl, seen), rtol=1e-3, atol=1e-8)
     assert metrics.get("gradient_steps") == (made if target_kl else None)
@@ -89,11 +89,11 @@ def test_steps_stop_and_rates_adapt_as_a_loop_does(seed, limits, mean):
 def test_seeds_that_run_side_by_side_stop_and_adapt_each_for_itself():
     samples = np.random.default_rng(0).normal(0.0, 0.1, (5, 32)).astype(np.float32) + np.arange(5.0)[:, None]
     samples, keys, lrs = samples.astype(np.float32), jax.random.split(jax.random.key(0), 5), jnp.full(5, 9e-3)
-    together, means = jax.vmap(descent(1e-4, 1e-4))(samples, keys, lrs)
+    together, means = jax.vmap(jitted_steps(1e-4, 1e-4))(samples, keys, lrs)
     assert len(set(means["gradient_steps"].tolist())) > 1
     assert len(set(together.lr.tolist())) > 1
     for seed in range(5):
-        alone, metrics = descent(1e-4, 1e-4)(samples[seed], keys[seed], lrs[seed])
+        alone, metrics = jitted_steps(1e-4, 1e-4)(samples[seed], keys[seed], lrs[seed])
         assert metrics["gradient_steps"] == means["gradient_steps"][seed]
         np.testing.assert_allclose((together.params[seed], together.lr[seed]), (alone.params, alone.lr), rtol=1e-5)
 
