@@ -16,19 +16,11 @@ from rexcli.config.schema import Activation, KernelInit
 PyTree = Any
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "tanh": nn.tanh,
-    "relu": nn.relu,
-    "gelu": nn.gelu,
-    "softplus": nn.softplus,
-    "silu": nn.silu,
+    name: getattr(nn, name) for name in ("tanh", "relu", "gelu", "softplus", "silu")
 }
 KERNELS: dict[str, Callable[[], Any]] = {
-    "xavier_uniform": nn.initializers.xavier_uniform,
-    "xavier_normal": nn.initializers.xavier_normal,
-    "lecun_normal": nn.initializers.lecun_normal,
-    "he_normal": nn.initializers.he_normal,
-    "orthogonal": lambda: nn.initializers.orthogonal(np.sqrt(2)),
-}
+    name: getattr(nn.initializers, name) for name in ("xavier_uniform", "xavier_normal", "lecun_normal", "he_normal")
+} | {"orthogonal": lambda: nn.initializers.orthogonal(np.sqrt(2))}
 LOG_STD_RANGE = (-10.0, 2.0)
 """Where a standard deviation that a network gives has to stay."""
 
@@ -39,8 +31,8 @@ class MLP(nn.Module):
     size: int
     layers: int
     units: int
-    activation: Activation
-    kernel_init: KernelInit
+    activation: str
+    kernel_init: str
     last_scale: float
 
     @nn.compact
@@ -55,7 +47,8 @@ class ActorCritic(nn.Module):
 
     Attributes:
         action_size: numbers in an action.
-        layers, units, activation, kernel_init: of the hidden layers of each.
+        layers, units: of the hidden layers of each.
+        activation, kernel_init: of these layers, a key of `ACTIVATIONS` and one of `KERNELS`.
         state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
         squash: actions pass through tanh; else the action space clips them.
         categories: of how many each number of an action is one, where actions are choices; `state_independent_std` and
@@ -65,8 +58,8 @@ class ActorCritic(nn.Module):
     action_size: int
     layers: int = 2
     units: int = 64
-    activation: Activation = "tanh"
-    kernel_init: KernelInit = "orthogonal"
+    activation: str = "tanh"
+    kernel_init: str = "orthogonal"
     state_independent_std: bool = True
     squash: bool = True
     categories: tuple[int, ...] = ()
@@ -199,11 +192,11 @@ class Categorical(struct.PyTreeNode):
         return jnp.stack(parts).sum(axis=0)
 
     def entropy(self) -> jax.Array:
-        """In nat, of all choices together, `[...]`."""
+        """The entropy of all choices together, nat, `[...]`."""
         return jnp.stack([-(jnp.exp(part) * part).sum(axis=-1) for part in self._log_probs()]).sum(axis=0)
 
     def _log_probs(self) -> list[jax.Array]:
-        """Of each choice, `[..., categories]`."""
+        """The log probabilities of each choice's categories, `[..., categories]`."""
         cuts = np.cumsum(self.categories)[:-1].tolist()
         return [jax.nn.log_softmax(part, axis=-1) for part in jnp.split(self.logits, cuts, axis=-1)]
 

@@ -2,9 +2,9 @@
 
 `rexcli.rl.seed_batch` has the seeds' states, and the program that moves them on.
 
-Training knows an algorithm by the methods of `rexcli.rl.algorithm.Algorithm` alone, and `rexcli.pipeline.algorithm`
-makes the one that an experiment declares. Another, such as SAC, is a new file beside `ppo.py` with a class that has
-these methods, and a YAML file beside `conf/ppo/` with its settings.
+Training knows an algorithm by the methods of `rexcli.rl.algorithm.Algorithm` alone. Another one, such as SAC, is a new
+file beside `ppo.py` with a class that has these methods, and a YAML file beside `conf/ppo/default.yaml`. Its settings
+become a section of `rexcli.config.schema.Experiment`, and `rexcli.pipeline.algorithm` chooses it where that is given.
 
 A `ProcessGroup` of several processes shares the seeds. Process 0 runs `train`, all others `train_worker`: each trains
 its own seeds, and after every evaluation process 0 has their states and metrics, and says whether training goes on. So
