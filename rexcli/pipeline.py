@@ -26,7 +26,7 @@ from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.environment import Environment
-from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy
+from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy, evaluation_steps
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
 from rexcli.rl.process_group import ALONE, ProcessGroup
@@ -311,13 +311,8 @@ def training_setup(
 
 def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
     """Refuses episodes that are longer than the timeline, and metrics that make nothing of them."""
-    seconds, longest = experiment.eval.seconds, int(program.length.max())
-    steps = task.steps_in(seconds)
-    if steps > longest:
-        raise RexError(
-            f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {longest}; simulate or "
-            f"record {steps} or more, or set eval.seconds={longest / task.supervisor.rate:g}"
-        )
+    seconds = experiment.eval.seconds
+    evaluation_steps(program, task, seconds)
     try:
         check_metrics(program, task, seconds)
     except RexError as error:

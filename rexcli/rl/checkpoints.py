@@ -1,6 +1,6 @@
 """Checkpoints of a training: everything that the next update depends on, by Orbax, whole or not at all.
 
-Beside what Orbax writes stands `sha256.json`, the digest of every file: Orbax meets nothing but what it wrote.
+Beside what Orbax writes stands `sha256.json` with the digest of every file: Orbax is given only files as it wrote them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OVERHEAD = 2**20
 """Bytes that a checkpoint takes beside its arrays, at most."""
 
 BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
-"""Process 0 has all that is saved: Orbax waits for no other."""
+"""Process 0 has all that is saved, so Orbax need not wait for the other processes."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Checkpoint:
     """A training after an evaluation.
 
     Attributes:
-        evaluation: which, from 1.
-        updates: of each seed, so far.
-        seconds: of training, so far.
+        evaluation: the number of that evaluation, from 1.
+        updates: how many each seed has made so far.
+        seconds: of training so far, without compilation.
         states: the learners, by key path, each leaf `[num_seeds, ...]`.
-        best: what each had learned at its best evaluation, likewise.
+        best: what each seed had learned at its best evaluation, by key path, each leaf `[num_seeds, ...]`.
         best_returns: mean return of that evaluation, `[num_seeds]`.
     """
 
@@ -56,7 +56,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes `folder/<updates>` and removes the oldest ones.
 
     Raises:
-        WriteError: there is no space for it. Orbax, where it finds none half-way, says much and leaves much.
+        WriteError: where there is no space for it. Orbax itself would fail half-way and leave its files behind.
     """
     path = folder / str(checkpoint.updates)
     arrays = [*checkpoint.states.values(), *checkpoint.best.values()]

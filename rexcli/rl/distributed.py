@@ -153,7 +153,7 @@ def _check_address(settings: DistributedConfig) -> None:
 
 
 def _absent(settings: DistributedConfig) -> str:
-    """Who did not come."""
+    """Why not all processes came within `settings.timeout`."""
     seconds, all_of = f"{settings.timeout:g} s", f"all of the {settings.processes}" if settings.processes else "all"
     host, _, port = (settings.coordinator or "").rpartition(":")
     missing = f"not {all_of} processes came within {seconds}; start every one, numbered from 0"
@@ -170,7 +170,7 @@ def _absent(settings: DistributedConfig) -> str:
 
 
 def _within(seconds: float, function: Callable[[], Any]) -> None:
-    """Runs what does not listen to Ctrl-C in a thread, and waits for it no longer than that.
+    """Calls in a thread a function that does not react to Ctrl-C, and waits for it for at most `seconds`.
 
     Raises:
         TimeoutError: when time is over; the thread is left behind.

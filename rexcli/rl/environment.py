@@ -44,13 +44,13 @@ class Environment:
     """Length of a training episode."""
 
     system: System
-    """What the task is on; set by `bind`."""
+    """The system of the task; set by `bind`."""
 
     metrics: Mapping[str, Metric] = MappingProxyType({})
     """What evaluations make of each episode's measures, by name: those of `eval.metrics` in YAML."""
 
     def bind(self, system: System) -> Environment:
-        """Tells the task its system, and forgets every cached property of an earlier one. Returns itself."""
+        """Gives the task its system, and forgets every cached property of an earlier one. Returns the task."""
         self.system = system
         for name, attribute in inspect.getmembers_static(type(self)):
             if isinstance(attribute, cached_property):

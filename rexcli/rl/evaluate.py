@@ -1,4 +1,4 @@
-"""How good a controller is: fresh episodes, each from a start of its own."""
+"""Evaluates a controller on fresh episodes, each from a start of its own."""
 
 from __future__ import annotations
 
@@ -52,26 +52,21 @@ def evaluate(
     episodes: int,
     seconds: float,
 ) -> Evaluation:
-    """Runs episodes and sums them up. Pure: jit it with the last two static.
+    """Runs episodes and computes the metrics of each. Pure: jit it with `episodes` and `seconds` static.
 
     Args:
         program: where they run; they are spread over those episodes of its timeline that are long enough.
         environment: the task.
         controller: the supervisor's step, such as `policy.controller(environment)`.
         rng: PRNG key; draws every start.
-        episodes: how many.
-        seconds: length of each. A task's own time limit does not count here.
+        episodes: the number of episodes.
+        seconds: the length of each episode. A task's own time limit does not count here.
 
     Raises:
         RexError: if every episode of the timeline is shorter than that, or the program was compiled for another task.
     """
     check_observed(environment, program)
-    steps = environment.steps_in(seconds)
-    if steps > program.max_steps:
-        raise RexError(
-            f"evaluation of {seconds:g} s takes {steps} supervisor steps, but the timeline has {program.max_steps}; "
-            f"set timeline.steps={steps} or more, or eval.seconds={program.max_steps / environment.supervisor.rate:g}"
-        )
+    steps = evaluation_steps(program, environment, seconds)
     groups = min(program.num_episodes, timelines_of(episodes))
     eps_rng, start_rng = jax.random.split(rng)
     enough = program.length >= steps
@@ -87,8 +82,23 @@ def evaluate(
     return jax.tree.map(lambda leaf: leaf.reshape(-1)[:episodes], evaluation)
 
 
+def evaluation_steps(program: Program, environment: Environment, seconds: float) -> int:
+    """Supervisor steps of an evaluation's episodes.
+
+    Raises:
+        RexError: where the timeline has none so long.
+    """
+    steps, longest = environment.steps_in(seconds), program.max_steps
+    if steps > longest:
+        raise RexError(
+            f"eval.seconds={seconds:g} takes {steps} supervisor steps, but the timeline has {longest}; simulate or "
+            f"record {steps} or more, or set eval.seconds={longest / environment.supervisor.rate:g}"
+        )
+    return steps
+
+
 def timelines_of(episodes: int) -> int:
-    """Over how many episodes of a timeline `evaluate` spreads some episodes of a task, if there are as many."""
+    """The number of timeline episodes over which `evaluate` spreads the episodes of a task, if there are so many."""
     return max(1, episodes // GROUP)
 
 

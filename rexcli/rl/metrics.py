@@ -37,8 +37,8 @@ class Mean(Metric):
     """The mean of a measure.
 
     Args:
-        of: which.
-        last: of this many seconds at the end; None for the whole episode.
+        of: the name of the measure.
+        last: seconds at the end of the episode that count; None for the whole episode.
     """
 
     def __init__(self, of: str, last: float | None = None):
@@ -66,7 +66,7 @@ class Final(Metric):
     """A measure at the end of the episode.
 
     Args:
-        of: which.
+        of: the name of the measure.
     """
 
     def __init__(self, of: str):
@@ -82,7 +82,7 @@ class Share(Metric):
     Args:
         above: by measure, what it must exceed.
         below: by measure, what it must stay under.
-        last: of this many seconds at the end; None for the whole episode.
+        last: seconds at the end of the episode that count; None for the whole episode.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Always(Share):
 
 
 class SettlingTime(Share):
-    """Seconds after which it stays so that all named measures lie beyond their bounds; all of them if it never does.
+    """Seconds after which all named measures stay beyond their bounds; the length of the episode if they never do.
 
     Arguments as those of `Share`.
     """

@@ -51,8 +51,8 @@ class ActorCritic(nn.Module):
         activation, kernel_init: of these layers, a key of `ACTIVATIONS` and one of `KERNELS`.
         state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
         squash: actions pass through tanh; else the action space clips them.
-        categories: of how many each number of an action is one, where actions are choices; `state_independent_std` and
-            `squash` say nothing then. Empty where they are real.
+        categories: the number of options of each number of an action, where actions are choices, so that
+            `state_independent_std` and `squash` have no effect. Empty where actions are real.
     """
 
     action_size: int
@@ -165,7 +165,7 @@ class Categorical(struct.PyTreeNode):
 
     Attributes:
         logits: unnormalised log probabilities, those of the first choice first, `[..., sum(categories)]`.
-        categories: of how many each choice is one.
+        categories: the number of options of each choice.
     """
 
     logits: jax.Array

@@ -31,10 +31,10 @@ EXPORTED = "policy.jax_export"
 """The file with the policy as a function that needs nothing but JAX."""
 
 MOST_NUMBERS, MOST_LAYERS = 2**20, 64
-"""Of an observation or a layer, and of a network, that are believed when they are read."""
+"""The most numbers in an observation or units in a layer, and the most layers, of a policy that is read."""
 
 FORMAT = 2
-"""Of the folder; a reader refuses a newer one. The first had neither discrete actions nor dicts for observations."""
+"""The version of the folder; a newer one is refused. Version 1 had no discrete actions and no dicts of observations."""
 
 
 class Policy(struct.PyTreeNode):
@@ -55,7 +55,7 @@ class Policy(struct.PyTreeNode):
     observation_space: Dict | None = struct.field(pytree_node=False, default=None)
 
     def distribution(self, observation: Observation) -> ActionDistribution | Categorical:
-        """Of raw actions, `[...]`."""
+        """The distribution of raw actions at observations, `[...]`."""
         return action_distribution(self.network, self.params, self._seen(observation))
 
     def value(self, observation: Observation) -> jax.Array:

@@ -46,14 +46,14 @@ class LearnerState(struct.PyTreeNode):
 
     Attributes:
         params: of the networks.
-        optimizer: Adam's.
+        optimizer: the state of Adam.
         observations: running statistics, `[obs_dim]`.
         returns: running statistics of the discounted return.
         trace: discounted sum of past rewards of each environment, `[num_envs]`.
         earned: reward of each environment since its episode began, `[num_envs]`.
         envs: the environments.
         rng: PRNG key.
-        updates: int32, how many were made.
+        updates: int32, the number of updates made.
         failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
         lr: float32, the learning rate where it adapts, else None.
     """
@@ -90,7 +90,7 @@ class Transitions(struct.PyTreeNode):
     Attributes:
         observation: as the environment gave it, flattened, `[..., obs_dim]`.
         raw: the action before tanh, or the choices, `[..., action_dim]`.
-        log_prob: of it under the policy that drew it.
+        log_prob: of the raw action, under the policy that drew it.
         reward: as the environment gave it.
         terminated, truncated: whether the episode ended with this step.
         next_observation: where the step led, before any reset, `[..., obs_dim]`.
@@ -110,7 +110,7 @@ class Transitions(struct.PyTreeNode):
 
 
 class Samples(struct.PyTreeNode):
-    """What the gradient is taken of, each `[samples, ...]`.
+    """The samples of an update, over which the loss is a mean, each `[samples, ...]`.
 
     `observation` is normalised; `value` is the critic's guess at collection, None where nothing is clipped to it.
     """
@@ -207,7 +207,7 @@ class PPO:
         )
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
-        """A fresh policy, and environments about to begin."""
+        """The state before the first update: new networks, and environments before their first episode."""
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
         size = self.observation_space.size

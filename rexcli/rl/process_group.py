@@ -21,7 +21,7 @@ from rexcli.runs.formats import encode_arrays
 Message = dict[str, npt.NDArray]
 
 PART = 2**24
-"""Bytes of a message that travel at a time."""
+"""The most bytes of a message that are sent as one value."""
 
 LOOK_EVERY = 0.5
 """Seconds between looks at whether another process has ended while a message is waited for."""
@@ -47,8 +47,8 @@ class ProcessGroup:
     """This process and the others.
 
     Attributes:
-        index: this process's number.
-        count: how many there are.
+        index: the number of this process, from 0.
+        count: the number of processes.
     """
 
     def __init__(self, index: int = 0, count: int = 1, store: Store | None = None):
@@ -63,7 +63,7 @@ class ProcessGroup:
         return range(1, self.count)
 
     def share(self, number: int, index: int | None = None) -> range:
-        """The seeds of a process (this one if None): neighbours, as many as the others have, or one more or less."""
+        """The seeds of a process, this one if None: consecutive, at most one more or less than the others have."""
         index = self.index if index is None else index
         each, more = divmod(number, self.count)
         first = index * each + min(index, more)
@@ -119,7 +119,7 @@ class ProcessGroup:
         self._store.put("end", json.dumps(met).encode())
 
     def leave(self) -> None:
-        """Parts from the others, once all of them have come so far; what follows is this process's own."""
+        """Leaves the group once all processes have called it; nothing can be sent or received after it."""
         store, self._store = self._store, None
         if store is not None:
             store.leave()

@@ -85,7 +85,7 @@ class MultiDiscrete:
     """Vectors of choices, int32 `[size]`.
 
     Attributes:
-        categories: of how many each choice is one, numbered from 0.
+        categories: the number of options of each choice; options are numbered from 0.
     """
 
     categories: tuple[int, ...]
@@ -106,7 +106,7 @@ class MultiDiscrete:
 
     @property
     def bounded(self) -> bool:
-        """True."""
+        """True: there is a first and a last option."""
         return True
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
@@ -123,7 +123,7 @@ class Discrete(MultiDiscrete):
     """One choice, an int32 without dimensions.
 
     Args:
-        n: of how many, numbered from 0.
+        n: the number of options, which are numbered from 0.
     """
 
     def __init__(self, n: int):
@@ -134,7 +134,7 @@ class Discrete(MultiDiscrete):
 
     @property
     def n(self) -> int:
-        """Of how many the choice is one."""
+        """The number of options."""
         return self.categories[0]
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
@@ -166,7 +166,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """The count of numbers in the array."""
         return int(np.prod(self.shape, dtype=int))
 
     def __str__(self) -> str:
@@ -245,14 +245,14 @@ ObservationSpace = Box | Dict
 
 
 def action_space_as_json(space: ActionSpace) -> dict[str, Any]:
-    """What `action_space_of_json` reads."""
+    """An action space as JSON, which `action_space_of_json` reads."""
     if isinstance(space, Box):
         return {"low": space.low, "high": space.high}
     return {"n": space.n} if isinstance(space, Discrete) else {"categories": space.categories}
 
 
 def action_space_of_json(about: Mapping[str, Any]) -> ActionSpace:
-    """Raises KeyError, TypeError or RexError for what is no space."""
+    """The action space that `action_space_as_json` wrote. Raises KeyError, TypeError or RexError for anything else."""
     if "n" in about:
         return Discrete(about["n"])
     return MultiDiscrete(about["categories"]) if "categories" in about else Box(about["low"], about["high"])

@@ -21,10 +21,10 @@ class VectorEnvState(struct.PyTreeNode):
 
     Attributes:
         env: their states.
-        done: whose episode is over, so that it begins again before the next step, bool.
-        whole: whose episode lasts as long as the task says unless it terminates, bool; see `VectorEnv.offset_step`.
-        rng: PRNG key of each, from which its starts are drawn.
-        starts: how many episodes each has begun, int32.
+        done: bool, whether the episode is over, so that a new one begins before the next step.
+        whole: bool, whether the episode began at its beginning, see `VectorEnv.offset_step`.
+        rng: PRNG key from which the starts of the environment's episodes are drawn.
+        starts: int32, how many episodes the environment has begun.
     """
 
     env: EnvState
@@ -46,7 +46,7 @@ class VectorEnv:
 
     Attributes:
         environment: the task.
-        num_envs: how many.
+        num_envs: the number of environments.
         fixed_init: an environment starts every episode in the state in which it started its first.
         offset_step: environments begin as if under way, so that their ends are spread. Their first episodes are
             shorter.
@@ -58,7 +58,7 @@ class VectorEnv:
     offset_step: bool = True
 
     def init(self, program: Program, rng: jax.Array) -> VectorEnvState:
-        """All environments about to begin their first episode."""
+        """The state of all environments before they begin their first episode."""
         env_rng, fill_rng = jax.random.split(rng)
         keys, starts = jax.random.split(env_rng, self.num_envs), jnp.zeros(self.num_envs, jnp.int32)
         all_of_them = jnp.ones(self.num_envs, bool)
@@ -73,7 +73,7 @@ class VectorEnv:
         return VectorEnvState(env, all_of_them, all_of_them, keys, starts)
 
     def begin(self, program: Program, state: VectorEnvState) -> tuple[VectorEnvState, Any]:
-        """Lets those begin again that are done; returns what all see, each leaf with a leading `[num_envs]`."""
+        """Begins a new episode where one is done; returns all observations, each leaf with a leading `[num_envs]`."""
 
         def restart() -> EnvState:
             fresh = self._starts(program, state.rng, state.starts)
@@ -89,7 +89,7 @@ class VectorEnv:
         return begun, observation
 
     def step(self, program: Program, state: VectorEnvState, actions: jax.Array) -> tuple[VectorEnvState, Outcome]:
-        """One supervisor step of all.
+        """One supervisor step of all environments.
 
         Args:
             program: the same at every step.
@@ -103,11 +103,11 @@ class VectorEnv:
         return state.replace(env=env, done=outcome.terminated | outcome.truncated), outcome
 
     def _starts(self, program: Program, keys: jax.Array, numbers: jax.Array) -> EnvState:
-        """An episode of each, `[num_envs]`."""
+        """A new episode of each environment, each leaf with a leading `[num_envs]`."""
         return jax.vmap(self._start, (None, 0, 0))(program, keys, numbers)
 
     def _start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
-        """Episode `number` of the environment with a key of its own."""
+        """Episode `number`, from 0, of the environment with PRNG key `key`."""
         length = self.environment.max_steps
         own = jax.random.fold_in(key, number)
         init_rng = jax.random.fold_in(key, 0) if self.fixed_init else own

@@ -65,7 +65,7 @@ def test_episodes_are_spread_over_the_timeline_and_as_many_as_asked():
 
 def test_an_evaluation_longer_than_the_timeline_is_refused_with_the_fix():
     task = ToZero().bind(tiny_system())
-    with pytest.raises(RexError, match=r"20 supervisor steps, but the timeline has 12; set timeline.steps=20"):
+    with pytest.raises(RexError, match=r"20 supervisor steps, but the timeline has 12; simulate or record 20"):
         evaluate(tiny_program(), task, outwards, jax.random.key(0), episodes=1, seconds=2.0)
 
 
