@@ -112,8 +112,8 @@ def train(
     """
     began = time.perf_counter()
     batch = SeedBatch(setup)
-    training = Training(batch.policies(), np.full(batch.num_seeds, -np.inf, np.float32))
-    training.compile_seconds = time.perf_counter() - began
+    lowest = np.full(batch.num_seeds, -np.inf, np.float32)
+    training = Training(batch.policies(), lowest, compile_seconds=time.perf_counter() - began)
     if on_compiled:
         on_compiled(training.compile_seconds)
     began = time.perf_counter()
@@ -132,11 +132,10 @@ def train(
                 batch.announce(stopped)
             timesteps = updates * setup.algorithm.num_samples
             training.timesteps = timesteps * batch.num_seeds
-            training.history.append(
-                Progress(number, setup.num_evaluations, updates, timesteps, training.train_seconds, metrics)
-            )
+            progress = Progress(number, setup.num_evaluations, updates, timesteps, training.train_seconds, metrics)
+            training.history.append(progress)
             if on_evaluation:
-                on_evaluation(training.history[-1])
+                on_evaluation(progress)
             if on_checkpoint:
                 on_checkpoint(batch.checkpoint(training.train_seconds, training.best_returns))
             if all_failed:
