@@ -31,8 +31,8 @@ class MLP(nn.Module):
     size: int
     layers: int
     units: int
-    activation: str
-    kernel_init: str
+    activation: Activation
+    kernel_init: KernelInit
     last_scale: float
 
     @nn.compact
@@ -48,7 +48,7 @@ class ActorCritic(nn.Module):
     Attributes:
         action_size: numbers in an action.
         layers, units: of the hidden layers of each.
-        activation, kernel_init: of these layers, a key of `ACTIVATIONS` and one of `KERNELS`.
+        activation, kernel_init: of these layers, as in `rexcli.config.schema`.
         state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
         squash: actions pass through tanh; else the action space clips them.
         categories: the number of options of each number of an action, where actions are choices, so that
@@ -58,8 +58,8 @@ class ActorCritic(nn.Module):
     action_size: int
     layers: int = 2
     units: int = 64
-    activation: str = "tanh"
-    kernel_init: str = "orthogonal"
+    activation: Activation = "tanh"
+    kernel_init: KernelInit = "orthogonal"
     state_independent_std: bool = True
     squash: bool = True
     categories: tuple[int, ...] = ()
