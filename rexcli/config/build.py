@@ -9,7 +9,7 @@ from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import DeclarationError, RexError
-from rexcli.system.delays import Constant, Delay, as_delay
+from rexcli.system.delays import Delay, as_delay
 from rexcli.system.spec import NodeSpec
 from rexcli.system.system import System
 from rexcli.timeline import phases
@@ -88,8 +88,6 @@ def _node(config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
 
 
 def _delay(value: Any, key: str, loader: Loader) -> Delay:
-    if isinstance(value, float):
-        return Constant(value)
     try:
         return as_delay(loader.build(value, key))
     except RexError as error:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.plot import style
+from rexcli.system.spec import Edge
 
 if TYPE_CHECKING:
     from rexcli.plot.registry import View
@@ -55,17 +56,9 @@ class NodeLook:
 
 
 @dataclass(frozen=True)
-class EdgeLook:
-    """An edge from `source` to `target`; `name` is unique in the system."""
+class EdgeLook(Edge):
+    """An edge as declared, its delay as in YAML (seconds or a `_target_` mapping), and the curve of its delay."""
 
-    name: str
-    source: str
-    target: str
-    window: int = 1
-    blocking: bool = False
-    skip: bool = False
-    jitter: str = "latest"
-    delay: Any = 0.0
     curve: Curve | None = field(default=None, compare=False)
 
 
@@ -139,7 +132,7 @@ class Declared:
                     window=int(_number(entry.get("window"), f"edges.{name}.window", 1)),
                     blocking=bool(entry.get("blocking")),
                     skip=bool(entry.get("skip")),
-                    jitter=str(entry.get("jitter") or "latest"),
+                    jitter="buffer" if entry.get("jitter") == "buffer" else "latest",
                     delay=0.0 if entry.get("delay") is None else entry["delay"],
                 )
             )
