@@ -45,7 +45,7 @@ def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence
     system = job.system()
     with job.new_run([view.path]) as out:
         out.write_arrays("timeline.npz", to_arrays(timeline))
-        out.write_text("delays.yaml", OmegaConf.to_yaml(OmegaConf.create(fragment)))
+        out.write_bytes("delays.yaml", OmegaConf.to_yaml(OmegaConf.create(fragment)).encode())
         out.write_csv("fit.csv", *report.candidates_rows(fits))
         draw(out, {"delays": len(fits)}, system)
     return Result(
