@@ -33,6 +33,16 @@ def session() -> str:
     return found
 
 
+def test_the_readme_session_records_and_draws(tmp_path, monkeypatch, capsys):
+    mpl.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    until = session().index("# Compile it")
+    exec(session()[:until].replace("range(300)", "range(20)").replace("steps=300", "steps=20"), {})
+    assert Path("dataflow.png").stat().st_size > 10_000
+    assert "world angle (20,)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_readme_session_runs(tmp_path, monkeypatch, capsys):
     mpl.use("Agg")
     monkeypatch.chdir(tmp_path)
@@ -56,6 +66,11 @@ def test_stepper_and_program_agree_on_the_pendulum():
     system = rex.build(experiment)
     timeline = rex.simulate(system, seed=3, episodes=2, steps=60)
     program = rex.compile(experiment, system, timeline)
+
+    @jax.jit
+    def roll(program, key, eps):
+        return program.rollout(program.reset(program.init(key, eps=eps))[0])[1]
+
     for eps in range(2):
         memory = rex.Memory()
         stepper = rex.Stepper(system, timeline, listener=memory)
@@ -63,12 +78,7 @@ def test_stepper_and_program_agree_on_the_pendulum():
         for _ in range(60):
             state = stepper.run(state)
         stepper.stop()
-
-        @jax.jit
-        def roll(program, key, eps=eps):
-            return program.rollout(program.reset(program.init(key, eps=eps))[0])[1]
-
-        for name, record in roll(program, jax.random.key(1)).items():
+        for name, record in roll(program, jax.random.key(1), eps).items():
             ran = np.asarray(record.seq) >= 0
             states, outputs = memory.steps(name, eps)
             seq = np.asarray(record.seq)[ran]

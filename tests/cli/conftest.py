@@ -1,7 +1,8 @@
-"""The toy project of the config tests, and commands of one line to run on it."""
+"""Projects to run commands in: the toy one of the config tests, and one with a run of each command."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from rexcli.cli.console import Console
 from rexcli.cli.hydra import Flags, run
-from rexcli.cli.main import _report
+from rexcli.cli.main import _report, main
 from rexcli.config.project import Project
 from tests.config.conftest import toy
 
@@ -35,6 +36,39 @@ def {name}(job):
 """
 
 Make = Callable[..., int]
+
+SMALL_TRAINING = [
+    "ppo.total_timesteps=2048",
+    "ppo.num_envs=16",
+    "ppo.num_steps=16",
+    "ppo.num_seeds=2",
+    "ppo.num_minibatches=2",
+    "ppo.update_epochs=1",
+    "ppo.num_evals=2",
+    "ppo.num_eval_envs=4",
+    "timeline.episodes=2",
+    "timeline.steps=60",
+    "eval.seconds=1.2",
+    "eval.episodes=8",
+]
+
+
+@pytest.fixture(scope="session")
+def runs_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one run of each command."""
+    folder = tmp_path_factory.mktemp("project")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(["init", ".", "--quiet"]) == 0
+        assert main(["record", "record.steps=40", "action.source=constant", "action.value=0.5", "--quiet"]) == 0
+        assert main(["compile", "from=latest:record", "--quiet"]) == 0
+        assert main(["rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5", "--quiet"]) == 0
+        assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
+        assert main(["eval", "latest:train", "--quiet"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from rexcli.cli.main import main
 from rexcli.runs.view import RunView
-from tests.cli.test_pipeline import SMALL_TRAINING
+from tests.cli.conftest import SMALL_TRAINING
 from tests.free_port import free_port
 
 WORDS = [*SMALL_TRAINING, "ppo.num_seeds=3", "compile.devices=1", "ppo.total_timesteps=12800", "ppo.num_evals=25"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,39 +16,14 @@ from PIL import Image
 
 from rexcli.cli.main import main
 from rexcli.runs.view import RunView, find_run
-
-SMALL_TRAINING = [
-    "ppo.total_timesteps=2048",
-    "ppo.num_envs=16",
-    "ppo.num_steps=16",
-    "ppo.num_seeds=2",
-    "ppo.num_minibatches=2",
-    "ppo.update_epochs=1",
-    "ppo.num_evals=2",
-    "ppo.num_eval_envs=4",
-    "timeline.episodes=2",
-    "timeline.steps=60",
-    "eval.seconds=1.2",
-    "eval.episodes=8",
-]
+from tests.cli.conftest import SMALL_TRAINING
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project of its own, and in it one run of each command."""
-    folder = tmp_path_factory.mktemp("project")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        assert main(["init", ".", "--quiet"]) == 0
-        assert main(["record", "record.steps=40", "action.source=constant", "action.value=0.5", "--quiet"]) == 0
-        assert main(["compile", "from=latest:record", "--quiet"]) == 0
-        assert main(["rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5", "--quiet"]) == 0
-        assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
-        assert main(["eval", "latest:train", "--quiet"]) == 0
-        yield folder
-    finally:
-        os.chdir(before)
+@pytest.fixture
+def project(runs_of_commands, monkeypatch):
+    """The project with one run of each command, as the working directory."""
+    monkeypatch.chdir(runs_of_commands)
+    return runs_of_commands
 
 
 def run_of(project: Path, command: str) -> RunView:
@@ -128,13 +102,19 @@ def test_the_same_seed_gives_the_same_metrics(project):
     assert run_of(project, "train").path.joinpath("metrics.csv").read_bytes() != metrics[0]
 
 
-def test_policy_acts_in_record_and_rollout(project):
+def test_policy_acts_in_record(project):
     assert main(["record", "policy=latest:train", "record.steps=20", "--quiet"]) == 0
     view = run_of(project, "record")
     assert any("train" in parent for parent in view.parents)
     actions = view.recording().values("agent", "output")["action"]
     assert np.unique(actions).size > 1
+
+
+@pytest.mark.slow
+def test_policy_acts_in_rollouts(project):
     assert main(["rollout", "policy=latest:train", "rollout.num=4", "timeline.steps=30", "--quiet"]) == 0
+    actions = run_of(project, "rollout").arrays("rollouts.npz")["agent/output/action"]
+    assert np.unique(actions).size > 1
 
 
 def test_plot_overlays_runs(project):

@@ -18,26 +18,30 @@ import pytest
 from rexcli.cli.main import main
 from rexcli.rl import checkpoints
 from rexcli.runs.view import RunView, find_run
-from tests.cli.test_pipeline import SMALL_TRAINING
+from tests.cli.conftest import SMALL_TRAINING
 
 LONGER = [*SMALL_TRAINING, "ppo.total_timesteps=8192", "ppo.num_evals=8"]
 
 
+@pytest.fixture
+def project(runs_of_commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own with one training in it, as the working directory."""
+    shutil.copytree(runs_of_commands, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project with one whole training in it."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    """A longer training that was never stopped."""
     folder = tmp_path_factory.mktemp("resume")
     before = Path.cwd()
     os.chdir(folder)
     try:
         assert main(["train", *LONGER, "name=whole", "--quiet"]) == 0
-        yield folder
     finally:
         os.chdir(before)
-
-
-def whole(project: Path) -> RunView:
-    return RunView(next((project / "outputs" / "whole" / "train").iterdir()))
+    return RunView(next((folder / "outputs" / "whole" / "train").iterdir()))
 
 
 def kill_after(project: Path, name: str, evaluations: int, delay: float) -> RunView:
@@ -57,10 +61,10 @@ def kill_after(project: Path, name: str, evaluations: int, delay: float) -> RunV
     return RunView(next((project / "outputs" / name / "train").iterdir()))
 
 
-def assert_resumes(project: Path, stopped: RunView) -> None:
+def assert_resumes(unbroken: RunView, stopped: RunView) -> None:
     assert stopped.status == "killed"
     assert main(["train", f"resume={stopped.path}", "--quiet"]) == 0
-    resumed, unbroken = RunView(stopped.path), whole(project)
+    resumed = RunView(stopped.path)
     assert resumed.status == "done"
     for name in ("metrics.csv", "policy/weights.npz", "policies/1/weights.npz"):
         same = (resumed.path / name).read_bytes() == (unbroken.path / name).read_bytes()
@@ -69,14 +73,14 @@ def assert_resumes(project: Path, stopped: RunView) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_bit_for_bit(project):
-    assert_resumes(project, kill_after(project, "killed", 2, 0.0))
+def test_a_killed_training_goes_on_bit_for_bit(whole, project):
+    assert_resumes(whole, kill_after(project, "killed", 2, 0.0))
 
 
 def stopped_copy(project: Path, name: str) -> Path:
-    """The whole training, as if it had been stopped at its end."""
+    """The project's training, as if it had been stopped at its end."""
     folder = project / "outputs" / name / "train" / "one"
-    shutil.copytree(whole(project).path, folder)
+    shutil.copytree(find_run("latest:train", project / "outputs").path, folder)
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
     return folder
@@ -109,12 +113,12 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_before_the_run_is_opened(pro
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(20))
-def test_a_training_killed_at_any_moment_goes_on_bit_for_bit(project, attempt):
+def test_a_training_killed_at_any_moment_goes_on_bit_for_bit(whole, project, attempt):
     chance = random.Random(attempt)
     stopped = kill_after(project, f"killed{attempt}", chance.randint(0, 6), chance.uniform(0, 0.3))
     if stopped.status == "done":
         pytest.skip("it was done before it could be killed")
-    assert_resumes(project, stopped)
+    assert_resumes(whole, stopped)
 
 
 @pytest.mark.parametrize(

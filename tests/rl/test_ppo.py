@@ -18,8 +18,9 @@ from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 @functools.cache
 def tiny_ppo(**changes):
+    """A PPO of some settings, and the state in which it starts, which is the same under all of them."""
     ppo = PPO(ToZero().bind(tiny_system()), replace(TINY, **changes))
-    return ppo, jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
+    return ppo, tiny_ppo()[1] if changes else jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
 
 
 def slow_advantages(reward, value, next_value, terminated, done, gamma, gae_lambda):
@@ -96,6 +97,7 @@ def test_what_the_task_knows_beyond_a_truncation_replaces_the_critic():
     np.testing.assert_allclose(samples.target, 1 + 0.9 * 7, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_critic_learns_the_worth_of_a_constant_reward():
     """1 / (1 - gamma) where only time ends an episode, 1 where the first step does."""
     changes = replace(TINY, gamma=0.8, normalize_reward=False, lr=2e-2, update_epochs=4, total_timesteps=128 * 100)
@@ -109,20 +111,20 @@ def test_a_critic_learns_the_worth_of_a_constant_reward():
 def test_the_loss_is_equation_9_summed_sample_by_sample():
     ppo, state = tiny_ppo(ent_coef=0.02, clip_eps=0.1, vf_coef=0.7)
     rng = np.random.default_rng(0)
-    observation, raw = rng.normal(size=(2, 32, 1)).astype(np.float32)
-    log_prob, advantage, target = rng.normal(size=(3, 32)).astype(np.float32) * [[0.1], [1], [1]]
+    observation, raw = rng.normal(size=(2, 8, 1)).astype(np.float32)
+    log_prob, advantage, target = rng.normal(size=(3, 8)).astype(np.float32) * [[0.1], [1], [1]]
     policy = ppo.policy(state.learned).replace(observations=None)
     old = policy.distribution(observation).log_prob(raw)
     samples = Samples(observation, raw, old - log_prob, advantage, target)
 
     surrogate = error = bonus = 0.0
     scaled = (advantage - advantage.mean()) / advantage.std()
-    for i in range(32):
+    for i in range(8):
         actions = policy.distribution(observation[i])
         ratio = float(jnp.exp(actions.log_prob(raw[i]) - samples.log_prob[i]))
-        surrogate += min(ratio * scaled[i], np.clip(ratio, 0.9, 1.1) * scaled[i]) / 32
-        error += 0.5 * float(policy.value(observation[i]) - target[i]) ** 2 / 32
-        bonus += float(actions.entropy()) / 32
+        surrogate += min(ratio * scaled[i], np.clip(ratio, 0.9, 1.1) * scaled[i]) / 8
+        error += 0.5 * float(policy.value(observation[i]) - target[i]) ** 2 / 8
+        bonus += float(actions.entropy()) / 8
     loss, metrics = ppo.loss(state.params, samples)
     np.testing.assert_allclose(loss, -surrogate + 0.7 * error - 0.02 * bonus, rtol=1e-4)
     np.testing.assert_allclose(metrics["clip_fraction"], (np.abs(np.exp(log_prob) - 1) > 0.1).mean(), rtol=1e-5)
@@ -151,14 +153,13 @@ def test_a_value_clips_to_what_the_critic_guessed_at_collection():
 
 
 def test_the_critic_s_guess_at_collection_is_kept_where_it_is_clipped_to():
-    for clip_vf_eps in (None, 0.2):
-        ppo, state = tiny_ppo(clip_vf_eps=clip_vf_eps)
-        state, seen = jax.jit(ppo.collect)(tiny_program(), state)
-        _, samples, _ = jax.jit(ppo.advantages)(state, seen)
-        if clip_vf_eps is None:
-            assert samples.value is None
-        else:
-            np.testing.assert_allclose(samples.value, samples.target - samples.advantage, atol=1e-5)
+    def samples(ppo, state):
+        return ppo.advantages(*ppo.collect(tiny_program(), state))[1]
+
+    plain, state = tiny_ppo()
+    assert jax.eval_shape(functools.partial(samples, plain), state).value is None
+    clipped = jax.jit(functools.partial(samples, tiny_ppo(clip_vf_eps=0.2)[0]))(state)
+    np.testing.assert_allclose(clipped.value, clipped.target - clipped.advantage, atol=1e-5)
 
 
 def test_the_probabilities_of_what_was_collected_are_those_that_the_update_starts_from():
@@ -205,16 +206,12 @@ def test_an_update_that_meets_nan_stops_the_learning_and_changes_nothing():
     program = tiny_program()
     start = ppo.init(program, jax.random.key(2))
     learn = jax.jit(ppo.learn)
-    first, _ = learn(program, start, 1)
     state, _ = learn(program, start, 6)
-    bad = int(state.failed)
-    assert bad in (0, 1)
-    assert state.updates == bad
-    before = start if bad == 0 else first
-    for now, then in zip(jax.tree.leaves(state.params), jax.tree.leaves(before.params), strict=True):
+    assert (state.failed, state.updates) == (0, 0)
+    for now, then in zip(jax.tree.leaves(state.params), jax.tree.leaves(start.params), strict=True):
         np.testing.assert_array_equal(now, then)
     again, _ = learn(program, state, 3)
-    assert (again.failed, again.updates) == (bad, bad)
+    assert (again.failed, again.updates) == (0, 0)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 97, 4096, 70_000])

@@ -17,7 +17,7 @@ from rexcli.config.project import Project
 from rexcli.runs import provenance
 from rexcli.runs.view import RunView
 from rexcli.sweep.folder import JobRow, collect
-from tests.cli.test_pipeline import SMALL_TRAINING
+from tests.cli.conftest import SMALL_TRAINING
 from tests.sweep import nap
 from tests.sweep.test_sweep import HERE, folder_of, is_running, runs_started, start, statuses, table, wait_for
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rexcli.runs.view import RunView, find_run
-from tests.cli.test_pipeline import SMALL_TRAINING
+from tests.cli.conftest import SMALL_TRAINING
 
 needs_mujoco = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="needs mujoco, an optional extra")
 
