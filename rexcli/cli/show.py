@@ -94,7 +94,10 @@ def _node_warnings(system: System, spec: NodeSpec, node: NodeStatistics) -> Iter
     which, limit = f"node '{spec.name}'", f"its period is {_ms(period)}; lower its rate or its delay"
     if node.load.mean > 1:
         takes = _ms(node.load.mean * period)
-        yield f"{which} cannot keep {spec.rate:g} Hz: its mean computation delay is {takes}, {limit}"
+        yield (
+            f"{which} cannot keep {spec.rate:g} Hz: its mean computation delay is {takes}, {limit}; time that it does "
+            "not spend computing, as on a bus or in a network, belongs to an edge"
+        )
     elif expected > period:
         yield f"{which} is late now and then: its computation delay is expected to be {_ms(expected)}, {limit}"
     if node.lateness.mean > 2 * period and not spec.advance:
@@ -106,8 +109,10 @@ def _node_warnings(system: System, spec: NodeSpec, node: NodeStatistics) -> Iter
 
 def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: int) -> Iterator[str]:
     ends = f"edge '{edge.name}' ({edge.source} -> {edge.target})"
-    rates = f"{system.specs[edge.source].rate:g} Hz to {system.specs[edge.target].rate:g} Hz"
-    if measured.unread > 0.5:
+    sends, reads = system.specs[edge.source].rate, system.specs[edge.target].rate
+    rates = f"{sends:g} Hz to {reads:g} Hz"
+    # A reader that is slower than the sender sees a part of the messages: that is what it is there for.
+    if measured.unread > max(0.0, 1 - edge.window * reads / sends) + 0.3:
         yield (
             f"{ends}: {measured.unread:.0%} of its messages are never read ({rates}, window {edge.window}); widen the "
             f"window or lower the rate of '{edge.source}'"

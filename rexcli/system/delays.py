@@ -89,13 +89,12 @@ class Random(Delay):
             raise RexError(f"delay {self!r}: its parameters are not all finite numbers")
 
     def __repr__(self) -> str:
-        name = type(self.distribution).__name__
-        fields = [
-            f"{key.lstrip('_')}={float(value):g}"
-            for key, value in vars(self.distribution).items()
-            if key in ("_loc", "_scale", "_low", "_high", "_concentration", "_rate") and jnp.ndim(value) == 0
-        ]
-        return f"{name}({', '.join(fields)})"
+        distribution = self.distribution
+        if hasattr(distribution, "components_distribution"):
+            shares = np.atleast_1d(np.asarray(distribution.mixture_distribution.probs))
+            parts = distribution.components_distribution
+            return " or ".join(f"{share:.0%} {_described(parts, index)}" for index, share in enumerate(shares))
+        return _described(distribution)
 
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         return _draw(self.distribution, key, num)
@@ -149,6 +148,16 @@ class Random(Delay):
 
     def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
         return np.exp(np.asarray(self.distribution.log_prob(jnp.asarray(seconds, jnp.float32)), np.float64))
+
+
+def _described(distribution: Any, index: int = 0) -> str:
+    """Name and parameters; of one with a batch of parameters, those at `index`."""
+    fields = [
+        f"{key.lstrip('_')}={float(np.broadcast_to(np.ravel(value), max(np.size(value), index + 1))[index]):g}"
+        for key, value in vars(distribution).items()
+        if key in ("_loc", "_scale", "_low", "_high", "_concentration", "_rate")
+    ]
+    return f"{type(distribution).__name__}({', '.join(fields)})"
 
 
 def _draw(distribution: Any, key: jax.Array, num: int) -> jax.Array:

@@ -68,12 +68,15 @@ def test_show_prints_the_system(toy: Project, capsys: pytest.CaptureFixture[str]
     assert files(toy) == before
 
 
+BURSTS = "{_target_:rexcli.Regimes,delays:[0.0,1.5],transitions:[[0.9,0.1],[0.1,0.9]]}"
+
+
 @pytest.mark.parametrize(
     ("overrides", "warning"),
     [
         (["nodes.brain.delay=0.15"], "node 'brain' cannot keep 10 Hz: its mean computation delay is 150 ms"),
         (["nodes.eye.delay={_target_:distrax.Normal,loc:0.045,scale:0.01}"], "node 'eye' is late now and then"),
-        (["nodes.eye.rate=100", "edges.eye_brain.window=1"], "90% of its messages are never read"),
+        (["nodes.eye.rate=10", "edges.eye_brain.window=1", f"edges.eye_brain.delay={BURSTS}"], "are never read"),
         (["edges.eye_brain.delay=100", "edges.eye_brain.expected_delay=0"], "nothing arrives"),
         (["edges.eye_brain.expected_delay=0", "edges.eye_brain.delay=0.07"], "read later than expected"),
         (["~edges.eye_brain"], "supervisor 'brain' reads nothing"),
@@ -85,6 +88,13 @@ def test_show_says_what_looks_wrong(
 ) -> None:
     assert main(["show", "conf=toy", *overrides]) == 0
     assert warning in capsys.readouterr().err
+
+
+def test_a_fast_sensor_and_a_slow_reader_are_nothing_wrong(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "conf=toy", "nodes.eye.rate=100", "nodes.eye.delay=0.001", "edges.eye_brain.window=1"]) == 0
+    said = capsys.readouterr()
+    assert "90%" in said.out
+    assert said.err == ""
 
 
 def test_show_finds_nothing_wrong_with_the_pendulum(capsys: pytest.CaptureFixture[str]) -> None:
