@@ -246,5 +246,5 @@ def test_python_refuses_what_the_commands_refuse(small):
         program.init(jax.random.key(0), eps=1)
     with pytest.raises(rex.RexError, match="starting_step 40: the timeline has steps 0 to 39"):
         program.init(jax.random.key(0), starting_step=40)
-    with pytest.raises(rex.RexError, match="init_order: 'agent' stands there twice"):
+    with pytest.raises(rex.RexError, match="init_order=agent: it stands there twice"):
         rex.build(changed("init_order=[agent,agent]"))
