@@ -216,6 +216,7 @@ def small():
     return experiment, program, task, ppo.policy(ppo.init(program, jax.random.key(0)).learned)
 
 
+@pytest.mark.slow
 def test_a_second_evaluation_compiles_nothing_and_a_changed_task_does(small):
     experiment, program, task, policy = small
     rex.evaluate(experiment, program, task, policy)

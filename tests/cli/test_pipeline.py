@@ -170,6 +170,7 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(project, capsys, words, hi
     assert runs() == before
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_what_was_recorded(project):
     process = subprocess.Popen(
         [sys.executable, "-m", "rexcli.cli.main", "record", "record.steps=200", "real_time_factor=1.0", "name=stopped"],

@@ -76,6 +76,7 @@ def test_no_setting_compiles_again():
     assert len({tuple(seq.ravel().tolist()) for seq in seen}) == len(SETTINGS)
 
 
+@pytest.mark.slow
 @given(data=st.data(), drawn=systems(3, CLOSE_RATES))
 @settings(
     max_examples=1,
@@ -236,6 +237,7 @@ def test_a_signal_linear_in_time_is_read_exactly_as_long_ago_as_the_delay():
     np.testing.assert_allclose(slope, -1, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_interpolated_programs_agree_with_the_stepper():
     for delays in SETTINGS:
         log = run_stepper(system("linear"), timeline(), 1, STEPS, KEY, delays=delays)

@@ -196,6 +196,7 @@ def test_a_flat_learning_rate_stays_and_an_annealed_one_ends_at_0():
         np.testing.assert_allclose(sizes[-1], 0.0 if anneal else TINY.lr, atol=1e-8, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_update_that_meets_nan_stops_the_learning_and_changes_nothing():
     class Poisoned(ToZero):
         def reward(self, graph_state):

@@ -171,6 +171,7 @@ def test_a_changed_file_is_said(toy: Project, capsys: pytest.CaptureFixture[str]
     assert "changed since this sweep was started: ppo.lr 0.001 -> 0.002; done" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_random_orders_continue(toy: Project) -> None:
     """Hydra shuffles anew each time; jobs are known by their overrides."""
     assert nap.main(["seed=shuffle(1,2,3,4,13)"]) == 1
@@ -181,6 +182,7 @@ def test_random_orders_continue(toy: Project) -> None:
     assert len(set(runs_started(toy)) - set(started)) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_continues(toy: Project, start: Callable[..., subprocess.Popen[str]]) -> None:
     (toy.root / "poison").touch()
     process = start("seed=1,9,3")
@@ -253,6 +255,7 @@ def test_tables_are_sorted_by_any_result(toy: Project, capsys: pytest.CaptureFix
     assert [row["seed"] for row in json.loads(capsys.readouterr().out)["tables"]["runs"]] == [2, 5, 9]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_drawn(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert nap.main(["seed=1,2,13", "ppo.lr=1e-4,1e-3"]) == 1
     picture = folder_of(toy) / "plots" / "sweep.png"

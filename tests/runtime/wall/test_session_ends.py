@@ -176,6 +176,7 @@ def signals_at_random_moments(path: Path, times: int) -> None:
             assert counts == {f"n{i}": len(node.ticks) for i, node in enumerate(nodes)}
 
 
+@pytest.mark.slow
 def test_signals_at_random_moments_stop_all_nodes(tmp_path: Path) -> None:
     signals_at_random_moments(tmp_path, 10)
 
