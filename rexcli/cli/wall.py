@@ -45,6 +45,8 @@ SHORT_TITLE = "late: p50/p99/max after the rules let a step start; age of what i
 """The same in the width of a terminal."""
 LIVE_EVERY = 0.5
 """Seconds between two tables in a terminal."""
+NEARLY_ALWAYS = 0.9
+"""Share of the time that a node computes, above which it is too slow for its rate."""
 PLAIN_EVERY = 5.0
 """Seconds between two lines elsewhere."""
 
@@ -79,7 +81,23 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
         outcome.check()
         if writer.failed:
             raise RunError(writer.failed)
-    return Result(values=values, path=run.path, tables=[table])
+    missed = [said for each in outcome.punctuality if (said := missed_ticks(each)) is not None]
+    return Result(values=values, path=run.path, tables=[table], warnings=missed)
+
+
+def missed_ticks(each: Punctuality) -> str | None:
+    """Which node missed ticks, and why as far as its times tell; None where it missed none."""
+    if not each.missed:
+        return None
+    said = f"node '{each.node}' missed {each.missed} of {each.missed + each.ticks} ticks at {each.declared:g} Hz: "
+    if each.busy > NEARLY_ALWAYS:
+        return f"{said}its steps take {each.busy:.0%} of the time; lower its rate, or make its step faster"
+    if each.late_max > 0.5 / each.declared:
+        return (
+            f"{said}its steps were ready, and this machine started them up to {each.late_max * 1e3:.3g} ms late; let "
+            "less run beside it, or see wall.priority"
+        )
+    return f"{said}what it waits for came too late; look at the nodes that its blocking inputs come from"
 
 
 class LiveView:
