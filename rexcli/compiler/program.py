@@ -398,7 +398,7 @@ class Program:
         return graph_state, records
 
     def _kept(self, graph_state: GraphState) -> _Kept:
-        """The supervisor's."""
+        """Returns what the supervisor's node keeps between steps."""
         return _Kept(*(each[self.supervisor] for each in (graph_state.rng, graph_state.params, graph_state.state)))
 
     def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:

@@ -91,7 +91,7 @@ class Stream:
 
 
 def write(handle: int, data: bytes) -> None:
-    """All of it, however long the reader takes."""
+    """Writes all bytes to the pipe, blocking as long as needed."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]

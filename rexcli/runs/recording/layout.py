@@ -292,7 +292,7 @@ class Records:
 
 
 MESSAGES = Records(MESSAGE_HEADER, ())
-"""Of every edge's messages."""
+"""The record layout of messages, the same for every edge."""
 
 
 def message_schema() -> str:

@@ -177,7 +177,7 @@ class Episode:
 
     @property
     def seconds(self) -> float:
-        """Since its start."""
+        """Seconds since the episode started."""
         return max(0, self.ended if self.closed else now() - self.began) / 1e9
 
     def begin(self, time: int) -> None:

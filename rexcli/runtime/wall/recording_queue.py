@@ -60,7 +60,7 @@ class RecordingQueue:
             self._writer.flush()
 
     def for_executor(self) -> ExecutorQueue:
-        """For one more executor."""
+        """Creates the queue of one more executor."""
         self._queues.append(ExecutorQueue(self._writer, self._system, self.write_one))
         return self._queues[-1]
 
