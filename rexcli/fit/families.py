@@ -23,6 +23,8 @@ POINTS = 1000
 """Samples that the likelihood is worked out of; more are first summed up in as many groups of neighbours."""
 AT_ONCE = 3
 """Samples of no time at all from which on their share has a part of its own, beside the family of the others."""
+ENDS = 50
+"""Of these, shortest and longest samples that are not summed up with others."""
 FEWEST = 20
 """Samples below which a delay has no distribution, only a mean."""
 CORRELATED = 0.1
@@ -226,7 +228,9 @@ def _grouped(seconds: Floats) -> tuple[Floats, Floats]:
     ordered = np.sort(seconds)
     if len(ordered) <= POINTS:
         return ordered, np.ones(len(ordered))
-    edges = np.linspace(0, len(ordered), POINTS + 1).astype(np.int64)
+    # The first and the last stay as they are: a mean of an outlier and its neighbours never happened.
+    middle = np.linspace(ENDS, len(ordered) - ENDS, POINTS - 2 * ENDS + 1).astype(np.int64)
+    edges = np.concatenate([np.arange(ENDS), middle, np.arange(len(ordered) - ENDS + 1, len(ordered) + 1)])
     counts = np.diff(edges)
     return np.add.reduceat(ordered, edges[:-1]) / counts, counts.astype(np.float64)
 
