@@ -6,7 +6,9 @@ fix, and the command line prints it as one line, without a traceback.
 
 import sysconfig
 import traceback
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended."""
@@ -34,6 +36,9 @@ class DeclarationError(RexError):
     def __init__(self, keys: str | tuple[str, ...], value: object = None, fix: str = "", *, message: str = ""):
         self.keys = (keys,) if isinstance(keys, str) else keys
         super().__init__(message or f"{self.keys[0]}={shown(value)}: {fix}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(DeclarationError, message=str(self)), (self.keys,)
 
 
 class RunError(RexError):

@@ -54,7 +54,7 @@ def compile(job: Job) -> Result:
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
         tables = [_slots(plan), _nodes(plan)]
         del timeline, program, plan, lowered  # of a long timeline they are large, and pictures read it again
-        draw(run, values, system)
+        draw(run, values, system, job.project)
     return Result(values=values, path=run.path, tables=tables)
 
 

@@ -42,12 +42,12 @@ def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence
     fragment = report.fragment(fits)
     config = declare_delays(view.config, fragment, source)
     job = Job("fit", experiment_from_config(config, source, overrides), project, console, tuple(argv))
-    system = job.system()
     with job.new_run([view.path]) as out:
         out.write_arrays("timeline.npz", to_arrays(timeline))
         out.write_bytes("delays.yaml", OmegaConf.to_yaml(OmegaConf.create(fragment)).encode())
         out.write_csv("fit.csv", *report.candidates_rows(fits))
-        draw(out, {"delays": len(fits)}, system)
+        found = {f"{each.samples.kind}/{each.samples.name}": each.delay for each in fits}
+        draw(out, {"delays": len(fits)}, found, project)
     return Result(
         values={"delays": len(fits)},
         path=out.path,

@@ -61,7 +61,7 @@ class Job:
         from rexcli.runs.rundir import Run
 
         for name, path in self.experiment.plots.pictures.items():
-            find(name, path, self.experiment.origins)
+            find(name, path, self.project, self.experiment.origins)
         return Run.create(
             self.project.outputs,
             self.experiment.name,

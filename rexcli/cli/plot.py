@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rexcli.cli.console import shorten
 from rexcli.config.project import find_project
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rexcli.plot.registry import View
 
 
-def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **options: object) -> Result:
+def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **options: Any) -> Result:
     """Draws one run's pictures, or those in which several can be overlaid.
 
     Args:
@@ -30,12 +30,13 @@ def plot_runs(runs: Sequence[str], only: Sequence[str], out: str | None, **optio
     """
     from rexcli.plot import draw_many, draw_run
 
-    outputs = find_project().outputs
+    project = find_project()
+    outputs = project.outputs
     views = [_view(run, outputs) for run in runs]
     if len(views) == 1:
         remove_abandoned(views[0].path, below=True)
         folder = views[0].path / "plots" if out is None else Path(out)
-        written = draw_run(views[0], folder, only or None, **options)
+        written = draw_run(views[0], folder, only or None, project, **options)
     else:
         folder = outputs / "plots" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S") if out is None else Path(out)
         written = draw_many(views, folder, only or None, **options)

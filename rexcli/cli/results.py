@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rexcli.config.project import Project
 from rexcli.runs.rundir import Run
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.system import System
@@ -15,30 +16,42 @@ POINTS = 200
 """Of a density's curve."""
 
 
-def draw(run: Run, results: Mapping[str, Any], system: System) -> None:
+def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project) -> None:
     """Notes `results` in `run.json` and draws into `plots/`. A picture that fails is logged, not fatal.
 
     `delays.npz` is written for the pictures, which instantiate nothing: the declared delays as plain numbers.
+
+    Args:
+        run: to finish.
+        results: by name, with units.
+        delays: of the system that ran; or by `<kind>/<name>`.
+        project: whose pictures the experiment brings.
     """
     from rexcli.plot import draw_run
     from rexcli.runs.view import RunView
 
     for key, value in results.items():
         run.add_result(key, value)
-    run.write_arrays("delays.npz", delay_arrays(system))
-    if draw_run(RunView(run.path)):
+    if isinstance(delays, System):
+        delays = delays_of(delays)
+    run.write_arrays("delays.npz", delay_arrays(delays))
+    if draw_run(RunView(run.path), project=project):
         run.register("plots")
 
 
-def delay_arrays(system: System) -> dict[str, np.ndarray]:
+def delays_of(system: System) -> dict[str, Delay]:
+    """The delays of a system, by `<kind>/<name>`."""
+    nodes = {f"node/{name}": spec.delay for name, spec in system.specs.items()}
+    return nodes | {f"edge/{name}": edge.delay for name, edge in system.edges.items()}
+
+
+def delay_arrays(delays: Mapping[str, Delay]) -> dict[str, np.ndarray]:
     """`<kind>/<name>/constant`, s, of constant delays; of the others `…/x`, s, `…/density`, 1/s, and `…/at_zero`.
 
     `at_zero` is the share of samples that the distribution has below 0, and that count as 0.
     """
     arrays: dict[str, np.ndarray] = {}
-    delays: list[tuple[str, Delay]] = [(f"node/{name}", spec.delay) for name, spec in system.specs.items()]
-    delays += [(f"edge/{name}", edge.delay) for name, edge in system.edges.items()]
-    for key, delay in delays:
+    for key, delay in delays.items():
         if type(delay) is Constant:  # not an adjustable one, which has no one value to show
             arrays[f"{key}/constant"] = np.asarray(delay.seconds)
             continue

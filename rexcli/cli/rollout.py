@@ -44,5 +44,5 @@ def rollout(job: Job) -> Result:
             "steps/s": done.steps_per_second,
             "devices": done.devices,
         }
-        draw(run, values, system)
+        draw(run, values, system, job.project)
     return Result(values=values, path=run.path)

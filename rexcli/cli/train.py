@@ -134,13 +134,13 @@ def lead(job: Job, group: ProcessGroup) -> Result:
             job.console.warn(f"seed {seed} met a number that is not finite in update {update}; its best policy is kept")
         values = _values(training, group)
         if training.interrupted:
-            draw(run, values, system)
+            draw(run, values, system, job.project)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         evaluation = pipeline.evaluate(experiment, final, task, training.policy)
         values |= evaluation_values(evaluation)
         run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
-        draw(run, values, system)
+        draw(run, values, system, job.project)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)
 

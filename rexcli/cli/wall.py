@@ -69,7 +69,7 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
 
                 outcome = pipeline.record_wall(experiment, system, writer=writer, controller=controller, watch=watch)
             writer.close(complete=True)
-        values = _keep(run, job.console, system, outcome)
+        values = _keep(run, job, system, outcome)
         for failure in outcome.stop_failures:
             job.console.warn(f"stop failed: {failure}")
         table = Table(SHORT_TITLE, SHORT, [short_row(each) for each in outcome.punctuality])
@@ -184,7 +184,7 @@ def line(each: Punctuality) -> str:
     return f"{each.node} {each.rate:.4g} Hz, late {late} ms{age}{missed}"
 
 
-def _keep(run: Run, console: Console, system: System, outcome: Outcome) -> Mapping[str, Any]:
+def _keep(run: Run, job: Job, system: System, outcome: Outcome) -> Mapping[str, Any]:
     """Writes what can be written: a full disk, or an execution that was over at once, leaves some of it out.
 
     Raises:
@@ -206,10 +206,10 @@ def _keep(run: Run, console: Console, system: System, outcome: Outcome) -> Mappi
         run.write_arrays("lateness.npz", late)
         run.write_arrays("timeline.npz", to_arrays(read_recording(run.path / "recording.mcap").timeline()))
         if not isinstance(outcome.error, Terminated):
-            draw(run, values, system)
+            draw(run, values, system, job.project)
     except (RexError, OSError) as error:
         if isinstance(error, WriteError) and outcome.error is None and not outcome.stop_failures:
             raise
         logging.getLogger("rex.wall").warning("%s", error)
-        console.warn(str(error))
+        job.console.warn(str(error))
     return values

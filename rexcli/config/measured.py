@@ -60,9 +60,12 @@ def declare_delays(config: Mapping[str, Any], fragment: Mapping[str, Any], where
     known = []
     for section in SECTIONS:
         for name, entry in fragment.get(section, {}).items():
-            if name in (changed.get(section) or {}):
-                known.append(name)
-                changed[section][name]["delay"] = entry["delay"]
+            declared = changed.get(section)
+            if not isinstance(declared, dict) or name not in declared:
+                continue
+            known.append(name)
+            if isinstance(declared[name], dict):  # of anything else the check of the experiment has to say more
+                declared[name]["delay"] = entry["delay"]
     if not known:
         names = ", ".join(name for section in SECTIONS for name in fragment.get(section, {}))
         raise RexError(f"{where}: its delays are of {names or 'nothing'}; this experiment has no node or edge of these")
@@ -81,6 +84,8 @@ def _check(fragment: Any) -> None:
         if not isinstance(entries, dict):
             raise ValueError(f"{section} is no mapping")
         for name, entry in entries.items():
+            if not isinstance(name, str):
+                raise ValueError(f"{section}: {name!r} is no name")
             if not isinstance(entry, dict) or set(entry) != {"delay"}:
                 raise ValueError(f"{section}.{name} holds something else than a delay")
             _check_targets(entry["delay"], f"{section}.{name}.delay")

@@ -17,7 +17,7 @@ def run_labels(views: Sequence[View]) -> list[str]:
     """A label for each run, no two alike: the config keys in which the runs differ, else the run's folder."""
     flat = [flatten(view.config) for view in views]
     keys = [key for key in {key: None for config in flat for key in config} if _differs(flat, key)]
-    keys = [key for key in keys if key not in ("from", "policy", "resume")]
+    keys = [key for key in keys if key not in ("from", "policy", "resume", "delays")]
     without_seed = [key for key in keys if key != "seed"]
     labels = [_named(config, without_seed) for config in flat]
     if "seed" in keys and len(set(labels)) < len(labels):

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.figure import Figure
 
+from rexcli.config.project import Project, find_project
 from rexcli.errors import RexError, WriteError
 from rexcli.plot.registry import Animation, Options, View, find, names, settings
 from rexcli.plot.style import styled
@@ -20,7 +21,11 @@ logger = logging.getLogger("rex.plot")
 
 
 def draw_run(
-    view: View, folder: Path | None = None, only: Sequence[str] | None = None, **options: object
+    view: View,
+    folder: Path | None = None,
+    only: Sequence[str] | None = None,
+    project: Project | None = None,
+    **options: object,
 ) -> list[Path]:
     """Draws the pictures that a run can have, each into one file.
 
@@ -29,6 +34,8 @@ def draw_run(
         folder: where to; default `<run>/plots`.
         only: names of pictures; default all that fit. A picture that fails is then logged and left out, so that
             no run fails for want of a picture; one that was asked for by name raises.
+        project: whose `nodes` define the pictures that the run brings; None for the one that the working directory
+            is in.
         **options: see `Options`.
 
     Returns:
@@ -39,14 +46,14 @@ def draw_run(
             whose artifacts do not fit together.
         WriteError: a file cannot be written.
     """
-    return _draw([view], Path(folder or view.path / "plots"), only, _options(options), overlays=False)
+    return _draw([view], Path(folder or view.path / "plots"), only, _options(options), project, overlays=False)
 
 
 def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:
     """Overlays several runs in those pictures that can; see `draw_run`."""
     if not views:
         raise RexError("no run to draw: name at least one run directory, or 'latest'")
-    return _draw(list(views), Path(folder), only, _options(options), overlays=True)
+    return _draw(list(views), Path(folder), only, _options(options), None, overlays=True)
 
 
 @styled
@@ -75,15 +82,24 @@ class _Once:
 
 
 def _draw(
-    views: list[View], folder: Path, only: Sequence[str] | None, options: Options, *, overlays: bool
+    views: list[View],
+    folder: Path,
+    only: Sequence[str] | None,
+    options: Options,
+    project: Project | None,
+    *,
+    overlays: bool,
 ) -> list[Path]:
     written = []
+    project = project or find_project()
     views = [cast(View, _Once(view)) for view in views]
     for name in names([view.config for view in views], only):
         try:
             declared = [settings(view.config).pictures.get(name) for view in views]
             path = next(filter(None, declared), None)
-            picture = find(name, path)
+            if path is not None:
+                _refuse_code_of_runs(views, project)
+            picture = find(name, path, project)
             fitting = [view for view, own in zip(views, declared, strict=True) if own == path and picture.fits(view)]
             if fitting and (picture.overlays or not overlays):
                 for view in [view for view in views if view not in fitting]:
@@ -109,6 +125,17 @@ def _draw(
             else:
                 raise RexError(f"picture '{name}' of {where} could not be drawn: {said}") from error
     return written
+
+
+def _refuse_code_of_runs(views: Sequence[View], project: Project) -> None:
+    """A run that holds a project is not drawn by that project's code: it came with the run, perhaps from a stranger.
+
+    Raises:
+        RexError: naming the run.
+    """
+    for view in views:
+        if project.root.resolve().is_relative_to(view.path.resolve()):
+            raise RexError(f"{view.path}: it holds the project {project.root}; draw it from a project of your own")
 
 
 def _why_not(name: str, needs: tuple[str, ...], single: bool, views: Sequence[View]) -> str:

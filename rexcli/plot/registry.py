@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from rexcli.config import checks
 from rexcli.config.origins import Origins
-from rexcli.config.project import find_project
+from rexcli.config.project import Project, find_project
 from rexcli.config.schema import PlotsConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError, suggest
@@ -159,12 +159,13 @@ def names(configs: Sequence[Mapping[str, Any]], only: Sequence[str] | None) -> l
     return known if only is None else list(only)
 
 
-def find(name: str, path: str | None, origins: Origins | None = None) -> Picture:
+def find(name: str, path: str | None, project: Project | None = None, origins: Origins | None = None) -> Picture:
     """The picture of a name.
 
     Args:
         name: of the picture.
         path: of the class that a run declares for it; None for one of this package.
+        project: whose `nodes` define it; None for the one that the working directory is in.
         origins: for messages.
 
     Raises:
@@ -172,7 +173,7 @@ def find(name: str, path: str | None, origins: Origins | None = None) -> Picture
     """
     if path is None:
         return pictures()[name]
-    find_project().activate()
+    (project or find_project()).activate()
     loader, key = Loader((), origins or Origins(fallback="config.yaml")), f"plots.pictures.{name}"
     kind = loader.find(path, key)
     if not _is_picture(kind):

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.special as jsp
 import numpy as np
 import numpy.typing as npt
-from jax.scipy.special import ndtr, ndtri
 
 from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay
@@ -71,7 +70,7 @@ class TruncatedNormal(Family):
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         # By the share above, which float32 tells apart far in the tail, where shares below all round to 1.
         above = 1 - jax.random.uniform(key, (num,))
-        scores = ndtri(above * ndtr(jnp.float32(self.loc / self.scale)))
+        scores = jsp.ndtri(above * jsp.ndtr(jnp.float32(self.loc / self.scale)))
         return jnp.maximum(self.loc - self.scale * scores, 0.0).astype(jnp.float32)
 
     def log_density(self, seconds: Floats) -> Floats:
@@ -210,7 +209,25 @@ class Mixture(Family):
         return _invert(self.cdf, shares, self.delays)
 
 
-class Correlated(Delay):
+class TimeSeries(Delay):
+    """Delays of which each alone has the distribution `marginal`, and which depend on the ones before them."""
+
+    marginal: Delay
+
+    def quantiles(self, shares: Floats) -> Floats:
+        return self.marginal.quantiles(shares)
+
+    def quantile(self, share: float) -> float:
+        return self.marginal.quantile(share)
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        return self.marginal.cdf(seconds)
+
+    def density(self, seconds: npt.ArrayLike) -> Floats | None:
+        return self.marginal.density(seconds)
+
+
+class Correlated(TimeSeries):
     """A delay whose values resemble the ones before them: a congested link stays congested for a while.
 
     The ranks of the values are a first-order autoregressive process, AR(1), and each value alone has the distribution
@@ -223,20 +240,17 @@ class Correlated(Delay):
     """
 
     def __init__(self, delay: Any, correlation: float):
-        self.delay = _part(delay)
+        from scipy.special import ndtr
+
+        self.delay = self.marginal = _part(delay)
         _check(self, correlation=correlation)
         if not 0 <= correlation < 1:
             raise RexError(f"delay: correlation {correlation:g}: give a number from 0 up to, but not 1")
         self.correlation = float(correlation)
+        self._table = self.delay.quantiles(ndtr(SCORES)).astype(np.float32)
 
     def __repr__(self) -> str:
         return f"{self.delay!r}, correlation {getattr(self, 'correlation', '?')} in time"
-
-    @cached_property
-    def _table(self) -> npt.NDArray[np.float32]:
-        from scipy.special import ndtr
-
-        return self.delay.quantiles(ndtr(SCORES)).astype(np.float32)
 
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         if not self.correlation:
@@ -251,20 +265,8 @@ class Correlated(Delay):
         _, rest = jax.lax.scan(follow, noise[0], noise[1:])
         return jnp.interp(jnp.concatenate([noise[:1], rest]), jnp.asarray(SCORES, jnp.float32), self._table)
 
-    def quantiles(self, shares: Floats) -> Floats:
-        return self.delay.quantiles(shares)
 
-    def quantile(self, share: float) -> float:
-        return self.delay.quantile(share)
-
-    def cdf(self, seconds: npt.ArrayLike) -> Floats:
-        return self.delay.cdf(seconds)
-
-    def density(self, seconds: npt.ArrayLike) -> Floats | None:
-        return self.delay.density(seconds)
-
-
-class Regimes(Delay):
+class Regimes(TimeSeries):
     """A delay that switches between several, a Markov chain: an idle and a busy network, a camera that warms up.
 
     The chain makes one step a value; it begins in its stationary distribution.
@@ -278,6 +280,11 @@ class Regimes(Delay):
     def __init__(self, delays: list[Any], transitions: list[list[float]]):
         self.delays = tuple(map(_part, delays))
         count = len(self.delays)
+        if not count:
+            raise RexError("delay: regimes: delays is empty; give one a regime")
+        for i, row in enumerate(transitions):
+            if abs(sum(row) - 1) > 1e-6:
+                raise RexError(f"delay: regimes: transitions[{i}]={row}: its probabilities sum to {sum(row):g}; give 1")
         matrix = np.array([_weights(row, count, "regimes", f"transitions[{i}]") for i, row in enumerate(transitions)])
         if len(matrix) != count:
             raise RexError(f"delay: regimes: transitions has {len(matrix)} rows; give {count}, one a regime")
@@ -286,16 +293,16 @@ class Regimes(Delay):
             raise RexError("delay: regimes: transitions: give every regime a way to every other")
         stationary = np.abs(np.real(vectors[:, np.argmin(np.abs(values - 1))]))
         self.transitions = matrix
-        self.mixture = Mixture(list(self.delays), (stationary / stationary.sum()).tolist())
+        self.marginal: Mixture = Mixture(list(self.delays), (stationary / stationary.sum()).tolist())
 
     def __repr__(self) -> str:
-        return f"regimes: {self.mixture!r}"
+        return f"regimes: {self.marginal!r}"
 
     def sample(self, key: jax.Array, num: int) -> jax.Array:
         chosen, *keys = jax.random.split(key, len(self.delays) + 1)
         uniform = jax.random.uniform(chosen, (num,))
         rows = jnp.asarray(np.cumsum(self.transitions, axis=1)[:, :-1], jnp.float32)
-        begin = jnp.searchsorted(jnp.asarray(np.cumsum(self.mixture.weights)[:-1], jnp.float32), uniform[0], "right")
+        begin = jnp.searchsorted(jnp.asarray(np.cumsum(self.marginal.weights)[:-1], jnp.float32), uniform[0], "right")
 
         def follow(regime: jax.Array, new: jax.Array) -> tuple[jax.Array, jax.Array]:
             regime = (rows[regime] <= new).sum().astype(regime.dtype)
@@ -305,18 +312,6 @@ class Regimes(Delay):
         which = jnp.concatenate([begin[None], rest])
         draws = jnp.stack([delay.sample(each, num) for delay, each in zip(self.delays, keys, strict=True)])
         return draws[which, jnp.arange(num)]
-
-    def quantiles(self, shares: Floats) -> Floats:
-        return self.mixture.quantiles(shares)
-
-    def quantile(self, share: float) -> float:
-        return self.mixture.quantile(share)
-
-    def cdf(self, seconds: npt.ArrayLike) -> Floats:
-        return self.mixture.cdf(seconds)
-
-    def density(self, seconds: npt.ArrayLike) -> Floats | None:
-        return self.mixture.density(seconds)
 
 
 def _part(value: Any) -> Delay:

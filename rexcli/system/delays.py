@@ -30,8 +30,13 @@ class Delay(ABC):
 
     def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
         """`num` samples for each of `episodes`, seconds, `[len(episodes), num]`; a row depends on its episode alone."""
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(episodes, jnp.uint32))
-        return np.stack([np.asarray(self.sample(row, num)) for row in keys])
+
+        @jax.jit
+        @jax.vmap
+        def draw(episode: jax.Array) -> jax.Array:
+            return self.sample(jax.random.fold_in(key, episode), num)
+
+        return np.asarray(draw(jnp.asarray(episodes, jnp.uint32)))
 
     @abstractmethod
     def quantile(self, share: float) -> float:
@@ -41,9 +46,10 @@ class Delay(ABC):
         """The quantile of each of `shares`, seconds, `[...]`."""
         return np.vectorize(self.quantile, otypes=[np.float64])(shares)
 
-    @abstractmethod
     def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Share of the samples that are at most `seconds`, `[...]`."""
+        """Share of the samples that are at most `seconds`, `[...]`; from samples where a class does not know better."""
+        draws = np.sort(np.asarray(self.sample(jax.random.key(0), 100_000), np.float64))
+        return np.searchsorted(draws, np.asarray(seconds, np.float64), side="right") / len(draws)
 
     @abstractmethod
     def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64] | None:

@@ -130,3 +130,11 @@ def test_delays_of_no_time_at_all_have_a_part_of_their_own():
     assert not found.poor
     assert plain(found.delay)["delays"][0] == 0.0
     assert (draw(found.delay, 3000, 1) == 0).mean() == pytest.approx((seconds == 0).mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("count", [900, 2000, 10_000])
+def test_an_outlier_stays_as_long_and_as_rare_as_it_was(count):
+    seconds = np.append(np.random.default_rng(0).normal(0.01, 1e-4, count), 5.0)
+    found = fit(samples_of(seconds))
+    beyond = 1 - found.delay.cdf(np.array([0.1, 4.0]))
+    np.testing.assert_allclose(beyond, 1 / (count + 1), rtol=0.1)

@@ -90,6 +90,20 @@ def test_a_strangers_run_names_pictures_of_the_users_own_nodes_alone(
     assert "picture 'swing'" in caplog.text
 
 
+def test_a_run_that_is_a_project_is_not_drawn_by_its_own_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = FakeRun(tmp_path, {}, _bringing("nodes.evil.Picture"))
+    for folder, file, text in (("conf", "x.yaml", ""), ("nodes", "evil.py", "open('executed', 'w')")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert {file.stem for file in draw_run(run)} == {"system"}
+    assert "draw it from a project of your own" in caplog.text
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.parametrize("name", ["../swing", "a/b", "..", "a\\b"])
 def test_a_strangers_picture_has_no_name_that_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(RexError, match="plots"):

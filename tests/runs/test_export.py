@@ -13,6 +13,9 @@ from rexcli.errors import RexError
 from rexcli.runs.export import export_csv
 from rexcli.runs.view import RunView
 from rexcli.timeline.arrays import to_arrays
+from rexcli.timeline.instants import begun
+from rexcli.timeline.simulate import simulate
+from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
 from tests.runs.executions import chain_timeline, events, record
 from tests.runs.test_rundir import new_run
 
@@ -45,6 +48,25 @@ def test_the_tables_hold_every_step_and_message(tmp_path: Path) -> None:
         assert nanoseconds(row["ts_recv"]) == edge.arrive[where]
         assert nanoseconds(row["ts_sent"]) == timeline.steps[row["source"]].end[where]
     assert any(row["seq_in"] == "-1" for row in rows)
+
+
+def test_a_recording_may_lack_what_waits_for_the_supervisors_last_tick(tmp_path: Path) -> None:
+    spec = SystemTiming(
+        (NodeTiming("agent", 10.0), NodeTiming("act", 10.0)),
+        (EdgeTiming("agent_act", "agent", "act", blocking=True), EdgeTiming("act_agent", "act", "agent", skip=True)),
+        "agent",
+    )
+    timeline = simulate(spec, lambda kind, name, ticks: np.zeros((1, ticks), np.int64), episodes=1, steps=5)
+    counts = begun(timeline)
+    assert counts["act"][0] < timeline.steps["act"].count[0]
+    sources = {edge.name: edge.source for edge in spec.edges}
+    happened = [event for event in events(timeline) if event[4] < counts[sources.get(event[3], event[3])][0]]
+    with new_run(tmp_path, "record") as run:
+        with run.recording(spec) as writer:
+            record(writer, timeline, happened)
+        run.write_arrays("timeline.npz", to_arrays(timeline))
+    steps, _ = export_csv(RunView(run.path), tmp_path / "tables")
+    assert len(steps.read_text().splitlines()) == 1 + sum(int(node.count[0]) for node in timeline.steps.values())
 
 
 def test_a_recording_gives_the_same_tables(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ FAMILIES = {
     "truncated": TruncatedNormal(0.002, 0.003),
     "truncated below": TruncatedNormal(-0.002, 0.003),
     "log": LogNormal(-4.0, 0.5),
+    "truncated tail": TruncatedNormal(-0.008, 0.001),
     "gamma": Gamma(2.5, 300.0),
     "mixture": Mixture([TruncatedNormal(0.01, 0.001), LogNormal(-3.0, 0.2), distrax.Gamma(3.0, 100.0)], [2, 1, 1]),
     "correlated": Correlated(Gamma(2.5, 300.0), 0.7),
@@ -97,6 +98,8 @@ def test_regimes_last_as_long_as_declared():
         (lambda: Correlated(0.1, 1.0), "correlation 1"),
         (lambda: Regimes([0.1, 0.2], [[1.0, 0.0], [0.0, 1.0]]), "give every regime a way to every other"),
         (lambda: Regimes([0.1, 0.2], [[1.0, 0.0]]), "transitions has 1 rows; give 2"),
+        (lambda: Regimes([0.1, 0.2], [[0.9, 0.9], [0.5, 0.5]]), "sum to 1.8; give 1"),
+        (lambda: Regimes([], []), "delays is empty"),
     ],
 )
 def test_what_is_no_distribution_is_refused(make, message):

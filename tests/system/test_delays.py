@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.system.delays import Constant, Random, as_delay
+from rexcli.system.delays import Constant, Delay, Random, as_delay
 
 KEY = jax.random.key(0)
 MIXTURE = distrax.MixtureSameFamily(
@@ -45,6 +45,22 @@ def test_more_episodes_and_more_ticks_extend_the_draws(family):
 def test_density_integrates_to_one():
     x = np.linspace(0, 0.05, 5001)
     assert np.trapezoid(Random(MIXTURE).density(x), x) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_family_of_ones_own_needs_samples_and_quantiles_alone():
+    class Halves(Delay):
+        def sample(self, key, num):
+            return jnp.where(jax.random.bernoulli(key, 0.5, (num,)), 0.01, 0.03).astype(jnp.float32)
+
+        def quantile(self, share):
+            return 0.01 if share <= 0.5 else 0.03
+
+        def density(self, seconds):
+            return None
+
+    assert Halves().cdf(0.02) == pytest.approx(0.5, abs=0.01)
+    few, many = (Halves().sample_episodes(KEY, np.arange(count), 7) for count in (2, 4))
+    np.testing.assert_array_equal(few, many[:2])
 
 
 def test_normal_quantile_is_exact():
