@@ -147,7 +147,7 @@ class SeedBatch:
             out_specs=PartitionSpec("seeds"),
             check_vma=False,
         )
-        example = self._example(jax.eval_shape(_pack, start.out_info))
+        example = self._example(_packed(start.out_info))
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
             starting = beside.submit(start.lower().compile)
             self.run = jax.jit(run, donate_argnums=1).lower(self.programs, *example).compile()
@@ -320,6 +320,16 @@ def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:
 def _pack(state: PyTree) -> PyTree:
     """With PRNG keys as plain integers, which NumPy can hold."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state)
+
+
+def _packed(state: PyTree) -> PyTree:
+    """The shapes of what `_pack` makes of `state`, of whose leaves only shapes are known.
+
+    The function is a new one at each call: JAX finds what it has traced by the function and the structure of its
+    arguments, and takes dataclasses of different classes with as many fields for one structure (`A(x)` for `B(y)`),
+    whenever their hashes collide in a few bits. Nodes that were imported anew, from another project, are such classes.
+    """
+    return jax.eval_shape(lambda state: _pack(state), state)
 
 
 def schedule(num_seeds: int, devices: int, updates: int) -> list[tuple[list[int], list[int]]]:
