@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rexcli.rl.policy import Policy
     from rexcli.rl.spaces import Box, Discrete, MultiDiscrete
     from rexcli.runs.view import RunView
-    from rexcli.runtime.memory import Memory
+    from rexcli.runtime.in_memory import InMemoryRecorder
     from rexcli.runtime.stepper import Stepper
     from rexcli.runtime.wall.session import WallClock
     from rexcli.system.adjustable import AdjustableDelay
@@ -46,7 +46,7 @@ _HOMES = {
     "GraphState": "rexcli.system.states",
     "InputState": "rexcli.system.states",
     "LogNormal": "rexcli.system.delay_families",
-    "Memory": "rexcli.runtime.memory",
+    "InMemoryRecorder": "rexcli.runtime.in_memory",
     "Message": "rexcli.system.states",
     "Mixture": "rexcli.system.delay_families",
     "MultiDiscrete": "rexcli.rl.spaces",

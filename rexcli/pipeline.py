@@ -113,7 +113,7 @@ MANY_STEPS = 4000
 """Supervisor steps that take the stepper longer than it takes to compile a program."""
 
 
-def executor(
+def choose_executor(
     experiment: Experiment, system: System, timeline: Timeline, controller: Controller | None = None
 ) -> Literal["stepper", "program"]:
     """What runs a simulated recording, as `record.executor` says.
@@ -128,7 +128,7 @@ def executor(
     if declared == "stepper" or (declared == "auto" and int(timeline.num_steps.sum()) < MANY_STEPS):
         return "stepper"
     paced = experiment.real_time_factor > 0
-    why = "real_time_factor paces it" if paced else recording.why_not(system, controller)
+    why = "real_time_factor paces it" if paced else recording.why_not_compiled(system, controller)
     if why is None:
         return "program"
     if declared == "auto":
@@ -158,7 +158,7 @@ def record(
         timeline: to run on; that of `record_timeline` if None.
         writer: of a recording.
         runs: what `executor` gave, where it was asked already.
-        listener: is told of every step, such as a `Memory`; the stepper runs the system then.
+        listener: is told of every step, such as an `InMemoryRecorder`; the stepper runs the system then.
         controller: steps the supervisor; its own code if None.
         params: parameters by node, in place of what `init_params` gives.
         on_steps: is told how many supervisor steps more were made.
@@ -167,7 +167,7 @@ def record(
         timeline = record_timeline(experiment, system)
     rng = jax.random.key(experiment.seed)
     if writer is not None and listener is None:
-        if (runs or executor(experiment, system, timeline, controller)) == "program":
+        if (runs or choose_executor(experiment, system, timeline, controller)) == "program":
             skip = backend.choose_skip(experiment.compile.skip)
             recording.record(
                 system, timeline, writer, rng, skip=skip, controller=controller, params=params, on_steps=on_steps

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.compiler.plan import Plan
 from rexcli.config.compose import plain_config
 from rexcli.config.project import Project, find_project
@@ -44,7 +44,7 @@ def simulate(
         if takes.phase > takes.length / 2
         else ""
     )
-    sizes.check(
+    memory_limit.check(
         takes.size,
         f"{episodes} episodes of {takes.length:g} s",
         "give fewer or shorter ones: record.steps, record.seconds and record.episodes, timeline.steps and "

@@ -72,7 +72,7 @@ def test_stepper_and_program_agree_on_the_pendulum():
         return program.rollout(program.reset(program.init(key, eps=eps))[0])[1]
 
     for eps in range(2):
-        memory = rex.Memory()
+        memory = rex.InMemoryRecorder()
         stepper = rex.Stepper(system, timeline, listener=memory)
         state, _ = stepper.reset(stepper.init(jax.random.key(1), eps=eps))
         for _ in range(60):

@@ -42,7 +42,7 @@ class Encoder(Node):
         th, thd, age = self._read(self.timeout)
         sampled = max(0.0, time.monotonic() - began - age)
         output = Output(th=np.float32(th), thd=np.float32(thd))  # type: ignore[arg-type]
-        return step_state.replace(later=np.float32(sampled)), output
+        return step_state.replace(stamp_offset=np.float32(sampled)), output
 
     def stop(self, timeout: float | None = None) -> bool:
         if self._bus is not None:

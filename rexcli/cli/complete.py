@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rexcli.cli.hydra import split_conf
+from rexcli.cli.hydra_app import split_conf
 from rexcli.config.compose import conf_name, hydra, list_confs, parse, translate
 from rexcli.config.project import find_project
 

@@ -103,12 +103,12 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         config_name: ConfigName = None,
         sort: Sort = None,
     ) -> None:
-        from rexcli.cli import hydra
+        from rexcli.cli import hydra_app
 
-        flags = hydra.Flags(multirun, cfg, resolve, package, info, config_dir, config_name, sort)
+        flags = hydra_app.Flags(multirun, cfg, resolve, package, info, config_dir, config_name, sort)
         console = Console(quiet, as_json)
         try:
-            code = hydra.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
+            code = hydra_app.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
         except KeyboardInterrupt as error:  # Typer would make 130 of every one of them, without a word
             code = errors.report(error)
         raise typer.Exit(code)
@@ -267,7 +267,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()
     command: Any = typer.main.get_command(app)
-    with signals.raised(restore=not last) as request:
+    with signals.raise_on_signal(restore=not last) as request:
         try:
             code = command.main(
                 _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
@@ -292,7 +292,7 @@ def start() -> NoReturn:
     """
     try:
         code = main(last=True)
-        signals.leave(code)
+        signals.exit_on_signal(code)
     except KeyboardInterrupt as error:  # in the last moment
         code = _report(error)
     if code in (INTERRUPTED, Terminated.exit_code):

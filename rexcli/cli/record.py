@@ -23,7 +23,7 @@ def record(job: Job) -> Result:
     if experiment.clock == "wall":
         return record_wall(job, system, controller, parents)
     timeline = pipeline.record_timeline(experiment, system)
-    executor = pipeline.executor(experiment, system, timeline, controller)
+    executor = pipeline.choose_executor(experiment, system, timeline, controller)
     total = int(timeline.num_steps.sum())
     with job.new_run(parents) as run:
         began = time.perf_counter()

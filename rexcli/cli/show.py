@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.cli.job import Job
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -68,7 +68,7 @@ def quick(experiment: Experiment, system: System) -> tuple[int, int]:
             raise RexError(
                 f"{where}: nodes.{fastest.name}.rate={fastest.rate:g}: one step of supervisor '{supervisor}' takes "
                 f"{takes.horizon:g} s to simulate, {takes.horizon * fastest.rate:.3g} steps of '{fastest.name}' and "
-                f"{sizes.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
+                f"{memory_limit.shown(takes.size)} of memory; lower this rate, raise nodes.{supervisor}.rate="
                 f"{system.specs[supervisor].rate:g}, or give shorter delays"
             )
         episodes, steps = (episodes // 2, steps) if episodes > 1 else (1, steps // 2)

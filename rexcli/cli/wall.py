@@ -21,7 +21,7 @@ from rexcli.runs.result import Result, Table, cell
 from rexcli.runs.rundir import Run
 from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.latency import Punctuality
-from rexcli.runtime.wall.realtime import missing_right
+from rexcli.runtime.wall.realtime import why_no_priority
 from rexcli.runtime.wall.session import Outcome
 from rexcli.system.call import StepFunction
 from rexcli.system.system import System
@@ -54,7 +54,7 @@ PLAIN_EVERY = 5.0
 def record_wall(job: Job, system: System, controller: StepFunction | None, parents: Sequence[Path]) -> Result:
     """Writes `recording.mcap`, and from it `timeline.npz`, `lateness.npz` and the pictures, however the run ends."""
     experiment = job.experiment
-    missing = missing_right(experiment.wall.priority)
+    missing = why_no_priority(experiment.wall.priority)
     if missing is not None:
         job.console.warn(missing)
     with job.new_run(parents) as run:

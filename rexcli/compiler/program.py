@@ -422,7 +422,7 @@ class Program:
             seq=table.ints[slot.at],
             ts=ts,
             dt=table.spans[slot.dt],
-            later=jnp.zeros(()),
+            stamp_offset=jnp.zeros(()),
         )
 
 

@@ -40,7 +40,7 @@ ROWS = 16_384
 """Rows of a piece: enough that what a call costs is little beside them."""
 
 
-def why_not(system: System, controller: Controller | None = None) -> str | None:
+def why_not_compiled(system: System, controller: Controller | None = None) -> str | None:
     """Why a system is not one for the program; None if it is.
 
     Args:
@@ -72,7 +72,7 @@ def record(
     """Runs all episodes of a timeline, one after another, into a recording.
 
     Args:
-        system: to run; `why_not` has nothing against it.
+        system: to run; `why_not_compiled` has nothing against it.
         timeline: of that system.
         writer: of the recording.
         rng: PRNG key; episode e starts from `fold_in(rng, e)`.

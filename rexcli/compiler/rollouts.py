@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
 from rexcli.system.paths import leaf_paths
@@ -203,7 +203,7 @@ def _check_size(
             tree = held[slot.node].get(field)
             sent = jax.eval_shape(lambda ring: jax.tree.map(lambda leaf: leaf[0], ring), state.outputs[slot.node])
             each += steps * _bytes(sent if tree is None else tree)
-    sizes.check(
+    memory_limit.check(
         2 * num * each,
         f"{num} rollouts of {steps} steps",
         "give fewer (rollout.num), shorter ones (rollout.steps), or keep less of them (rollout.keep)",

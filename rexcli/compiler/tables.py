@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.compiler.cut import Counts, Cuts, not_empty
 from rexcli.compiler.placement import Placement
 from rexcli.errors import RexError
@@ -200,7 +200,7 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
     for name in nodes:
         for edge in timeline.spec.inputs(name):
             window = table.window(edge)
-            sizes.check(
+            memory_limit.check(
                 24.0 * supervisor.size * window,
                 f"windows of {window} messages of edge '{edge.name}' at {supervisor.size} steps",
                 f"give a smaller one (edges.{edge.name}.window)",

@@ -24,7 +24,7 @@ Rule = Callable[[Patterns], Iterator[int]]
 """Grows a template, node indices in order, into which all of the patterns fit."""
 
 
-class Sweep:
+class Cursors:
     """How far each pattern has got: a pointer per node, and which nodes are ready to run next."""
 
     def __init__(self, patterns: Patterns):
@@ -74,7 +74,7 @@ def rules(mode: Mode) -> tuple[Rule, ...]:
 
 
 def _generational(patterns: Patterns) -> Iterator[int]:
-    sweep = Sweep(patterns)
+    sweep = Cursors(patterns)
     while sweep.ready.any():
         generation = sweep.ready.copy()
         for node in np.flatnonzero(generation.any(axis=0)).tolist():
@@ -83,7 +83,7 @@ def _generational(patterns: Patterns) -> Iterator[int]:
 
 
 def _topological(patterns: Patterns) -> Iterator[int]:
-    sweep = Sweep(patterns)
+    sweep = Cursors(patterns)
     while sweep.ready.any():
         chosen = np.where(sweep.ready.any(axis=1), sweep.ready.argmax(axis=1), -1)
         for node in np.unique(chosen[chosen >= 0]).tolist():
@@ -91,22 +91,22 @@ def _topological(patterns: Patterns) -> Iterator[int]:
             _run_where(sweep, node, chosen == node)
 
 
-def _run_where(sweep: Sweep, node: int, rows: Bools) -> None:
+def _run_where(sweep: Cursors, node: int, rows: Bools) -> None:
     """Runs `node` in only some of the patterns in which it is ready."""
     sweep.ready[:, node] &= rows
     sweep.run(node)
 
 
-def _greedy(rule: Callable[[Sweep], int], patterns: Patterns) -> Iterator[int]:
+def _greedy(rule: Callable[[Cursors], int], patterns: Patterns) -> Iterator[int]:
     """Slot by slot, each for the node that `rule` names."""
-    sweep = Sweep(patterns)
+    sweep = Cursors(patterns)
     while sweep.ready.any():
         node = rule(sweep)
         sweep.run(node)
         yield node
 
 
-def _most_served(sweep: Sweep) -> int:
+def _most_served(sweep: Cursors) -> int:
     """The node whose slot is least likely to be needed again: ready wherever most of it is still to run."""
     left = sweep.left
     most = left.max(axis=0)
@@ -118,7 +118,7 @@ def _most_served(sweep: Sweep) -> int:
     return int(score.argmax())
 
 
-def _most_advanced(sweep: Sweep) -> int:
+def _most_advanced(sweep: Cursors) -> int:
     """The node that moves on the largest share of the partitions that still have it."""
     left = sweep.patterns.weight @ (sweep.left > 0)
     ready = sweep.patterns.weight @ sweep.ready

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.errors import RexError, shown, suggest
 from rexcli.timeline.spec import wrong_delay
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rexcli import errors
 from rexcli.config import checks
+from rexcli.config.composition_errors import check_file, composition_errors, composition_errors_in, shown
+from rexcli.config.key_origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.measured import take_delays
-from rexcli.config.mistakes import check_file, mistakes, mistakes_in, shown
-from rexcli.config.origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
@@ -58,7 +58,7 @@ def compose(
     from hydra.types import RunMode
 
     project = project or find_project()
-    with hydra(project, config_dir) as app, mistakes(project, conf, config_dir):
+    with hydra(project, config_dir) as app, composition_errors(project, conf, config_dir):
         refuse_sweeps(overrides)
         cfg = app.compose_config(
             config_name=conf_name(conf, project, config_dir),
@@ -259,7 +259,7 @@ def experiment_from_config(
     for override in parsed:
         if override.type == OverrideType.CHANGE:
             override.type = OverrideType.FORCE_ADD
-    with mistakes_in(source):
+    with composition_errors_in(source):
         cfg = OmegaConf.create(dict(config))
         ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o.is_force_add()], changed)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.errors import RexError
 from rexcli.runs.plain_yaml import load_yaml
 from rexcli.runs.view import find_run

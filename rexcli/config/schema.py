@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.system.spec import Edge, NodeSpec
 
 Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rexcli.config import checks
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.errors import RexError, shown, suggest
 
 TRUSTED = ("nodes", "rexcli", "distrax")

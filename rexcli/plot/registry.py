@@ -24,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rexcli.config import checks
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import PlotsConfig
 from rexcli.config.targets import Loader

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
@@ -196,7 +196,7 @@ class PPO:
         layers, units = settings.num_hidden_layers, settings.num_hidden_units
         widths = [size, *[units] * layers, action]
         network = 48.0 * sum(first * second for first, second in itertools.pairwise(widths))  # two, six times each
-        sizes.check(
+        memory_limit.check(
             num_seeds * (2 * settings.num_envs * environment + network)
             + samples
             + settings.num_eval_envs * environment,

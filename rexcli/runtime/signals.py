@@ -29,7 +29,7 @@ class StopRequest:
 
 
 @contextmanager
-def raised(*, restore: bool = True) -> Iterator[StopRequest]:
+def raise_on_signal(*, restore: bool = True) -> Iterator[StopRequest]:
     """SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP `Terminated` in the main thread as long as the block runs;
     where somebody else handles or ignores them, nothing is changed.
 
@@ -71,7 +71,7 @@ def raised(*, restore: bool = True) -> Iterator[StopRequest]:
                 signal.signal(number, handler)
 
 
-def leave(code: int) -> None:
+def exit_on_signal(code: int) -> None:
     """From now on a signal ends the process at once, with the exit code that it would have had: all work is done."""
     for number in _numbers():
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -86,14 +86,14 @@ def _numbers() -> list[int]:
 @contextmanager
 def deferred() -> Iterator[None]:
     """A signal that comes while the block runs is raised after it: for what must not be left half done."""
-    with noted() as request:
+    with request_stop_on_signal() as request:
         yield
     if request.error is not None:
         raise request.error
 
 
 @contextmanager
-def noted() -> Iterator[StopRequest]:
+def request_stop_on_signal() -> Iterator[StopRequest]:
     """SIGINT, SIGTERM and SIGHUP go to a `StopRequest` as long as the block runs; what is ignored stays ignored.
 
     Outside the main thread, which alone gets signals, nothing is changed.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rexcli.config import compose as composing
 from rexcli.config.compose import compose, plain_config
-from rexcli.config.mistakes import mistakes, one_line_errors
+from rexcli.config.composition_errors import composition_errors, one_line_errors
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, RunError
 from rexcli.runs import storage
@@ -62,7 +62,7 @@ def run(command: Command, overrides: Sequence[str]) -> Ended:
         choices = [text for text in overrides if is_choice(text)] or list(record.choices)
         overrides = [*record.overrides, *choices]
         command = command.on(conf, config_dir)
-    with composing.hydra(command.project, config_dir) as app, mistakes(command.project, conf, config_dir):
+    with composing.hydra(command.project, config_dir) as app, composition_errors(command.project, conf, config_dir):
         name = composing.conf_name(conf, command.project, config_dir)
         given = chosen(overrides, app, name)
     experiments = [

@@ -47,8 +47,8 @@ class NodeCall:
         sends: PyTree,
     ) -> tuple[StepState, StepState, PyTree]:
         inputs = Inputs(self.node.name, {name: _window(*window) for name, window in windows.items()})
-        later: Any = np.float32(0.0)
-        before = StepState(rng, params, state, inputs, eps, seq, ts, dt, later)
+        stamp_offset: Any = np.float32(0.0)
+        before = StepState(rng, params, state, inputs, eps, seq, ts, dt, stamp_offset)
         return before, *conform_step(self.node.name, before, sends, self._step(before))
 
     def __call__(

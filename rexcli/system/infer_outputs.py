@@ -57,7 +57,7 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
         seq=graph_state.step,
         ts=jnp.zeros(()),
         dt=jnp.ones(()) / system.specs[name].rate,
-        later=jnp.zeros(()),
+        stamp_offset=jnp.zeros(()),
     )
 
 

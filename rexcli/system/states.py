@@ -94,8 +94,8 @@ class StepState(struct.PyTreeNode):
             after 1,000 s and 1 ms after 3 h, so differences of it are wrong by as much; `dt` and `age` are not.
         dt: float32, seconds from the start of the node's tick before to the start of this one, from nanoseconds: exact
             however long the episode is. At tick 0, `1 / rate`. 0 if both start at the same instant.
-        later: float32, 0. On the wall clock, a step that returns another value took place so many seconds after its
-            start, though not after its end: a sensor that knows when it sampled. `ts` that is moved counts as well,
+        stamp_offset: float32, 0. On the wall clock, a step that returns another value took place so many seconds after
+            its start, though not after its end: a sensor that knows when it sampled. `ts` that is moved counts as well,
             but has the grain of `ts`.
     """
 
@@ -107,7 +107,7 @@ class StepState(struct.PyTreeNode):
     seq: jax.Array
     ts: jax.Array
     dt: jax.Array
-    later: jax.Array
+    stamp_offset: jax.Array
 
 
 class GraphState(struct.PyTreeNode):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rexcli.cli.console import Console
-from rexcli.cli.hydra import Flags, run
+from rexcli.cli.hydra_app import Flags, run
 from rexcli.cli.main import _report, main
 from rexcli.config.project import Project
 from tests.config.conftest import toy

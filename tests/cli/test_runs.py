@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from rexcli.cli.command_spec import CommandSpec
 from rexcli.cli.console import Console
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
-from rexcli.cli.task import Task
 from rexcli.config.project import Project
 from rexcli.runs.view import RunView, find_run
 from rexcli.sweep.jobs import SweepJob
@@ -172,7 +172,7 @@ def test_reading_runs_imports_no_jax(make: Make, toy: Project, capsys: pytest.Ca
 
 
 def test_a_sweeps_task_travels_to_other_processes(toy: Project) -> None:
-    task = SweepJob(Task("make", "making", "toy", ("rex",), toy, None, False, True))
+    task = SweepJob(CommandSpec("make", "making", "toy", ("rex",), toy, None, False, True))
     assert pickle.loads(pickle.dumps(task)) == task
 
 

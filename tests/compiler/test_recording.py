@@ -213,5 +213,5 @@ def test_nodes_are_started_and_stopped_once(tmp_path: Path) -> None:
     [(Count(jit=False), "node 'b' is plain Python"), (Refuses(), "the step of node 'b' cannot be jitted")],
 )
 def test_what_cannot_be_compiled_is_told(node: Node, reason: str) -> None:
-    assert recording.why_not(in_step({"a": Count(), "b": Count()})) is None
-    assert reason in str(recording.why_not(in_step({"a": Count(), "b": node})))
+    assert recording.why_not_compiled(in_step({"a": Count(), "b": Count()})) is None
+    assert reason in str(recording.why_not_compiled(in_step({"a": Count(), "b": node})))

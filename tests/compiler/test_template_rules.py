@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rexcli.compiler.dependencies import Patterns
-from rexcli.compiler.template_rules import Sweep, rules
+from rexcli.compiler.template_rules import Cursors, rules
 from rexcli.errors import RexError
 
 
@@ -32,7 +32,7 @@ def test_modes_on_two_patterns_that_cross():
 
 @pytest.mark.parametrize(("template", "fits"), [([0, 1, 0], True), ([1, 0, 1], True), ([0, 1], False), ([1, 0], False)])
 def test_a_template_fits_if_one_sweep_runs_everything(template, fits):
-    sweep = Sweep(crossed())
+    sweep = Cursors(crossed())
     for node in template:
         sweep.run(node)
     assert sweep.left.any() != fits

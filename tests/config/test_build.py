@@ -11,7 +11,7 @@ import pytest
 
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose
-from rexcli.config.origins import Origins
+from rexcli.config.key_origins import Origins
 from rexcli.config.project import Project, copy_bundled, find_project
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError

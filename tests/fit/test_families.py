@@ -113,7 +113,7 @@ def test_losses_and_outliers_are_counted():
 
 
 def test_what_is_written_declares_what_was_found():
-    from rexcli.config.origins import Origins
+    from rexcli.config.key_origins import Origins
     from rexcli.config.targets import Loader
 
     for _, delay in CASES:

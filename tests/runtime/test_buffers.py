@@ -83,7 +83,7 @@ def test_what_the_stepper_gives_to_a_listener_is_the_ticks_own(tmp_path: Path, n
     system = make(node())
     timeline = rex.simulate(system, steps=STEPS)
     for listener in ("memory", "recorder"):
-        memory = rex.Memory()
+        memory = rex.InMemoryRecorder()
         with RecordingWriter(tmp_path / f"{listener}.mcap", system.timing) as writer:
             stepper = rex.Stepper(
                 system, timeline, memory if listener == "memory" else Recorder(writer, system, timeline)

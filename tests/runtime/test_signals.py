@@ -45,7 +45,7 @@ def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(number: sig
 
     gc.callbacks.append(callback)
     try:
-        with signals.raised(), pytest.raises(RAISED[number]) as caught:
+        with signals.raise_on_signal(), pytest.raises(RAISED[number]) as caught:
             collect()
     finally:
         gc.callbacks.remove(callback)
@@ -61,7 +61,7 @@ def test_a_deferred_signal_is_raised_after_the_block(number: signal.Signals) -> 
             signal.raise_signal(number)
             done.append("all of it")
 
-    with signals.raised(), pytest.raises(RAISED[number]):
+    with signals.raise_on_signal(), pytest.raises(RAISED[number]):
         block()
     assert done == ["all of it"]
 

@@ -13,7 +13,7 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.runtime.wall.message_queue import ReceivedMessage
-from rexcli.runtime.wall.realtime_call import Given, prepare
+from rexcli.runtime.wall.realtime_call import CallState, prepare
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.spec import Edge, NodeSpec
@@ -66,7 +66,7 @@ def late(timeline: Timeline) -> Timeline:
 
 
 def by_stepper(system: System, timeline: Timeline):
-    memory = rex.Memory()
+    memory = rex.InMemoryRecorder()
     stepper = rex.Stepper(system, timeline, listener=memory)
     state, _ = stepper.reset(stepper.init(KEY, delays=delays(system)))
     for _ in range(STEPS):
@@ -124,7 +124,7 @@ def test_so_has_the_wall_clock(jit, shift):
     state = rex.Stepper(system, rex.simulate(system, steps=1)).init(KEY)
     gap = ReceivedMessage(-1, 0, 0, state.outputs["source"])
     messages = (gap, ReceivedMessage(0, shift + 1_000_001, shift + 1_500_000, state.outputs["source"]))
-    given = Given(state.rng["agent"], state.params["agent"], state.state["agent"])
+    given = CallState(state.rng["agent"], state.params["agent"], state.state["agent"])
     call = prepare(system.nodes["agent"], None, given, state.outputs["agent"], {"plain": messages, "other": messages})
     done = call(call.given(*given), 0, 3, shift + 2_000_003, 999_983, [messages, messages])
     assert float(done.output["dt"]) == np.float32(0.000999983)
@@ -138,13 +138,13 @@ def test_how_much_later_a_step_took_place_is_exact_after_hours(jit):
     class Late(Clock):
         def step(self, step_state):
             step_state, output = super().step(step_state)
-            return step_state.replace(later=step_state.later + np.float32(0.0001234)), output
+            return step_state.replace(stamp_offset=step_state.stamp_offset + np.float32(0.0001234)), output
 
     system = System([(NodeSpec("late", 100.0), Late(jit))], [], "late")
     state = rex.Stepper(system, rex.simulate(system, steps=1)).init(KEY)
-    given = Given(state.rng["late"], state.params["late"], state.state["late"])
+    given = CallState(state.rng["late"], state.params["late"], state.state["late"])
     call = prepare(system.nodes["late"], None, given, state.outputs["late"], {})
-    assert call(call.given(*given), 0, 3, LATE, 10**7, []).later == np.float32(0.0001234)
+    assert call(call.given(*given), 0, 3, LATE, 10**7, []).stamp_offset == np.float32(0.0001234)
 
 
 def test_a_slow_reader_of_a_fast_source_sees_the_same_as_by_a_look_at_every_message():

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from rexcli.cli.console import Console
-from rexcli.cli.hydra import Flags, run
+from rexcli.cli.hydra_app import Flags, run
 from rexcli.cli.job import Job
 from rexcli.cli.main import _report
 from rexcli.runs.result import Result

@@ -13,7 +13,7 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
-from rexcli.runtime.wall.realtime_call import Given, prepare
+from rexcli.runtime.wall.realtime_call import CallState, prepare
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
 from rexcli.system.types import conform
@@ -130,7 +130,7 @@ def numbers(executor: str, node: Odd, steps: int = 4) -> dict[int, tuple[str, fl
     system = pair(node, "boss")
     timeline = rex.simulate(system, steps=steps)
     if "stepper" in executor:
-        memory = rex.Memory()
+        memory = rex.InMemoryRecorder()
         stepper = rex.Stepper(system, timeline, listener=memory)
         state, _ = stepper.reset(stepper.init(KEY))
         for _ in range(steps):
@@ -140,7 +140,7 @@ def numbers(executor: str, node: Odd, steps: int = 4) -> dict[int, tuple[str, fl
             note(k, *jax.tree.map(lambda leaf, k=k: leaf[k], (getattr(after, node.part, ()), output)))
     elif "wall" in executor:
         state = rex.Stepper(system, timeline).init(KEY)
-        given = Given(state.rng["odd"], state.params["odd"], state.state["odd"])
+        given = CallState(state.rng["odd"], state.params["odd"], state.state["odd"])
         call = prepare(node, None, given, state.outputs["odd"], {})
         given = call.given(*given)
         for k in range(steps):

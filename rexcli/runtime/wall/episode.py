@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from rexcli.errors import RexError, RunError
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
-from rexcli.runtime.wall.message_queue import Grid, MessageQueue, ReceivedMessage
+from rexcli.runtime.wall.message_queue import MessageQueue, ReceivedMessage, TickSchedule
 from rexcli.runtime.wall.realtime import WakeEvent, now, reset_realtime, set_realtime
-from rexcli.runtime.wall.realtime_call import Call, Done
+from rexcli.runtime.wall.realtime_call import Call, CallResult
 from rexcli.system.states import GraphState
 from rexcli.timeline.phases import advances, phases, topological
 from rexcli.timeline.schedule import period
@@ -39,7 +39,9 @@ class StepListener(Protocol):
     def message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
         """A message was read by tick `reader`, or by none (-1)."""
 
-    def step(self, episode: int, node: str, seq: int, start: int, end: int, windows: Any, done: Done | None) -> None:
+    def step(
+        self, episode: int, node: str, seq: int, start: int, end: int, windows: Any, done: CallResult | None
+    ) -> None:
         """A step was made; `done` is None for the supervisor's last tick, which is where its last step ends."""
 
     def catch_up(self) -> bool:
@@ -55,7 +57,7 @@ class ScheduledNode:
         self.call = call
         self.latency = latency
         self.timing = spec.node(name)
-        self.grid = Grid(self.timing.rate, phase)
+        self.schedule = TickSchedule(self.timing.rate, phase)
         self.period = period(self.timing.rate)
         self.advances = advances(spec, self.timing)
         self.keeps_spacing = self.timing.scheduling == "frequency"
@@ -79,7 +81,7 @@ class ScheduledNode:
         if self.keeps_spacing:
             self._shift = max(self._shift, self._behind)
         self.tick = tick
-        self._scheduled = self.grid(tick)
+        self._scheduled = self.schedule(tick)
         self._behind = self.last_end - self._scheduled
         for queue in self.blocking:
             queue.require(tick)
@@ -321,7 +323,7 @@ class Episode:
             for edge, message in read:
                 node.executor.listener.message(self.number, edge, message, -1)
         else:
-            later = round(done.later * 1e9) if done.later > 0 else 0
+            later = round(done.stamp_offset * 1e9) if done.stamp_offset > 0 else 0
             self._tell(node, min(start + later, end), end, windows, read, done, tick)
 
     def _deliver(self, node: ScheduledNode, tick: int, sent: int, output: PyTree, woken: set[Executor]) -> None:
@@ -341,7 +343,7 @@ class Episode:
         end: int,
         windows: Windows,
         read: Read,
-        done: Done | None,
+        done: CallResult | None,
         tick: int | None = None,
     ) -> None:
         tick = node.tick if tick is None else tick
@@ -382,7 +384,7 @@ def _scheduled_nodes(
         node.given = node.call.given(graph_state.rng[name], graph_state.params[name], graph_state.state[name])
     for edge in spec.edges:
         source, target = nodes[edge.source], nodes[edge.target]
-        queue = MessageQueue(edge, source.timing, source.grid, target.grid, graph_state.outputs[edge.source])
+        queue = MessageQueue(edge, source.timing, source.schedule, target.schedule, graph_state.outputs[edge.source])
         target.inputs.append(queue)
         source.outputs.append((queue, target))
         if edge.blocking:

@@ -12,7 +12,7 @@ PyTree = Any
 
 
 @dataclass(frozen=True)
-class Grid:
+class TickSchedule:
     """When ticks are scheduled: `k / rate + phase`, ns, as `rexcli.timeline.schedule.scheduled` has it."""
 
     rate: float
@@ -41,7 +41,9 @@ class MessageQueue:
         initial: the source's `init_output`.
     """
 
-    def __init__(self, edge: EdgeTiming, source: NodeTiming, sending: Grid, reading: Grid, initial: PyTree):
+    def __init__(
+        self, edge: EdgeTiming, source: NodeTiming, sending: TickSchedule, reading: TickSchedule, initial: PyTree
+    ):
         self.edge = edge
         self.window = deque([ReceivedMessage(-1, 0, 0, initial)] * edge.window, maxlen=edge.window)
         self.waiting: deque[ReceivedMessage] = deque()

@@ -45,7 +45,7 @@ class WakeEvent:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def short_switch_interval() -> Iterator[None]:
     """While the block runs: shorter turns at the interpreter lock, and a garbage collector that skips older objects."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
@@ -96,7 +96,7 @@ def schedule(thread: int, priority: int) -> bool:
     return True
 
 
-def missing_right(priority: int) -> str | None:
+def why_no_priority(priority: int) -> str | None:
     """What to tell a person who may not have a real-time priority here; None where all is well, or none is asked for.
 
     Args:
@@ -118,7 +118,7 @@ def missing_right(priority: int) -> str | None:
 
 
 @contextmanager
-def elevated(priority: int) -> Iterator[bool]:
+def process_priority(priority: int) -> Iterator[bool]:
     """While the block runs, this thread comes right before those of `priority`, the process's others right after.
 
     None may stay with the ordinary scheduler: one that has the interpreter's lock, or that does a part of what XLA

@@ -25,7 +25,7 @@ PyTree = Any
 WARM_UPS = 15
 
 
-class Given(NamedTuple):
+class CallState(NamedTuple):
     """What a node keeps from step to step, in the form that its call takes."""
 
     rng: Any
@@ -33,20 +33,20 @@ class Given(NamedTuple):
     state: PyTree
 
 
-class Done(NamedTuple):
+class CallResult(NamedTuple):
     """The result of a step.
 
     Attributes:
         given: for the next step, which may write into it.
         kept: the same, which nobody changes: for recordings.
-        later: how much later than at its start the step says that it took place, s.
+        stamp_offset: how much later than at its start the step says that it took place, s.
         output: what it sends.
         nan: whether the output contains NaN.
     """
 
-    given: Given
-    kept: Given
-    later: float
+    given: CallState
+    kept: CallState
+    stamp_offset: float
     output: PyTree
     nan: bool
 
@@ -57,12 +57,12 @@ class Call(Protocol):
     seconds: float | None
     """Measured duration of a step; None if a trial would have side effects, as hardware has."""
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
+    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
         """What the first step of an episode takes."""
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
-    ) -> Done:
+        self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
+    ) -> CallResult:
         """One step, at `start` ns, `since` ns after the one before, with the newest messages of each input, oldest
         first."""
 
@@ -70,7 +70,7 @@ class Call(Protocol):
 def prepare(
     node: Node,
     step: StepFunction | None,
-    example: Given,
+    example: CallState,
     initial: PyTree,
     windows: Mapping[str, Sequence[ReceivedMessage]],
     *,
@@ -105,7 +105,7 @@ class JittedCall:
         self,
         node: Node,
         step: StepFunction,
-        example: Given,
+        example: CallState,
         initial: PyTree,
         windows: Mapping[str, Sequence[ReceivedMessage]],
         several_devices: bool,
@@ -126,20 +126,22 @@ class JittedCall:
         if pure:
             self._warm_up(given, messages)
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
+    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
         rng = jax.random.key_data(rng) if self._typed_key else rng
-        return Given(*self._put((rng, params, state)))
+        return CallState(*self._put((rng, params, state)))
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
-    ) -> Done:
+        self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
+    ) -> CallResult:
         rng, params, state, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
-        later, nan = np.asarray(told).tolist()  # waits for the result; float() and bool() of an array take far longer
-        after = Given(rng, params, state)
-        return Done(after, after, later, output, nan > 0)
+        stamp_offset, nan = np.asarray(
+            told
+        ).tolist()  # waits for the result; float() and bool() of an array take far longer
+        after = CallState(rng, params, state)
+        return CallResult(after, after, stamp_offset, output, nan > 0)
 
     def _arguments(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
+        self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> tuple[Any, ...]:
         messages = [message for window in windows for message in window]
         integers = np.array([eps, seq, *(message.seq for message in messages)], np.int32)
@@ -171,11 +173,11 @@ class JittedCall:
         before = StepState(key, params, state, seen, integers[0], integers[1], seconds[0], seconds[1], nil)
         after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
-        later = after.later + (after.ts - before.ts)
-        told = jnp.stack([jnp.asarray(later, jnp.float32), _any_nan(output).astype(jnp.float32)])
+        stamp_offset = after.stamp_offset + (after.ts - before.ts)
+        told = jnp.stack([jnp.asarray(stamp_offset, jnp.float32), _any_nan(output).astype(jnp.float32)])
         return rng, after.params, after.state, output, told
 
-    def _warm_up(self, given: Given, windows: Sequence[Sequence[ReceivedMessage]]) -> None:
+    def _warm_up(self, given: CallState, windows: Sequence[Sequence[ReceivedMessage]]) -> None:
         times = []
         for _ in range(WARM_UPS):
             began = time.perf_counter()
@@ -197,14 +199,14 @@ class PlainCall:
         self._keep = node.spec.record
         self._declared: Any = None
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> Given:
-        given = Given(rng, *jax.tree.map(self._array, (params, state)))
+    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
+        given = CallState(rng, *jax.tree.map(self._array, (params, state)))
         self._declared = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
         return given
 
     def __call__(
-        self, given: Given, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
-    ) -> Done:
+        self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
+    ) -> CallResult:
         windowed = zip(self._inputs, windows, strict=True)
         inputs = Inputs(self.node.name, {name: self._input(messages, start) for name, messages in windowed})
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
@@ -213,13 +215,13 @@ class PlainCall:
         after, output = returned[0], jax.tree.map(_own, returned[1])
         nan = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(output) if _may_be_nan(leaf))
         keep = self._keep
-        kept = Given(
+        kept = CallState(
             after.rng,
             jax.tree.map(_own, after.params) if keep.params else None,
             jax.tree.map(_own, after.state) if keep.state else None,
         )
-        later = float(after.later) + (float(after.ts) - float(before.ts))
-        return Done(Given(after.rng, after.params, after.state), kept, later, output, nan)
+        stamp_offset = float(after.stamp_offset) + (float(after.ts) - float(before.ts))
+        return CallResult(CallState(after.rng, after.params, after.state), kept, stamp_offset, output, nan)
 
     def _input(self, messages: Sequence[ReceivedMessage], start: int) -> InputState:
         def stack(*leaves: Any) -> Any:

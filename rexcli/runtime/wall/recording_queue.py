@@ -16,7 +16,7 @@ import numpy as np
 from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.wall.message_queue import ReceivedMessage
-from rexcli.runtime.wall.realtime_call import Done, clocks
+from rexcli.runtime.wall.realtime_call import CallResult, clocks
 from rexcli.system.paths import leaf_paths
 from rexcli.system.states import InputState
 from rexcli.system.system import System
@@ -134,7 +134,7 @@ class ExecutorQueue:
         start: int,
         end: int,
         windows: Sequence[Sequence[ReceivedMessage]],
-        done: Done | None,
+        done: CallResult | None,
     ) -> None:
         if self._writer is not None:
             kept = windows if self._system.specs[node].record.inputs else None
@@ -164,7 +164,7 @@ class ExecutorQueue:
         return bool(self.kept)
 
     def _fields(
-        self, node: str, start: int, windows: Sequence[Sequence[ReceivedMessage]] | None, done: Done | None
+        self, node: str, start: int, windows: Sequence[Sequence[ReceivedMessage]] | None, done: CallResult | None
     ) -> dict[str, dict[str, np.ndarray]]:
         if done is None:
             return {}

@@ -24,11 +24,11 @@ from rexcli.runtime import signals
 from rexcli.runtime.wall.episode import Episode, Executor
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
 from rexcli.runtime.wall.message_queue import ReceivedMessage
-from rexcli.runtime.wall.realtime import elevated, missing_right, now, undisturbed
-from rexcli.runtime.wall.realtime_call import Call, Given, prepare
+from rexcli.runtime.wall.realtime import now, process_priority, short_switch_interval, why_no_priority
+from rexcli.runtime.wall.realtime_call import Call, CallState, prepare
 from rexcli.runtime.wall.recording_queue import RecordingQueue
 from rexcli.runtime.wall.watchdog import SHORTEST, Watchdog
-from rexcli.runtime.wall.workers import Job, Worker
+from rexcli.runtime.wall.workers import Worker, WorkerCall
 from rexcli.system.call import StepFunction, find_device
 from rexcli.system.init import init_graph_state
 from rexcli.system.states import GraphState
@@ -126,7 +126,7 @@ class WallClock:
             calls[name] = prepare(
                 node,
                 self._controller if name == self.system.supervisor else None,
-                Given(graph_state.rng[name], graph_state.params[name], graph_state.state[name]),
+                CallState(graph_state.rng[name], graph_state.params[name], graph_state.state[name]),
                 graph_state.outputs[name],
                 windows,
                 several_devices=several,
@@ -178,11 +178,15 @@ class WallClock:
         first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
         if not self._calls:
             self.prepare(first)
-        if (missing := missing_right(self.settings.priority)) is not None:
+        if (missing := why_no_priority(self.settings.priority)) is not None:
             log.warning("%s", missing)
         self._recording.wait_until_ready()
         session = _Session(self.system, self._calls, self.shared, self._recording, self.settings, watch)
-        with signals.noted() as request, undisturbed(), elevated(self.settings.priority):
+        with (
+            signals.request_stop_on_signal() as request,
+            short_switch_interval(),
+            process_priority(self.settings.priority),
+        ):
             try:
                 session.startup(first, request)
                 for number in range(episodes):
@@ -223,8 +227,8 @@ class _Session:
         self._writing = Worker("notes")
         self._now: Episode | None = None
         self._ended = False
-        self._writing_up: Job | None = None
-        self._busy: dict[str, Job] = {}
+        self._writing_up: WorkerCall | None = None
+        self._busy: dict[str, WorkerCall] = {}
         self._stop_failures: list[str] = []
         self._episodes = self._steps = 0
         self._seconds = 0.0
@@ -297,7 +301,7 @@ class _Session:
             self._seconds += max(0, episode.ended) / 1e9
             self.error = self.error or request.error or episode.error
 
-    def _attend(self, episode: Episode, jobs: list[tuple[Executor, Job]], request: signals.StopRequest) -> None:
+    def _attend(self, episode: Episode, jobs: list[tuple[Executor, WorkerCall]], request: signals.StopRequest) -> None:
         """Waits for the episode's end, for a signal, or for a step that hangs."""
         watchdog = Watchdog(self._settings.watchdog)
         while not episode.closed:
@@ -314,7 +318,7 @@ class _Session:
                 return
             jobs[0][1].wait(LOOK)
 
-    def _await_end(self, episode: Episode, jobs: list[tuple[Executor, Job]]) -> None:
+    def _await_end(self, episode: Episode, jobs: list[tuple[Executor, WorkerCall]]) -> None:
         """Waits for the steps that still run, as long as the watchdog allows them."""
         began = time.monotonic()
         while any(not job.done for _, job in jobs):
@@ -333,7 +337,7 @@ class _Session:
     def stop(self) -> None:
         """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
         limit = self._settings.stop_timeout
-        jobs: dict[str, Job] = {}
+        jobs: dict[str, WorkerCall] = {}
         with ExitStack() as ends:
             for name, node in self.system.nodes.items():
                 worker = self._workers[name]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Job:
+class WorkerCall:
     """A call that a worker makes; `error` is what it raised, `result` what it returned."""
 
     def __init__(self, call: Callable[[], Any]):
@@ -38,12 +38,12 @@ class Worker:
     """A thread that does one job after another: a node's hardware sees one and the same thread all along."""
 
     def __init__(self, name: str):
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[WorkerCall | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"rex-{name}", daemon=True)
         self._thread.start()
 
-    def submit(self, call: Callable[[], Any]) -> Job:
-        job = Job(call)
+    def submit(self, call: Callable[[], Any]) -> WorkerCall:
+        job = WorkerCall(call)
         self._jobs.put(job)
         return job
 

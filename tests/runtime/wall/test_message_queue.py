@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.runtime.wall.message_queue import Grid, MessageQueue
+from rexcli.runtime.wall.message_queue import MessageQueue, TickSchedule
 from rexcli.timeline.readers import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
@@ -18,7 +18,7 @@ SOURCE = NodeTiming("u", 30.0, expected_delay=7 * MS)
 
 def test_a_grid_is_the_schedule() -> None:
     for rate in (50.0, 33.3, 7.0, 999.9):
-        grid = Grid(rate, 12345)
+        grid = TickSchedule(rate, 12345)
         assert [grid(k) for k in range(500)] == scheduled(rate, 12345, 500).tolist()
 
 
@@ -33,7 +33,7 @@ def test_readers_are_those_of_the_rules(gaps: list[int], waits: list[int], skip:
     """Messages arrive `gaps` ms apart, ticks start `waits` ms apart, and often at the same moment."""
     edge = EdgeTiming("e", "u", "n", skip=skip, jitter=jitter, expected_delay=5 * MS)  # type: ignore[arg-type]
     arrive, start = np.cumsum(gaps) * MS, np.cumsum(waits) * MS
-    queue = MessageQueue(edge, SOURCE, Grid(30.0, 3 * MS), Grid(50.0, 0), None)
+    queue = MessageQueue(edge, SOURCE, TickSchedule(30.0, 3 * MS), TickSchedule(50.0, 0), None)
     found = np.full(len(arrive), -1)
     before = skip and jitter == "latest"  # a tick comes before what arrives at its start
     events = sorted([(t, not before, i, "put") for i, t in enumerate(arrive)], key=lambda e: e[:1])
@@ -58,7 +58,7 @@ def test_what_a_blocking_edge_requires_is_that_of_the_schedule(skip: bool, rates
     edge = EdgeTiming("e", "u", "n", blocking=True, skip=skip)
     schedule = Schedule(SystemTiming((source, target), (edge,), "n"), 10**9)
     phase = schedule.phase
-    queue = MessageQueue(edge, source, Grid(rates[0], phase["u"]), Grid(rates[1], phase["n"]), None)
+    queue = MessageQueue(edge, source, TickSchedule(rates[0], phase["u"]), TickSchedule(rates[1], phase["n"]), None)
     required = schedule.required(edge)
     reader = {}
     for tick, count in enumerate(required.tolist()):
@@ -73,7 +73,7 @@ def test_what_a_blocking_edge_requires_is_that_of_the_schedule(skip: bool, rates
 
 
 def test_nothing_arrives_at_a_moment_that_was_read() -> None:
-    queue = MessageQueue(EdgeTiming("e", "u", "n"), SOURCE, Grid(30.0, 0), Grid(50.0, 0), None)
+    queue = MessageQueue(EdgeTiming("e", "u", "n"), SOURCE, TickSchedule(30.0, 0), TickSchedule(50.0, 0), None)
     assert queue.read(100) == []
     queue.put(0, 90, 100, None)
     assert queue.waiting[0].arrived == 101

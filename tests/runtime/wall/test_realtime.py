@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rexcli.runtime.wall.realtime import WakeEvent, elevated, missing_right, now, undisturbed
+from rexcli.runtime.wall.realtime import WakeEvent, now, process_priority, short_switch_interval, why_no_priority
 
 
 @pytest.mark.parametrize("spin", [0, 200_000])
@@ -37,7 +37,7 @@ def test_an_event_wakes_who_waits_and_is_kept_for_who_comes_later() -> None:
 
 def test_what_was_changed_for_real_time_is_changed_back() -> None:
     interval = sys.getswitchinterval()
-    with undisturbed():
+    with short_switch_interval():
         assert sys.getswitchinterval() < interval
     assert sys.getswitchinterval() == interval
 
@@ -45,11 +45,11 @@ def test_what_was_changed_for_real_time_is_changed_back() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
 @pytest.mark.parametrize("turn", [1, 2])
 def test_priorities_are_given_back(turn: int) -> None:
-    with elevated(5) as granted:
+    with process_priority(5) as granted:
         policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
         assert policy == (os.SCHED_RR if granted else os.SCHED_OTHER)
     assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
-    with elevated(0) as granted:
+    with process_priority(0) as granted:
         assert not granted
 
 
@@ -66,7 +66,7 @@ def test_threads_that_python_does_not_know_come_along() -> None:
     known = {thread.native_id for thread in threading.enumerate()}
     before = policies()
     assert before.keys() - known, "XLA has threads of its own"
-    with elevated(5) as granted:
+    with process_priority(5) as granted:
         there = policies()
         if granted:
             assert {there[thread] for thread in before if thread in there} == {os.SCHED_RR}
@@ -78,10 +78,10 @@ def test_threads_that_python_does_not_know_come_along() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
 def test_who_may_have_no_priority_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with elevated(5) as granted:
+    with process_priority(5) as granted:
         pass
-    assert (missing_right(5) is None) == granted
+    assert (why_no_priority(5) is None) == granted
     monkeypatch.setattr("rexcli.runtime.wall.realtime.schedule", lambda thread, priority: False)
-    assert missing_right(0) is None
-    assert "wall.priority=5: this user may have no real-time priority here" in str(missing_right(5))
-    assert "`ulimit -r` be 6 or more" in str(missing_right(5))
+    assert why_no_priority(0) is None
+    assert "wall.priority=5: this user may have no real-time priority here" in str(why_no_priority(5))
+    assert "`ulimit -r` be 6 or more" in str(why_no_priority(5))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from rexcli.errors import RexError
 from rexcli.runs.recording import Recording, RecordingWriter, read_recording
-from rexcli.runtime.memory import Memory
+from rexcli.runtime.in_memory import InMemoryRecorder
 from rexcli.runtime.stepper import Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
 from rexcli.system.spec import Edge, NodeSpec
@@ -119,7 +119,7 @@ def check_replay(system: System, path: Path) -> None:
     outcome, recording = record(system, path, seconds=0.7)
     timeline = recording.timeline()
     check_rules(timeline, dict(outcome.lateness))
-    memory = Memory()
+    memory = InMemoryRecorder()
     stepper = Stepper(system, timeline, memory)
     state, _ = stepper.reset(stepper.init(jax.random.fold_in(KEY, 0)))
     for _ in range(int(timeline.num_steps[0])):

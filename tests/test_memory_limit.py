@@ -8,7 +8,7 @@ import jax
 import pytest
 
 import rexcli as rex
-from rexcli import sizes
+from rexcli import memory_limit
 from rexcli.pipeline import environment, timeline_for, training_setup
 
 
@@ -74,21 +74,21 @@ def test_what_is_taken_for_rollouts_is_what_they_take(monkeypatch):
     system = rex.build(experiment)
     program = rex.compile(experiment, system, rex.simulate(system, steps=50))
     asked: list[float] = []
-    monkeypatch.setattr(sizes, "check", lambda size, what, fix: asked.append(size))
+    monkeypatch.setattr(memory_limit, "check", lambda size, what, fix: asked.append(size))
     done = rex.rollout(experiment, program)
     kept = sum(leaf.nbytes for record in done.record.values() for leaf in jax.tree.leaves(record.fields))
     assert kept < asked[-1] < 6 * kept
 
 
 def test_sizes_are_shown_for_people():
-    assert sizes.shown(1536) == "1.5 KiB"
-    assert sizes.shown(3 * 2**40) == "3 TiB"
-    assert 2**20 < sizes.available() < 2**62
+    assert memory_limit.shown(1536) == "1.5 KiB"
+    assert memory_limit.shown(3 * 2**40) == "3 TiB"
+    assert 2**20 < memory_limit.available() < 2**62
 
 
 def test_a_limit_of_the_process_counts_what_it_has_already(monkeypatch):
-    there = sizes.available()
+    there = memory_limit.available()
     with open("/proc/self/statm") as file:
         held = int(file.read().split()[0]) * resource.getpagesize()
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (held + 2**20, resource.RLIM_INFINITY))
-    assert sizes.available() <= min(there, 2**21)
+    assert memory_limit.available() <= min(there, 2**21)

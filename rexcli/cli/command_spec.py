@@ -15,7 +15,7 @@ from rexcli.runs.result import Result
 
 
 @dataclass(frozen=True)
-class Task:
+class CommandSpec:
     """A command as it was typed. It is picklable, so that launchers can send it to other processes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Task:
     quiet: bool
     as_json: bool
 
-    def on(self, conf: str | None, config_dir: str | None) -> Task:
+    def on(self, conf: str | None, config_dir: str | None) -> CommandSpec:
         return replace(self, conf=conf, config_dir=config_dir)
 
     def check(self, experiment: Experiment) -> None:

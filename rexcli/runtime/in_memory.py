@@ -13,7 +13,7 @@ from rexcli.system.states import GraphState, StepState
 PyTree = Any
 
 
-class Memory:
+class InMemoryRecorder:
     """A `Listener` that keeps every step of every node."""
 
     def __init__(self) -> None:

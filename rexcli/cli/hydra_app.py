@@ -13,11 +13,11 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
+from rexcli.cli.command_spec import CommandSpec
 from rexcli.cli.console import Console, shorten
 from rexcli.cli.errors import report
-from rexcli.cli.task import Task
 from rexcli.config import compose as composing
-from rexcli.config.mistakes import mistakes
+from rexcli.config.composition_errors import composition_errors
 from rexcli.config.project import find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -58,7 +58,7 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     """
     project = find_project()
     conf, overrides = split_conf(words, flags.config_name)
-    task = Task(command, module, conf, tuple(argv), project, flags.config_dir, console.quiet, console.as_json)
+    task = CommandSpec(command, module, conf, tuple(argv), project, flags.config_dir, console.quiet, console.as_json)
     if flags.cfg or flags.info:
         return _show(task, overrides, flags)
     if flags.multirun:
@@ -73,14 +73,14 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
     return 0
 
 
-def _run_once(task: Task, overrides: Sequence[str]) -> tuple[Experiment, Result]:
+def _run_once(task: CommandSpec, overrides: Sequence[str]) -> tuple[Experiment, Result]:
     """Composes the experiment and runs the command on it as a job of Hydra's, with Hydra's own settings in force."""
     from hydra._internal.callbacks import Callbacks
     from hydra.core.utils import JobStatus, run_job
     from hydra.types import HydraContext, RunMode
 
     project, config_dir = task.project, task.config_dir
-    with composing.hydra(project, config_dir) as app, mistakes(project, task.conf, config_dir):
+    with composing.hydra(project, config_dir) as app, composition_errors(project, task.conf, config_dir):
         composing.refuse_sweeps(overrides)
         conf = composing.conf_name(task.conf, project, config_dir)
         translated = settings(overrides) + composing.translate(overrides, app)
@@ -97,7 +97,7 @@ def _run_once(task: Task, overrides: Sequence[str]) -> tuple[Experiment, Result]
     return experiment, outcome
 
 
-def _sweep(task: Task, overrides: Sequence[str], console: Console, sort: str | None) -> int:
+def _sweep(task: CommandSpec, overrides: Sequence[str], console: Console, sort: str | None) -> int:
     """A sweep, and its table on the console."""
     from rexcli.sweep.run import run as run_sweep
     from rexcli.sweep.table import shown
@@ -128,11 +128,14 @@ def split_conf(words: Sequence[str], config_name: str | None = None) -> tuple[st
     return (names[0] if names else None), [word for word in words if not word.startswith("conf=")]
 
 
-def _show(task: Task, overrides: list[str], flags: Flags) -> int:
+def _show(task: CommandSpec, overrides: list[str], flags: Flags) -> int:
     """Hydra's `--cfg` and `--info`."""
     from hydra.types import RunMode
 
-    with composing.hydra(task.project, flags.config_dir) as app, mistakes(task.project, task.conf, flags.config_dir):
+    with (
+        composing.hydra(task.project, flags.config_dir) as app,
+        composition_errors(task.project, task.conf, flags.config_dir),
+    ):
         name = composing.conf_name(task.conf, task.project, flags.config_dir)
         overrides = chosen(overrides, app, name)
         translated = settings(overrides) + composing.translate(overrides, app)

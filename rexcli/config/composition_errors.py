@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rexcli.config.origins import COMMAND_LINE
+from rexcli.config.key_origins import COMMAND_LINE
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.errors import RexError, suggest
 from rexcli.runs.plain_yaml import check_aliases, load_yaml
@@ -22,7 +22,7 @@ ANY = (ValueError, TypeError, AttributeError, AssertionError, LookupError, Memor
 
 
 @contextmanager
-def mistakes(project: Project, conf: str | None, config_dir: str | Path | None = None) -> Iterator[None]:
+def composition_errors(project: Project, conf: str | None, config_dir: str | Path | None = None) -> Iterator[None]:
     """Whatever goes wrong while YAML files and overrides are composed is theirs, however Hydra says it."""
     folders = [*project.search_path, *([Path(config_dir)] if config_dir is not None else [])]
     here = f"conf/{conf or DEFAULT_CONF}.yaml"
@@ -86,7 +86,7 @@ def _is_mapping(data: bytes) -> bool:
 
 
 @contextmanager
-def mistakes_in(source: str) -> Iterator[None]:
+def composition_errors_in(source: str) -> Iterator[None]:
     """The same for overrides of what one file holds."""
     try:
         with one_line_errors(source=source):
