@@ -102,7 +102,7 @@ def timeline_for(
 
 
 def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, view: RunView) -> None:
-    """Refuses what the experiment says otherwise than the recording, or in vain."""
+    """Refuses keys of the experiment that contradict the recording or have no effect on one."""
     where = experiment.origins.where
     try:
         check_rules(recorded.spec, system.timing)

@@ -158,7 +158,7 @@ def _required(
 
 
 def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -> list[int]:
-    """Where the observed nodes stand; the supervisor, whose state is always that of its last tick, is none of them."""
+    """The indices of the observed nodes, without the supervisor, whose state is always that of its last tick."""
     for name in observed:
         if name not in index and name != supervisor:
             raise RexError(f"observed: no node is called '{name}'{suggest(name, list(index))}")

@@ -23,14 +23,15 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Change:
-    """From a cut to the next.
+    """What a cut allows and requires beyond the cut before it.
 
     Attributes:
-        fresh: by node, the ticks that may run now and might not before: of each, the nodes that it waits for beyond
-            what the tick before it waits for, and how many of their ticks that may run by now it does not need.
+        fresh: by node, its fresh ticks: those that may run by this cut and might not by the one before. For each, the
+            nodes that it waits for beyond what the tick before it waits for, and for each of these how many of the
+            ticks that may run by this cut it does not need.
         more: by node, how many fresh ticks it has.
-        spare: by node, how many of the ticks that may have run by this cut need not have.
-        far: a tick that does not need so many of the ticks that may run waits for none of them, ever.
+        spare: by node, how many of the ticks that may have run by this cut are not required by it.
+        far: a tick that can do without this many of a node's ticks that may run never waits for that node.
     """
 
     fresh: tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
@@ -176,14 +177,15 @@ def _find_changes(cuts: Cuts) -> tuple[list[Change], list[array[int]]]:
 
 
 def _rows(values: Counts, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-    """Of `[episodes, changes]` those that there are, one after another."""
+    """The values at the given places of a flattened `[episodes, changes]`, `[rows]`."""
     return values.ravel()[rows].astype(np.int32)
 
 
 def _spare_of(cuts: Cuts, node: int, source: int, needs: Counts, place: int, far: int) -> Counts:
-    """How many of the source's ticks that may run a fresh tick of a node does not need, `[episodes, changes]`.
+    """How many ticks of the source may run that a fresh tick of a node does not need, `[episodes, changes]`.
 
-    `far` where it waits for nothing beyond what the tick before it waits for, or where there is no such tick.
+    It is `far` where the fresh tick waits for nothing that the tick before it does not wait for, or where there is no
+    such tick.
     """
     tick = cuts.started[node, :, :-1] + place
     at = np.clip(tick, 0, needs.shape[1] - 1)

@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Adjustable:
-    """Of an input whose delay each episode sets for itself.
+    """An input whose delay each episode sets for itself.
 
     Attributes:
-        node: that reads.
-        later: how many messages of the timeline's window it may have to do without at most.
+        node: the one that reads.
+        later: the most messages of the timeline's window that may not have arrived yet.
         low, high: seconds.
         linear: whether to interpolate.
         skip: a message that arrives exactly at a step's start is left to the next.

@@ -347,7 +347,7 @@ class Program:
     def _act(
         self, graph_state: GraphState, step_state: StepState, output: PyTree, runs: jax.Array, table: Row
     ) -> GraphState:
-        """What the supervisor's step left, if it runs, in place of what was."""
+        """The graph state with the result of the supervisor's step, or as it was where `runs` is false."""
         name, slot = self.supervisor, self.layout.slots[-1]
         before, after = self._kept(graph_state), _Kept(step_state.rng, step_state.params, step_state.state)
         rng, params, state = jax.tree.map(partial(jnp.where, runs), after, before)
@@ -445,7 +445,7 @@ def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[np.ndar
 
 
 def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...], list[list[np.ndarray]]]:
-    """Of some rows: where the tables keep what each slot runs, and the columns of each, `[episodes, rows, n]`."""
+    """The slots of some rows, which say where in the tables their entries are, and these, `[episodes, rows, n]`."""
     columns: list[list[np.ndarray]] = [[], [], []]
 
     def column(to: list[np.ndarray], values: np.ndarray) -> int:

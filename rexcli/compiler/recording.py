@@ -141,7 +141,7 @@ def _play_pieces(
 
 
 def close(timeline: Timeline) -> Timeline:
-    """What the stepper runs of a timeline, and one more tick of the supervisor after it, before which all of it is."""
+    """The part of a timeline that the stepper runs, and one more tick of the supervisor that starts after all of it."""
     spec, limit = timeline.spec, begun(timeline)
     episodes = np.arange(timeline.num_episodes)
     steps, messages = {}, {}

@@ -22,7 +22,7 @@ from rexcli.system.types import is_key
 
 PyTree = Any
 SPREAD = PartitionSpec(None, "rollouts")
-"""How what is `[episodes, rollouts of each, ...]` lies on the devices."""
+"""How arrays `[episodes, rollouts of each, ...]` are split over devices: by rollouts."""
 
 
 @dataclass(frozen=True)

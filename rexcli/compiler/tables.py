@@ -209,7 +209,7 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
 
 
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
-    """How many messages that a tick has read in the timeline it may not have at the longest delay of an edge."""
+    """The most messages that a tick reads in the timeline and has not yet received at the edge's longest delay."""
     target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
     latest = messages.arrive + edge.adjustable
     reader = first_readers(latest, target.start, target.count, strictly=edge.skip)

@@ -15,12 +15,12 @@ from rexcli.errors import RexError
 from rexcli.timeline.order import order
 
 LONG = 70
-"""Slots above which one template has to do, and above half as many two, unless it is but one slot from the bound: to
-shorten a long one takes long."""
+"""Slots in all templates tried so far above which no other rule is tried, because shortening long templates takes long.
+A template that is only one slot longer than the lower bound is exempt."""
 
 
 MANY = 40_000
-"""Cuts, of all episodes together, above which a template is sought for a quarter of so many first."""
+"""Cuts of all episodes together above which a template is sought for a quarter of this number first."""
 
 
 def find_template(dependencies: Dependencies, mode: Mode) -> Template:

@@ -126,7 +126,7 @@ class TemplateFitter:
         return True
 
     def _begun(self, slots: Slots) -> Template | None:
-        """What the episodes have come to; None if the warm-up of one never ends."""
+        """The template that the episodes have agreed on so far; None if the warm-up of one of them never ends."""
         automaton = self._automaton(slots)
         warmup, rows = [], []
         for episode in self._episodes:
@@ -183,7 +183,7 @@ class _Automaton:
         self._slots, self._changes, self._states, self._rows = slots, changes, states, rows
 
     def number(self, state: State) -> int:
-        """Of a state."""
+        """The number under which the table knows a state."""
         return self._states.number(state)
 
     def work_out(self, key: int) -> tuple[int, int] | None:

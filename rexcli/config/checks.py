@@ -98,13 +98,13 @@ def write(data: Any) -> Any:
 
 
 def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:
-    """The fields of a dataclass by YAML key, but for those that no key is for."""
+    """The fields of a dataclass that YAML may set, by key."""
     fields = (item for item in dataclasses.fields(kind) if not {"rest", "internal", "named"} & set(item.metadata))
     return {item.metadata.get("key", item.name): item for item in fields}
 
 
 def _rest(kind: Any) -> str | None:
-    """The field that takes the keys that no other field is for."""
+    """The name of the field that takes all keys for which there is no other field, if the dataclass has one."""
     return next((item.name for item in dataclasses.fields(kind) if item.metadata.get("rest")), None)
 
 

@@ -23,7 +23,7 @@ ANY = (ValueError, TypeError, AttributeError, AssertionError, LookupError, Memor
 
 @contextmanager
 def composition_errors(project: Project, conf: str | None, config_dir: str | Path | None = None) -> Iterator[None]:
-    """Whatever goes wrong while YAML files and overrides are composed is theirs, however Hydra says it."""
+    """Errors in the block become a `RexError` that names the YAML file or the override that is at fault."""
     folders = [*project.search_path, *([Path(config_dir)] if config_dir is not None else [])]
     here = f"conf/{conf or DEFAULT_CONF}.yaml"
 

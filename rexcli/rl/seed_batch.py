@@ -310,7 +310,7 @@ def _does_not_fit(where: str) -> RexError:
 
 
 def _mean(parts: list[tuple[int, dict[str, float]]], name: str) -> float:
-    """Over the turns of a seed that have it, by their updates; an evaluation has one turn only."""
+    """The mean of a metric over the turns of a seed that have it, weighted by updates; NaN where none has it."""
     given = [(weight, float(values.get(name, math.nan))) for weight, values in parts]
     have = [(weight, value) for weight, value in given if weight and not math.isnan(value)]
     total = sum(weight for weight, _ in have)

@@ -50,7 +50,7 @@ def stored(command: Command, wanted: Sequence[str], overrides: Sequence[str]) ->
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """In what the YAML files say something else than when the sweep was started; None where in nothing."""
+    """How the YAML files differ from when the sweep was started, in words; None if they do not."""
     old, new = flatten(before), flatten(now)
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key) and key != "compile.devices"]
     shown = ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in changed[:3])

@@ -129,7 +129,7 @@ def _record(
 
 
 def _blamed(error: BaseException, folder: Path) -> BaseException:
-    """`error`, or where a sweeper that compares jobs had nothing to compare, that."""
+    """`error`, or a clearer one where a sweeper that compares jobs by their objective had none to compare."""
     rows = collect(folder)
     ended = all(row.status in ("done", "failed") and row.objective is None for row in rows)
     if isinstance(error, ValueError) and rows and ended:

@@ -92,10 +92,10 @@ def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
 
 
 def check_rules(recorded: SystemTiming, spec: SystemTiming) -> None:
-    """Refuses a system by whose rules a recording was not made: what was recorded cannot be had by others.
+    """Refuses a system with other rules of time than those by which a recording was made.
 
-    Windows may differ, and expected delays: the one is a matter of how many messages a step is shown, and the others
-    are of what is simulated around the recording.
+    Windows may differ, since they say only how many messages a step is shown, and so may expected delays, since they
+    concern only what is simulated around the recording.
 
     Args:
         recorded: of the recording.

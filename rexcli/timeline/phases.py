@@ -133,7 +133,7 @@ def check_names(nodes: list[str], named: Iterable[tuple[str, str]]) -> None:
 
 
 def _values(nodes: Iterable[Any], edges: Iterable[Any], second: float) -> Iterator[tuple[str, object, str | None]]:
-    """Key, value and what to give in place of a wrong one."""
+    """Each key with its value and, if that is wrong, what to give in its place."""
     for node in nodes:
         yield f"nodes.{node.name}.rate", node.rate, wrong_rate(node.rate)
         yield f"nodes.{node.name}.scheduling", node.scheduling, wrong_choice(node.scheduling, Scheduling)

@@ -64,7 +64,9 @@ def starts(scheduled: Times, delay: Times, needed: Times | None, scheduling: Sch
 
 
 def _keep_spacing(scheduled: Times, delay: Times, needed: Times | None) -> Times:
-    """With `late(k)` for `max(shift(k), lag_last(k))`, which is `shift(k+1)`:
+    """The starts of a node that keeps its spacing once it is late (`scheduling: frequency`).
+
+    Where `late(k)` stands for `max(shift(k), lag_last(k))`, which is `shift(k+1)`:
 
     late(k) = max(late(k-1) + max(0, delay(k-1) - period(k)), needed(k-1) + delay(k-1) - scheduled(k)),
     start(k) = max(needed(k), scheduled(k) + late(k)).

@@ -177,7 +177,7 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
 
 
 def unpacked(records: Iterator[tuple[R, T]]) -> Iterator[tuple[R, T, bytes]]:
-    """The same records with what is in each that is a chunk, else nothing.
+    """The same records, each with its unpacked content if it is a chunk, else with empty bytes.
 
     A thread unpacks small chunks ahead of the one that is looked at, for which it needs no lock of the interpreter.
     What `records` or unpacking raises comes after all that stands before it.

@@ -76,7 +76,7 @@ class WriterProcess:
             pipe.close()
 
     def wait(self) -> str:
-        """Waits until it has ended: how, for people."""
+        """Waits until the process has ended; returns how it ended, in words."""
         code = self._process.wait()
         return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
 

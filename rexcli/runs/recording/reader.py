@@ -130,7 +130,7 @@ class Recording:
             yield StepValues(node, table.episode[rows], table.seq[rows], block.leaves)
 
     def _usable(self, node: str, begin: int, end: int | None) -> np.ndarray:
-        """Which records of a node are of a tick from `begin` up to `end`, and of those that `counts` counts."""
+        """Whether each record of a node is of a tick from `begin` up to `end`, and of one that `counts` counts."""
         table, counts = self._steps[node], self.counts(node)
         use = (table.episode >= 0) & (table.episode < len(counts)) & (table.seq >= begin)
         use[use] = table.seq[use] < np.minimum(

@@ -60,7 +60,7 @@ class MessageTable:
     reader: Times
 
     def messages(self, source: Steps, target: Steps) -> Messages:
-        """Of ticks of the source that are there, read by ticks of the target that are there."""
+        """The messages of the source's recorded ticks, with readers among the target's recorded ticks."""
         arrive, reader = (
             np.full(source.start.shape, NEVER, np.int64),
             np.full(source.start.shape, -1, np.int64),
