@@ -12,7 +12,7 @@ import json
 import sys
 from array import array
 
-from rexcli.runtime.wall.realtime import WakeEvent, now, set_realtime, undisturbed
+from rexcli.runtime.wall.realtime import WakeEvent, now, set_realtime, short_switch_interval
 
 
 def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:
@@ -37,7 +37,7 @@ def loop(rate: float, seconds: float, spin: int) -> dict[str, object]:
 
 def main() -> None:
     rate, seconds, priority, spin = map(float, sys.argv[1:])
-    with undisturbed():
+    with short_switch_interval():
         set_realtime(int(priority))
         print("ready", flush=True)
         print(json.dumps(loop(rate, seconds, round(spin * 1e9))), flush=True)
