@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rexcli.cli.console import Console
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
-from rexcli.config.measured import declare_delays
+from rexcli.config.measured import DELAYS
 from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
 
@@ -40,7 +40,7 @@ def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence
         if len(samples) and not (samples.kind == "edge" and samples.name in adjustable)
     ]
     fragment = report.fragment(fits)
-    config = declare_delays(view.config, fragment, source)
+    config = DELAYS.declare(view.config, fragment, source)
     job = Job("fit", experiment_from_config(config, source, overrides), project, console, tuple(argv))
     with job.new_run([view.path]) as out:
         out.write_arrays("timeline.npz", to_arrays(timeline))

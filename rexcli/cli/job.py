@@ -69,7 +69,7 @@ class Job:
             argv=self.argv,
             seed=self.experiment.seed,
             config_yaml=config_yaml(self.experiment),
-            parents=[*parents, *([self.experiment.delays] if self.experiment.delays else [])],
+            parents=[*parents, *(run for run in (self.experiment.delays, self.experiment.params) if run)],
             path=self.path,
             project=self.project.root,
         )

@@ -31,8 +31,9 @@ from rexcli.timeline.timeline import Timeline
 SAME = ("rexcli", "jax", "jaxlib")
 """Packages of which all processes have the same version: another might give other numbers."""
 
-OWN_KEYS = ("distributed", "compile.devices", "delays")
-"""Keys that may differ from process to process: the delays that a run gave are compared, not where it lies."""
+OWN_KEYS = ("distributed", "compile.devices", "delays", "params")
+"""Keys that may differ from process to process: the delays and parameters that a run gave are compared, not where it
+lies."""
 
 
 def broadcast(group: ProcessGroup, experiment: Experiment, resumed: bool, timeline: Timeline, plan: Plan) -> None:

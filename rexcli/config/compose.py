@@ -13,7 +13,7 @@ from rexcli import errors
 from rexcli.config import checks
 from rexcli.config.composition_errors import check_file, composition_errors, composition_errors_in, shown
 from rexcli.config.key_origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
-from rexcli.config.measured import take_delays
+from rexcli.config.measured import take_measured
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
@@ -224,7 +224,7 @@ def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
         raise RexError(f"{origins.where(key)}: {key}: {str(error).splitlines()[0]}") from None
     plain.setdefault("name", _name(conf, files))
     _start_afresh(plain, origins)
-    take_delays(plain, project.outputs, origins)
+    take_measured(plain, project.outputs, origins)
     return read_experiment(plain, origins, trust=plain.get("trusted_targets") or ())
 
 
@@ -266,8 +266,7 @@ def experiment_from_config(
         plain: Any = OmegaConf.to_container(cfg, resolve=True)
     layer = layer_of_values((o.key_or_group, o.value()) for o in parsed if not o.is_delete())
     origins = Origins((layer,), source)
-    if origins.typed("delays"):
-        take_delays(plain, find_project().outputs, origins)
+    take_measured(plain, find_project().outputs, origins, typed=True)
     return read_experiment(plain, origins, trust=changed.get("trusted_targets") or ())
 
 

@@ -1,9 +1,10 @@
-"""`delays=RUN`: the delays that `rex fit` found in a recording, in place of the declared ones."""
+"""`delays=RUN` and `params=RUN`: what `rex fit` and `rex identify` found, in place of what is declared."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,95 +13,152 @@ from rexcli.errors import RexError
 from rexcli.runs.plain_yaml import load_yaml
 from rexcli.runs.view import find_run
 
-FILE = "delays.yaml"
-SECTIONS = ("nodes", "edges")
 
+@dataclass(frozen=True)
+class Measured:
+    """A kind of fragment, `{nodes: {NAME: {ENTRY: …}}, edges: …}`, that a run leaves for later experiments.
 
-def take_delays(plain: dict[str, Any], outputs: Path, origins: Origins) -> None:
-    """Declares the delays of the run that the key `delays` names, if it names one, and keeps the run's folder there.
-
-    A delay that was typed on the command line stays as it was typed.
-
-    Args:
-        plain: the composed experiment, changed in place.
-        outputs: where runs are.
-        origins: of its keys.
-
-    Raises:
-        RexError: there is no such run, it has no fitted delays, or of no node and edge of this experiment.
+    Attributes:
+        key: of the experiment, which names the run.
+        file: in which the run has it.
+        makers: the commands that write it.
+        sections: of the experiment that it has entries of.
+        entry: the key of a node or an edge that it gives.
+        check: refuses what those commands do not write: a run may come from a stranger. ValueError, with the place.
     """
-    run = plain.get("delays")
-    if run is None:
-        return
-    where = f"{origins.where('delays')}: delays={run}"
-    if not isinstance(run, str):
-        raise RexError(f"{where}: give a run of `rex fit`: a folder, latest:fit")
-    view = find_run(run, outputs, having=(FILE,))
-    try:
-        fragment = load_yaml((view.path / FILE).read_bytes())
-        _check(fragment)
-    except (OSError, ValueError) as error:
-        raise RexError(f"{view.path / FILE}: {error}; make it again with `rex fit`") from None
-    for section in SECTIONS:
-        for name in list(fragment.get(section, {})):
-            if origins.typed(f"{section}.{name}.delay"):
-                del fragment[section][name]
-    declared = declare_delays(plain, fragment, where)
-    plain.clear()
-    plain.update(declared, delays=str(view.path))
 
+    key: str
+    file: str
+    makers: str
+    sections: tuple[str, ...]
+    entry: str
+    check: Callable[[Any, str], None]
 
-def declare_delays(config: Mapping[str, Any], fragment: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A plain experiment with the delays of a fragment `{nodes: {NAME: {delay: …}}, edges: …}`; others stay.
+    def take(self, plain: dict[str, Any], outputs: Path, origins: Origins) -> None:
+        """Declares what the run that the key names has found, if it names one, and keeps the run's folder there.
 
-    Raises:
-        RexError: it has none of the fragment's nodes and edges.
-    """
-    changed = copy.deepcopy(dict(config))
-    known = []
-    for section in SECTIONS:
-        for name, entry in fragment.get(section, {}).items():
+        What was typed on the command line stays as it was typed.
+
+        Args:
+            plain: the composed experiment, changed in place.
+            outputs: where runs are.
+            origins: of its keys.
+
+        Raises:
+            RexError: there is no such run, it has no such fragment, or of no node and edge of this experiment.
+        """
+        run = plain.get(self.key)
+        if run is None:
+            return
+        where = f"{origins.where(self.key)}: {self.key}={run}"
+        if not isinstance(run, str):
+            raise RexError(f"{where}: give a run of {self.makers}: a folder, or latest:{self.makers.split()[-1][:-1]}")
+        view = find_run(run, outputs, having=(self.file,))
+        try:
+            fragment = load_yaml((view.path / self.file).read_bytes())
+            self._check(fragment)
+        except FileNotFoundError:
+            raise RexError(
+                f"{where}: this run of '{view.command}' has no {self.file}; {self.makers} makes it"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RexError(f"{view.path / self.file}: {error}; make it again with {self.makers}") from None
+        declared = self.declare(plain, fragment, where, origins.typed)
+        plain.clear()
+        plain.update(declared, **{self.key: str(view.path)})
+
+    def declare(
+        self,
+        config: Mapping[str, Any],
+        fragment: Mapping[str, Any],
+        where: str,
+        typed: Callable[[str], bool] = lambda key: False,
+    ) -> dict[str, Any]:
+        """A plain experiment with what a fragment says; what else it declares, and what was `typed`, stays.
+
+        Raises:
+            RexError: it has none of the fragment's nodes and edges.
+        """
+        changed = copy.deepcopy(dict(config))
+        known = False
+        for section in self.sections:
             declared = changed.get(section)
-            if not isinstance(declared, dict) or name not in declared:
-                continue
-            known.append(name)
-            if isinstance(declared[name], dict):  # of anything else the check of the experiment has to say more
-                declared[name]["delay"] = entry["delay"]
-    if not known:
-        names = ", ".join(name for section in SECTIONS for name in fragment.get(section, {}))
-        raise RexError(f"{where}: its delays are of {names or 'nothing'}; this experiment has no node or edge of these")
-    return changed
+            for name, entry in fragment.get(section, {}).items():
+                if not isinstance(declared, dict) or name not in declared:
+                    continue
+                known = True
+                if isinstance(declared[name], dict):  # of anything else the check of the experiment has to say more
+                    key, before = f"{section}.{name}.{self.entry}", declared[name].get(self.entry)
+                    declared[name][self.entry] = _merged(before, entry[self.entry], key, typed)
+        if not known:
+            names = ", ".join(name for section in self.sections for name in fragment.get(section, {}))
+            which = " or ".join(section[:-1] for section in self.sections)
+            raise RexError(
+                f"{where}: its {self.key} are of {names or 'nothing'}; this experiment has no {which} of these"
+            )
+        return changed
+
+    def _check(self, fragment: Any) -> None:
+        if not isinstance(fragment, dict) or not set(fragment) <= set(self.sections):
+            raise ValueError(f"it holds something else than {' and '.join(self.sections)}")
+        for section, entries in fragment.items():
+            if not isinstance(entries, dict):
+                raise ValueError(f"{section} is no mapping")
+            for name, entry in entries.items():
+                if not isinstance(name, str):
+                    raise ValueError(f"{section}: {name!r} is no name")
+                if not isinstance(entry, dict) or set(entry) != {self.entry}:
+                    raise ValueError(f"{section}.{name} holds something else than {self.entry}")
+                self.check(entry[self.entry], f"{section}.{name}.{self.entry}")
 
 
-def _check(fragment: Any) -> None:
-    """Refuses what `rex fit` does not write: a run may come from a stranger.
-
-    Raises:
-        ValueError: with the place.
-    """
-    if not isinstance(fragment, dict) or not set(fragment) <= set(SECTIONS):
-        raise ValueError("it holds something else than nodes and edges")
-    for section, entries in fragment.items():
-        if not isinstance(entries, dict):
-            raise ValueError(f"{section} is no mapping")
-        for name, entry in entries.items():
-            if not isinstance(name, str):
-                raise ValueError(f"{section}: {name!r} is no name")
-            if not isinstance(entry, dict) or set(entry) != {"delay"}:
-                raise ValueError(f"{section}.{name} holds something else than a delay")
-            _check_targets(entry["delay"], f"{section}.{name}.delay")
+def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typed: bool = False) -> None:
+    """`Measured.take` of every kind; with `typed`, only of those whose key was typed on the command line."""
+    for kind in (DELAYS, PARAMS):
+        if not typed or origins.typed(kind.key):
+            kind.take(plain, outputs, origins)
 
 
-def _check_targets(value: Any, where: str) -> None:
+def _merged(before: Any, found: Any, key: str, typed: Callable[[str], bool]) -> Any:
+    """What was found at `key` in place of what was there; parameters one by one, a delay as a whole."""
+    if isinstance(found, dict) and "_target_" not in found:
+        merged = dict(before) if isinstance(before, dict) else {}
+        return merged | {name: _merged(merged.get(name), item, f"{key}.{name}", typed) for name, item in found.items()}
+    return before if typed(key) else found
+
+
+def _check_delay(value: Any, where: str) -> None:
     if isinstance(value, dict):
         target = value.get("_target_")
         if not isinstance(target, str) or not target.startswith("rexcli."):
             raise ValueError(f"{where}: {target} is no delay of rexcli")
         for key, item in value.items():
             if key != "_target_":
-                _check_targets(item, f"{where}.{key}")
+                _check_delay(item, f"{where}.{key}")
     elif isinstance(value, list):
         for item in value:
-            _check_targets(item, where)
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+            _check_delay(item, where)
+    else:
+        _check_number(value, where)
+
+
+def _check_params(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"{where}: {name!r} is no name")
+            _check_params(item, f"{where}.{name}")
+    elif isinstance(value, list):
+        for item in value:
+            _check_params(item, where)
+    else:
+        _check_number(value, where)
+
+
+def _check_number(value: Any, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{where}: {value!r} is no number")
+
+
+DELAYS = Measured("delays", "delays.yaml", "`rex fit` or `rex identify`", ("nodes", "edges"), "delay", _check_delay)
+PARAMS = Measured("params", "params.yaml", "`rex identify`", ("nodes",), "params", _check_params)

@@ -283,6 +283,8 @@ class Experiment:
     """The run whose policy acts: a folder, `latest` or `latest:train`."""
     delays: str | None = None
     """The run of `rex fit` whose delays take the place of the declared ones: a folder, or `latest:fit`."""
+    params: str | None = None
+    """The run of `rex identify` whose parameters take the place of the nodes' own: a folder, or `latest:identify`."""
     resume: str | None = None
     """The stopped run to go on with, in its own folder: a folder, `latest` or `latest:train`."""
     action: ActionConfig = field(default_factory=ActionConfig)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from rexcli.errors import RexError, suggest
 from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
+from rexcli.system.parameters import with_values
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
 from rexcli.system.types import as_declared
@@ -38,7 +39,7 @@ def init_graph_state(
     Args:
         system: whose nodes.
         rng: PRNG key.
-        params: parameters by node, in place of what `init_params` would give.
+        params: parameters by node, in place of what `init_params` and the node's declared `params` would give.
         eps, step: where on the timeline the episode starts.
         delays: seconds by node and input, in place of what `init_delays` would give.
 
@@ -67,6 +68,7 @@ def init_graph_state(
     for name in system.init_order:
         if name not in graph_state.params:
             value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
+            value = with_values(value, system.specs[name].params, f"nodes.{name}.params")
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in system.init_order:
         if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):

@@ -48,6 +48,8 @@ class NodeSpec:
     """`frequency`: a late node keeps its spacing; `phase`: it catches up with its clock."""
     advance: bool = False
     """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
+    params: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Numbers by name that take the place of what the class's `init_params` gives; a mapping for each level inside."""
     color: str = "gray"
     """open-color name or any matplotlib colour, for pictures."""
     order: int | None = None
