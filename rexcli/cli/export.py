@@ -1,28 +1,46 @@
-"""`rex export RUN`: a run's timeline as tables for other programs. Reads data only."""
+"""`rex export RUN`: a run for other programs, as tables or as a ROS 2 bag. Reads data only."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
 from rexcli.runs.result import Result
 
+if TYPE_CHECKING:
+    from rexcli.runs.rosbag import Storage
 
-def export_run(run: str, to: str, out: str | None) -> Result:
-    """Writes `steps.csv` and `messages.csv`.
+
+FORMS = ("csv", "rosbag2")
+STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
+
+
+def export_run(run: str, to: str, out: str | None, storage: str | None = None) -> Result:
+    """Writes `steps.csv` and `messages.csv`, or a bag.
 
     Args:
         run: a folder, `latest` or `latest:COMMAND`.
-        to: the form, `csv`.
-        out: the folder for the files; None for `csv/` in the run.
+        to: the form, one of `FORMS`.
+        out: the folder for the files; None for one in the run that is called as the form.
+        storage: of a bag; None for `mcap`.
     """
     from rexcli.runs.export import export_csv
+    from rexcli.runs.rosbag import export_rosbag2
     from rexcli.runs.view import find_run
 
-    if to != "csv":
-        raise RexError(f"--to {to}: there is no such form{suggest(to, ['csv'])}")
+    if to not in FORMS:
+        raise RexError(f"--to {to}: there is no such form{suggest(to, list(FORMS))}")
+    if storage is not None and to != "rosbag2":
+        raise RexError(f"--storage {storage}: this is for --to rosbag2")
+    chosen = next((known for known in STORAGES if known == (storage or "mcap")), None)
+    if chosen is None:
+        raise RexError(f"--storage {storage}: there is no such form{suggest(str(storage), list(STORAGES))}")
     view = find_run(run, find_project().outputs, having=("timeline.npz", "recording.mcap"))
-    folder = view.path / "csv" if out is None else Path(out)
-    export_csv(view, folder)
+    folder = view.path / to if out is None else Path(out)
+    if to == "csv":
+        export_csv(view, folder)
+    else:
+        export_rosbag2(view, folder, chosen)
     return Result(path=folder)

@@ -122,6 +122,23 @@ _experiment_command("rollout", "Many episodes in parallel from the compiled prog
 _experiment_command("train", "PPO on the environment, several seeds in parallel.", EXPERIMENT)
 
 
+@app.command("import", rich_help_panel=EXPERIMENT)
+def import_log(
+    context: typer.Context,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A ROS 2 bag, MCAP, LeRobot dataset, Parquet or CSV; or its folder.")
+    ],
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """A log that another program wrote becomes a run, as the experiment's import section says."""
+    from rexcli.cli.import_log import import_log
+
+    console = Console(quiet, as_json)
+    console.finish(import_log(file, overrides or [], console, context.obj), command="import")
+
+
 @app.command("eval", rich_help_panel="On runs")
 def evaluate(
     context: typer.Context,
@@ -214,15 +231,18 @@ def ls(
 @app.command("export", rich_help_panel="On runs")
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="csv", help="The form.")] = "csv",
-    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv.")] = None,
+    to: Annotated[str, typer.Option("--to", metavar="csv|rosbag2", help="The form.")] = "csv",
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv, …")] = None,
+    storage: Annotated[
+        str | None, typer.Option("--storage", metavar="mcap|sqlite3", help="Of a bag; default: mcap.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's timeline as tables, steps.csv and messages.csv."""
+    """Write a run's timeline as tables, steps.csv and messages.csv, or the run as a ROS 2 bag."""
     from rexcli.cli.export import export_run
 
-    Console(quiet, as_json).finish(export_run(run, to, out), command="export")
+    Console(quiet, as_json).finish(export_run(run, to, out, storage), command="export")
 
 
 @app.command("init", rich_help_panel="Projects")

@@ -43,6 +43,18 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
     return system
 
 
+def build_delay(experiment: Experiment, key: str, project: Project | None = None) -> Delay:
+    """The declared delay of one node or edge, `edges.sensor_agent`, without building a node; 0 where it has none.
+
+    Raises:
+        RexError: it is none.
+    """
+    (project or find_project()).activate()
+    section, _, name = key.partition(".")
+    declared: Any = getattr(experiment, section)[name].delay
+    return _delay(0.0 if declared is None else declared, f"{key}.delay", Loader(experiment.trust, experiment.origins))
+
+
 def build_environment(experiment: Experiment, system: System, project: Project | None = None) -> Any:
     """The declared environment with the declared metrics, bound to `system`.
 

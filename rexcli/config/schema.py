@@ -238,6 +238,99 @@ class FitConfig:
     """What the clock can tell apart, seconds: delays that spread less are constant."""
 
 
+def _zeros(times: list[int]) -> str | None:
+    return None if all(abs(time) < 2**62 for time in times) else "give nanoseconds"
+
+
+@dataclass(frozen=True)
+class ImportNode:
+    """Where a node is in a log: one message of its topic is one of its steps.
+
+    A stamp is a field, such as `header.stamp`; `log`, when the recorder noted the message; or `publish`, when its
+    sender sent it, where the log says so.
+    """
+
+    topic: str | None = None
+    """The topic (of tables: the file's name without its ending); None for the only one."""
+    output: Any = None
+    """What the step sent: a field, a list of fields for a vector, or a mapping of these by key; `{field, dtype, shape}`
+    casts and shapes one."""
+    state: Any = None
+    """The same for the state that the step left, where the log has it."""
+    params: Any = None
+    """The same for the parameters that the step saw."""
+    inputs: Any = None
+    """The same for the messages that the step saw."""
+    capture: str | None = None
+    """The stamp at which the step started, such as when a sensor took its sample; None where the log does not say."""
+    send: str | None = None
+    """The stamp at which it sent its output; None for `log` without a `capture`, else for its declared delay later."""
+    seq: str | None = None
+    """A field that numbers the messages, by which those of edges find them; None to count."""
+    clock: str | None = None
+    """The clock of its stamps, where that is not the recorder's; see `clocks`."""
+    unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Of stamps that are plain numbers; None for seconds where they are real and nanoseconds where whole."""
+
+
+@dataclass(frozen=True)
+class LagConfig:
+    """A delay that no stamp tells: how long after a command the response to it is seen."""
+
+    command: str
+    """A field of the sender's topic."""
+    response: str
+    """A field of the reader's topic that follows the command."""
+    max: float = field(default=1.0, metadata={"check": positive("seconds")})
+    """Seconds that it may take at most."""
+
+
+@dataclass(frozen=True)
+class ImportEdge:
+    """Where the messages of an edge are in a log, as they were received."""
+
+    topic: str | None = None
+    """The topic; None for that of the sender itself, as a recorder beside the reader notes it."""
+    receive: str | None = None
+    """The stamp at which a message arrived; None where the log does not say: its declared delay after it was sent."""
+    send: str | None = None
+    """In another topic than the sender's: a copy of the sender's stamp, by which its message is found."""
+    seq: str | None = None
+    """Or the field that numbers it as the sender's `seq` does; without both, messages are paired in their order."""
+    reader: str | None = None
+    """A field with the reader's number of the step that read it, -1 for none; None to infer it."""
+    lag: LagConfig | None = None
+    """Or the two signals between which its delay is seen."""
+    unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Of stamps that are plain numbers, as for nodes."""
+
+
+@dataclass(frozen=True)
+class ClockConfig:
+    """What to add to the stamps of a clock; each None is estimated from the messages between it and the others."""
+
+    offset: float | None = None
+    """Seconds, at the first stamp."""
+    drift: float | None = None
+    """Seconds a second."""
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """What `rex import` finds where in a log that another program wrote."""
+
+    nodes: dict[str, ImportNode] = field(default_factory=dict)
+    """By node; those that a log does not have are left out, and simulated where a timeline needs them."""
+    edges: dict[str, ImportEdge] = field(default_factory=dict)
+    """By edge; of the others between these nodes, arrivals are inferred from their declared delays."""
+    clocks: dict[str, ClockConfig] = field(default_factory=dict)
+    """By the names that nodes give them; those that are not listed are estimated."""
+    episode: str | None = None
+    """A field of every topic that numbers episodes; None for a single one."""
+    zero: list[int] | None = field(default=None, metadata={"check": _zeros})
+    """When each episode begins, ns on the recorder's clock; None for its first stamp."""
+
+
 @dataclass(frozen=True)
 class DistributedConfig:
     """Several processes that share one training, on one machine or many; see `rexcli.rl.distributed`."""
@@ -297,6 +390,7 @@ class Experiment:
     eval: EvalConfig = field(default_factory=EvalConfig)
     plots: PlotsConfig = field(default_factory=PlotsConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    importing: ImportConfig = field(default_factory=ImportConfig, metadata={"key": "import"})
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})

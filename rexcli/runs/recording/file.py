@@ -48,6 +48,7 @@ _READ: dict[int, Any] = {
     Opcode.CHANNEL: Channel,
     Opcode.CHUNK: Chunk,
     Opcode.METADATA: Metadata,
+    Opcode.MESSAGE: Message,
     Opcode.DATA_END: DataEnd,
 }
 

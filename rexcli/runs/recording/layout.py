@@ -207,7 +207,7 @@ class Layout:
         def definition(node: Mapping[str, Any]) -> list[str]:
             lines, taken = [], set(STEP_HEADER)
             for key, below in node.items():
-                field = _unique(_identifier(key), taken)
+                field = unique(identifier(key), taken)
                 if isinstance(below, int):
                     leaf = self.leaves[below]
                     size = f"[{leaf.count}]" if leaf.shape or leaf.count != 1 else ""
@@ -312,13 +312,13 @@ def _nest(tree: dict[str, Any], place: Sequence[str], value: Any) -> None:
     tree[place[-1]] = value
 
 
-def _identifier(key: str) -> str:
+def identifier(key: str) -> str:
     """A key as ROS 2 names fields: lower case, digits and single underscores, a letter first."""
     name = re.sub("[^a-z0-9]+", "_", key.lower()).strip("_")
     return name if name[:1].isalpha() else f"field_{name}".rstrip("_")
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique(name: str, taken: set[str]) -> str:
     """`name`, with a number behind it if it is taken; it is then."""
     found = next(each for each in chain([name], (f"{name}_{n}" for n in count(2))) if each not in taken)
     taken.add(found)

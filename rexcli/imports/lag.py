@@ -1,0 +1,98 @@
+"""How long after a command the response to it is seen, where no stamp tells when it arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.errors import RexError
+from rexcli.timeline.timeline import Times
+
+ENOUGH = 20
+"""Responses from which a lag can be told."""
+ALIKE = 0.5
+"""The least correlation between command and response that makes one the other's."""
+STEP = 1_000_000
+"""Between two lags that are tried, ns."""
+MOST = 20_000
+"""Responses that are looked at."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """A constant lag.
+
+    Attributes:
+        lag: ns, the longest that pairs every response with the same command.
+        shortest: ns, the shortest that does.
+        correlation: between response and command, at it.
+    """
+
+    lag: int
+    shortest: int
+    correlation: float
+
+
+def estimate(sent: Times, commands: npt.ArrayLike, seen: Times, responses: npt.ArrayLike, longest: int) -> Lag:
+    """The lag at which responses resemble most the newest command that is as old, whatever their scales.
+
+    A command holds until the next one. What the response itself takes to follow (a motor that needs time to move)
+    counts into the lag.
+
+    Args:
+        sent: of the commands, ns, ascending, `[commands]`.
+        commands, responses: numbers, `[commands]` and `[responses]`.
+        seen: of the responses, ns, ascending, `[responses]`.
+        longest: that is tried, ns.
+
+    Raises:
+        RexError: a signal is constant, there are too few, or they do not resemble each other.
+    """
+    command, response = np.asarray(commands, np.float64), np.asarray(responses, np.float64)
+    for what, values in (("command", command), ("response", response)):
+        if values.ndim != 1:
+            raise RexError(f"{what} has {list(values.shape[1:])} numbers a message; name one of them, as position[0]")
+        if not np.isfinite(values).all():
+            raise RexError(f"{what} is not finite everywhere")
+        if len(values) and np.ptp(values) <= 1e-12 * np.abs(values).max():
+            raise RexError(f"{what} is constant, {values[0]:g}: a lag shows only in what changes")
+    inside = (seen >= (sent[0] + longest if len(sent) else 0)) & (seen <= (sent[-1] if len(sent) else -1))
+    if inside.sum() < ENOUGH:
+        raise RexError(
+            f"{int(inside.sum())} responses between the first command (and max={longest / 1e9:g} s) and the last are "
+            f"too few: {ENOUGH} are needed; give a smaller max, or a longer log"
+        )
+    every = -(-int(inside.sum()) // MOST)
+    seen, response = seen[inside][::every], response[inside][::every]
+    if np.ptp(response) <= 1e-12 * np.abs(response).max():
+        raise RexError(f"response is constant, {response[0]:g}: a lag shows only in what changes")
+    tried = np.arange(0, longest + 1, STEP)
+    scores = np.array([_correlation(command[_newest(sent, seen, lag)], response) for lag in tried.tolist()])
+    first = best = int(np.argmax(np.abs(scores)))
+    while best + 1 < len(tried) and abs(scores[best + 1]) >= abs(scores[first]) - 1e-12:
+        best += 1
+    if abs(scores[best]) < ALIKE:
+        raise RexError(
+            f"command and response do not resemble each other (correlation {scores[best]:.2f} at most, within "
+            f"{longest / 1e9:g} s); name the two signals of which one follows the other"
+        )
+    upper = int((seen - sent[_newest(sent, seen, int(tried[best]))]).min())
+    index = _newest(sent, seen, int(tried[first]))
+    following = np.minimum(index + 1, len(sent) - 1)
+    lower = int(np.where(index == len(sent) - 1, 0, seen - sent[following] + 1).max())
+    if upper >= longest:
+        raise RexError(f"no lag up to {longest / 1e9:g} s explains the response best; give a larger max")
+    return Lag(upper, max(0, lower), float(scores[best]))
+
+
+def _newest(sent: Times, seen: Times, lag: int) -> Times:
+    """Which command is the newest that was sent `lag` before each response."""
+    return np.maximum(np.searchsorted(sent, seen - lag, side="right") - 1, 0)
+
+
+def _correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size else 0.0
