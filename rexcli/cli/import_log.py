@@ -70,7 +70,7 @@ def import_log(file: str, words: Sequence[str], console: Console, argv: Sequence
 
 
 def _experiment(path: Path, words: Sequence[str], project: Project) -> Experiment:
-    from rexcli.cli.hydra import split_conf
+    from rexcli.cli.hydra_app import split_conf
     from rexcli.config.compose import compose, experiment_from_config
     from rexcli.runs.plain_yaml import load_yaml
 

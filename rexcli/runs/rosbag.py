@@ -104,7 +104,8 @@ def export_rosbag2(run: RunView, folder: Path, storage: Storage = "mcap") -> Pat
         edges[edge.name] = {"topic": topic, "receive": "received", "seq": "seq", "reader": "reader"}
         topics.append(_edge_topic(topic, timeline, edge.name, edge.source, begin))
     mapping = {"nodes": nodes, "edges": edges, "episode": "episode", "zero": begin.tolist()}
-    experiment = {**run.config, "from": None, "delays": None, "import": mapping}
+    others = dict.fromkeys(("from", "delays", "params", "policy", "resume"))  # runs that are not in the bag
+    experiment = {**run.config, **others, "import": mapping}
     store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
     for name, text in definitions.items():
         store.register(typesys.get_types_from_msg(text, name))
