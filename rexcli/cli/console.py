@@ -68,10 +68,14 @@ class Console:
         if self.quiet:
             return
         if is_terminal(self._talk):
-            for part in fitting(table, _width()):
+            parts = fitting(table, _width())
+            for part in parts:
                 self._rich_table(part)
         else:
-            print("\n".join(plain_table(table)), file=self._talk, flush=True)
+            parts = [table] if table.keep is None else fitting(table, _width())
+            print("\n".join(plain_table(parts[0])), file=self._talk, flush=True)
+        if left := [name for name in table.columns if not any(name in part.columns for part in parts)]:
+            self.note(f"no room for {', '.join(left)}; --columns all or --json shows all")
 
     def finish(self, result: Result, *, command: str, experiment: str | None = None) -> None:
         """The last words: tables, warnings, values, and the run's folder."""
@@ -90,8 +94,8 @@ class Console:
             print(json.dumps(plain(said), allow_nan=False), file=self.stdout, flush=True)
             return
         if self.quiet:
-            if result.path is not None:
-                print(result.path, file=self.stdout, flush=True)
+            for path in [result.path] if result.path is not None else result.paths:
+                print(path, file=self.stdout, flush=True)
             return
         for table in result.tables:
             self.table(table)

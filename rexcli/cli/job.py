@@ -70,6 +70,7 @@ class Job:
             seed=self.experiment.seed,
             config_yaml=config_yaml(self.experiment),
             parents=[*parents, *(run for run in (self.experiment.delays, self.experiment.params) if run)],
+            changes=self.experiment.changes,
             path=self.path,
             project=self.project.root,
         )

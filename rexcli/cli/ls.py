@@ -2,57 +2,135 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rexcli.cli.console import shorten
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
+from rexcli.runs.filters import FIELDS, is_filter, parse_filter, rank, select, value_of
 from rexcli.runs.result import Result, Table
 from rexcli.runs.view import RunView, list_runs
 from rexcli.sweep.folder import collect, is_sweep
-from rexcli.sweep.table import rank, shown
+from rexcli.sweep.table import shown
+
+MACHINE = ("steps", "episodes", "best seed", "devices", "processes", "rollouts", "saved", "steps each", "slots")
+"""Results that say how long and how large a run was; what it found out comes first."""
+
+AGES = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 
 
-def list_results(folder: str | None, sort: str | None) -> Result:
-    """The runs in `folder` (default: the project's outputs), a table a command, oldest first; or all by result `sort`.
+def list_results(
+    words: Sequence[str], sort: str | None = None, columns: str | None = None, whole: bool = False
+) -> Result:
+    """The runs in a folder (default: the project's outputs), a table a command, oldest first; or all by `sort`.
 
     The folder of a sweep gives the sweep's table.
+
+    Args:
+        words: at most one folder, and conditions on the runs (see `rexcli.runs.filters`).
+        sort: a result, a key of the configuration, `started`, or a field that every run has; the highest last.
+        columns: which results to show, separated by commas; `all`; None for as many as fit.
+        whole: for a program: full paths and times, and results that are lists.
 
     Raises:
         RexError: where there is no such folder, or no run has this result.
     """
-    root = find_project().outputs if folder is None else Path(folder)
-    if not root.is_dir() and folder is not None:
-        raise RexError(f"{folder}: there is no such folder; give one of outputs/, or none for all runs")
-    if is_sweep(root):
+    outputs = find_project().outputs
+    folders = [word for word in words if not is_filter(word) or Path(word).is_dir()]
+    filters = [parse_filter(word) for word in words if word not in folders]
+    if len(folders) > 1:
+        raise RexError(f"'{folders[1]}': give one folder, and filters such as status=done or 'hold>0.9'")
+    root = Path(folders[0]) if folders else outputs
+    if folders and not root.is_dir() and (outputs / root).is_dir():
+        root = outputs / root
+    if not root.is_dir() and folders:
+        raise RexError(f"{root}: there is no such folder; give one of outputs/, or none for all runs")
+    root = root.resolve()
+    if is_sweep(root) and not filters:
         return Result(tables=[shown(collect(root), sort)])
-    views = list_runs(root)[::-1]
-    known = list(dict.fromkeys(name for view in views for name in view.results))
+    views = select(list_runs(root)[::-1], filters)
     if sort is not None:
-        if sort not in known:
+        views.sort(key=lambda view: rank(_sorted_by(view, sort)))
+        if views and all(_sorted_by(view, sort) is None for view in views):
+            known = [*FIELDS, "started", *dict.fromkeys(name for view in views for name in view.results)]
             raise RexError(f"--sort {sort}: no run in {shorten(root)} has this result{suggest(sort, known)}")
-        views.sort(key=lambda view: rank(view.results.get(sort)))
-    if sort is not None:
-        return Result(tables=[_table("runs", views, sort)])
+    first = [key for key in [sort, *(each.key for each in filters)] if key not in (None, "since", "until", *FIELDS)]
+    if columns not in (None, "all"):
+        first = [name.strip() for name in str(columns).split(",")]
+        known = list(dict.fromkeys(name for view in views for name in view.results))
+        for name in first:
+            if views and all(value_of(view, name) is None for view in views):
+                raise RexError(f"--columns {name}: no run has this result{suggest(name, [*known, 'all'])}")
     commands = dict.fromkeys(view.command for view in views)
-    return Result(
-        tables=[_table(command, [view for view in views if view.command == command]) for command in commands]
-        or [_table("runs", [])]
-    )
+    groups = {command: [view for view in views if view.command == command] for command in commands}
+    if sort is not None or not views:
+        groups = {"runs": views}
+    if whole:
+        tables = [_records(title, group) for title, group in groups.items()]
+    else:
+        tables = [
+            _table(title, group, outputs, [str(key) for key in first], columns) for title, group in groups.items()
+        ]
+    return Result(tables=tables, paths=[view.path for view in views])
 
 
-def _table(title: str, views: Sequence[RunView], sort: str | None = None) -> Table:
-    """Runs with those results that are one number or word in any of them."""
+def _sorted_by(view: RunView, sort: str) -> Any:
+    return datetime.fromisoformat(view.started).timestamp() if sort == "started" else value_of(view, sort)
+
+
+def _table(title: str, views: Sequence[RunView], outputs: Path, first: Sequence[str], columns: str | None) -> Table:
+    """Runs with what was asked for and, as far as there is room for them, their other results."""
     known = list(dict.fromkeys(name for view in views for name in view.results))
-    names = [name for name in known if name == sort or any(_short(view.results.get(name)) for view in views)]
+    first = [name for name in dict.fromkeys(first) if name != "started"]
+    names = [
+        name
+        for name in known
+        if name not in first
+        and name.replace(" ", "_") not in first
+        and not any(isinstance(view.results.get(name), list | dict) for view in views)
+    ]
+    names.sort(key=lambda name: name in MACHINE or name.endswith((" s", "/s")))
+    if columns not in (None, "all"):
+        names = []
+    now = datetime.now().astimezone()
     rows = [
-        [shorten(view.path.resolve()), view.status, view.seed, *(view.results.get(name) for name in names)]
+        [
+            _place(view.path, outputs),
+            view.status,
+            *(value_of(view, name) for name in first),
+            _age(view, now),
+            view.seed,
+            *(view.results.get(name) for name in names),
+        ]
         for view in views
     ]
-    return Table(title, ("run", "status", "seed", *names), rows)
+    heads = ("run", "status", *first, "age", "seed", *names)
+    return Table(title, heads, rows, keep=None if columns == "all" else 2 + len(first))
 
 
-def _short(value: Any) -> bool:
-    return value is not None and not isinstance(value, list | dict)
+def _records(title: str, views: Sequence[RunView]) -> Table:
+    """Every run with all that `run.json` has of results."""
+    names = list(dict.fromkeys(name for view in views for name in view.results))
+    rows = [
+        [str(view.path), view.experiment, view.command, view.status, view.started, view.seed]
+        + [view.results.get(name) for name in names]
+        for view in views
+    ]
+    return Table(title, ("run", "experiment", "command", "status", "started", "seed", *names), rows)
+
+
+def _place(path: Path, outputs: Path) -> str:
+    """A run's folder as every command takes it: from the outputs folder on, or from here."""
+    text, inside = str(path), f"{outputs}{os.sep}"
+    return text.removeprefix(inside) if text.startswith(inside) else shorten(path)
+
+
+def _age(view: RunView, now: datetime) -> str:
+    """How long ago it began, in its largest unit."""
+    passed = max(0.0, (now - datetime.fromisoformat(view.started)).total_seconds())
+    unit, length = next((pair for pair in AGES if passed >= 2 * pair[1]), ("s", 1.0))
+    return f"{passed / length:.0f} {unit}"

@@ -103,6 +103,11 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         config_name: ConfigName = None,
         sort: Sort = None,
     ) -> None:
+        if name == "show" and overrides and _names_run(overrides[0]):
+            from rexcli.cli.story import show_run
+
+            Console(quiet, as_json).finish(show_run(*overrides), command=name)
+            return
         from rexcli.cli import hydra_app
 
         flags = hydra_app.Flags(multirun, cfg, resolve, package, info, config_dir, config_name, sort)
@@ -114,8 +119,15 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         raise typer.Exit(code)
 
 
+def _names_run(word: str) -> bool:
+    """Whether a word behind `rex show` is a run; all else there is an override, `key=value`, `+key=value` or `~key`."""
+    return ("=" not in word and not word.startswith("~")) or os.path.isdir(word)
+
+
 EXPERIMENT = "On an experiment"
-_experiment_command("show", "The system as tables, and what looks wrong with it.", EXPERIMENT)
+_experiment_command(
+    "show", "The system as tables, and what looks wrong with it; or with a RUN, that run's story.", EXPERIMENT
+)
 _experiment_command("record", "Run the system against a clock and keep everything.", EXPERIMENT)
 _experiment_command("compile", "From a recording (from=RUN) or a simulated timeline to a program.", EXPERIMENT)
 _experiment_command("rollout", "Many episodes in parallel from the compiled program.", EXPERIMENT)
@@ -215,17 +227,41 @@ def plot(
 
 @app.command("ls", rich_help_panel="On runs")
 def ls(
-    folder: Annotated[
-        str | None, typer.Argument(help="Only the runs in this folder, or a sweep; default: outputs.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER] [FILTER]...",
+            help="Only the runs in this folder, or a sweep; such as status=done 'hold>0.9' since=2d ppo.lr=1e-3.",
+            show_default=False,
+        ),
     ] = None,
-    sort: Annotated[str | None, typer.Option("--sort", metavar="RESULT", help="Best (highest) last.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="RESULT", help="Highest last; also started, or ppo.lr."),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="NAME,…", help="Which results; all; default: as many as fit.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """List runs with their results."""
+    """List runs with their results. --quiet prints their folders alone."""
     from rexcli.cli.ls import list_results
 
-    Console(quiet, as_json).finish(list_results(folder, sort), command="ls")
+    Console(quiet, as_json).finish(list_results(words or [], sort, columns, as_json), command="ls")
+
+
+@app.command("diff", rich_help_panel="On runs")
+def diff(
+    first: RunArgument,
+    second: RunArgument,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """In what two runs differ: provenance, configuration and results."""
+    from rexcli.cli.story import compare_runs
+
+    Console(quiet, as_json).finish(compare_runs(first, second), command="diff")
 
 
 @app.command("export", rich_help_panel="On runs")

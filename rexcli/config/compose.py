@@ -17,6 +17,7 @@ from rexcli.config.measured import take_measured
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
+from rexcli.runs.plain_yaml import differences
 from rexcli.system.spec import check_system
 from rexcli.timeline.phases import check_names
 
@@ -223,9 +224,28 @@ def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
         key = error.full_key or ""
         raise RexError(f"{origins.where(key)}: {key}: {str(error).splitlines()[0]}") from None
     plain.setdefault("name", _name(conf, files))
+    declared = _declared(conf, own_settings, app) if task else plain
+    changes = differences({"name": plain["name"], **declared}, plain) if declared else {}
     _start_afresh(plain, origins)
     take_measured(plain, project.outputs, origins)
-    return read_experiment(plain, origins, trust=plain.get("trusted_targets") or ())
+    return read_experiment(plain, origins, trust=plain.get("trusted_targets") or (), changes=changes)
+
+
+def _declared(conf: str, own_settings: list[str], app: Hydra) -> dict[str, Any]:
+    """What the files declare without any override; empty where they are complete only with one."""
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        cfg = app.compose_config(conf, own_settings, RunMode.RUN, from_shell=False)
+        OmegaConf.set_struct(cfg, False)
+        cfg.pop("hydra")
+        plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    except (HydraException, OmegaConfBaseException):
+        return {}
+    return dict(plain)
 
 
 def given_overrides(settings: DictConfig) -> tuple[list[str], list[str]]:
@@ -264,16 +284,22 @@ def experiment_from_config(
         ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o.is_force_add()], changed)
         plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    changes = differences(config, plain)
     layer = layer_of_values((o.key_or_group, o.value()) for o in parsed if not o.is_delete())
     origins = Origins((layer,), source)
     take_measured(plain, find_project().outputs, origins, typed=True)
-    return read_experiment(plain, origins, trust=changed.get("trusted_targets") or ())
+    return read_experiment(plain, origins, trust=changed.get("trusted_targets") or (), changes=changes)
 
 
-def read_experiment(config: Mapping[str, Any], origins: Origins, trust: Sequence[str] = ()) -> Experiment:
+def read_experiment(
+    config: Mapping[str, Any],
+    origins: Origins,
+    trust: Sequence[str] = (),
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Experiment:
     """A checked `Experiment` from a plain mapping; see `checks.read` for what is refused."""
     experiment: Experiment = checks.read(Experiment, config, "", origins)
-    experiment = dataclasses.replace(experiment, origins=origins, trust=tuple(trust))
+    experiment = dataclasses.replace(experiment, origins=origins, trust=tuple(trust), changes=dict(changes or {}))
     _check_system(experiment)
     return experiment
 

@@ -397,3 +397,7 @@ class Experiment:
     """Which file or command line each key came from, for messages."""
     trust: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata={"internal": True})
     """The part of `trusted_targets` that this user vouched for (not a stranger's config.yaml)."""
+    changes: dict[str, tuple[Any, Any]] = field(
+        default_factory=dict, compare=False, repr=False, metadata={"internal": True}
+    )
+    """What the command line changed, by dotted key: what the files declare, and what is in its place."""

@@ -14,10 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # what lists runs reads JSON alone, and NumPy takes longer to import than a thousand runs to read
+    import numpy as np
+    import numpy.typing as npt
 
 MOST_PACKED = 100
 """How many times as large as the file its arrays may be. What is written here is not packed at all."""
@@ -36,7 +37,7 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: for anything that is no data.
     """
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return nonfinite_text(value)
@@ -81,6 +82,8 @@ def encode_arrays(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
     Raises:
         TypeError: for an array of Python objects.
     """
+    import numpy as np
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, value in arrays.items():
@@ -109,6 +112,8 @@ def decode_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     """One array, if it is as large as its header says."""
+    import numpy as np
+
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -136,7 +141,7 @@ def encode_csv(columns: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> 
 
 def _cell(cell: Any) -> Any:
     """NumPy scalars as Python's, so that a float32 is written as the number that it is."""
-    if isinstance(cell, np.generic):
+    if hasattr(cell, "item") and not getattr(cell, "ndim", 1):
         return cell.item()
     return json.dumps(plain(cell)) if isinstance(cell, list | dict) else cell
 
@@ -157,6 +162,8 @@ def decode_csv(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _column(cells: list[str]) -> np.ndarray:
+    import numpy as np
+
     for convert, dtype in ((int, np.int64), (float, np.float64)):
         try:
             return np.array([convert(cell) for cell in cells], dtype)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import yaml
+if TYPE_CHECKING:  # what lists runs reads no YAML, and its import takes as long as reading them
+    import yaml
 
 
-class _Loader(yaml.SafeLoader):
+@cache
+def _loader() -> Any:
     """YAML 1.1's safe loader, which takes `1e-4` for text; here it is a number, as for everybody else."""
+    import yaml
 
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    number = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")
+    loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    return loader
 
 
 MOST_NODES, MOST_REPEATED = 100_000, 10
@@ -32,8 +34,10 @@ def load_yaml(data: bytes | str) -> Any:
     Raises:
         ValueError: not YAML, it asks for objects, or its aliases stand for too much.
     """
+    import yaml
+
     try:
-        loader = _Loader(data)
+        loader = _loader()(data)
         root = loader.get_single_node()
         if root is None:
             return None
@@ -51,6 +55,8 @@ def check_aliases(root: yaml.Node) -> None:
     Raises:
         ValueError: with how much it is.
     """
+    import yaml
+
     sizes: dict[yaml.Node, float] = {}
 
     def size(node: yaml.Node) -> float:
@@ -77,3 +83,10 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
         for key, value in config.items()
         for path, leaf in flatten(value, f"{prefix}.{key}" if prefix else str(key)).items()
     }
+
+
+def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """The leaves in which two configurations differ, by dotted key: `(before, after)`, None for one that is missing."""
+    old, new = flatten(before), flatten(after)
+    keys = dict.fromkeys([*old, *new])
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ PACKAGES = ("rexcli", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
 
 def versions() -> dict[str, str | None]:
     """Python's and the libraries' versions, read without importing them; None where one is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -25,6 +25,8 @@ def versions() -> dict[str, str | None]:
 
 def git_revision(project: Path) -> dict[str, Any] | None:
     """`{"revision": hash, "dirty": do files differ from it}`; None outside of a repository or without git."""
+    import subprocess
+
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
 
     def git(*arguments: str) -> str:

@@ -17,11 +17,13 @@ class Table:
         title: above it.
         columns: heads, with units.
         rows: as long as `columns`.
+        keep: how many columns must be shown; the others give way where there is no room. None: all must.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    keep: int | None = None
 
     def records(self) -> list[dict[str, Any]]:
         """One mapping a row, for JSON."""
@@ -38,6 +40,7 @@ class Result:
         tables: shown before the values.
         warnings: what looks wrong, a line each.
         objective: what a sweeper should minimise or maximise.
+        paths: folders that the tables speak of, for scripts.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -45,14 +48,26 @@ class Result:
     tables: Sequence[Table] = ()
     warnings: Sequence[str] = ()
     objective: float | None = None
+    paths: Sequence[Path] = ()
 
 
 def fitting(table: Table, width: int) -> list[Table]:
-    """A table as tables no wider than a terminal: its columns in turns, the first one in each."""
+    """A table as tables no wider than a terminal: its columns in turns, the first one in each.
+
+    Of one whose columns may give way, only those for which there is room, in one table.
+    """
     widths = [
         max(len(cell(value)) for value in [column, *(row[i] for row in table.rows)]) + 2
         for i, column in enumerate(table.columns)
     ]
+    if table.keep is not None:
+        shown, left = list(range(table.keep)), width + 2 - sum(widths[: table.keep])
+        for i in range(table.keep, len(widths)):
+            if widths[i] <= left:
+                shown.append(i)
+                left -= widths[i]
+        rows = [[row[i] for i in shown] for row in table.rows]
+        return [Table(table.title, [table.columns[i] for i in shown], rows)]
     groups: list[list[int]] = [[0]]
     for i in range(1, len(widths)):
         if len(groups[-1]) > 1 and sum(widths[j] for j in groups[-1]) + widths[i] > width:

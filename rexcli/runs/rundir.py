@@ -6,6 +6,7 @@
 `run.json` says from the first moment on what runs here, and at the end how it ended:
 
     format, experiment, command, argv, command_line, seed, parents, versions, git
+    changes    by key, what the files declare and what the command line put in its place
     status     running | done | failed | interrupted
     error      what went wrong, or null
     started, ended   ISO 8601 with the offset from UTC
@@ -65,6 +66,7 @@ class Run:
         seed: int | None,
         config_yaml: str,
         parents: Iterable[str | Path] = (),
+        changes: Mapping[str, tuple[Any, Any]] | None = None,
         path: Path | None = None,
         project: Path | None = None,
     ) -> Run:
@@ -77,6 +79,7 @@ class Run:
             seed: what the run's random numbers come from.
             config_yaml: the composed experiment.
             parents: runs that this one starts from; noted relative to `root` where they lie in it.
+            changes: by dotted key, what the files declare and what the command line put in its place.
             path: make the run exactly there (a sweep's job) and not in a folder named after the time.
             project: whose git revision to note; the folder that holds `root` unless given.
 
@@ -100,6 +103,7 @@ class Run:
                 "process": provenance.this_process(),
                 "parents": [_relative(parent, root) for parent in parents],
                 "versions": provenance.versions(),
+                "changes": {key: formats.plain(pair) for key, pair in (changes or {}).items()},
                 "git": provenance.git_revision(root.resolve().parent if project is None else project),
                 "results": {},
             },

@@ -8,16 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from rexcli.errors import RexError
+from rexcli.errors import RexError, suggest
 from rexcli.runs import formats, provenance, storage
 from rexcli.runs.plain_yaml import load_yaml
-from rexcli.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rexcli.compiler.plan import Plan
     from rexcli.runs.recording import Recording
+    from rexcli.timeline.timeline import Timeline
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class RunView:
         """What made it fail."""
         return self._field("error", str | None)
 
-    @property
+    @cached_property
     def results(self) -> dict[str, Any]:
         """By name; NaN and infinities are floats again."""
         return formats.restore_nonfinite(self._field("results", dict))
@@ -108,6 +108,12 @@ class RunView:
     def git(self) -> dict[str, Any] | None:
         """`{"revision", "dirty"}` of the project."""
         return self._field("git", dict | None)
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """What the command line changed, by dotted key: what the files declared, and what is in its place."""
+        changes = self._field("changes", dict) if "changes" in self._record else {}
+        return {key: (pair[0], pair[1]) for key, pair in changes.items() if isinstance(pair, list) and len(pair) == 2}
 
     @property
     def resumed(self) -> list[Any]:
@@ -234,6 +240,23 @@ def _run_folders(root: Path) -> Iterator[Path]:
         below[:] = [name for name in below if not name.startswith(".") and name != EARLIER]
 
 
+def children(run: Path, root: Path) -> list[RunView]:
+    """The runs in a folder that started from `run`, oldest first."""
+    here = run.resolve()
+    name = here.name.encode()
+    found = []
+    for folder in _run_folders(root):
+        try:
+            if here.name.isascii() and name not in (folder / "run.json").read_bytes():
+                continue
+            view = RunView(folder)
+            if any((root / parent).resolve() == here for parent in view.parents):
+                found.append((view.started, str(view.path), view))
+        except (RexError, OSError):
+            continue
+    return [view for *_, view in sorted(found, key=lambda entry: entry[:2])]
+
+
 def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
     """The run that a person means.
 
@@ -256,7 +279,9 @@ def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
         if path.is_dir() and (jobs := sorted(path.glob("*/run.json"))):
             raise RexError(f"'{text}': not one run but a folder of {len(jobs)}; name one, such as {jobs[0].parent}")
     fix = "give a run's folder, 'latest' or 'latest:COMMAND' (`rex ls` lists the runs)"
-    raise RexError(f"'{text}': no run is there; {fix}")
+    known = ["latest", *(folder.relative_to(root).as_posix() for folder in _run_folders(root))]
+    near = suggest(text, known)
+    raise RexError(f"'{text}': no run is there{near if 'did you mean' in near else ''}; {fix}")
 
 
 def _latest(command: str | None, root: Path, having: Sequence[str]) -> RunView:
@@ -265,6 +290,8 @@ def _latest(command: str | None, root: Path, having: Sequence[str]) -> RunView:
         ours = view.status == "running" and view._record.get("process") == own
         if not ours and (not having or any(view.has(name) for name in having)):
             return view
+    commands = sorted({view.command for view in list_runs(root)} - {command})
+    near = f"{suggest(command, commands)}" if command and commands and not having else ""
     what = f"run of '{command}'" if command else "run"
     with_file = f" with {' or '.join(having)}" if having else ""
-    raise RexError(f"latest: no {what}{with_file} in {root} yet; make one first, or give a run's folder")
+    raise RexError(f"latest: no {what}{with_file} in {root} yet{near}; make one first, or give a run's folder")

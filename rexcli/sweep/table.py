@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from rexcli.errors import RexError, suggest
 from rexcli.runs import formats
+from rexcli.runs.filters import rank
 from rexcli.runs.result import Table
 from rexcli.runs.storage import write_atomic
 from rexcli.sweep.folder import JobRow, collect, read_record
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def columns(rows: Sequence[JobRow]) -> tuple[list[str], list[str]]:
@@ -58,18 +59,6 @@ def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
             for row in rows
         ],
     )
-
-
-def rank(value: Any) -> float:
-    """A result as a number to sort by: a list by its mean; what is no number comes first."""
-    if isinstance(value, list):
-        ranks = [number for number in map(rank, value) if math.isfinite(number)]
-        return sum(ranks) / len(ranks) if ranks else -math.inf
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return -math.inf
-    return -math.inf if math.isnan(number) else number
 
 
 def csv_table(rows: Sequence[JobRow]) -> tuple[list[str], list[list[Any]]]:

@@ -157,18 +157,125 @@ def test_ls_lists_runs_and_sorts_them(make: Make, toy: Project, capsys: pytest.C
     rows = json.loads(capsys.readouterr().out)["tables"]["make"]
     assert [row["seed"] for row in rows] == [5, 9, 2]
     assert main(["ls", "outputs/toy", "--sort", "double"]) == 0
-    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:5]] == ["4", "10", "18"]
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:5]] == ["4", "10", "18"]
     assert main(["ls", "--sort", "duoble"]) == 2
     assert "did you mean 'double'?" in capsys.readouterr().err
 
 
-def test_reading_runs_imports_no_jax(make: Make, toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ls_filters_and_lists_what_fits(make: Make, toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (5, 9, 13):
+        make(f"seed={seed}", quiet=True)
+
+    def listed(*words: str) -> list[int]:
+        capsys.readouterr()
+        assert main(["ls", *words, "--json"]) == 0
+        tables = json.loads(capsys.readouterr().out)["tables"]
+        return [row["seed"] for table in tables.values() for row in table]
+
+    assert listed("status=done") == [5, 9]
+    assert listed("status!=done") == [13]
+    assert listed("double>10", "since=1h") == [9]
+    assert listed("seed<=5", "status=d*") == [5]
+    assert listed("until=1h") == []
+    assert listed("ppo.lr=1e-3") == [5, 9, 13]
+    assert main(["ls", "toy", "status=failed", "-q"]) == 0
+    assert capsys.readouterr().out.endswith(f"{runs(toy)[2].path}\n")
+    for word, said in (("since=soon", "30min"), ("duoble>1", "did you mean 'double'?"), ("status=doen", "'done'?")):
+        assert main(["ls", word]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_list_fits_80_columns(
+    make: Make, toy: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert make("seed=1", quiet=True) == 0
+    record = runs(toy)[0].path / "run.json"
+    many = {f"metric number {i}": i / 7 for i in range(20)}
+    record.write_text(json.dumps({**json.loads(record.read_text()), "results": many}))
+    monkeypatch.setenv("COLUMNS", "80")
+    capsys.readouterr()
+    assert main(["ls"]) == 0
+    said = capsys.readouterr()
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert "metric number 19" in said.err
+    assert main(["ls", "--columns", "all"]) == 0
+    assert "metric number 19" in capsys.readouterr().out
+
+
+def test_show_tells_a_runs_story(make: Make, toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make("conf=toy", "seed=7", "ppo=slow", quiet=True) == 0
+    job, view = job_on_run("make", "latest", ["eval.episodes=5"], Console(quiet=True))
+    with job.new_run(parents=[view.path]) as child:
+        pass
+    capsys.readouterr()
+    assert main(["show", str(view.path.relative_to(toy.outputs)), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    tables = said["tables"]
+    facts = {row["run"]: row[view.path.name] for row in tables["make of toy"]}
+    assert (facts["typed"], facts["status"]) == ("rex make conf=toy seed=7 ppo=slow", "done")
+    changed = {row["key"]: (row["declared"], row["here"]) for row in tables["differs from what the files declare"]}
+    assert changed == {"seed": (3, 7), "ppo.lr": (1e-3, 1e-5), "ppo.num_envs": (4, "-")}
+    assert [(row[""], row["run"]) for row in tables["came from and led to"]] == [
+        ("to", str(child.path.relative_to(toy.outputs)))
+    ]
+    assert said["results"] == {"double": 14.0}
+    assert main(["show", str(child.path), "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert [row["key"] for row in tables["differs from what the files declare"]] == ["eval.episodes"]
+    assert [(row[""], row["command"]) for row in tables["came from and led to"]] == [("from", "make")]
+
+
+def test_show_of_a_sweep_is_its_table(make: Make, toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make("seed=1,2", multirun=True) == 0
+    (folder,) = (toy.outputs / "toy" / "make").iterdir()
+    capsys.readouterr()
+    assert main(["show", str(folder), "--json"]) == 0
+    assert [row["double"] for row in json.loads(capsys.readouterr().out)["tables"]["sweep"]] == [2.0, 4.0]
+
+
+def test_diff_tells_configurations_and_results_apart(
+    make: Make, toy: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make("seed=7", quiet=True) == 0
+    assert make("seed=8", "nodes.eye.gain=3", quiet=True) == 0
+    first, second = runs(toy)
+    capsys.readouterr()
+    assert main(["diff", str(first.path), str(second.path), "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert {row["key"] for row in tables["configuration"]} == {"seed", "nodes.eye.gain"}
+    assert tables["results"][0]["change"] == "+2 (+14.3%)"
+    assert main(["diff", str(first.path), str(first.path)]) == 0
+    assert "14" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["show", "latest:mkae"], "did you mean 'make'?"),
+        (["show", "toy"], "write conf=toy"),
+        (["show", "latest", "seed=1"], "rex diff RUN RUN"),
+        (["diff", "latest", "latets"], "did you mean 'latest'?"),
+    ],
+)
+def test_mistakes_about_runs(
+    make: Make, toy: Project, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    assert make("seed=1", quiet=True) == 0
+    assert main(argv) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["['ls']", "['ls', 'double>1']", "['show', 'latest']", "['diff', *2 * ['latest']]"])
+def test_reading_runs_imports_no_jax(make: Make, toy: Project, command: str) -> None:
     assert make("seed=1") == 0
-    code = "import sys; from rexcli.cli.main import main; sys.exit(main(['ls']) or 'jax' in sys.modules)"
+    code = (
+        f"import sys; from rexcli.cli.main import main; sys.exit(main({command}) or 'jax' in sys.modules or "
+        "'numpy' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
     assert run.returncode == 0
-    assert b"make\n" in run.stdout
+    assert b"done" in run.stdout or b"double" in run.stdout
 
 
 def test_a_sweeps_task_travels_to_other_processes(toy: Project) -> None:

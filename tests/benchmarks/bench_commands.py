@@ -1,0 +1,85 @@
+"""How much CPU the commands take that people type all day, in a folder of 1,000 runs.
+
+    python -m tests.benchmarks.bench_commands [--runs 1000]
+
+Each is a process of its own; the least of a few counts, for other work on the machine only adds to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rexcli.runs import formats
+from rexcli.runs.rundir import Run
+
+COMMANDS = (
+    ["--help"],
+    ["ls"],
+    ["ls", "status=done", "hold>0.9", "since=2d", "--sort", "hold"],
+    ["ls", "--json"],
+    ["show", "latest"],
+    ["diff", "latest", "latest:eval"],
+)
+TRIES = 5
+
+
+def synthetic_runs(root: Path, count: int) -> None:
+    """Trainings and evaluations with configurations, results and artifacts of the usual size."""
+    config = (Path(__file__).parents[2] / "conf" / "pendulum.yaml").read_text()
+    template = Run.create(root, "bench", "train", argv=["rex", "train"], seed=0, config_yaml=config)
+    with template:
+        template.write_arrays("timeline.npz", {})
+    record = formats.decode_json((template.path / "run.json").read_bytes())
+    artifact = record["artifacts"][0]
+    record["artifacts"] = [{**artifact, "name": f"policies/0/{number}.npz"} for number in range(20)]
+    for number in range(1, count):
+        command = ("train", "eval")[number % 2]
+        folder = root / "bench" / command / f"run_{number:04}"
+        folder.mkdir(parents=True)
+        results = {
+            "steps": 2**20,
+            "compile s": 12.5,
+            "steps/s": 1e5 + number,
+            "return of each seed": [-312.1, -290.5, -305.0, -288.2, -310.9],
+            "hold": number % 100 / 100,
+            "return mean": -500.0 + number,
+            "return std": 12.0,
+        }
+        parents = [f"bench/train/run_{number - 1:04}"] if command == "eval" else []
+        started = f"{record['started'][:-13]}.{number % 1000:03}{record['started'][-6:]}"
+        run = {**record, "command": command, "started": started, "results": results, "parents": parents, "seed": number}
+        (folder / "run.json").write_bytes(formats.encode_json(run))
+        (folder / "config.yaml").write_text(config)
+
+
+def cpu(argv: list[str], folder: Path) -> float:
+    """Seconds of CPU, user and system, of the quickest try."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "80"}
+    best = float("inf")
+    for _ in range(TRIES):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "rexcli", *argv]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=1000)
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as folder:
+        synthetic_runs(Path(folder) / "outputs", runs)
+        for argv in COMMANDS:
+            print(f"{cpu(argv, Path(folder)):.2f} s  rex {' '.join(argv)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
