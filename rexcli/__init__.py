@@ -79,6 +79,8 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("gym", "gymnax"):  # of extras: `rexcli.gym.make("pendulum")`
+        return importlib.import_module(f"rexcli.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rexcli' has no attribute '{name}'")

@@ -67,6 +67,17 @@ def environment(experiment: Experiment, system: System) -> Environment:
     return build_environment(experiment, system)
 
 
+def task_and_program(experiment: Experiment, project: Project | None = None) -> tuple[Environment, Program]:
+    """The declared task, and the program that trainings of it run on: compiled from the timeline of `from=RUN`, or
+    from a simulated one."""
+    backend.prepare(experiment.compile.devices)
+    system = build_system(experiment, project)
+    task = build_environment(experiment, system, project)
+    timeline, _ = timeline_for(experiment, system, project, task=task)
+    plan = saved_plan(experiment, timeline, project, observed=task.observed)
+    return task, compile(experiment, system, timeline, plan, task=task)
+
+
 def evaluation_program(
     experiment: Experiment, program: Program, task: Environment, *, training: bool = False
 ) -> Program:

@@ -104,9 +104,9 @@ class VectorEnv:
 
     def _starts(self, program: Program, keys: jax.Array, numbers: jax.Array) -> EnvState:
         """A new episode of each environment, each leaf with a leading `[num_envs]`."""
-        return jax.vmap(self._start, (None, 0, 0))(program, keys, numbers)
+        return jax.vmap(self.start, (None, 0, 0))(program, keys, numbers)
 
-    def _start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
+    def start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
         """Episode `number`, from 0, of the environment with PRNG key `key`."""
         length = self.environment.max_steps
         own = jax.random.fold_in(key, number)
