@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rexcli.runtime.wall.session import WallClock
     from rexcli.system.adjustable import AdjustableDelay
     from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Regimes, TruncatedNormal
+    from rexcli.system.losses import GilbertElliott, IndependentLoss
     from rexcli.system.node import Node
     from rexcli.system.spec import Edge, NodeSpec
     from rexcli.system.states import GraphState, InputState, Message, StepState
@@ -42,8 +43,10 @@ _HOMES = {
     "Edge": "rexcli.system.spec",
     "Environment": "rexcli.rl.environment",
     "Gamma": "rexcli.system.delay_families",
+    "GilbertElliott": "rexcli.system.losses",
     "GraphEnv": "rexcli.rl.graph_env",
     "GraphState": "rexcli.system.states",
+    "IndependentLoss": "rexcli.system.losses",
     "InputState": "rexcli.system.states",
     "LogNormal": "rexcli.system.delay_families",
     "InMemoryRecorder": "rexcli.runtime.in_memory",

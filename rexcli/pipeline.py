@@ -21,7 +21,7 @@ from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
-from rexcli.errors import RexError, suggest
+from rexcli.errors import DeclarationError, RexError, suggest
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
@@ -37,7 +37,7 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import find_run
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
-from rexcli.runtime.wall.session import Outcome, WallClock, Watch
+from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_losses
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
@@ -201,6 +201,24 @@ def record(
     return timeline
 
 
+def check_wall(experiment: Experiment, system: System) -> None:
+    """Refuses what the wall clock cannot do.
+
+    Raises:
+        RexError: it is to run at another pace than time does, or to lose messages on purpose.
+    """
+    if experiment.real_time_factor not in (0.0, 1.0):
+        where = experiment.origins.where("real_time_factor")
+        raise RexError(
+            f"{where}: real_time_factor={experiment.real_time_factor:g}: the wall clock runs in real time; leave "
+            "it out, or give clock=simulated"
+        )
+    try:
+        check_losses(system)
+    except DeclarationError as error:
+        raise experiment.origins.placed(error) from None
+
+
 def record_wall(
     experiment: Experiment,
     system: System,
@@ -214,12 +232,7 @@ def record_wall(
 
     `watch` is called now and then with the episode that runs. `Outcome.check` raises what went wrong.
     """
-    if experiment.real_time_factor not in (0.0, 1.0):
-        where = experiment.origins.where("real_time_factor")
-        raise RexError(
-            f"{where}: real_time_factor={experiment.real_time_factor:g}: the wall clock runs in real time; leave "
-            "it out, or give clock=simulated"
-        )
+    check_wall(experiment, system)
     declared = experiment.record
     clock = WallClock(system, writer, controller=controller, settings=experiment.wall)
     return clock.run(

@@ -116,13 +116,19 @@ def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, 
     fixed = [
         edge.name for edge in recorded.spec.edges if not isinstance(system.edges[edge.name].delay, AdjustableDelay)
     ]
-    for section, names in (("nodes", list(recorded.steps)), ("edges", fixed)):
+    for section, part, names in (
+        ("nodes", "delay", list(recorded.steps)),
+        ("edges", "delay", fixed),
+        ("edges", "loss", list(recorded.messages)),
+    ):
         for name in names:
             then = (view.config.get(section) or {}).get(name) or {}
-            key = f"{section}.{name}.delay"
-            if experiment.origins.typed(key) and then.get("delay") != declared[section][name]["delay"]:
+            key = f"{section}.{name}.{part}"
+            was = then.get(part, 0.0 if part == "loss" else None)
+            if experiment.origins.typed(key) and was != declared[section][name][part]:
+                what = "delays" if part == "delay" else "losses"
                 raise RexError(
-                    f"{where(key)}: {key}: from={view.path} has the delays that were recorded; leave it out, or leave "
+                    f"{where(key)}: {key}: from={view.path} has the {what} that were recorded; leave it out, or leave "
                     "from= out to simulate"
                 )
 

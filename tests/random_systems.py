@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Delay, Random
+from rexcli.system.losses import GilbertElliott
 from rexcli.system.node import Node
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import GraphState, StepState
@@ -151,6 +152,8 @@ def systems(draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATE
                     jitter=draw(st.sampled_from(["latest", "buffer"])),
                     delay=_delays(draw, 0.05),
                     expected_delay=draw(st.sampled_from([None, None, 0.02])),
+                    loss=draw(st.sampled_from([0.0, 0.0, 0.0, 0.2, GilbertElliott(0.3, 4)])),
+                    reorder=draw(st.integers(0, 3)) == 3,
                 )
             )
     nodes = []

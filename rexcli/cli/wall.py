@@ -54,6 +54,7 @@ PLAIN_EVERY = 5.0
 def record_wall(job: Job, system: System, controller: StepFunction | None, parents: Sequence[Path]) -> Result:
     """Writes `recording.mcap`, and from it `timeline.npz`, `lateness.npz` and the pictures, however the run ends."""
     experiment = job.experiment
+    pipeline.check_wall(experiment, system)
     missing = why_no_priority(experiment.wall.priority)
     if missing is not None:
         job.console.warn(missing)

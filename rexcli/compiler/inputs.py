@@ -58,13 +58,19 @@ class Adjustable:
 
 @dataclass(frozen=True)
 class Input:
-    """Where the tables keep what an input of a slot reads."""
+    """Where the tables keep what an input of a slot reads.
+
+    `seq` is where its sequence numbers stand: that of the newest message alone where they are `consecutive`. `held` is
+    how many messages the tables have of it; more than `window` where a node does not see the last of them each time.
+    """
 
     edge: str
     source: str
     name: str
     window: int
-    newest: int
+    held: int
+    seq: int
+    consecutive: bool
     entries: int
     sent: int
     received: int
@@ -84,12 +90,12 @@ def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column, 
     Raises:
         RexError: if the plan was made for another kind of delay.
     """
-    newest = ints(read.newest)
-    seq = read.newest[..., None] + np.arange(1 - read.ts_sent.shape[-1], 1, dtype=np.int32)
-    entries = ints(seq % ring)
+    seq = ints(read.newest if read.consecutive else read.seq)
+    entries = ints(read.seq % ring)
     sent, received, age = floats(read.ts_sent), floats(read.ts_recv), spans(read.age)
-    adjustable = _adjustable(edge, read)
-    return Input(edge.name, edge.source, edge.input, edge.window, newest, entries, sent, received, age, adjustable)
+    ends, adjustable = (edge.name, edge.source, edge.input), _adjustable(edge, read)
+    held = read.seq.shape[-1]
+    return Input(*ends, edge.window, held, seq, read.consecutive, entries, sent, received, age, adjustable)
 
 
 def _adjustable(edge: Edge, read: InputPlan) -> Adjustable | None:
@@ -107,6 +113,8 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
     """The window of an input in a row, of a tick that starts at `ts`, seconds."""
     if read.adjustable is not None:
         return _see_delayed(graph_state, read, read.adjustable, table, ts)
+    if read.held > read.window:
+        return _see_overtaken(graph_state, read, table, ts)
 
     def window(begin: int, values: jax.Array) -> jax.Array:
         return values[begin : begin + read.window]
@@ -115,8 +123,39 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
     data = jax.tree.map(
         lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
     )
-    seq = table.ints[read.newest] + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
+    seq = _seqs(read, table)
     there = seq >= table.first_seq[read.source]
+    return InputState(
+        seq=jnp.where(there, seq, -1),
+        ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
+        ts_recv=jnp.where(there, window(read.received, table.floats), 0.0),
+        age=jnp.where(there, window(read.age, table.spans), ts),
+        data=data,
+    )
+
+
+def _seqs(read: Input, table: Row) -> jax.Array:
+    """Sequence numbers of the messages that the tables have of an input, below 0 in a gap, `[held]`."""
+    if read.consecutive:
+        return table.ints[read.seq] + jnp.arange(1 - read.held, 1, dtype=jnp.int32)
+    return table.ints[read.seq : read.seq + read.held]
+
+
+def _see_overtaken(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> InputState:
+    """The window where messages overtake others: in an episode that begins late, those from before it may be anywhere
+    in the tables, and are left out."""
+    seq = _seqs(read, table)
+    there = seq >= table.first_seq[read.source]
+    place = jnp.argsort(there, stable=True)[-read.window :]
+    seq, there = seq[place], there[place]
+
+    def window(begin: int, values: jax.Array) -> jax.Array:
+        return values[begin : begin + read.held][place]
+
+    entries = window(read.entries, table.ints)
+    data = jax.tree.map(
+        lambda ring: jnp.stack([_at(ring, entries[i]) for i in range(read.window)]), graph_state.outputs[read.source]
+    )
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
@@ -128,14 +167,14 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
 
 def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: Row, ts: jax.Array) -> InputState:
     """The window where the delay is a parameter: that of the timeline, less what has not arrived yet."""
-    held = read.window + edge.later
+    held = read.held
     delay = jnp.clip(graph_state.delays[edge.node][read.name], edge.low, edge.high)
     age = table.spans[read.age : read.age + held]
-    sent_at_all = table.ints[read.newest] + jnp.arange(1 - held, 1, dtype=jnp.int32) >= 0
-    late = sent_at_all & (age <= delay if edge.skip else age < delay)
+    seqs = _seqs(read, table)
+    late = (seqs >= 0) & (age <= delay if edge.skip else age < delay)
     later = jnp.minimum(late.sum(dtype=jnp.int32), edge.later)
     older = edge.later - later + jnp.arange(read.window, dtype=jnp.int32)
-    seq = table.ints[read.newest] - later + jnp.arange(1 - read.window, 1, dtype=jnp.int32)
+    seq = seqs[older]
     there = seq >= table.first_seq[read.source]
 
     def sent(place: jax.Array) -> jax.Array:

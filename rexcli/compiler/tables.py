@@ -14,6 +14,7 @@ from rexcli.compiler.cut import Counts, Cuts, not_empty
 from rexcli.compiler.placement import Placement
 from rexcli.errors import RexError
 from rexcli.timeline.readers import first_readers
+from rexcli.timeline.reading import Reading
 from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import EdgeTiming
 from rexcli.timeline.timeline import Messages, Timeline
@@ -28,22 +29,29 @@ class InputPlan:
 
     Attributes:
         edge: edge name.
-        newest: sequence number of the newest message in the window, `[episodes, rows]`.
+        newest: sequence number of the newest message that the tick and those before it have read, `[episodes, rows]`.
+        seq: sequence number of each message, below 0 where the window has a gap, `[episodes, rows, window]`.
+        consecutive: messages are read as 0, 1, 2, …; none is lost, and none overtaken.
         ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge of adjustable
             delay has a longer window than its node sees, which holds what it sees at any delay.
         age: seconds from when a message was sent to when the tick starts, and from the episode's start where the
             window has a gap, `[episodes, rows, window]`.
         adjustable: whether the edge has an adjustable delay.
+        overtaken: some messages were overtaken by others. The window is longer than the node sees, so that it holds
+            what the node sees in an episode that begins anywhere.
 
     Where the slot is skipped, they are those of a tick that runs, see `SlotPlan.at`.
     """
 
     edge: str
     newest: Ints
+    seq: Ints
+    consecutive: bool
     ts_sent: Floats
     ts_recv: Floats
     age: Floats
     adjustable: bool
+    overtaken: bool
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,8 @@ class Table:
         nodes: of each slot; the supervisor's comes last.
         tick: of each slot, -1 for none, `[episodes, rows]`.
         before: by node, ticks that have run when a row begins, `[episodes, rows]`.
-        later: by adjustable edge, see `_left_for_later`.
+        spare: by edge, messages that its windows hold beyond those that a node sees, see `InputPlan`.
+        reading: of edges that lose messages, or on which some overtake others.
     """
 
     timeline: Timeline
@@ -87,7 +96,8 @@ class Table:
     nodes: list[str]
     tick: list[Ints]
     before: dict[str, Ints]
-    later: dict[str, int]
+    spare: dict[str, int]
+    reading: dict[str, Reading]
 
     def episode(self, number: int) -> Table:
         """The same of one episode alone."""
@@ -98,6 +108,7 @@ class Table:
             newest={edge: values[one] for edge, values in self.newest.items()},
             tick=[tick[one] for tick in self.tick],
             before={name: counts[one] for name, counts in self.before.items()},
+            reading={edge: Reading(each.count[one], each.order[one]) for edge, each in self.reading.items()},
         )
 
     def rows(self, begin: int, count: int) -> Table:
@@ -131,14 +142,17 @@ class Table:
                         f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
                         f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
                     )
-                span = np.where(runs, written[edge.source] - newest + self.window(edge) - 1, 1)
+                oldest = newest - self.window(edge) + 1
+                if edge.name in self.reading:
+                    oldest = self._seq(edge, newest, np.maximum(tick, 0)).min(axis=2)
+                span = np.where(runs, written[edge.source] - oldest, 1)
                 entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
             written[name] = written[name] + runs
         return entries
 
     def window(self, edge: EdgeTiming) -> int:
         """Messages that a program holds ready for a tick of an edge's target."""
-        return edge.window + self.later.get(edge.name, 0)
+        return edge.window + self.spare.get(edge.name, 0)
 
     def slots(self) -> Iterator[SlotPlan]:
         """What every slot runs and reads."""
@@ -155,8 +169,7 @@ class Table:
         inputs = []
         for edge in timeline.spec.inputs(name):
             newest = np.where(never, -1, np.take_along_axis(self.newest[edge.name], at, axis=1))
-            window = self.window(edge)
-            seq = newest[..., None] + np.arange(1 - window, 1)
+            seq = self._seq(edge, newest, at)
             sent = not_empty(timeline.steps[edge.source].end, 0)
             arrive = not_empty(timeline.messages[edge.name].arrive, 0)
             episode = np.arange(len(seq))[:, None, None]
@@ -167,10 +180,13 @@ class Table:
                 InputPlan(
                     edge=edge.name,
                     newest=newest.astype(np.int32),
+                    seq=seq.astype(np.int32),
+                    consecutive=edge.name not in self.reading,
                     ts_sent=np.where(gap, 0.0, sent[episode, there] / 1e9).astype(np.float32),
                     ts_recv=np.where(gap, 0.0, arrive[episode, there] / 1e9).astype(np.float32),
                     age=(age / 1e9).astype(np.float32),
                     adjustable=bool(edge.adjustable),
+                    overtaken=not edge.adjustable and edge.name in self.spare,
                 )
             )
         last = np.take_along_axis(steps.start, np.maximum(at - 1, 0), axis=1)
@@ -184,6 +200,20 @@ class Table:
             inputs=tuple(inputs),
         )
 
+    def _seq(self, edge: EdgeTiming, newest: Counts, at: Counts) -> Counts:
+        """The messages in the windows of an edge's target at some ticks, below 0 in a gap, `[episodes, rows, window]`.
+
+        Args:
+            edge: whose messages.
+            newest: of each tick.
+            at: the ticks, `[episodes, rows]`.
+        """
+        last = np.arange(1 - self.window(edge), 1)
+        reading = self.reading.get(edge.name)
+        if reading is None:
+            return newest[..., None] + last
+        return reading.at(np.take_along_axis(reading.count, at, axis=1)[..., None] - 1 + last)
+
 
 def tabulate(cuts: Cuts, placement: Placement) -> Table:
     """The table of a timeline whose every tick has its place."""
@@ -195,8 +225,11 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
     for name, tick in zip(nodes, ticks, strict=True):
         ran = (tick >= 0).astype(np.int32)
         before[name] += np.cumsum(ran, axis=1, dtype=np.int32) - ran
-    later = {edge.name: _left_for_later(timeline, edge) for edge in timeline.spec.edges if edge.adjustable}
-    table = Table(timeline, cuts.newest, nodes, ticks, before, later)
+    found = {edge.name: timeline.reading(edge) for edge in timeline.spec.edges}
+    reading = {name: each for name, each in found.items() if each is not None}
+    spare = {edge.name: _spare(timeline, edge, reading.get(edge.name)) for edge in timeline.spec.edges}
+    spare = {name: messages for name, messages in spare.items() if messages}
+    table = Table(timeline, cuts.newest, nodes, ticks, before, spare, reading)
     for name in nodes:
         for edge in timeline.spec.inputs(name):
             window = table.window(edge)
@@ -208,12 +241,25 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
     return table
 
 
+def _spare(timeline: Timeline, edge: EdgeTiming, reading: Reading | None) -> int:
+    """Messages that the windows of an edge hold beyond those that a node sees, see `InputPlan`."""
+    overtaken = 0 if reading is None else reading.room(edge.window) - edge.window
+    if not edge.adjustable:
+        return overtaken
+    if overtaken:
+        raise RexError(
+            f"edge '{edge.name}': its delay is adjustable, but in this timeline messages overtake one another; give it "
+            "another delay, or a timeline that was simulated for it"
+        )
+    return _left_for_later(timeline, edge)
+
+
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
     """The most messages that a tick reads in the timeline and has not yet received at the edge's longest delay."""
     target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
     latest = messages.arrive + edge.adjustable
     reader = first_readers(latest, target.start, target.count, strictly=edge.skip)
     reader = np.where(messages.reader < 0, -1, reader)
-    fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).newest(edge)
+    fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).reads(edge)
     ran = np.arange(target.start.shape[1]) < target.count[:, None]
-    return int((timeline.newest(edge) - fewest)[ran].max(initial=0))
+    return int((timeline.reads(edge) - fewest)[ran].max(initial=0))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import DeclarationError, RexError
-from rexcli.system.delays import Delay, as_delay
+from rexcli.system.delays import as_delay
+from rexcli.system.losses import as_loss
 from rexcli.system.spec import NodeSpec
 from rexcli.system.system import System
 from rexcli.timeline import phases
+
+T = TypeVar("T")
 
 
 def build_system(experiment: Experiment, project: Project | None = None) -> System:
@@ -30,7 +34,11 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
     loader = Loader(experiment.trust, experiment.origins)
     nodes = [_node(config, loader) for config in experiment.nodes.values()]
     edges = [
-        replace(edge, delay=_delay(edge.delay, f"edges.{name}.delay", loader))
+        replace(
+            edge,
+            delay=_declared(as_delay, edge.delay, f"edges.{name}.delay", loader),
+            loss=_declared(as_loss, edge.loss, f"edges.{name}.loss", loader),
+        )
         for name, edge in experiment.edges.items()
     ]
     try:
@@ -94,14 +102,15 @@ def _node(config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
     key = f"nodes.{config.name}"
     values = {item.name: getattr(config, item.name) for item in fields(NodeSpec)}
     if config.delay is not None:
-        values["delay"] = _delay(config.delay, f"{key}.delay", loader)
+        values["delay"] = _declared(as_delay, config.delay, f"{key}.delay", loader)
     target = loader.find(config.target, f"{key}._target_")
     return NodeSpec(**values), loader.call(target, config.options, key, values)
 
 
-def _delay(value: Any, key: str, loader: Loader) -> Delay:
+def _declared(kind: Callable[[Any], T], value: Any, key: str, loader: Loader) -> T:
+    """What a key declares, as `kind` makes it."""
     try:
-        return as_delay(loader.build(value, key))
+        return kind(loader.build(value, key))
     except RexError as error:
         where = loader.origins.where(key)
         raise (error if str(error).startswith(where) else RexError(f"{where}: {key}: {error}")) from error

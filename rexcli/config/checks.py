@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rexcli.config.key_origins import Origins
 from rexcli.errors import RexError, shown, suggest
-from rexcli.timeline.spec import wrong_delay
+from rexcli.timeline.spec import wrong_delay, wrong_loss
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, said as what to give in its place; None where nothing is."""
@@ -172,6 +172,8 @@ def _read_dataclass(kind: Any, value: Any, key: str, origins: Origins) -> Any:
 def _read_field(item: Any, hints: dict[str, Any], value: Any, path: str, origins: Origins) -> Any:
     if item.metadata.get("delay"):
         return read_delay(value, path, origins, item.default)
+    if item.metadata.get("loss"):
+        return read_loss(value, path, origins, item.default)
     read_value = read(hints[item.name], value, path, origins)
     check = item.metadata.get("check")
     if check is not None and read_value is not None:
@@ -199,6 +201,18 @@ def read_delay(value: Any, key: str, origins: Origins, default: Any = None) -> A
     raise _error(
         origins, key, value, "give a number of seconds or a distribution, {_target_: distrax.Normal, loc: …, scale: …}"
     )
+
+
+def read_loss(value: Any, key: str, origins: Origins, default: Any = 0.0) -> Any:
+    """A loss as declared: None, a share of the messages, or a mapping with `_target_`."""
+    if value is None:
+        return default
+    if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):
+        return dict(value)
+    if wrong_loss(value):
+        fix = "give a share of the messages, 0 to 1, or {_target_: rexcli.GilbertElliott, share: 0.02, burst: 4}"
+        raise _error(origins, key, value, fix)
+    return float(value)
 
 
 def _name(name: Any, key: str, origins: Origins) -> str:

@@ -332,21 +332,22 @@ def _check_system(experiment: Experiment) -> None:
 
 
 def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
-    """Where a later file gives a delay another `_target_`, the parameters of the earlier one do not carry over."""
-    for section in ("nodes", "edges"):
+    """Where a later file gives a delay or a loss another `_target_`, the parameters of the earlier one do not carry
+    over."""
+    for section, key in (("nodes", "delay"), ("edges", "delay"), ("edges", "loss")):
         items = plain.get(section)
         for name, item in items.items() if isinstance(items, dict) else ():
-            delay = item.get("delay") if isinstance(item, dict) else None
-            if not isinstance(delay, dict):
+            declared = item.get(key) if isinstance(item, dict) else None
+            if not isinstance(declared, dict):
                 continue
-            prefix = f"{section}.{name}.delay"
+            prefix = f"{section}.{name}.{key}"
             given = [layer for layer in origins.layers if f"{prefix}._target_" in layer.lines]
             if not given:
                 continue
             since = origins.layers[origins.layers.index(given[-1]) :]
-            kept = {key for key in delay if any(f"{prefix}.{key}" in layer.lines for layer in since)}
-            if len(given) > 1 and kept != set(delay):
-                item["delay"] = {key: value for key, value in delay.items() if key in kept}
+            kept = {option for option in declared if any(f"{prefix}.{option}" in layer.lines for layer in since)}
+            if len(given) > 1 and kept != set(declared):
+                item[key] = {option: value for option, value in declared.items() if option in kept}
 
 
 def _name(conf: str, files: list[ResultDefault]) -> str:

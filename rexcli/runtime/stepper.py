@@ -83,7 +83,8 @@ class Stepper:
         self.listener = listener
         self.real_time_factor = real_time_factor
         self._calls = {name: NodeCall(node) for name, node in system.nodes.items()}
-        self._newest = {edge.name: timeline.newest(edge) for edge in timeline.spec.edges}
+        self._reads = {edge.name: timeline.reads(edge) for edge in timeline.spec.edges}
+        self._reading = {edge.name: timeline.reading(edge) for edge in timeline.spec.edges}
         self._controllers: dict[StepFunction, NodeCall] = {}
         self._started = False
         self._episode = -1
@@ -240,15 +241,26 @@ class Stepper:
         return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock, sends
 
     def _window(self, graph_state: GraphState, edge: Edge, seq: int) -> tuple[Any, ...]:
-        newest = int(self._newest[edge.name][self._episode, seq])
+        newest = int(self._reads[edge.name][self._episode, seq]) - 1
         if isinstance(edge.delay, AdjustableDelay):
             delay = np.float32(graph_state.delays[edge.target][edge.input])
             return self._delayed_window(edge, edge.delay, delay, seq, newest)
-        seqs = np.arange(newest - edge.window + 1, newest + 1)
-        self._oldest[edge.name] = max(0, int(seqs[0]))
+        places = np.arange(newest - edge.window + 1, newest + 1)
+        self._oldest[edge.name] = self._oldest_from(edge, int(places[0]))
+        seqs = self._seqs(edge, places)
         arrive = self.timeline.messages[edge.name].arrive[self._episode]
         start = self.timeline.steps[edge.target].start[self._episode, seq]
         return (np.maximum(seqs, -1).astype(np.int32), *self._messages(edge, seqs, arrive, start))
+
+    def _seqs(self, edge: Edge, places: np.ndarray) -> np.ndarray:
+        """Sequence numbers of the messages that are read at some places, below 0 in a gap."""
+        reading = self._reading[edge.name]
+        return places if reading is None else reading.at(places[None], [self._episode])[0]
+
+    def _oldest_from(self, edge: Edge, place: int) -> int:
+        """The oldest message that is read at a place or later."""
+        reading = self._reading[edge.name]
+        return max(0, place) if reading is None else int(reading.oldest[self._episode, max(0, place)])
 
     def _messages(
         self, edge: Edge, seqs: np.ndarray, arrive: np.ndarray, start: np.int64
@@ -264,13 +276,17 @@ class Stepper:
     def _delayed_window(
         self, edge: Edge, adjustable: AdjustableDelay, delay: np.float32, seq: int, newest: int
     ) -> tuple[Any, ...]:
-        """The window of an edge whose delay is a parameter: that of the timeline, less what has not arrived yet."""
+        """The window of an edge whose delay is a parameter: that of the timeline, less what has not arrived yet.
+
+        Messages are numbered here in the order in which they are read, up to `newest`.
+        """
         delay = np.clip(delay, np.float32(adjustable.low), np.float32(adjustable.high))
         sent = self.timeline.steps[edge.source].end[self._episode]
         start = self.timeline.steps[edge.target].start[self._episode, seq]
 
         def age(message: int) -> np.float32:
-            return np.float32((start - sent[message]) / 1e9)  # as the compiled program compares them
+            seqs = self._seqs(edge, np.array([message]))
+            return np.float32((start - sent[seqs[0]]) / 1e9)  # as the compiled program compares them
 
         def count(delay: np.float32) -> int:
             """Messages that are old enough; they are the first ones, since none is older than the one before it."""
@@ -279,14 +295,15 @@ class Stepper:
             )
 
         newer = newest
-        self._oldest[edge.name] = max(0, count(np.float32(adjustable.high)) - edge.window)
+        self._oldest[edge.name] = self._oldest_from(edge, count(np.float32(adjustable.high)) - edge.window)
         newest = count(delay) - 1
-        seqs = np.arange(newest - edge.window + 1, newest + 1)
+        places = np.arange(newest - edge.window + 1, newest + 1)
+        seqs = self._seqs(edge, places)
         there = seqs >= 0
         ts_sent, _, ages, data = self._messages(edge, seqs, sent, start)
         if adjustable.interpolation == "linear" and 0 <= newest < newer:
             share = linear_share(age(newest), age(newest + 1), delay)
-            next_sent, _, next_ages, following = self._messages(edge, seqs + 1, sent, start)
+            next_sent, _, next_ages, following = self._messages(edge, self._seqs(edge, places + 1), sent, start)
             shares = np.where(there, share, np.float32(0.0))
             ts_sent, ages = blend(ts_sent, next_sent, shares), blend(ages, next_ages, shares)
             data = tuple(

@@ -86,6 +86,11 @@ class Edge:
     """Communication delay: seconds, or a distribution over seconds. A `System` holds a `Delay` in its place."""
     expected_delay: float | None = field(default=None, metadata={"check": wrong_delay})
     """Seconds; None for the 0.99 quantile of `delay`."""
+    loss: Any = field(default=0.0, metadata={"loss": True})
+    """Share of the messages that are lost, or how they are lost, see `rexcli.system.losses`. A `System` holds a `Loss`
+    in its place."""
+    reorder: bool = False
+    """Messages may overtake one another, and are read in the order of arrival."""
 
     @property
     def input(self) -> str:

@@ -15,6 +15,7 @@ from rexcli.errors import DeclarationError, RexError
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.adopt import adopt
 from rexcli.system.delays import QUANTILE, Constant, as_delay
+from rexcli.system.losses import as_loss
 from rexcli.system.node import Node
 from rexcli.system.spec import Edge, NodeSpec, check_system
 from rexcli.timeline.spec import LONGEST_DELAY, EdgeTiming, NodeTiming, SystemTiming, nanoseconds, wrong_delay
@@ -51,7 +52,7 @@ class System:
         self.specs = {spec.name: _resolve_node(spec, self.nodes[spec.name]) for spec, _ in pairs}
         """As declared, each with a `Delay`."""
         self.edges = {edge.name: _resolve_edge(edge) for edge in edges}
-        """As declared, each with a `Delay`."""
+        """As declared, each with a `Delay` and a `Loss`."""
         self.supervisor = supervisor
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
         self.timing = SystemTiming(
@@ -75,18 +76,26 @@ class System:
         return [edge for edge in self.edges.values() if edge.source == name]
 
     def sample_delays(
-        self, kind: Literal["node", "edge"], name: str, seed: int, episodes: int, ticks: int, first_episode: int = 0
-    ) -> npt.NDArray[np.int64]:
-        """Delays of one node or edge, ns, `[episodes, ticks]`.
+        self,
+        kind: Literal["node", "edge", "loss"],
+        name: str,
+        seed: int,
+        episodes: int,
+        ticks: int,
+        first_episode: int = 0,
+    ) -> npt.NDArray[Any]:
+        """Delays of one node or edge, ns, int64 `[episodes, ticks]`; or which messages an edge loses, bool.
 
         The draws depend on (seed, kind, name, episode) alone: another episode, node or edge changes nothing.
         """
+        which = np.arange(first_episode, first_episode + episodes)
+        if kind == "loss":
+            return self.edges[name].loss.sample_episodes(name, seed, which, ticks)
         delay = (self.specs if kind == "node" else self.edges)[name].delay
         if isinstance(delay, Constant):
             return np.full((episodes, ticks), nanoseconds(delay.seconds), np.int64)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{kind} {name}".encode()))
         block = -(-ticks // SAMPLE_BLOCK) * SAMPLE_BLOCK
-        which = np.arange(first_episode, first_episode + episodes)
         draws = delay.sample_episodes(key, which, block)[:, :ticks]
         if not (draws <= LONGEST_DELAY).all():  # nor NaN
             raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no time; check its parameters")
@@ -108,6 +117,10 @@ def _resolve_node(spec: NodeSpec, node: Node) -> NodeSpec:
 
 def _resolve_edge(edge: Edge) -> Edge:
     delay = as_delay(edge.delay)
+    try:
+        loss = as_loss(edge.loss)
+    except RexError as error:
+        raise DeclarationError(f"edges.{edge.name}.loss", message=f"edges.{edge.name}.loss: {error}") from None
     if isinstance(delay, AdjustableDelay) and (edge.blocking or edge.jitter != "latest"):
         option, instead = ("blocking: true", "blocking: false")
         if not edge.blocking:
@@ -118,7 +131,7 @@ def _resolve_edge(edge: Edge) -> Edge:
             f"an adjustable delay must not move any step, but with {option} it would; set {instead}, or give a number "
             "or a distribution",
         )
-    return replace(edge, delay=delay)
+    return replace(edge, delay=delay, loss=loss)
 
 
 def _node_timing(spec: NodeSpec) -> NodeTiming:
@@ -128,10 +141,12 @@ def _node_timing(spec: NodeSpec) -> NodeTiming:
 
 def _edge_timing(edge: Edge) -> EdgeTiming:
     delay = edge.delay
+    same = ("name", "source", "target", "window", "blocking", "skip", "jitter", "reorder")
     return EdgeTiming(
-        **{key: getattr(edge, key) for key in ("name", "source", "target", "window", "blocking", "skip", "jitter")},
+        **{key: getattr(edge, key) for key in same},
         expected_delay=_expected_delay(f"edges.{edge.name}", edge),
         adjustable=nanoseconds(delay.high) - nanoseconds(delay.low) if isinstance(delay, AdjustableDelay) else 0,
+        loss=edge.loss.share,
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rexcli.errors import RexError
 from rexcli.timeline.phases import check
-from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
+from rexcli.timeline.spec import NEVER, EdgeTiming, NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 
 VERSION = 1
@@ -54,6 +54,11 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Timeline:
         arrive = _integers(arrays, f"messages/{edge.name}/arrive", shape)
         reader = _integers(arrays, f"messages/{edge.name}/reader", shape)
         _check_range(f"messages/{edge.name}/reader", reader, -1, steps[edge.target].start.shape[1] - 1)
+        if ((reader >= 0) & (arrive >= NEVER)).any():
+            raise RexError(
+                f"timeline: array 'messages/{edge.name}/reader' has a message read that never arrives; record or "
+                "compile it again"
+            )
         messages[edge.name] = Messages(arrive, reader)
     return Timeline(spec, steps, messages)
 

@@ -79,12 +79,16 @@ def augment(timeline: Timeline, spec: SystemTiming, sample: Sample) -> Timeline:
 
 
 def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
-    """The same steps with other constant delays, ns, on some edges, by name, that neither block nor buffer."""
+    """The same steps with other constant delays, ns, on some edges, by name, that neither block nor buffer.
+
+    What was lost stays lost.
+    """
     messages = dict(timeline.messages)
     for name, delay in delays.items():
         edge = timeline.spec.edge(name)
         source, target = timeline.steps[edge.source], timeline.steps[edge.target]
-        gone = np.arange(source.end.shape[1]) >= source.count[:, None]
+        gone = timeline.messages[name].arrive >= NEVER
+        gone |= np.arange(source.end.shape[1]) >= source.count[:, None]
         arrive = np.where(gone, NEVER, source.end + delay)
         reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
         messages[name] = Messages(arrive, np.where(gone, -1, reader))
@@ -107,7 +111,7 @@ def check_rules(recorded: SystemTiming, spec: SystemTiming) -> None:
     nodes, edges = {node.name: node for node in spec.nodes}, {edge.name: edge for edge in spec.edges}
     pairs: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         *(("nodes", node, nodes.get(node.name), ("rate", "scheduling", "advance")) for node in recorded.nodes),
-        *(("edges", edge, edges.get(edge.name), ("blocking", "skip", "jitter")) for edge in recorded.edges),
+        *(("edges", edge, edges.get(edge.name), ("blocking", "skip", "jitter", "reorder")) for edge in recorded.edges),
     ]
     for section, then, now, keys in pairs:
         for key in keys:

@@ -22,6 +22,7 @@ from rexcli.timeline.spec import (
     SystemTiming,
     wrong_choice,
     wrong_delay,
+    wrong_loss,
     wrong_rate,
     wrong_window,
 )
@@ -84,6 +85,9 @@ def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
         DeclarationError: names the key that is wrong, its value and the fix.
     """
     check_keys(spec.nodes, spec.edges, spec.supervisor, NANOSECONDS)
+    for edge in spec.edges:
+        if fix := wrong_loss(edge.loss):
+            raise DeclarationError(f"edges.{edge.name}.loss", edge.loss, fix)
     topological(spec)
     known = set(recorded)
     for node in spec.nodes:

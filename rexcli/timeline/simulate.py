@@ -179,7 +179,7 @@ def _deliver(unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps,
         reader = first_readers(due, target.start, target.count, strictly=False)
     else:
         reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
-    reader[gone] = -1
+    reader[arrive >= NEVER] = -1
     return Messages(arrive, reader)
 
 

@@ -6,6 +6,7 @@ Times are int64 nanoseconds since the start of the episode, so that no tie is de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 Scheduling = Literal["frequency", "phase"]
@@ -39,6 +40,12 @@ def wrong_window(window: int) -> str | None:
     return None if window >= 1 else "give 1 or more messages"
 
 
+def wrong_loss(share: object) -> str | None:
+    """What to give in place of a share of messages that no edge can lose; None if one can."""
+    right = isinstance(share, Real) and not isinstance(share, bool) and 0 <= float(share) <= 1
+    return None if right else "give a share of the messages, 0 to 1"
+
+
 def wrong_choice(word: str, choices: Any) -> str | None:
     """What to give in place of a word that is none of a `Literal`; None if it is one."""
     words = get_args(choices)
@@ -65,6 +72,8 @@ class NodeTiming:
 class EdgeTiming:
     """An edge as the clock sees it. `name` is unique in the system; expected communication delay in ns.
 
+    `loss` is the share of its messages that are lost on average; with `reorder` they may overtake one another.
+
     `adjustable` is by how much, ns, whoever executes a timeline may lengthen the delay of an edge that neither blocks
     nor buffers: no step moves, and messages are seen later than their `reader` says.
     """
@@ -78,6 +87,8 @@ class EdgeTiming:
     jitter: Jitter = "latest"
     expected_delay: int = 0
     adjustable: int = 0
+    loss: float = 0.0
+    reorder: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rexcli.timeline.reading import Reading
 from rexcli.timeline.spec import EdgeTiming, SystemTiming
 
 Times = npt.NDArray[np.int64]
@@ -33,7 +34,7 @@ class Messages:
 
     Attributes:
         arrive: when message i arrives, ns, `[episodes, source ticks]`, maybe after the episode's end; `NEVER`
-            where there is no tick i.
+            where there is no tick i, and where the message is lost.
         reader: the target's tick that reads it, `[episodes, source ticks]`; -1 where none does.
     """
 
@@ -72,14 +73,60 @@ class Timeline:
         """Sequence number of the newest message that each tick of `edge.target` has read, -1 before any.
 
         Returns:
-            `[episodes, target ticks]`; the window at tick k is the messages `newest - window + 1 … newest`.
+            `[episodes, target ticks]`; rows never decrease. Where messages are neither lost nor overtaken, the window
+            at tick k is the messages `newest - window + 1 … newest`; in any case it is `window`.
         """
+        ticks = self.steps[edge.target].start.shape[1]
+        reader = self.messages[edge.name].reader
+        newest = np.full((len(reader), ticks + 1), -1, np.int64)
+        # Of those that one tick reads, the last that is written stays.
+        newest[np.arange(len(reader))[:, None], np.where(reader < 0, ticks, reader)] = np.arange(reader.shape[1])
+        return np.maximum.accumulate(newest[:, :ticks], axis=1)
+
+    def reading(self, edge: EdgeTiming) -> Reading | None:
+        """In which order the messages of an edge are read; None for 0, 1, 2, …: none is lost, and none overtaken.
+
+        What one tick reads comes in the order of arrival; with `blocking` or `jitter: buffer`, as it was sent.
+        """
+        arrive, reader = self.messages[edge.name].arrive, self.messages[edge.name].reader
+        by_arrival = not edge.blocking and edge.jitter == "latest"
+        read = reader >= 0
+        both = read[:, 1:] & read[:, :-1]
+        jumps = (read[:, 1:] & ~read[:, :-1]) | (both & (reader[:, 1:] < reader[:, :-1]))
+        if by_arrival:
+            jumps |= both & (arrive[:, 1:] < arrive[:, :-1])
+        if not jumps.any():
+            return None
+        ticks = self.steps[edge.target].start.shape[1]
+        order = np.argsort(arrive if by_arrival else np.zeros_like(arrive), axis=1, kind="stable")
+        read_by = np.take_along_axis(np.where(read, reader, ticks), order, axis=1)
+        order = np.take_along_axis(order, np.argsort(read_by, axis=1, kind="stable"), axis=1)
+        return Reading(self.reads(edge), order)
+
+    def window(self, edge: EdgeTiming, size: int | None = None) -> Times:
+        """Sequence numbers of the messages that each tick of `edge.target` sees, oldest first, -1 in the gap.
+
+        Args:
+            edge: of this timeline.
+            size: how many messages; the edge's window if None.
+
+        Returns:
+            `[episodes, target ticks, size]`.
+        """
+        last = np.arange(1 - (edge.window if size is None else size), 1)
+        reading = self.reading(edge)
+        if reading is None:
+            return np.maximum(self.newest(edge)[..., None] + last, -1)
+        return np.maximum(reading.at(reading.count[..., None] - 1 + last), -1)
+
+    def reads(self, edge: EdgeTiming) -> Times:
+        """How many messages each tick of `edge.target` and those before it have read, `[episodes, target ticks]`."""
         ticks = self.steps[edge.target].start.shape[1]
         reader = self.messages[edge.name].reader
         read_by = np.where(reader < 0, ticks, reader)
         offset = (ticks + 1) * np.arange(len(reader))[:, None]
         counts = np.bincount((read_by + offset).ravel(), minlength=len(reader) * (ticks + 1))
-        return np.cumsum(counts.reshape(len(reader), ticks + 1)[:, :ticks], axis=1) - 1
+        return np.cumsum(counts.reshape(len(reader), ticks + 1)[:, :ticks], axis=1)
 
     def select(self, episodes: slice | list[int]) -> Timeline:
         """The same timeline with only some of its episodes."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from rexcli.errors import RexError
 from rexcli.timeline.phases import advances, topological
@@ -19,12 +20,13 @@ NOT_A_TIME = np.iinfo(np.int64).min
 
 
 class Sample(Protocol):
-    """Draws delays, ns, int64 `[episodes, ticks]`; below 0 counts as 0.
+    """Draws delays of a node or an edge, ns, int64 `[episodes, ticks]`; below 0 counts as 0.
 
-    A tick's delay must not depend on how many ticks are asked for: so a longer timeline extends a shorter.
+    Of `kind` "loss" it draws which messages an edge loses, bool `[episodes, ticks]`; it is asked where there is a loss.
+    What it draws for a tick must not depend on how many ticks are asked for: so a longer timeline extends a shorter.
     """
 
-    def __call__(self, kind: Literal["node", "edge"], name: str, ticks: int) -> Times: ...
+    def __call__(self, kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]: ...
 
 
 @dataclass
@@ -34,13 +36,16 @@ class Unrolled:
     Attributes:
         schedule: what is known beforehand.
         start, end: ns, `[episodes, ticks]`, by node.
-        arrive: ns, `[episodes, source ticks]`, by edge.
+        arrive: ns, `[episodes, source ticks]`, by edge; `NEVER` for what is lost.
+        settled: when all messages up to this one have arrived, and those that are lost would have, ns,
+            `[episodes, source ticks]`, by edge: a blocking reader waits until then. Rows never decrease.
     """
 
     schedule: Schedule
     start: dict[str, Times] = field(default_factory=dict)
     end: dict[str, Times] = field(default_factory=dict)
     arrive: dict[str, Times] = field(default_factory=dict)
+    settled: dict[str, Times] = field(default_factory=dict)
 
 
 def unroll(
@@ -112,8 +117,11 @@ def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: in
     for name, loop_node, begin in zip(group, loop_nodes, start, strict=True):
         unrolled.start[name] = begin
         unrolled.end[name] = begin + loop_node.delay
-    for edge, there in zip(inner, arrive, strict=True):
-        unrolled.arrive[edge.name] = there
+    for edge, loop_edge, settled in zip(inner, loop_edges, arrive, strict=True):
+        unrolled.settled[edge.name] = unrolled.arrive[edge.name] = settled
+        if edge.loss or edge.reorder:
+            sent = unrolled.end[edge.source] + loop_edge.delay
+            unrolled.arrive[edge.name] = _arrivals(edge, sent, sample)
 
 
 def _needed(unrolled: Unrolled, name: str) -> Times | None:
@@ -121,20 +129,38 @@ def _needed(unrolled: Unrolled, name: str) -> Times | None:
     schedule = unrolled.schedule
     needed: Times | None = None
     for edge in schedule.spec.inputs(name):
-        if edge.blocking and edge.name in unrolled.arrive:
-            arrive = latest(unrolled.arrive[edge.name], schedule.required(edge))
+        if edge.blocking and edge.name in unrolled.settled:
+            arrive = latest(unrolled.settled[edge.name], schedule.required(edge))
             needed = arrive if needed is None else np.maximum(needed, arrive, out=needed)
     return needed
 
 
 def _send(unrolled: Unrolled, edges: tuple[EdgeTiming, ...], sample: Sample, episodes: int) -> None:
-    """Arrivals, first in first out, of the messages of edges that have none yet."""
+    """Arrivals of the messages of edges that have none yet."""
     for edge in edges:
         if edge.name not in unrolled.arrive:
             end = unrolled.end[edge.source]
-            arrive = end + _draw(sample, "edge", edge.name, episodes, end.shape[1])
-            np.maximum.accumulate(arrive, axis=1, out=arrive)
-            unrolled.arrive[edge.name] = np.minimum(arrive, NEVER, out=arrive)
+            there = end + _draw(sample, "edge", edge.name, episodes, end.shape[1])
+            if edge.loss or edge.reorder:
+                unrolled.arrive[edge.name] = _arrivals(edge, there, sample)
+            np.maximum.accumulate(there, axis=1, out=there)
+            unrolled.settled[edge.name] = np.minimum(there, NEVER, out=there)
+            unrolled.arrive.setdefault(edge.name, there)
+
+
+def _arrivals(edge: EdgeTiming, there: Times, sample: Sample) -> Times:
+    """When the messages of an edge that loses or reorders them arrive, ns, `[episodes, source ticks]`.
+
+    Args:
+        there: when each would be there if it were the only one.
+    """
+    lost: npt.NDArray[np.bool_] = np.zeros(there.shape, bool)
+    if edge.loss:
+        lost = np.asarray(sample("loss", edge.name, there.shape[1]))
+        if lost.shape != there.shape or lost.dtype != bool:
+            raise RexError(f"edge '{edge.name}': losses {lost.dtype}{list(lost.shape)}; give bool{list(there.shape)}")
+    arrive = there if edge.reorder else np.maximum.accumulate(np.where(lost, 0, there), axis=1)
+    return np.where(lost, NEVER, np.minimum(arrive, NEVER))
 
 
 def _draw(sample: Sample, kind: Literal["node", "edge"], name: str, episodes: int, ticks: int) -> Times:

@@ -98,6 +98,7 @@ def test_every_tick_runs_once_after_all_that_it_reads(timeline, mode, prune, ahe
     cuts = cut(timeline, prune=prune)
     supervisor = timeline.spec.supervisor
     newest = {edge.name: timeline.newest(edge) for edge in timeline.spec.edges}
+    windows = {edge.name: timeline.window(edge) for edge in timeline.spec.edges}
     for episode in range(timeline.num_episodes):
         ran = dict.fromkeys(timeline.steps, 0)
         for row, slot, tick in execution(plan, episode):
@@ -106,6 +107,8 @@ def test_every_tick_runs_once_after_all_that_it_reads(timeline, mode, prune, ahe
                 edge = timeline.spec.edge(read.edge)
                 assert read.newest[episode, row] == newest[edge.name][episode, tick]
                 assert read.newest[episode, row] < ran[edge.source]
+                seen = np.maximum(read.seq[episode, row, -edge.window :], -1)
+                np.testing.assert_array_equal(seen, windows[edge.name][episode, tick])
             ran[slot.node] += 1
             if slot.node == supervisor:
                 assert row == plan.warmup - 1 + tick
@@ -130,7 +133,7 @@ def test_rings_hold_what_is_read_and_gaps_hold_the_first_output(timeline, mode, 
             for read in slot.inputs:
                 edge = timeline.spec.edge(read.edge)
                 ring = rings[edge.source]
-                for seq in range(read.newest[episode, row] - edge.window + 1, read.newest[episode, row] + 1):
+                for seq in read.seq[episode, row]:
                     assert ring[seq % len(ring)] == max(seq, -1)
             rings[slot.node][tick % len(rings[slot.node])] = tick
 
@@ -145,7 +148,7 @@ def test_no_ring_could_be_shorter(timeline):
         for row, slot, _ in execution(plan, episode):
             for read in slot.inputs:
                 edge = timeline.spec.edge(read.edge)
-                oldest = read.newest[episode, row] - edge.window + 1
+                oldest = read.seq[episode, row].min()
                 needed[edge.source] = max(needed[edge.source], ran[edge.source] - oldest)
             ran[slot.node] += 1
     assert plan.rings == needed

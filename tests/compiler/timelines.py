@@ -52,6 +52,8 @@ def draw_timeline(system: System, episodes: int, steps: int, seed: int = 0) -> T
     rng = np.random.default_rng(seed)
 
     def sample(kind: str, name: str, ticks: int) -> np.ndarray:
+        if kind == "loss":
+            return system.sample_delays("loss", name, seed, episodes, ticks)
         timing = system.timing.node(name) if kind == "node" else system.timing.edge(name)
         return rng.integers(0, 2 * timing.expected_delay + 1, (episodes, ticks))
 

@@ -6,11 +6,14 @@ from functools import cache
 from itertools import count
 from types import SimpleNamespace
 
-from rexcli.timeline.spec import EdgeTiming, SystemTiming
+from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
 
 
-def rules(spec: SystemTiming, delay) -> SimpleNamespace:
-    """The functions of the rules for one episode; `delay(kind, name, tick)` gives sampled delays, ns."""
+def rules(spec: SystemTiming, delay, lost=lambda edge, message: False) -> SimpleNamespace:
+    """The functions of the rules for one episode.
+
+    `delay(kind, name, tick)` gives sampled delays, ns; `lost(edge, message)` says which messages an edge loses.
+    """
 
     @cache
     def phase(n: str) -> int:
@@ -30,7 +33,8 @@ def rules(spec: SystemTiming, delay) -> SimpleNamespace:
         return next(i for i in count() if not required(scheduled(e.source, i)))
 
     def needed(n: str, k: int) -> int:
-        return max([0, *(arrive(e, i) for e in spec.inputs(n) if e.blocking for i in range(c(e, k)))])
+        required = [(e, i) for e in spec.inputs(n) if e.blocking for i in range(c(e, k))]
+        return max([0, *(alone(e, i) if lost(e.name, i) else arrive(e, i) for e, i in required)])
 
     def last(n: str, k: int) -> int:
         return end(n, k - 1) if k else 0
@@ -52,14 +56,22 @@ def rules(spec: SystemTiming, delay) -> SimpleNamespace:
     def end(n: str, k: int) -> int:
         return start(n, k) + max(0, delay("node", n, k))
 
+    def alone(e: EdgeTiming, i: int) -> int:
+        """When message i would be there if it were the only one."""
+        return end(e.source, i) + max(0, delay("edge", e.name, i))
+
     @cache
     def arrive(e: EdgeTiming, i: int) -> int:
-        sent = end(e.source, i) + max(0, delay("edge", e.name, i))
-        return max(sent, arrive(e, i - 1)) if i else sent
+        if lost(e.name, i):
+            return NEVER
+        before = [] if e.reorder else [j for j in range(i) if not lost(e.name, j)]
+        return max(alone(e, i), arrive(e, before[-1])) if before else alone(e, i)
 
     def reader(e: EdgeTiming, i: int, ticks: int) -> int:
         """Among ticks `0 … ticks - 1` of the target, else -1."""
         time = arrive(e, i)
+        if lost(e.name, i):
+            return -1
         if e.blocking:
             reads = (k for k in range(ticks) if c(e, k) > i)
         elif e.jitter == "buffer":
@@ -74,6 +86,8 @@ def rules(spec: SystemTiming, delay) -> SimpleNamespace:
     def window(e: EdgeTiming, k: int, messages: int) -> list[int]:
         """What tick k sees of messages `0 … messages - 1`, oldest first, -1 in the gap."""
         read = [i for i in range(messages) if 0 <= reader(e, i, k + 1) <= k]
+        in_turn = e.blocking or e.jitter == "buffer"
+        read.sort(key=lambda i: (reader(e, i, k + 1), 0 if in_turn else arrive(e, i), i))
         return ([-1] * e.window + read)[-e.window :]
 
     return SimpleNamespace(

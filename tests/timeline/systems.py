@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from hypothesis import strategies as st
 
+from rexcli.system.losses import GilbertElliott, IndependentLoss
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
 
 MS = 1_000_000
@@ -16,7 +17,8 @@ RATES = (10.0, 20.0, 25.0, 30.0, 33.3, 50.0, 7.0)
 
 @dataclass(frozen=True)
 class Delays:
-    """Delays in whole milliseconds, so that times tie often; by kind and name `(least, most)` in ms.
+    """Delays in whole milliseconds, so that times tie often; by kind and name `(least, most)` in ms. And losses, by
+    edge `(share, burst)`, in bursts where it is above 0.
 
     A draw depends on seed, kind, name, episode and tick alone.
     """
@@ -24,8 +26,13 @@ class Delays:
     seed: int
     ranges: dict[tuple[str, str], tuple[int, int]]
     episodes: tuple[int, ...] = (0,)
+    losses: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __call__(self, kind: str, name: str, ticks: int) -> np.ndarray:
+        if kind == "loss":
+            share, burst = self.losses[name]
+            loss = GilbertElliott(share, burst) if burst else IndependentLoss(share)
+            return loss.sample_episodes(name, self.seed, np.array(self.episodes), ticks)
         least, most = self.ranges[kind, name]
         key = zlib.crc32(f"{kind} {name}".encode())
         draws = [np.random.default_rng([self.seed, key, episode]).random(ticks) for episode in self.episodes]
@@ -50,6 +57,8 @@ def systems(draw: st.DrawFn, largest: int = 8) -> SystemTiming:
                 skip=source >= target or draw(st.booleans()),
                 jitter=draw(st.sampled_from(["latest", "buffer"])),
                 expected_delay=draw(st.integers(0, 15)) * MS,
+                loss=draw(st.sampled_from([0.0, 0.0, 0.1, 0.4, 1.0])),
+                reorder=draw(st.integers(0, 3)) == 3,
             )
         )
     blocked = {edge.target for edge in edges if edge.blocking}
@@ -75,7 +84,9 @@ def delays(draw: st.DrawFn, spec: SystemTiming) -> Delays:
     for name in names:
         least = draw(st.integers(-5, 15))
         ranges[name] = (least, least + draw(st.sampled_from([0, 0, 3, 20, 60])))
-    return Delays(draw(st.integers(0, 2**31)), ranges)
+    bursts = [0.0, 2.0, 8.0]
+    losses = {e.name: (e.loss, draw(st.sampled_from(bursts)) if e.loss < 1 else 0.0) for e in spec.edges if e.loss}
+    return Delays(draw(st.integers(0, 2**31)), ranges, losses=losses)
 
 
 @st.composite

@@ -49,7 +49,12 @@ def test_the_vectorised_pass_equals_the_rules_one_by_one(case):
     spec, delays = case
     timeline = run(spec, delays)
     long = {key: delays(*key, 4096)[0] for key in delays.ranges}
-    rule = rules(spec, lambda kind, name, tick: int(long[kind, name][tick]))
+    lost = {name: delays("loss", name, 4096)[0] for name in delays.losses}
+    rule = rules(
+        spec,
+        lambda kind, name, tick: int(long[kind, name][tick]),
+        lambda edge, message: edge in lost and bool(lost[edge][message]),
+    )
     cutoff = rule.start(spec.supervisor, STEPS)
     counts = {}
     for node in spec.nodes:
@@ -67,8 +72,10 @@ def test_the_vectorised_pass_equals_the_rules_one_by_one(case):
         sent = range(counts[edge.source])
         assert messages.arrive[0].tolist() == [rule.arrive(edge, i) for i in sent]
         assert messages.reader[0].tolist() == [rule.reader(edge, i, counts[edge.target]) for i in sent]
-        newest = timeline.newest(edge)[0].tolist()
-        assert newest == [rule.window(edge, k, len(sent))[-1] for k in range(counts[edge.target])]
+        windows = [rule.window(edge, k, len(sent)) for k in range(counts[edge.target])]
+        assert timeline.window(edge)[0].tolist() == windows
+        newest = [max(rule.window(replace(edge, window=len(sent) + 1), k, len(sent))) for k in range(len(windows))]
+        assert timeline.newest(edge)[0].tolist() == newest
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,7 +91,8 @@ def test_a_timeline_is_causal(case):
         messages, target = timeline.messages[edge.name], timeline.steps[edge.target]
         source = timeline.steps[edge.source]
         assert (messages.arrive >= source.end).all()
-        assert (np.diff(messages.arrive, axis=1) >= 0).all()
+        if not edge.reorder:
+            assert all((np.diff(row[row < NEVER]) >= 0).all() for row in messages.arrive)
         episode, message = np.nonzero(messages.reader >= 0)
         reader = messages.reader[episode, message]
         assert (reader < target.count[episode]).all()
@@ -96,16 +104,44 @@ def test_a_timeline_is_causal(case):
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_a_window_is_the_last_read_messages(case):
-    """Messages are read in order, none is left out, and the newest of tick k is the last read by then."""
+    """Messages are read in order, none but the lost is left out, and the newest of tick k is the last read by then."""
     spec, delays = case
     timeline = run(spec, delays)
     for edge in spec.edges:
-        reader = timeline.messages[edge.name].reader[0].tolist()
+        if edge.reorder:
+            continue
+        messages = timeline.messages[edge.name]
+        came = np.flatnonzero(messages.arrive[0] < NEVER)
+        reader = messages.reader[0, came].tolist()
         read = [tick for tick in reader if tick >= 0]
         assert read == sorted(read)
         assert reader == read + [-1] * (len(reader) - len(read))
+        assert (timeline.window(edge, 1)[..., 0] == timeline.newest(edge)).all()
         for tick, newest in enumerate(timeline.newest(edge)[0].tolist()):
-            assert newest == sum(1 for at in read if at <= tick) - 1
+            read_by = sum(1 for at in read if at <= tick)
+            assert timeline.reads(edge)[0, tick] == read_by
+            assert newest == (came[read_by - 1] if read_by else -1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_losses_move_no_step_and_no_delay(case):
+    """Without losses the same steps happen at the same times, and every message that is there has come no earlier."""
+    spec, delays = case
+    kept = replace(spec, edges=tuple(replace(edge, loss=0.0) for edge in spec.edges))
+    lossy, whole = run(spec, delays, episodes=(0, 1)), run(kept, delays, episodes=(0, 1))
+    for name, steps in whole.steps.items():
+        np.testing.assert_array_equal(lossy.steps[name].start, steps.start)
+        np.testing.assert_array_equal(lossy.steps[name].end, steps.end)
+    for edge in spec.edges:
+        ours, theirs = lossy.messages[edge.name].arrive, whole.messages[edge.name].arrive
+        lost = np.zeros(ours.shape, bool)
+        if edge.loss:
+            lost = replace(delays, episodes=(0, 1))("loss", edge.name, ours.shape[1]) & (theirs < NEVER)
+        assert ((ours == NEVER) == (lost | (theirs == NEVER))).all()
+        assert (ours <= theirs)[~lost].all()
+        if edge.reorder or not edge.loss:
+            np.testing.assert_array_equal(ours[~lost], theirs[~lost])
 
 
 @settings(max_examples=60, deadline=None)

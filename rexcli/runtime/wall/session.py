@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from rexcli.config.schema import WallSettings
-from rexcli.errors import RexError, RunError
+from rexcli.errors import DeclarationError, RexError, RunError
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
 from rexcli.runtime.wall.episode import Episode, Executor
@@ -86,6 +86,22 @@ class Outcome:
         return self
 
 
+def check_losses(system: System) -> None:
+    """Refuses edges that declare a loss: on the wall clock messages are lost where they are, and none on purpose.
+
+    Raises:
+        DeclarationError: naming the first.
+    """
+    for name, edge in system.edges.items():
+        if edge.loss.share:
+            raise DeclarationError(
+                f"edges.{name}.loss",
+                edge.loss,
+                f"the wall clock loses no message on purpose, least of all a robot's; give edges.{name}.loss=0, or "
+                "clock=simulated",
+            )
+
+
 class WallClock:
     """A system in real time.
 
@@ -94,6 +110,9 @@ class WallClock:
         writer: of the recording, or None. The caller closes it.
         controller: steps the supervisor; its own code if None.
         settings: how to run.
+
+    Raises:
+        DeclarationError: an edge declares a loss, see `check_losses`.
     """
 
     def __init__(
@@ -104,6 +123,7 @@ class WallClock:
         controller: StepFunction | None = None,
         settings: WallSettings | None = None,
     ):
+        check_losses(system)
         self.system = system
         self.settings = settings or WallSettings()
         self._controller = controller
