@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
+
+import numpy.typing as npt
 
 from rexcli import memory_limit
 from rexcli.cli.job import Job
@@ -18,7 +20,6 @@ from rexcli.timeline.extent import extent
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NANOSECONDS
 from rexcli.timeline.statistics import EdgeStatistics, NodeStatistics, Statistics, statistics
-from rexcli.timeline.timeline import Times
 
 EPISODES = 20
 """Episodes of the quick simulation."""
@@ -37,7 +38,7 @@ def show(job: Job) -> Result:
 
     episodes, steps = quick(job.experiment, system)
 
-    def sample(kind: Literal["node", "edge"], name: str, ticks: int) -> Times:
+    def sample(kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]:
         return system.sample_delays(kind, name, seed, episodes, ticks)
 
     measured = statistics(simulate(system.timing, sample, episodes=episodes, steps=steps))
@@ -123,7 +124,7 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: 
             f"now {_ms(system.timing.edge(edge.name).expected_delay / NANOSECONDS)}"
         )
     if math.isnan(measured.age_newest.mean):
-        yield f"{ends}: nothing arrives within {steps} steps; check its delay, {edge.delay!r}"
+        yield f"{ends}: nothing arrives within {steps} steps; check its delay and loss, {_network(edge)}"
 
 
 def _system(experiment: Experiment, system: System, simulated: str) -> Table:
@@ -177,6 +178,7 @@ def _edge_options(edge: Edge) -> str:
         ("skip", edge.skip),
         ("buffer", edge.jitter == "buffer"),
         ("adjustable", isinstance(edge.delay, AdjustableDelay)),
+        ("reorder", edge.reorder),
     )
     return ", ".join(word for word, on in options if on) or "-"
 
@@ -191,7 +193,7 @@ def _with_options(table: Table, name: str, options: list[str]) -> Table:
 
 def _messages(measured: Statistics) -> Table:
     """Age: how old the newest message is at a step. No news: steps that see nothing new."""
-    return Table(
+    table = Table(
         "messages",
         ("edge", "age ms", "age ms p99", "age ms max", "never read", "read late", "no news"),
         [
@@ -207,15 +209,22 @@ def _messages(measured: Statistics) -> Table:
             for name, edge in measured.edges.items()
         ],
     )
+    lost = [f"{edge.lost:.1%} ({edge.burst:.1f} in a row)" if edge.lost else "" for edge in measured.edges.values()]
+    return _with_options(table, "lost", lost)
 
 
 def _delays(system: System) -> Table:
     timing = system.timing
     rows = [
         *((n.name, repr(system.specs[n.name].delay), n.expected_delay / NANOSECONDS * 1e3) for n in timing.nodes),
-        *((e.name, repr(system.edges[e.name].delay), e.expected_delay / NANOSECONDS * 1e3) for e in timing.edges),
+        *((e.name, _network(system.edges[e.name]), e.expected_delay / NANOSECONDS * 1e3) for e in timing.edges),
     ]
     return Table("delays", ("of", "distribution", "expected ms"), rows)
+
+
+def _network(edge: Edge) -> str:
+    """What an edge does to messages."""
+    return f"{edge.delay!r}; {edge.loss!r}" if edge.loss.share else repr(edge.delay)
 
 
 def _percent(share: float) -> str:

@@ -16,23 +16,20 @@ from rexcli.runs.view import find_run
 
 @dataclass(frozen=True)
 class Measured:
-    """A kind of fragment, `{nodes: {NAME: {ENTRY: …}}, edges: …}`, that a run leaves for later experiments.
+    """A kind of fragment, `{nodes: {NAME: {KEY: …}}, edges: …}`, that a run leaves for later experiments.
 
     Attributes:
         key: of the experiment, which names the run.
         file: in which the run has it.
         makers: the commands that write it.
-        sections: of the experiment that it has entries of.
-        entry: the key of a node or an edge that it gives.
-        check: refuses what those commands do not write: a run may come from a stranger. ValueError, with the place.
+        sections: of the experiment that it has entries of: by key of a node or an edge, what refuses values that those
+            commands do not write, since a run may come from a stranger. ValueError, with the place.
     """
 
     key: str
     file: str
     makers: str
-    sections: tuple[str, ...]
-    entry: str
-    check: Callable[[Any, str], None]
+    sections: Mapping[str, Mapping[str, Callable[[Any, str], None]]]
 
     def take(self, plain: dict[str, Any], outputs: Path, origins: Origins) -> None:
         """Declares what the run that the key names has found, if it names one, and keeps the run's folder there.
@@ -88,8 +85,9 @@ class Measured:
                     continue
                 known = True
                 if isinstance(declared[name], dict):  # of anything else the check of the experiment has to say more
-                    key, before = f"{section}.{name}.{self.entry}", declared[name].get(self.entry)
-                    declared[name][self.entry] = _merged(before, entry[self.entry], key, typed)
+                    for key, found in entry.items():
+                        path, before = f"{section}.{name}.{key}", declared[name].get(key)
+                        declared[name][key] = _merged(before, found, path, typed)
         if not known:
             names = ", ".join(name for section in self.sections for name in fragment.get(section, {}))
             which = " or ".join(section[:-1] for section in self.sections)
@@ -107,9 +105,11 @@ class Measured:
             for name, entry in entries.items():
                 if not isinstance(name, str):
                     raise ValueError(f"{section}: {name!r} is no name")
-                if not isinstance(entry, dict) or set(entry) != {self.entry}:
-                    raise ValueError(f"{section}.{name} holds something else than {self.entry}")
-                self.check(entry[self.entry], f"{section}.{name}.{self.entry}")
+                checks = self.sections[section]
+                if not isinstance(entry, dict) or not entry or not set(entry) <= set(checks):
+                    raise ValueError(f"{section}.{name} holds something else than {', '.join(checks)}")
+                for key, value in entry.items():
+                    checks[key](value, f"{section}.{name}.{key}")
 
 
 def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typed: bool = False) -> None:
@@ -127,17 +127,17 @@ def _merged(before: Any, found: Any, key: str, typed: Callable[[str], bool]) -> 
     return before if typed(key) else found
 
 
-def _check_delay(value: Any, where: str) -> None:
+def _check_declared(value: Any, where: str) -> None:
     if isinstance(value, dict):
         target = value.get("_target_")
         if not isinstance(target, str) or not target.startswith("rexcli."):
-            raise ValueError(f"{where}: {target} is no delay of rexcli")
+            raise ValueError(f"{where}: {target} is nothing of rexcli")
         for key, item in value.items():
             if key != "_target_":
-                _check_delay(item, f"{where}.{key}")
+                _check_declared(item, f"{where}.{key}")
     elif isinstance(value, list):
         for item in value:
-            _check_delay(item, where)
+            _check_declared(item, where)
     else:
         _check_number(value, where)
 
@@ -155,10 +155,18 @@ def _check_params(value: Any, where: str) -> None:
         _check_number(value, where)
 
 
+def _check_flag(value: Any, where: str) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{where}: {value!r} is neither true nor false")
+
+
 def _check_number(value: Any, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{where}: {value!r} is no number")
 
 
-DELAYS = Measured("delays", "delays.yaml", "`rex fit` or `rex identify`", ("nodes", "edges"), "delay", _check_delay)
-PARAMS = Measured("params", "params.yaml", "`rex identify`", ("nodes",), "params", _check_params)
+_EDGES = {"delay": _check_declared, "loss": _check_declared, "reorder": _check_flag}
+DELAYS = Measured(
+    "delays", "delays.yaml", "`rex fit` or `rex identify`", {"nodes": {"delay": _check_declared}, "edges": _EDGES}
+)
+PARAMS = Measured("params", "params.yaml", "`rex identify`", {"nodes": {"params": _check_params}})

@@ -14,6 +14,8 @@ from rexcli.errors import RexError, suggest
 from rexcli.fit.samples import DelaySamples, Flags
 from rexcli.system.delay_families import Correlated, Family, Gamma, LogNormal, Mixture, TruncatedNormal
 from rexcli.system.delays import Constant, Delay
+from rexcli.system.losses import GilbertElliott, IndependentLoss, Loss
+from rexcli.timeline.fates import count_losses
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,6 +87,23 @@ class DelayFit:
         return self.best.family != "constant" and self.best.distance > 1.63 / math.sqrt(max(self.effective, 1.0))
 
     @property
+    def bursty(self) -> bool:
+        """Whether more messages are lost in a row than where each is lost by itself, at a level of 1 %."""
+        from scipy.stats import binom
+
+        if not 0 < self.loss < 1 or self.burst < 1.02 / (1 - self.loss):
+            return False
+        lost = int(self.samples.lost.sum())
+        after_another = lost - round(lost / self.burst)
+        return bool(binom.sf(after_another - 1, lost, self.loss) < 0.01)
+
+    @property
+    def losses(self) -> Loss:
+        """How messages are lost: in bursts, or each by itself."""
+        share, burst = _rounded(self.loss, 4), _rounded(self.burst, 4)
+        return GilbertElliott(share, burst) if self.bursty else IndependentLoss(share)
+
+    @property
     def correlated(self) -> bool:
         """Whether the delay is taken as correlated in time."""
         if self.best.family == "constant" or math.isnan(self.correlation):
@@ -123,7 +142,7 @@ def fit(
     effective = max(1.0, len(samples) * share)
     known = np.sort(samples.seconds[~samples.at_least])
     low, middle, high = np.quantile(known, [0.01, 0.5, 0.99])
-    loss, burst = _losses(samples)
+    loss, burst = count_losses(samples.lost, samples.lost_episode)
     if high - low <= max(resolution, 1e-3 * middle) or len(known) < FEWEST or list(families) == ["constant"]:
         constant = Constant(_rounded(float(middle if high - low <= max(resolution, 1e-3 * middle) else known.mean())))
         outside = int((np.abs(known - middle) > 10 * max(resolution, 1e-3 * middle)).sum())
@@ -148,9 +167,13 @@ def fit(
     return DelayFit(samples, candidates, correlation, effective, outliers, loss, burst)
 
 
-def plain(delay: Delay) -> Any:
-    """What declares the delay in YAML: a number of seconds, or a mapping with a `_target_`."""
+def plain(delay: Delay | Loss) -> Any:
+    """What declares a delay or a loss in YAML: a number of seconds, a share, or a mapping with a `_target_`."""
     match delay:
+        case IndependentLoss():
+            return delay.share
+        case GilbertElliott():
+            return _target(delay, share=delay.share, burst=delay.burst)
         case Constant():
             return delay.seconds
         case Correlated():
@@ -165,7 +188,7 @@ def plain(delay: Delay) -> Any:
     raise RexError(f"delay {delay!r}: this was not fitted")
 
 
-def _target(of: Delay, /, **options: Any) -> dict[str, Any]:
+def _target(of: Delay | Loss, /, **options: Any) -> dict[str, Any]:
     return {"_target_": f"rexcli.{type(of).__name__}", **options}
 
 
@@ -378,13 +401,3 @@ def _autocorrelation(samples: DelaySamples) -> float:
     if both.sum() < FEWEST:
         return 0.0
     return float(np.clip(np.mean(first[both] * then[both]) / np.mean(score[exact] ** 2), -0.999, 0.999))
-
-
-def _losses(samples: DelaySamples) -> tuple[float, float]:
-    """Share of the messages that are lost, and how many are on average in a row."""
-    lost = samples.lost
-    if not lost.any():
-        return 0.0, 0.0
-    begins = lost.copy()
-    begins[1:] &= ~(lost[:-1] & (samples.lost_episode[1:] == samples.lost_episode[:-1]))
-    return float(lost.mean()), float(lost.sum() / begins.sum())

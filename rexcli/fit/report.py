@@ -22,14 +22,21 @@ COLUMNS = (
     "correlation",
     "outliers",
     "lost",
+    "in a row",
 )
 
 
 def fragment(fits: Iterable[DelayFit]) -> dict[str, Any]:
-    """`nodes` and `edges` with the `delay` of each, for an experiment's YAML."""
+    """`nodes` and `edges` with the `delay` of each, for an experiment's YAML; of edges also the `loss`, and `reorder`
+    where messages overtook one another."""
     found: dict[str, Any] = {"nodes": {}, "edges": {}}
     for fitted in fits:
-        found[f"{fitted.samples.kind}s"][fitted.samples.name] = {"delay": plain(fitted.delay)}
+        samples = fitted.samples
+        entry = found[f"{samples.kind}s"][samples.name] = {"delay": plain(fitted.delay)}
+        if samples.kind == "edge":
+            entry["loss"] = plain(fitted.losses)
+            if samples.overtaken:
+                entry["reorder"] = True
     return {section: entries for section, entries in found.items() if entries}
 
 
@@ -51,6 +58,7 @@ def table(fits: Sequence[DelayFit], title: str) -> Table:
                 float(fitted.correlation) if fitted.correlated else None,
                 fitted.outliers,
                 float(fitted.loss) if samples.kind == "edge" else None,
+                float(fitted.burst) if fitted.loss else None,
             ]
         )
     return Table(title, COLUMNS, rows)
@@ -77,6 +85,8 @@ def warnings(fits: Iterable[DelayFit]) -> list[str]:
                 f"{name}: delays resemble the ones before them (correlation {fitted.correlation:.2f}): its {count} "
                 f"samples are worth {fitted.effective:.0f} independent ones"
             )
+        if samples.overtaken:
+            said.append(f"{name}: messages overtook one another; delays.yaml says reorder: true")
         if samples.at_most.mean() >= 0.01:
             said.append(f"{name}: {samples.at_most.mean():.0%} of the messages waited for the one before them")
     return said

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from rexcli.timeline.spec import NEVER, EdgeTiming
+from rexcli.timeline.fates import fates
+from rexcli.timeline.spec import EdgeTiming
 from rexcli.timeline.timeline import Timeline
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +30,7 @@ class DelaySamples:
         episode: of each sample, `[samples]`.
         lost: of every message that could have arrived, whether it never did, `[messages]`.
         lost_episode: of each of these, `[messages]`.
+        overtaken: whether some messages overtook others.
     """
 
     kind: Literal["node", "edge"]
@@ -39,6 +41,7 @@ class DelaySamples:
     episode: npt.NDArray[np.int64]
     lost: Flags
     lost_episode: npt.NDArray[np.int64]
+    overtaken: bool = False
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -59,32 +62,17 @@ def delay_samples(timeline: Timeline) -> Iterator[DelaySamples]:
 
 
 def _edge(timeline: Timeline, edge: EdgeTiming) -> DelaySamples:
-    steps, arrive = timeline.steps[edge.source], timeline.messages[edge.name].arrive
-    count = steps.count - (edge.source == timeline.spec.supervisor)
-    sent_at, over = steps.end, _last_instant(timeline)
-    sent = np.arange(arrive.shape[1]) < count[:, None]
-    came = sent & (arrive < NEVER)
-    delay = np.where(came, arrive - sent_at, 0)
-    longest = int(delay.max(initial=0))
-    # What has not come by the end is still under way if it may be, and lost if it was sent long before.
-    under_way = sent & ~came & (over[:, None] - sent_at < longest)
-    lost = sent & ~came & ~under_way
-    before = np.maximum.accumulate(np.where(came, arrive, -1), axis=1)
-    held = np.zeros_like(came)
-    held[:, 1:] = came[:, 1:] & (arrive[:, 1:] == before[:, :-1])
-    known = came | under_way
+    sent_at, arrive = timeline.steps[edge.source].end, timeline.messages[edge.name].arrive
+    fate = fates(timeline, edge)
+    before = np.maximum.accumulate(np.where(fate.arrived, arrive, -1), axis=1)
+    overtaken = bool((fate.arrived & (arrive < before)).any())
+    held = np.zeros_like(fate.arrived)
+    if not overtaken:
+        held[:, 1:] = fate.arrived[:, 1:] & (arrive[:, 1:] == before[:, :-1])
+    known = fate.arrived | fate.under_way
     episode, _ = np.nonzero(known)
-    waited = np.where(under_way, np.maximum(over[:, None] - sent_at, 0), delay)
-    could, _ = np.nonzero(came | lost)
+    waited = np.where(fate.under_way, np.maximum(fate.over[:, None] - sent_at, 0), arrive - sent_at)
+    seconds = waited[known] / 1e9
     return DelaySamples(
-        "edge", edge.name, waited[known] / 1e9, held[known], under_way[known], episode, lost[came | lost], could
+        "edge", edge.name, seconds, held[known], fate.under_way[known], episode, *fate.known(), overtaken=overtaken
     )
-
-
-def _last_instant(timeline: Timeline) -> npt.NDArray[np.int64]:
-    """The last thing that is known to have happened in each episode, ns, `[episodes]`."""
-    latest = np.zeros(timeline.num_episodes, np.int64)
-    for steps in timeline.steps.values():
-        if steps.start.shape[1]:
-            latest = np.maximum(latest, np.where(steps.start < NEVER, steps.start, 0).max(axis=1))
-    return latest

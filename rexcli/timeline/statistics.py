@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rexcli.timeline.fates import count_losses, fates
 from rexcli.timeline.schedule import Schedule, period, scheduled
 from rexcli.timeline.spec import NANOSECONDS, EdgeTiming
 from rexcli.timeline.timeline import Timeline
@@ -50,9 +51,11 @@ class EdgeStatistics:
         age_read: age of a message, since it was sent, at the start of the step that reads it, s.
         age_newest: age of the newest message at the start of every step that has one, s.
         unread: share of messages that no step sees, as newer ones push them out of the window before. (Messages
-            under way when an episode ends are left out.)
+            under way when an episode ends, and lost ones, are left out.)
         late: share of messages read by a later step than if everything took as long as expected.
         stale: share of steps, an episode's first aside, that see nothing new.
+        lost: share of messages that never arrive.
+        burst: how many of these are on average lost in a row; 0 where none is.
     """
 
     messages: int
@@ -61,6 +64,8 @@ class EdgeStatistics:
     unread: float
     late: float
     stale: float
+    lost: float
+    burst: float
 
 
 @dataclass(frozen=True)
@@ -95,22 +100,31 @@ def _node(timeline: Timeline, schedule: Schedule, name: str) -> NodeStatistics:
 
 def _edge(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> EdgeStatistics:
     source, target = timeline.steps[edge.source], timeline.steps[edge.target]
-    reader, newest = timeline.messages[edge.name].reader, timeline.newest(edge)
-    episode, message = np.nonzero(reader >= 0)
+    reader, reads, reading = timeline.messages[edge.name].reader, timeline.reads(edge), timeline.reading(edge)
+    newest = timeline.window(edge, 1)[..., 0]
+    if reading is None:
+        episode, message = np.nonzero(reader >= 0)
+        place = message
+    else:
+        episode, place = np.nonzero(reading.read)
+        message = reading.order[episode, place]
     step = reader[episode, message]
     age_read = target.start[episode, step] - source.end[episode, message]
-    unread = message <= newest[episode, step] - edge.window
+    unread = place < reads[episode, step] - edge.window
 
     ran = np.arange(target.start.shape[1]) < target.count[:, None]
     at_episode, at_step = np.nonzero(ran & (newest >= 0))
     age_newest = target.start[at_episode, at_step] - source.end[at_episode, newest[at_episode, at_step]]
+    lost, burst = count_losses(*fates(timeline, edge).known())
     return EdgeStatistics(
         messages=int(source.count.sum()),
         age_read=_spread(age_read),
         age_newest=_spread(age_newest),
         unread=_share(unread),
         late=0.0 if edge.blocking else _share(step > _expected_readers(timeline, schedule, edge)[message]),
-        stale=_share((newest[:, 1:] == newest[:, :-1])[ran[:, 1:]]),
+        stale=_share((reads[:, 1:] == reads[:, :-1])[ran[:, 1:]]),
+        lost=lost,
+        burst=burst,
     )
 
 

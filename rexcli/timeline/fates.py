@@ -1,0 +1,69 @@
+"""What became of the messages of an edge: they arrived, were lost, or were under way when the episode ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rexcli.timeline.spec import NEVER, EdgeTiming
+from rexcli.timeline.timeline import Timeline, Times
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fates:
+    """Of every message that was sent, bool `[episodes, source ticks]`.
+
+    Attributes:
+        arrived: it is there, maybe after the episode's end.
+        lost: it never arrives.
+        under_way: it has not arrived by the end of the episode, and was sent so late that it might yet have.
+        over: when the episode ends, ns, `[episodes]`: the last thing that is known to have happened.
+    """
+
+    arrived: Flags
+    lost: Flags
+    under_way: Flags
+    over: Times
+
+    def known(self) -> tuple[Flags, Times]:
+        """Of the messages of which it is known, whether each is lost, `[messages]`, and its episode."""
+        known = self.arrived | self.lost
+        return self.lost[known], np.nonzero(known)[0]
+
+
+def fates(timeline: Timeline, edge: EdgeTiming) -> Fates:
+    """What became of the messages of an edge. The supervisor's last tick, where its last step ends, sends none."""
+    steps, arrive = timeline.steps[edge.source], timeline.messages[edge.name].arrive
+    count = steps.count - (edge.source == timeline.spec.supervisor)
+    over = _last_instant(timeline)
+    sent = np.arange(arrive.shape[1]) < count[:, None]
+    arrived = sent & (arrive < NEVER)
+    longest = int((arrive - steps.end)[arrived].max(initial=0))
+    under_way = sent & ~arrived & (over[:, None] - steps.end < longest)
+    return Fates(arrived, sent & ~arrived & ~under_way, under_way, over)
+
+
+def count_losses(lost: Flags, episode: Times) -> tuple[float, float]:
+    """Share of the messages that are lost, and how many are on average in a row; 0 where none is.
+
+    Args:
+        lost: of each message, `[messages]`, in the order in which they were sent.
+        episode: of each, `[messages]`.
+    """
+    if not lost.any():
+        return 0.0, 0.0
+    begins = lost.copy()
+    begins[1:] &= ~(lost[:-1] & (episode[1:] == episode[:-1]))
+    return float(lost.mean()), float(lost.sum() / begins.sum())
+
+
+def _last_instant(timeline: Timeline) -> Times:
+    latest = np.zeros(timeline.num_episodes, np.int64)
+    for steps in timeline.steps.values():
+        if steps.start.shape[1]:
+            latest = np.maximum(latest, np.where(steps.start < NEVER, steps.start, 0).max(axis=1))
+    return latest
