@@ -131,7 +131,7 @@ def _check_declared(value: Any, where: str) -> None:
     if isinstance(value, dict):
         target = value.get("_target_")
         if not isinstance(target, str) or not target.startswith("rexcli."):
-            raise ValueError(f"{where}: {target} is nothing of rexcli")
+            raise ValueError(f"{where}: {target} is no delay or loss of rexcli")
         for key, item in value.items():
             if key != "_target_":
                 _check_declared(item, f"{where}.{key}")

@@ -80,7 +80,7 @@ def test_a_typed_delay_stays_and_the_run_names_its_source(toy: Project, capsys: 
     ("text", "message"),
     [
         ("nodes: {arm: {delay: 0.1}}", "its delays are of arm; this experiment has no node or edge of these"),
-        ("nodes: {eye: {delay: {_target_: os.system, command: 1}}}", "os.system is no delay of rexcli"),
+        ("nodes: {eye: {delay: {_target_: os.system, command: 1}}}", "os.system is no delay or loss of rexcli"),
         ("nodes: {eye: {delay: {_target_: rexcli.Gamma, rate: many}}}", "'many' is no number"),
         ("nodes: {eye: {rate: 100}}", "holds something else than delay"),
         ("[1, 2]", "something else than nodes and edges"),
