@@ -10,7 +10,7 @@ from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import DeclarationError, RexError
-from rexcli.system.delays import as_delay
+from rexcli.system.delays import Delay, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.spec import NodeSpec
 from rexcli.system.system import System
@@ -60,7 +60,9 @@ def build_delay(experiment: Experiment, key: str, project: Project | None = None
     (project or find_project()).activate()
     section, _, name = key.partition(".")
     declared: Any = getattr(experiment, section)[name].delay
-    return _delay(0.0 if declared is None else declared, f"{key}.delay", Loader(experiment.trust, experiment.origins))
+    return _declared(
+        as_delay, 0.0 if declared is None else declared, f"{key}.delay", Loader(experiment.trust, experiment.origins)
+    )
 
 
 def build_environment(experiment: Experiment, system: System, project: Project | None = None) -> Any:
