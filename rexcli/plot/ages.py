@@ -29,7 +29,7 @@ class Ages(Picture):
 
 def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:
     """Seconds from when the newest message that a step sees was sent to its start, `[steps that see one]`."""
-    newest = timeline.newest(edge)
+    newest = timeline.window(edge, 1)[..., 0]
     starts, ends = timeline.steps[edge.target].start, timeline.steps[edge.source].end
     sent = np.take_along_axis(ends, np.maximum(newest, 0), axis=1) if ends.shape[1] else np.zeros_like(starts)
     return (starts - sent)[(newest >= 0) & (starts < NEVER)] / NANOSECONDS

@@ -14,6 +14,7 @@ from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Curve, Declared, EdgeLook, NodeLook, constant, describe
 from rexcli.plot.registry import Options, Picture, View
+from rexcli.timeline.fates import count_losses, fates
 from rexcli.timeline.spec import NANOSECONDS, NEVER
 from rexcli.timeline.timeline import Timeline
 
@@ -76,6 +77,8 @@ def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
         arrive, sent = timeline.messages[edge.name].arrive, timeline.steps[edge.source].end
         seconds = (arrive - sent)[(arrive < NEVER) & (sent < NEVER)] / NANOSECONDS
         title = edge.name if ends.count(pair) > 1 else " → ".join(pair)
+        lost, _ = count_losses(*fates(timeline, edge).known())
+        title += f", {lost:.1%} lost" if lost else ""
         expected = edge.expected_delay / NANOSECONDS
         found.append(Delays(title, declared.colour(edge.source), seconds, edges.get(edge.name), expected))
     return found
