@@ -203,6 +203,7 @@ def plot(
     metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Of metrics.csv, or a sweep's.")] = None,
     key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Swept keys to show.")] = None,
     max_rows: Annotated[int, typer.Option(help="Quantities in one picture.")] = 12,
+    format: Annotated[str, typer.Option(metavar="png|svg|pdf", help="Of pictures that do not move.")] = "png",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -221,6 +222,7 @@ def plot(
         metrics=tuple(metric or ()),
         keys=tuple(key or ()),
         max_rows=max_rows,
+        format=format,
     )
     Console(quiet, as_json).finish(result, command="plot")
 

@@ -105,7 +105,8 @@ def _draw(
                 for view in [view for view in views if view not in fitting]:
                     logger.warning("picture '%s': %s has nothing to show there", name, view.path)
                 drawing = styled(picture.render)(fitting if picture.overlays else fitting[0], options)
-                written.append(save(drawing, folder / f"{name}{picture.suffix}"))
+                suffix = picture.suffix if isinstance(drawing, Animation) else f".{options.format}"
+                written.append(save(drawing, folder / f"{name}{suffix}"))
             elif only is not None:
                 raise RexError(_why_not(name, picture.needs, overlays and not picture.overlays, views))
         except WriteError:

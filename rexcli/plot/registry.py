@@ -67,6 +67,7 @@ class Options:
         metrics: the columns of metrics.csv or sweep.csv to show; empty: a choice that fits.
         keys: the swept keys to show; empty: all.
         animation_seconds: the longest animation, s.
+        format: of the files of pictures that do not move.
     """
 
     episode: int = 0
@@ -78,10 +79,13 @@ class Options:
     metrics: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     animation_seconds: float = 6.0
+    format: Literal["png", "svg", "pdf"] = "png"
 
     def __post_init__(self) -> None:
         if self.mode not in ("arrival", "usage"):
             raise RexError(f"mode {self.mode!r}: give 'arrival' or 'usage'")
+        if self.format not in ("png", "svg", "pdf"):
+            raise RexError(f"format {self.format!r}: give 'png', 'svg' or 'pdf'")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise RexError(f"max_seconds {self.max_seconds}: give a number of seconds above 0")
         if not self.start >= 0:

@@ -49,6 +49,15 @@ def test_a_run_gets_the_pictures_that_its_artifacts_allow(tmp_path: Path, artifa
             assert image.format == ("GIF" if file.suffix == ".gif" else "PNG")
 
 
+@pytest.mark.parametrize(("format", "begin"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_pictures_have_the_format_that_was_asked_for(tmp_path: Path, format: str, begin: bytes) -> None:
+    [file] = draw_run(FakeRun(tmp_path, {}), only=["system"], format=format)
+    assert file.name == f"system.{format}"
+    assert file.read_bytes().startswith(begin)
+    with pytest.raises(RexError, match="format 'gif': give 'png', 'svg' or 'pdf'"):
+        draw_run(FakeRun(tmp_path, {}), format="gif")
+
+
 def _bringing(path: str, name: str = "swing") -> dict:
     return {**PENDULUM, "plots": {"pictures": {name: path}}}
 
