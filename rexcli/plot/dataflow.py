@@ -17,6 +17,7 @@ from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, Picture, View
+from rexcli.timeline.fates import fates
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.spec import NANOSECONDS, NEVER
@@ -125,7 +126,8 @@ def draw(
     lanes.set_xlim(low, high)
     style.tidy(lanes, title=f"Who computes when (arrows: sent → {'arrives' if mode == 'arrival' else 'is used'})")
     style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
-    style.legend_below(fig, _legend())
+    lost = any(fates(timeline, edge).lost[0].any() for edge in timeline.spec.edges)
+    style.legend_below(fig, _legend(lost))
     return fig
 
 
@@ -212,7 +214,8 @@ def _messages(
     mode: str,
     paper: _Paper,
 ) -> None:
-    """Arrows from the bars that send messages to the rows of their readers; dotted lines where nobody reads."""
+    """Arrows from the bars that send messages to the rows of their readers; dotted lines where nobody reads, and
+    crosses where messages are lost."""
     low, high = window
     for edge in timeline.spec.edges:
         messages = timeline.messages[edge.name]
@@ -238,6 +241,11 @@ def _messages(
         )
         lines.set_gid(f"unread:{edge.name}")
         axes.add_collection(lines, autolim=False)
+        lost = steps[edge.source].end[np.flatnonzero(fates(timeline, edge).lost[0, : len(steps[edge.source].end)])]
+        lost = lost[(lost >= low) & (lost <= high)]
+        at = np.full(len(lost), rows[edge.source] + towards * (BAR / 2 + 0.12))
+        crosses = axes.plot(lost, at, marker="x", markersize=5, color=style.INK, linestyle="none", zorder=5)[0]
+        crosses.set_gid(f"lost:{edge.name}")
 
 
 def _graph(
@@ -332,10 +340,12 @@ def _arrows(
     arrows.set_gid(gid)
 
 
-def _legend() -> list[Line2D | Patch]:
-    return [
+def _legend(lost: bool) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = [
         Patch(facecolor=style.QUIET, label="computes (number: which step)"),
         Patch(facecolor=style.FAINT, label="scheduled, but waits"),
         Line2D([], [], color=style.QUIET, marker=">", markersize=5, label="message"),
         Line2D([], [], color=style.QUIET, linestyle=(0, (1, 1.6)), linewidth=0.9, label="message never read"),
     ]
+    cross = Line2D([], [], color=style.INK, marker="x", markersize=5, linestyle="none", label="message lost")
+    return [*handles, cross] if lost else handles

@@ -134,6 +134,8 @@ class Declared:
                     skip=bool(entry.get("skip")),
                     jitter="buffer" if entry.get("jitter") == "buffer" else "latest",
                     delay=0.0 if entry.get("delay") is None else entry["delay"],
+                    loss=entry.get("loss") or 0.0,
+                    reorder=bool(entry.get("reorder")),
                 )
             )
         supervisor = config.get("supervisor")
@@ -185,6 +187,18 @@ def describe(look: NodeLook | EdgeLook) -> str:
         return name
     low, high = (look.curve.quantile(share) * 1e3 for share in (0.05, 0.95))
     return f"{name}, {style.number(low, 2)} … {style.number(high, 2)} ms (90 %)"
+
+
+def describe_network(edge: EdgeLook) -> str:
+    """What becomes of the messages of an edge, in a few words: `10 % lost, in bursts of 4; may overtake`; "" if all
+    arrive in order."""
+    share, burst = _parameters(edge.loss, "share", "burst")
+    if not isinstance(edge.loss, Mapping):
+        share = _parameters({"share": edge.loss}, "share")[0]
+    words = []
+    if share:
+        words.append(f"{style.number(share * 100)} % lost" + (f", in bursts of {style.number(burst)}" if burst else ""))
+    return "; ".join([*words, "may overtake"] if edge.reorder else words)
 
 
 def _parameters(delay: Any, *names: str) -> list[float | None]:

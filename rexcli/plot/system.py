@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from rexcli.errors import RexError
 from rexcli.plot import style
-from rexcli.plot.declared import Declared, EdgeLook, NodeLook, describe
+from rexcli.plot.declared import Declared, EdgeLook, NodeLook, describe, describe_network
 from rexcli.plot.layout import layered
 from rexcli.plot.registry import Options, Picture, View
 from rexcli.plot.routes import Routes
@@ -128,7 +128,8 @@ def _label(edge: EdgeLook, declared: Declared) -> str:
     twins = [other for other in declared.edges if (other.source, other.target) == (edge.source, edge.target)]
     lines = [edge.name] if len(twins) > 1 else []
     buffered = ", buffered" if edge.jitter == "buffer" else ""
-    return "\n".join([*lines, f"window {edge.window}{buffered}", describe(edge)])
+    network = describe_network(edge)
+    return "\n".join([*lines, f"window {edge.window}{buffered}", describe(edge), *([network] if network else [])])
 
 
 def _legend(declared: Declared) -> list[Line2D | Patch]:
