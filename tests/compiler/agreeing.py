@@ -1,10 +1,12 @@
 """The law that the program agrees with the stepper, on random systems.
 
-The slow tests hold it to more than 160 systems, in four groups with random numbers of their own. Each group has a file,
-since pytest-xdist gives a file to one worker.
+The slow tests hold it to 96 systems, in four groups with random numbers of their own. Each group has a file, since
+pytest-xdist gives a file to one worker. `REX_LAW_EXAMPLES=250` draws so many in each group, and other ones.
 """
 
 from __future__ import annotations
+
+import os
 
 import jax
 from hypothesis import HealthCheck, Phase, assume, given, reject, seed, settings
@@ -26,17 +28,20 @@ MAX_SLOTS = 24
 """Longer programs take XLA too long to compile here."""
 
 
-def agree_on_many(group: int, examples: int = 64, least: int = 40) -> None:
-    """Holds the law to a group of systems of 2 to 8 nodes, of which at `least` so many differ.
+EXAMPLES = int(os.environ.get("REX_LAW_EXAMPLES", 24))
+
+
+def agree_on_many(group: int) -> None:
+    """Holds the law to a group of systems of 2 to 8 nodes, of which more than half differ.
 
     Which are drawn depends on more than the seed: Hypothesis also takes constants from the modules that are imported.
     """
     seen: set[SystemTiming] = set()
 
-    @seed(group)
+    @seed(group if EXAMPLES == 24 else EXAMPLES * group)
     @given(data=st.data(), system=systems(8, CLOSE_RATES))
     @settings(
-        max_examples=examples,
+        max_examples=EXAMPLES,
         phases=NO_SHRINKING,
         database=None,
         deadline=None,
@@ -47,7 +52,7 @@ def agree_on_many(group: int, examples: int = 64, least: int = 40) -> None:
         seen.add(system.timing)
 
     law()
-    assert len(seen) >= least
+    assert len(seen) > EXAMPLES / 2
 
 
 def agree(data: st.DataObject, system: System, max_steps: int, aheads: tuple[int, ...] = (0, 1, 2)) -> None:

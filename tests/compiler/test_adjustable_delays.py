@@ -91,7 +91,7 @@ def test_in_random_systems(data, drawn):
 
 @pytest.mark.slow
 @given(data=st.data(), drawn=systems(6, CLOSE_RATES))
-@settings(max_examples=15, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck))
 def test_in_many_random_systems(data, drawn):
     agree(data, drawn, max_steps=10)
 

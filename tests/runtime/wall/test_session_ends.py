@@ -182,8 +182,8 @@ def test_signals_at_random_moments_stop_all_nodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_signals_at_random_moments(tmp_path: Path) -> None:
-    signals_at_random_moments(tmp_path, 50)
+def test_twenty_signals_at_random_moments(tmp_path: Path) -> None:
+    signals_at_random_moments(tmp_path, 20)
 
 
 def test_a_signal_during_startup_stops_at_once() -> None:
@@ -219,8 +219,8 @@ def test_starts_and_stops_leave_nothing_behind() -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_starts_and_stops() -> None:
-    cycles(1000)
+def test_hundreds_of_starts_and_stops() -> None:
+    cycles(300)
 
 
 def test_a_full_disk_stops_the_recording_and_not_the_robot() -> None:
