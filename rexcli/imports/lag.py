@@ -25,7 +25,8 @@ class Lag:
     """A constant lag.
 
     Attributes:
-        lag: ns, the longest that pairs every response with the same command.
+        lag: ns, in the middle of those that pair every response with the same command; where both are noted at the
+            same instants (frames), the longest of these, a whole number of frames.
         shortest: ns, the shortest that does.
         correlation: between response and command, at it.
     """
@@ -84,7 +85,9 @@ def estimate(sent: Times, commands: npt.ArrayLike, seen: Times, responses: npt.A
     lower = int(np.where(index == len(sent) - 1, 0, seen - sent[following] + 1).max())
     if upper >= longest:
         raise RexError(f"no lag up to {longest / 1e9:g} s explains the response best; give a larger max")
-    return Lag(upper, max(0, lower), float(scores[best]))
+    lower = min(max(0, lower), upper)
+    found = upper if np.isin(seen, sent).all() else (upper + lower) // 2
+    return Lag(found, lower, float(scores[best]))
 
 
 def _newest(sent: Times, seen: Times, lag: int) -> Times:

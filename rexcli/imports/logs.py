@@ -42,7 +42,7 @@ def read_log(path: Path, asked: Asked) -> dict[str | None, Topic]:
     except RexError:
         raise
     except OSError as error:
-        raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise RexError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())[:200]}") from None
     except (Exception, MemoryError) as error:  # what libraries raise of damaged files has no common base
         text = " ".join(str(error).split())[:200]
         raise RexError(f"{path}: damaged, or no such log: {type(error).__name__} {text}".rstrip()) from None
@@ -219,8 +219,8 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
         if "list" in kind:
             rows = values.to_pylist()
             try:
-                columns[name] = np.array(rows)
-            except ValueError:
+                columns[name] = np.array(rows, values.type.value_type.to_pandas_dtype())
+            except (ValueError, TypeError):
                 columns[name] = np.array([str(row) for row in rows])  # of differing lengths: no numbers
         else:
             columns[name] = np.asarray(values.to_numpy(zero_copy_only=False))

@@ -48,7 +48,6 @@ _READ: dict[int, Any] = {
     Opcode.CHANNEL: Channel,
     Opcode.CHUNK: Chunk,
     Opcode.METADATA: Metadata,
-    Opcode.MESSAGE: Message,
     Opcode.DATA_END: DataEnd,
 }
 
@@ -369,6 +368,8 @@ def _read_record(file: BinaryIO, size: int) -> McapRecord | None:
     if end > size:
         raise EOFError(f"a record of {length} bytes")
     record = _READ[opcode].read(ReadDataStream(file)) if opcode in _READ else None
+    if opcode == Opcode.MESSAGE:  # outside of a chunk, as others than `rex` write it
+        record = Message.read(ReadDataStream(file), length)
     file.seek(end)
     return record
 
