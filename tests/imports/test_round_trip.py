@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from rexcli.runs.rosbag import export_rosbag2
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView, find_run
 from rexcli.timeline.simulate import simulate
-from rexcli.timeline.spec import NEVER, SystemTiming
+from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Timeline
 from tests.imports.conftest import Import
 from tests.imports.foreign import robot_messages, write_bag
@@ -107,6 +108,9 @@ def lossy(timeline: Timeline, rng: np.random.Generator, share: float) -> Timelin
 @given(case=cases(largest=4), leaves=st.lists(structures(), min_size=4, max_size=4), lost=st.sampled_from([0.0, 0.2]))
 def test_every_stamp_and_value_comes_back(case: tuple[SystemTiming, Delays], leaves: list[Leaves], lost: float) -> None:
     spec, sample = case
+    keys = ("name", "source", "target", "window", "blocking", "skip", "jitter", "expected_delay")
+    plain = tuple(EdgeTiming(*(getattr(edge, key) for key in keys)) for edge in spec.edges)  # losses are drawn below
+    spec = replace(spec, edges=plain)
     sample = Delays(sample.seed, sample.ranges, (0, 1))
     try:
         timeline = simulate(spec, sample, episodes=2, steps=6)
