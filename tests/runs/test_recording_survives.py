@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_an_execution_cut_anywhere_leaves_a_shorter_timeline(
 ) -> None:
     spec, delays = case
     try:
-        delays = Delays(delays.seed, delays.ranges, tuple(range(episodes)))
+        delays = replace(delays, episodes=tuple(range(episodes)))
         timeline = simulate(spec, delays, episodes=episodes, steps=steps)
     except RexError as refusal:
         assume("infinitely fast" not in str(refusal))
