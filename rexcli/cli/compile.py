@@ -27,19 +27,23 @@ def compile(job: Job) -> Result:
     system = job.system()
     backend.choose_devices(experiment.compile.devices)
     began = time.perf_counter()
-    timeline, parents = pipeline.timeline_for(experiment, system, job.project)
+    with job.console.stage("simulate"):
+        timeline, parents = pipeline.timeline_for(experiment, system, job.project)
     simulated = time.perf_counter()
-    program = pipeline.compile(experiment, system, timeline)
+    with job.console.stage("plan"):
+        program = pipeline.compile(experiment, system, timeline)
     planned = time.perf_counter()
     plan = program.plan
     assert plan is not None
-    lowered = jax.jit(_one_rollout).lower(program, jax.random.key(experiment.seed))
+    with job.console.stage("trace"):
+        lowered = jax.jit(_one_rollout).lower(program, jax.random.key(experiment.seed))
     traced = time.perf_counter()
     with job.new_run(parents) as run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(plan))
         compiling = time.perf_counter()
-        lowered.compile()
+        with job.console.stage("compile"):
+            lowered.compile()
         compiled = time.perf_counter()
         values: dict[str, Any] = {
             "mode": plan.mode,
@@ -54,7 +58,8 @@ def compile(job: Job) -> Result:
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
         tables = [_slots(plan), _nodes(plan)]
         del timeline, program, plan, lowered  # of a long timeline they are large, and pictures read it again
-        draw(run, values, system, job.project)
+        with job.console.stage("draw"):
+            draw(run, values, system, job.project)
     return Result(values=values, path=run.path, tables=tables)
 
 

@@ -121,6 +121,21 @@ class Console:
         finally:
             progress.close()
 
+    @contextmanager
+    def stage(self, what: str) -> Iterator[None]:
+        """Names work in which nothing can be counted while it goes on, and says how long it took if that was long."""
+        began = time.monotonic()
+        live = is_terminal(self.stderr) and not self.quiet
+        if live:
+            print(f"\r\x1b[K{what} …", end="", file=self.stderr, flush=True)
+        try:
+            yield
+        finally:
+            if live:
+                print("\r\x1b[K", end="", file=self.stderr, flush=True)
+        if (took := time.monotonic() - began) >= FIRST_AFTER:
+            self.note(f"{what}: {took:.1f} s")
+
     def _rich_table(self, table: Table) -> None:
         from rich import box
         from rich.console import Console as Rich
@@ -148,11 +163,16 @@ class Progress:
     def __init__(self, what: str, total: int, unit: str, stream: IO[str], quiet: bool):
         self.what, self.total, self.unit = what, total, unit
         self._stream, self._quiet = stream, quiet
-        self._started = self._first = time.monotonic()
+        self._started = time.monotonic()
+        self._first: float | None = None
         self._first_done = 0
         self._shown = 0.0
         self._terminal = is_terminal(stream)
         self.done = 0
+
+    def begin(self, done: int = 0) -> None:
+        """Starts the clock: what came before, such as compilation, counts for no rate. `done` was done already."""
+        self._first, self._first_done, self.done = time.monotonic(), done, done
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         """`amount` more is done; `note` is shown beside it."""
@@ -161,7 +181,7 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """`done` in all is done."""
         now = time.monotonic()
-        if self.done == 0:
+        if self._first is None:
             self._first, self._first_done = now, done
         self.done = done
         every = 0.2 if self._terminal else PLAIN_EVERY
@@ -183,14 +203,15 @@ class Progress:
             self._stream.flush()
 
     def _line(self, now: float, note: str) -> str:
-        """The rate counts from the first sign of life on: what came before was compilation."""
-        since, amount = now - self._first, self.done - self._first_done
-        if amount <= 0 or since <= 0:
-            since, amount = now - self._started, self.done
-        rate = amount / since if since > 0 else 0.0
-        left = seconds((self.total - self.done) / rate) if rate > 0 else "?"
+        """The rate counts from the first sign of life on: what came before was compilation. Before a second one there
+        is none."""
+        since, amount = now - (self._first or now), self.done - self._first_done
+        pace = ""
+        if amount > 0 and since > 0:
+            rate = amount / since
+            pace = f", {count(rate)}/s, {seconds((self.total - self.done) / rate)} left"
         share = f"{min(1.0, self.done / self.total):.0%}" if self.total else ""
-        text = f"{self.what} {share} {count(self.done)}/{count(self.total)} {self.unit}, {count(rate)}/s, {left} left"
+        text = f"{self.what} {share} {count(self.done)}/{count(self.total)} {self.unit}{pace}"
         return f"{text}  {note}" if note else text
 
 

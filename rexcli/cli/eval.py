@@ -37,5 +37,6 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
         out.write_arrays("timeline.npz", to_arrays(timeline))
         out.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, policy))
         values = evaluation_values(evaluation)
-        draw(out, values, system, job.project)
+        with job.console.stage("draw"):
+            draw(out, values, system, job.project)
     return Result(values=values, path=out.path)

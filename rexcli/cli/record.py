@@ -59,5 +59,6 @@ def record(job: Job) -> Result:
             "wall s": seconds,
             "steps/s": total / seconds,
         }
-        draw(run, values, system, job.project)
+        with job.console.stage("draw"):
+            draw(run, values, system, job.project)
     return Result(values=values, path=run.path)

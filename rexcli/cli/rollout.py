@@ -20,10 +20,12 @@ def rollout(job: Job) -> Result:
     backend.prepare(experiment.compile.devices)
     system = job.system()
     controller, policies = pipeline.controller(experiment, system, job.project)
-    timeline, parents = pipeline.timeline_for(experiment, system, job.project)
+    with job.console.stage("simulate"):
+        timeline, parents = pipeline.timeline_for(experiment, system, job.project)
     began = time.perf_counter()
-    plan = pipeline.saved_plan(experiment, timeline, job.project) or pipeline.plan_for(experiment, timeline)
-    program = pipeline.compile(experiment, system, timeline, plan)
+    with job.console.stage("plan"):
+        plan = pipeline.saved_plan(experiment, timeline, job.project) or pipeline.plan_for(experiment, timeline)
+        program = pipeline.compile(experiment, system, timeline, plan)
     pipeline.check_rollout(experiment, program)
     plan_seconds = time.perf_counter() - began
     pipeline.trace(program, controller)
@@ -44,5 +46,6 @@ def rollout(job: Job) -> Result:
             "steps/s": done.steps_per_second,
             "devices": done.devices,
         }
-        draw(run, values, system, job.project)
+        with job.console.stage("draw"):
+            draw(run, values, system, job.project)
     return Result(values=values, path=run.path)

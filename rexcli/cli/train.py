@@ -110,11 +110,14 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         timeline = stopped.view.timeline()
         program = pipeline.compile(experiment, system, timeline, stopped.view.plan(timeline))
     else:
-        timeline, parents = pipeline.timeline_for(experiment, system, job.project, task=task)
-        saved = pipeline.saved_plan(experiment, timeline, job.project, observed=task.observed)
-        program = pipeline.compile(experiment, system, timeline, saved, task=task)
-    on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
-    final = pipeline.evaluation_program(experiment, program, task)
+        with job.console.stage("simulate"):
+            timeline, parents = pipeline.timeline_for(experiment, system, job.project, task=task)
+        with job.console.stage("plan"):
+            saved = pipeline.saved_plan(experiment, timeline, job.project, observed=task.observed)
+            program = pipeline.compile(experiment, system, timeline, saved, task=task)
+    with job.console.stage("plan evaluations"):
+        on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
+        final = pipeline.evaluation_program(experiment, program, task)
     start = None if stopped is None else stopped.checkpoint
     setup = pipeline.training_setup(experiment, program, task, on_the_way, group=group, start=start)
     assert program.plan is not None
@@ -137,10 +140,12 @@ def lead(job: Job, group: ProcessGroup) -> Result:
             draw(run, values, system, job.project)
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
-        evaluation = pipeline.evaluate(experiment, final, task, training.policy)
-        values |= evaluation_values(evaluation)
-        run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
-        draw(run, values, system, job.project)
+        with job.console.stage("evaluate"):
+            evaluation = pipeline.evaluate(experiment, final, task, training.policy)
+            values |= evaluation_values(evaluation)
+            run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
+        with job.console.stage("draw"):
+            draw(run, values, system, job.project)
     objective = float(np.mean(evaluation.returns))
     return Result(values=values, path=run.path, objective=objective)
 
@@ -163,9 +168,13 @@ def _train(job: Job, run: Run, setup: TrainingSetup) -> Training:
             with signals.deferred():  # Orbax, interrupted, says much
                 checkpoints.save(run.path / "checkpoints", checkpoint)
 
+        def on_compiled(seconds: float) -> None:
+            job.console.note(f"compile: {seconds:.1f} s")
+            bar.begin(0 if setup.start is None else setup.start.updates * setup.algorithm.num_samples * seeds)
+
         return train_seeds(
             setup,
-            on_compiled=lambda seconds: job.console.note(f"compiled in {seconds:.1f} s"),
+            on_compiled=on_compiled,
             on_evaluation=on_evaluation,
             on_checkpoint=on_checkpoint,
             stop=stop,

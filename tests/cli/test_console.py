@@ -87,6 +87,42 @@ def test_long_work_shows_rate_and_time_left_in_plain_lines(monkeypatch: pytest.M
     assert len(lines) == 4
 
 
+def test_compilation_counts_for_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    progress = Progress("train", 1000, "steps", out, False)
+    now[0] = 600.0  # compiled
+    progress.begin(100)  # of a training that was stopped there
+    now[0] = 602.0
+    progress.update(120)
+    assert out.getvalue() == "train 12% 120/1000 steps, 10/s, 1 min 28 s left\n"
+
+
+def test_without_a_sign_of_how_fast_it_goes_no_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    progress = Progress("record", 10, "steps", out, False)
+    now[0] = 100.0
+    progress.update(5)
+    assert out.getvalue() == "record 50% 5/10 steps\n"
+
+
+def test_a_stage_is_named_while_a_person_waits_and_if_it_was_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: now[0])
+    for stream, live in ((io.StringIO(), ""), (Terminal(), "\r\x1b[Kplan …\r\x1b[K")):
+        console = Console(stderr=stream)
+        with console.stage("plan"):
+            assert stream.getvalue() == live.removesuffix("\r\x1b[K")
+            now[0] += 3.25
+        with console.stage("draw"):
+            now[0] += 0.5
+        assert stream.getvalue().startswith(f"{live}plan: 3.2 s\n")
+        assert "draw:" not in stream.getvalue()
+
+
 def test_a_terminal_gets_one_line_that_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run_progress(monkeypatch, Terminal(), step=1.0, steps=40)
     assert "\n" not in shown
