@@ -206,13 +206,13 @@ def test_of_a_killed_recorder_the_writer_finishes_the_file(tmp_path: Path) -> No
 
 
 def test_a_recorder_killed_with_its_writer_leaves_a_file_that_every_reader_opens(tmp_path: Path) -> None:
-    last = kill_while_writing(tmp_path / "r.mcap", 1.6, 0.0005, alone=False)
+    last = kill_while_writing(tmp_path / "r.mcap", 3.0, 0.0005, alone=False)
     assert last > (-1, -1)
     check_killed(tmp_path / "r.mcap", last)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(16))
 def test_a_recorder_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     alone = seed % 2 == 0
