@@ -37,7 +37,7 @@ def check(experiment: Experiment) -> None:
     if not declared.nodes:
         raise RexError(
             f"{where('import')}: import.nodes: say where the nodes are in the log, as in import: {{nodes: {{imu: "
-            "{topic: /imu, output: {gyro: angular_velocity}}}"
+            "{topic: /imu, output: {gyro: angular_velocity}}}}"
         )
     if experiment.supervisor not in declared.nodes:
         key = f"import.nodes.{experiment.supervisor}"
