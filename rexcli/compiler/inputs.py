@@ -120,18 +120,9 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
         return values[begin : begin + read.window]
 
     entries = [table.ints[read.entries + i] for i in range(read.window)]
-    data = jax.tree.map(
-        lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
-    )
+    data = _stacked(graph_state, read, entries)
     seq = _seqs(read, table)
-    there = seq >= table.first_seq[read.source]
-    return InputState(
-        seq=jnp.where(there, seq, -1),
-        ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
-        ts_recv=jnp.where(there, window(read.received, table.floats), 0.0),
-        age=jnp.where(there, window(read.age, table.spans), ts),
-        data=data,
-    )
+    return _shown(seq, seq >= table.first_seq[read.source], data, read, table, ts, window)
 
 
 def _seqs(read: Input, table: Row) -> jax.Array:
@@ -153,9 +144,27 @@ def _see_overtaken(graph_state: GraphState, read: Input, table: Row, ts: jax.Arr
         return values[begin : begin + read.held][place]
 
     entries = window(read.entries, table.ints)
-    data = jax.tree.map(
-        lambda ring: jnp.stack([_at(ring, entries[i]) for i in range(read.window)]), graph_state.outputs[read.source]
+    data = _stacked(graph_state, read, [entries[i] for i in range(read.window)])
+    return _shown(seq, there, data, read, table, ts, window)
+
+
+def _stacked(graph_state: GraphState, read: Input, entries: list[jax.Array]) -> PyTree:
+    """The messages at some entries of the source's ring, leaves `[len(entries), ...]`."""
+    return jax.tree.map(
+        lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
     )
+
+
+def _shown(
+    seq: jax.Array,
+    there: jax.Array,
+    data: PyTree,
+    read: Input,
+    table: Row,
+    ts: jax.Array,
+    window: Callable[[int, jax.Array], jax.Array],
+) -> InputState:
+    """A window of messages, of which those that are not `there` are gaps; `window` takes its columns of the tables."""
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
