@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Delay, Random
-from rexcli.system.losses import GilbertElliott
+from rexcli.system.losses import GilbertElliott, Loss
 from rexcli.system.node import Node
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.states import GraphState, StepState
@@ -19,6 +19,7 @@ from rexcli.system.system import System
 from rexcli.timeline.phases import check
 
 RATES = (5.0, 10.0, 12.5, 20.0, 30.0, 33.3, 50.0)
+LOSSES: tuple[float | Loss, ...] = (0.0, 0.0, 0.0, 0.2, GilbertElliott(0.3, 4))
 KINDS = ("", "", "", "half", "integer", "weak", "key", "nested")
 CLOSE_RATES = (10.0, 12.5, 20.0, 33.3)
 """Rates that keep templates short, for tests that compile every system."""
@@ -132,7 +133,9 @@ def _delays(draw: st.DrawFn, scale: float) -> Delay:
 
 
 @st.composite
-def systems(draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATES) -> System:
+def systems(
+    draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATES, losses: tuple[float | Loss, ...] = LOSSES
+) -> System:
     """A system that the rules accept: loops are broken by `skip`, every node but the first may be cut off."""
     num = draw(st.integers(2, max_nodes))
     names = [f"n{i}" for i in range(num)]
@@ -152,7 +155,7 @@ def systems(draw: st.DrawFn, max_nodes: int = 8, rates: tuple[float, ...] = RATE
                     jitter=draw(st.sampled_from(["latest", "buffer"])),
                     delay=_delays(draw, 0.05),
                     expected_delay=draw(st.sampled_from([None, None, 0.02])),
-                    loss=draw(st.sampled_from([0.0, 0.0, 0.0, 0.2, GilbertElliott(0.3, 4)])),
+                    loss=draw(st.sampled_from(losses)),
                     reorder=draw(st.integers(0, 3)) == 3,
                 )
             )

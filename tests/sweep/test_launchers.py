@@ -100,7 +100,7 @@ def test_interrupt_ends_jobs_in_order(toy: Project, start: Start, launcher: str,
     wait_for(is_running(toy, 1), 240)
     if launcher != "ray":  # its second worker starts when Ray finds that the machine has room for it
         wait_for(is_running(toy, 2), 240)
-    wait_for(lambda: RunView(folder_of(toy) / "0").status == "done", 240)
+    wait_for(lambda: is_running(toy, 0)() and RunView(folder_of(toy) / "0").status == "done", 240)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
