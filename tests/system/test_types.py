@@ -15,8 +15,9 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.runtime.wall.realtime_call import CallState, prepare
 from rexcli.system.spec import Edge, NodeSpec
+from rexcli.system.states import StepState
 from rexcli.system.system import System
-from rexcli.system.types import conform
+from rexcli.system.types import StepTypes, conform, conform_step
 
 KEY = jax.random.key(0)
 NAMES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float16", "bfloat16", "float32", "complex64")
@@ -70,6 +71,33 @@ def test_numbers_of_python_take_the_declared_type_if_it_is_of_their_kind(want, n
         else:
             with pytest.raises(RexError, match="node 'n': output: step returns"):
                 conform("n", "output", declared, returned)
+
+
+def returned_leaves() -> st.SearchStrategy:
+    """Leaves that a step may return: arrays of either library, scalars of NumPy and of Python, and strings."""
+    shapes = st.sampled_from([(), (1,), (2,)])
+    arrays = st.builds(lambda dtype, shape: np.ones(shape, dtype), st.sampled_from(TYPES), shapes)
+    scalars = st.sampled_from([True, 1, 300, 0.5, float("nan"), 1j, np.float64(0.1), np.int64(2**40), "one"])
+    return st.one_of(arrays, arrays.map(jnp.asarray), arrays.map(lambda array: array.reshape(-1)[0]), scalars)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(TYPES), st.sampled_from([(), (2,)]), returned_leaves())
+def test_the_quick_check_of_a_step_finds_what_the_whole_one_finds(want, shape, leaf):
+    before = CallState(KEY, {"mass": jnp.ones(())}, {"leaf": jnp.zeros(shape, want)})
+    nil = jnp.zeros(())
+    after = StepState(KEY, before.params, {"leaf": leaf}, {}, *[nil] * 5)
+
+    def outcome(check):
+        try:
+            found, output = check((after, None))
+        except RexError as error:
+            return str(error)
+        kept = found.state["leaf"]
+        return type(kept), kept.dtype, kept.shape, np.asarray(kept).tobytes(), output
+
+    quick = outcome(StepTypes("n", before, ()).conform)
+    assert quick == outcome(lambda returned: conform_step("n", before, (), returned, as_numpy=True))
 
 
 @pytest.mark.parametrize(("want", "got"), [(jnp.uint8, 256), (jnp.int32, np.int64(2**40)), (jnp.int8, -129)])

@@ -19,7 +19,7 @@ from rexcli.system.call import StepFunction, find_device, warn_untraceable
 from rexcli.system.infer_outputs import NOT_TRACEABLE
 from rexcli.system.node import Node
 from rexcli.system.states import Inputs, InputState, StepState
-from rexcli.system.types import conform_step, is_key
+from rexcli.system.types import StepTypes, conform_step, is_key
 
 PyTree = Any
 WARM_UPS = 15
@@ -197,11 +197,13 @@ class PlainCall:
         self._initial = initial
         self._as_numpy = as_numpy
         self._keep = node.spec.record
-        self._declared: Any = None
+        self._may_be_nan = [_may_be_nan(leaf) for leaf in jax.tree.leaves(initial)]
+        self._types: StepTypes
 
     def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
         given = CallState(rng, *jax.tree.map(self._array, (params, state)))
-        self._declared = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
+        declared = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
+        self._types = StepTypes(self.node.name, declared, self._initial)
         return given
 
     def __call__(
@@ -211,26 +213,30 @@ class PlainCall:
         inputs = Inputs(self.node.name, {name: self._input(messages, start) for name, messages in windowed})
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
         before = StepState(*given, inputs, *clock)  # type: ignore[arg-type]
-        returned = conform_step(self.node.name, self._declared, self._initial, self._step(before), as_numpy=True)
-        after, output = returned[0], jax.tree.map(_own, returned[1])
-        nan = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(output) if _may_be_nan(leaf))
+        after, output = self._types.conform(self._step(before))
         keep = self._keep
-        kept = CallState(
-            after.rng,
-            jax.tree.map(_own, after.params) if keep.params else None,
-            jax.tree.map(_own, after.state) if keep.state else None,
-        )
+        kept = after.params if keep.params else None, after.state if keep.state else None
+        (params, state), output = jax.tree.map(_own, (kept, output))
+        leaves = zip(jax.tree.leaves(output), self._may_be_nan, strict=True)
+        nan = any(may_be and _has_nan(leaf) for leaf, may_be in leaves)
         stamp_offset = float(after.stamp_offset) + (float(after.ts) - float(before.ts))
-        return CallResult(CallState(after.rng, after.params, after.state), kept, stamp_offset, output, nan)
+        return CallResult(
+            CallState(after.rng, after.params, after.state),
+            CallState(after.rng, params, state),
+            stamp_offset,
+            output,
+            nan,
+        )
 
     def _input(self, messages: Sequence[ReceivedMessage], start: int) -> InputState:
         def stack(*leaves: Any) -> Any:
             if not self._as_numpy or is_key(leaves[0]):
                 return jnp.stack(leaves)
-            return np.stack(leaves)
+            return np.stack(leaves) if len(leaves) > 1 else np.array(leaves[0])[None]
 
         data = jax.tree.map(stack, *(message.data for message in messages))
-        seq, sent, received, age = (self._array(each) for each in clocks(messages, start))
+        times = clocks(messages, start)
+        seq, sent, received, age = times if self._as_numpy else map(jnp.asarray, times)
         return InputState(seq, sent, received, age, data)
 
     def _array(self, leaf: Any) -> Any:
@@ -258,6 +264,11 @@ def _own(leaf: Any) -> Any:
 
 def _may_be_nan(leaf: Any) -> bool:
     return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
+
+
+def _has_nan(leaf: Any) -> bool:
+    found = np.isnan(leaf)
+    return bool(found.any() if found.ndim else found)
 
 
 def _any_nan(tree: PyTree) -> jax.Array:
