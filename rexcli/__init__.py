@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rexcli.pipeline import build, compile, compose, environment, evaluate, record, rollout, train
     from rexcli.rl.environment import Environment
     from rexcli.rl.graph_env import GraphEnv
+    from rexcli.rl.loggers import Logger
     from rexcli.rl.policy import Policy
     from rexcli.rl.spaces import Box, Discrete, MultiDiscrete
     from rexcli.runs.view import RunView
@@ -50,6 +51,7 @@ _HOMES = {
     "InputState": "rexcli.system.states",
     "LogNormal": "rexcli.system.delay_families",
     "InMemoryRecorder": "rexcli.runtime.in_memory",
+    "Logger": "rexcli.rl.loggers",
     "Message": "rexcli.system.states",
     "Mixture": "rexcli.system.delay_families",
     "MultiDiscrete": "rexcli.rl.spaces",

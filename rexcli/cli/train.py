@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,61 +18,24 @@ from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.report import describe
-from rexcli.config.compose import experiment_from_config
+from rexcli.config.build import build_loggers
+from rexcli.config.compose import experiment_from_config, plain_config
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.distributed import join
+from rexcli.rl.loggers import LoggedRun, Logger, Loggers
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ProcessGroup
 from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Progress, Training
 from rexcli.rl.train import train as train_seeds
-from rexcli.runs.formats import encode_csv
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
-from rexcli.runs.storage import append, write_atomic
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime import signals
 from rexcli.timeline.arrays import to_arrays
-
-
-class MetricsLog:
-    """`metrics.csv`, appended after each evaluation, so that a killed run keeps it.
-
-    Args:
-        run: whose file.
-        updates: rows of later ones, which a stopped training wrote after its last checkpoint, are dropped.
-    """
-
-    def __init__(self, run: Run, updates: int = 0):
-        self._run = run
-        self._path = run.path / "metrics.csv"
-        self._names: list[str] = []
-        if self._path.exists():
-            head, *rows = self._path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-            kept = [row for row in rows if row.count(",") == head.count(",") and self._is_until(row, updates)]
-            self._names = head.split(",")[3:] if kept else []
-            write_atomic(self._path, "".join(f"{line}\n" for line in [head, *kept] if kept).encode())
-
-    @staticmethod
-    def _is_until(row: str, updates: int) -> bool:
-        """Whether a row tells of so many updates or fewer; one that was cut short tells of none."""
-        number = row.split(",")[1:2]
-        return bool(number) and number[0].isdecimal() and int(number[0]) <= updates
-
-    def append(self, progress: Progress) -> None:
-        """One row a seed."""
-        first = not self._names
-        self._names = self._names or sorted(progress.metrics)
-        rows = [
-            [seed, progress.updates, progress.timesteps, *(float(progress.metrics[name][seed]) for name in self._names)]
-            for seed in range(len(next(iter(progress.metrics.values()))))
-        ]
-        data = encode_csv(["seed", "update", "total_steps", *self._names] if first else None, rows)
-        append(self._path, data)  # on disk before the checkpoint that comes after it
-        self._run.register("metrics.csv")
 
 
 @dataclass(frozen=True)
@@ -105,6 +68,7 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     backend.prepare(experiment.compile.devices)
     system = job.system()
     task = pipeline.environment(experiment, system)
+    loggers = build_loggers(experiment, job.project)
     parents: list[Path] = []
     if stopped is not None and stopped.view.has("plan.npz"):
         timeline = stopped.view.timeline()
@@ -128,7 +92,7 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        training = _train(job, run, setup)
+        training = _train(job, run, setup, loggers)
         group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
@@ -150,18 +114,21 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     return Result(values=values, path=run.path, objective=objective)
 
 
-def _train(job: Job, run: Run, setup: TrainingSetup) -> Training:
-    """The training itself: its progress shown, each evaluation in `metrics.csv`, each checkpoint on disk."""
-    log = MetricsLog(run, 0 if setup.start is None else setup.start.updates)
+def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Training:
+    """The training itself: its progress shown, each evaluation logged, each checkpoint on disk."""
     metrics = list(setup.algorithm.environment.metrics)
     seeds = job.experiment.ppo.num_seeds
+    updates = 0 if setup.start is None else setup.start.updates
+    timesteps = updates * setup.algorithm.num_samples
+    logged = LoggedRun(run.path, job.experiment.name, seeds, plain_config(job.experiment), updates, timesteps)
     with (
+        Loggers(logged, chosen, register=run.register, note=job.console.note, warn=job.console.warn) as log,
         job.console.progress("train", job.experiment.ppo.total_timesteps * seeds, "steps") as bar,
         stop_requests(setup.group, job.console) as stop,
     ):
 
         def on_evaluation(progress: Progress) -> None:
-            log.append(progress)
+            log.log(progress)
             bar.update(progress.timesteps * seeds, _standing(progress, metrics))
 
         def on_checkpoint(checkpoint: Checkpoint) -> None:
@@ -170,15 +137,17 @@ def _train(job: Job, run: Run, setup: TrainingSetup) -> Training:
 
         def on_compiled(seconds: float) -> None:
             job.console.note(f"compile: {seconds:.1f} s")
-            bar.begin(0 if setup.start is None else setup.start.updates * setup.algorithm.num_samples * seeds)
+            bar.begin(timesteps * seeds)
 
-        return train_seeds(
+        training = train_seeds(
             setup,
             on_compiled=on_compiled,
             on_evaluation=on_evaluation,
             on_checkpoint=on_checkpoint,
             stop=stop,
         )
+        log.finish("interrupted" if training.interrupted else "done")
+        return training
 
 
 def _values(training: Training, group: ProcessGroup) -> dict[str, Any]:

@@ -88,6 +88,25 @@ def build_environment(experiment: Experiment, system: System, project: Project |
     return task
 
 
+def build_loggers(experiment: Experiment, project: Project | None = None) -> dict[str, Any]:
+    """The declared loggers by name, not started yet.
+
+    Raises:
+        RexError: a target or its options are wrong, or a library is not installed.
+    """
+    (project or find_project()).activate()
+    loader = Loader(experiment.trust, experiment.origins)
+    loggers = {}
+    for name, config in experiment.loggers.items():
+        key = f"loggers.{name}"
+        logger = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)
+        if not callable(getattr(logger, "log", None)):
+            where = loader.origins.where(f"{key}._target_")
+            raise RexError(f"{where}: {key}._target_={config.target}: this is no logger; derive it from rexcli.Logger")
+        loggers[name] = logger
+    return loggers
+
+
 def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
     key = f"eval.metrics.{name}"
     metric = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)

@@ -388,6 +388,8 @@ class Experiment:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    loggers: dict[str, TargetConfig] = field(default_factory=dict)
+    """Where a training's numbers go beside `metrics.csv`, by name."""
     plots: PlotsConfig = field(default_factory=PlotsConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     importing: ImportConfig = field(default_factory=ImportConfig, metadata={"key": "import"})
