@@ -6,7 +6,9 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ import numpy as np
 from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
-from rexcli.compiler.rollouts import Rollouts, check_rollouts, run_rollouts
+from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
@@ -35,6 +37,7 @@ from rexcli.rl.train import Training
 from rexcli.rl.train import train as train_seeds
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import find_run
+from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_losses
@@ -49,6 +52,7 @@ from rexcli.timelines import simulate as simulate
 from rexcli.timelines import timeline_for as timeline_for
 
 PyTree = Any
+log = logging.getLogger("rex.nan")
 
 
 def compose(conf: str | None = None, *overrides: str) -> Experiment:
@@ -160,6 +164,7 @@ def record(
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
     on_steps: Callable[[int], None] | None = None,
+    nan: NanSearch | None = None,
 ) -> Timeline:
     """Runs the system on its simulated clock, all episodes one after another; returns the timeline.
 
@@ -173,21 +178,44 @@ def record(
         controller: steps the supervisor; its own code if None.
         params: parameters by node, in place of what `init_params` gives.
         on_steps: is told how many supervisor steps more were made.
+        nan: looks at every tick, and tells the caller what it found; None to have a warning logged.
     """
     if timeline is None:
         timeline = record_timeline(experiment, system)
+    search = NanSearch(system.timing) if nan is None else nan
+    try:
+        _record(experiment, system, timeline, writer, runs, listener, controller, params, on_steps, search)
+    finally:
+        if nan is None and search.first is not None:
+            log.warning("%s", search.first)
+    return timeline
+
+
+def _record(
+    experiment: Experiment,
+    system: System,
+    timeline: Timeline,
+    writer: RecordingWriter | None,
+    runs: Literal["stepper", "program"] | None,
+    listener: Listener | None,
+    controller: Controller | None,
+    params: Mapping[str, PyTree] | None,
+    on_steps: Callable[[int], None] | None,
+    nan: NanSearch,
+) -> None:
     rng = jax.random.key(experiment.seed)
-    if writer is not None and listener is None:
-        if (runs or choose_executor(experiment, system, timeline, controller)) == "program":
-            skip = backend.choose_skip(experiment.compile.skip)
-            recording.record(
-                system, timeline, writer, rng, skip=skip, controller=controller, params=params, on_steps=on_steps
-            )
-            return timeline
-        listener = Recorder(writer, system, timeline)
-    elif writer is not None and listener is not None:
-        listener = Listeners((Recorder(writer, system, timeline), listener))
-    stepper = Stepper(system, timeline, listener, experiment.real_time_factor)
+    if (
+        writer is not None
+        and listener is None
+        and (runs or choose_executor(experiment, system, timeline, controller)) == "program"
+    ):
+        options: dict[str, Any] = {"controller": controller, "params": params, "on_steps": on_steps, "nan": nan}
+        skip = backend.choose_skip(experiment.compile.skip)
+        recording.record(system, timeline, writer, rng, skip=skip, **options)
+        return
+    listeners: list[Listener] = [] if writer is None else [Recorder(writer, system, timeline)]
+    listeners += [NanListener(nan, timeline), *([] if listener is None else [listener])]
+    stepper = Stepper(system, timeline, Listeners(listeners), experiment.real_time_factor)
     try:
         for episode in range(timeline.num_episodes):
             start = stepper.init(jax.random.fold_in(rng, episode), params, eps=episode)
@@ -198,7 +226,6 @@ def record(
                     on_steps(1)
     finally:
         stepper.stop()
-    return timeline
 
 
 def check_wall(experiment: Experiment, system: System) -> None:
@@ -351,12 +378,12 @@ def rollout(
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
 ) -> Rollouts:
-    """`rollout.num` episodes in parallel."""
+    """`rollout.num` episodes in parallel. NaN in them is logged, and told in `Rollouts.nan`."""
     check_rollout(experiment, program)
     declared = experiment.rollout
     fields: tuple[str, ...] = tuple(declared.keep.fields)
     names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
-    return run_rollouts(
+    done = run_rollouts(
         program,
         jax.random.key(experiment.seed),
         declared.num,
@@ -366,6 +393,12 @@ def rollout(
         keep=dict.fromkeys(names, fields),
         devices=backend.choose_devices(experiment.compile.devices),
     )
+    if (found := find_nan(done, program.system.timing)) is None:
+        return done
+    place, struck = found
+    done = replace(done, nan=f"{place}; there is NaN in {struck} of {done.num} rollouts")
+    log.warning("%s", done.nan)
+    return done
 
 
 def train(

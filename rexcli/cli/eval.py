@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rexcli import pipeline
 from rexcli.cli.console import Console
-from rexcli.cli.evaluation import evaluation_values, sample_rollouts
+from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import job_on_run
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
@@ -35,8 +35,9 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
         rows = [[index, float(ret), int(length), *map(float, rest)] for index, (ret, length, *rest) in enumerate(each)]
         out.write_csv("evaluation.csv", columns, rows)
         out.write_arrays("timeline.npz", to_arrays(timeline))
-        out.write_arrays("rollouts.npz", sample_rollouts(experiment, program, task, policy))
+        rollouts, nan = sample_rollouts(experiment, program, task, policy)
+        out.write_arrays("rollouts.npz", rollouts)
         values = evaluation_values(evaluation)
         with job.console.stage("draw"):
             draw(out, values, system, job.project)
-    return Result(values=values, path=out.path)
+    return Result(values=values, path=out.path, warnings=evaluation_warnings(evaluation, nan))

@@ -29,11 +29,23 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
     return values
 
 
+def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
+    """What to say of NaN in the returns of an evaluation; `nan` as `sample_rollouts` gives it."""
+    struck = int(np.isnan(evaluation.returns).sum())
+    if not struck:
+        return []
+    where = "none of the rollouts that were kept has any" if nan is None else nan
+    return [f"{struck} of {len(evaluation.returns)} episodes have a return that is NaN; {where}"]
+
+
 def sample_rollouts(
     experiment: Experiment, program: Program, task: Environment, policy: Policy
-) -> dict[str, np.ndarray]:
-    """Some whole episodes of the evaluation's length under a policy, as in `rollouts.npz`."""
+) -> tuple[dict[str, np.ndarray], str | None]:
+    """Some whole episodes of the evaluation's length under a policy, as in `rollouts.npz`, and where NaN is in them.
+
+    They go on where the task has terminated, so that NaN in them alone means little.
+    """
     steps = min(task.steps_in(experiment.eval.seconds), int(program.length.min()))
     shown = replace(experiment, rollout=replace(experiment.rollout, num=SHOWN, steps=steps))
     done = pipeline.rollout(shown, program, controller=policy.controller(task))
-    return rollout_arrays(done, SHOWN)
+    return rollout_arrays(done, SHOWN), done.nan

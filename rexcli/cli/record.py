@@ -10,6 +10,7 @@ from rexcli.cli.results import draw
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
+from rexcli.runtime.nan import NanSearch
 from rexcli.timeline.arrays import to_arrays
 
 
@@ -25,6 +26,7 @@ def record(job: Job) -> Result:
     timeline = pipeline.record_timeline(experiment, system)
     executor = pipeline.choose_executor(experiment, system, timeline, controller)
     total = int(timeline.num_steps.sum())
+    nan = NanSearch(system.timing)
     with job.new_run(parents) as run:
         began = time.perf_counter()
         with (
@@ -40,6 +42,7 @@ def record(job: Job) -> Result:
                     runs=executor,
                     controller=controller,
                     on_steps=progress.advance,
+                    nan=nan,
                 )
             except KeyboardInterrupt:
                 job.console.note(f"interrupted; what was recorded so far is kept in {run.path}")
@@ -61,4 +64,6 @@ def record(job: Job) -> Result:
         }
         with job.console.stage("draw"):
             draw(run, values, system, job.project)
-    return Result(values=values, path=run.path)
+        if nan.first is not None:
+            run.add_result("nan", str(nan.first))
+    return Result(values=values, path=run.path, warnings=[] if nan.first is None else [str(nan.first)])

@@ -48,4 +48,6 @@ def rollout(job: Job) -> Result:
         }
         with job.console.stage("draw"):
             draw(run, values, system, job.project)
-    return Result(values=values, path=run.path)
+        if done.nan is not None:
+            run.add_result("nan", done.nan)
+    return Result(values=values, path=run.path, warnings=[] if done.nan is None else [done.nan])

@@ -11,7 +11,7 @@ import numpy as np
 
 from rexcli import pipeline
 from rexcli.cli.console import count
-from rexcli.cli.evaluation import evaluation_values, sample_rollouts
+from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import Job
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
 from rexcli.cli.results import draw
@@ -98,7 +98,10 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
         _save_policies(run, training, recipe)
         for seed, update in training.failed.items():
-            job.console.warn(f"seed {seed} met a number that is not finite in update {update}; its best policy is kept")
+            where = f": {training.failures[seed]}" if seed in training.failures else ""
+            job.console.warn(
+                f"seed {seed} met a number that is not finite in update {update}, and its best policy is kept{where}"
+            )
         values = _values(training, group)
         if training.interrupted:
             draw(run, values, system, job.project)
@@ -107,11 +110,13 @@ def lead(job: Job, group: ProcessGroup) -> Result:
         with job.console.stage("evaluate"):
             evaluation = pipeline.evaluate(experiment, final, task, training.policy)
             values |= evaluation_values(evaluation)
-            run.write_arrays("rollouts.npz", sample_rollouts(experiment, final, task, training.policy))
+            rollouts, nan = sample_rollouts(experiment, final, task, training.policy)
+            run.write_arrays("rollouts.npz", rollouts)
         with job.console.stage("draw"):
             draw(run, values, system, job.project)
     objective = float(np.mean(evaluation.returns))
-    return Result(values=values, path=run.path, objective=objective)
+    warnings = evaluation_warnings(evaluation, nan)
+    return Result(values=values, path=run.path, objective=objective, warnings=warnings)
 
 
 def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Training:

@@ -228,6 +228,16 @@ class Program:
         graph_state, _ = self._advance(graph_state, step_state, output)
         return graph_state, self.step_state(graph_state)
 
+    def step_and_keep(
+        self, graph_state: GraphState, step_state: StepState, output: PyTree, keep: Mapping[str, tuple[str, ...]]
+    ) -> tuple[GraphState, Record]:
+        """`step` that also returns what every tick of it left, by node, as `rollout` does."""
+        runs, seen = ~self.is_over(graph_state), self.step_state(graph_state)
+        graph_state, records = self._advance(graph_state, step_state, output, keep)
+        if self.supervisor in keep:
+            records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, step_state, output)]
+        return graph_state, {name: jax.tree.map(lambda *e: jnp.stack(e), *each) for name, each in records.items()}
+
     def run(self, graph_state: GraphState) -> GraphState:
         """One step of the supervisor by its own node code, then all that precedes its next tick."""
         seen, _ = self._supervisor_sees(graph_state)

@@ -21,6 +21,7 @@ from rexcli.compiler.program import FIELDS, Controller, Program, Skip
 from rexcli.compiler.tables import Table, tabulate
 from rexcli.compiler.template import find_template
 from rexcli.runs.recording import RecordingWriter
+from rexcli.runtime.nan import SEARCHED, NanSearch
 from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
 from rexcli.system.call import find_device
@@ -68,6 +69,7 @@ def record(
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
     on_steps: Callable[[int], None] | None = None,
+    nan: NanSearch | None = None,
 ) -> None:
     """Runs all episodes of a timeline, one after another, into a recording.
 
@@ -80,6 +82,7 @@ def record(
         controller: steps the supervisor; its own code if None.
         params: parameters by node, in place of what `init_params` gives.
         on_steps: is told how many supervisor steps more were made.
+        nan: looks at every tick.
 
     Raises:
         RexError: if steps wait for each other, or a node's `startup` or `stop` fails.
@@ -88,7 +91,8 @@ def record(
     table = tabulate(cuts, place(cuts, find_template(find_dependencies(cuts), "mcs")))
     rings = table.rings()
     keep = {
-        name: tuple(field for field in FIELDS if getattr(spec.record, field)) for name, spec in system.specs.items()
+        name: tuple(each for each in FIELDS if getattr(spec.record, each) or (nan is not None and each in SEARCHED))
+        for name, spec in system.specs.items()
     }
 
     started = False
@@ -100,6 +104,8 @@ def record(
     def start(episode: int, program: Program) -> GraphState:
         nonlocal started
         state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
+        if nan is not None:
+            nan.begin(episode, state)
         state = program.with_rings(state)
         if not started:
             started = True
@@ -107,7 +113,7 @@ def record(
         return state
 
     def write(episode: int, plan: Plan, records: Kept) -> None:
-        done = _write(writer, timeline, episode, plan, records)
+        done = _write(system, writer, timeline, episode, plan, records, nan)
         if on_steps is not None:
             on_steps(done)
 
@@ -191,7 +197,15 @@ def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
         )
 
 
-def _write(writer: RecordingWriter, timeline: Timeline, episode: int, plan: Plan, records: Kept) -> int:
+def _write(
+    system: System,
+    writer: RecordingWriter,
+    timeline: Timeline,
+    episode: int,
+    plan: Plan,
+    records: Kept,
+    nan: NanSearch | None,
+) -> int:
     """Hands a piece to the writer, messages ahead of the steps that may read them; returns its supervisor steps."""
     supervisor, last = timeline.spec.supervisor, int(timeline.num_steps[episode])
     slots = list(zip(plan.table.nodes, plan.table.tick, strict=True))
@@ -217,5 +231,8 @@ def _write(writer: RecordingWriter, timeline: Timeline, episode: int, plan: Plan
             for field in FIELDS  # in the order of the stepper's; a compiled function sorts them
             if field in kept
         }
+        if nan is not None:
+            nan.look(name, episode, seq, steps.start[episode, seq], fields)
+        fields = {field: each for field, each in fields.items() if getattr(system.specs[name].record, field)}
         writer.steps(episode, name, seq, steps.start[episode, seq], steps.end[episode, seq], fields)
     return done

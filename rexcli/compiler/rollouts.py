@@ -17,8 +17,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rexcli import memory_limit
 from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
+from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
 from rexcli.system.paths import leaf_paths
 from rexcli.system.types import is_key
+from rexcli.timeline.phases import topological
+from rexcli.timeline.spec import SystemTiming
 
 PyTree = Any
 SPREAD = PartitionSpec(None, "rollouts")
@@ -36,6 +39,8 @@ class Rollouts:
         steps: supervisor steps of each rollout.
         compile_seconds, run_seconds: wall time of compilation and of running it once.
         devices: how many shared the batch.
+        nan: where the first NaN is, and in how many rollouts there is any, as a line for people; None where there is
+            none in what was kept, and where nobody has looked, see `find_nan`.
     """
 
     record: Record
@@ -44,6 +49,7 @@ class Rollouts:
     compile_seconds: float
     run_seconds: float
     devices: int
+    nan: str | None = None
 
     @property
     def num(self) -> int:
@@ -228,6 +234,36 @@ def check_rollouts(program: Program, num: int, steps: int | None) -> int:
     if not 1 <= steps <= shortest:
         raise RexError(f"steps {steps}: the timeline offers 1 to {shortest} steps")
     return steps
+
+
+def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | None:
+    """The first tick with NaN in the fields that were kept, and in how many rollouts there is any; None for none."""
+    if not bool(_any_nan([record.fields for record in rollouts.record.values()])):
+        return None
+    found: list[tuple[float, int, int, NanPlace]] = []
+    struck = np.zeros(rollouts.num, bool)
+    turns = topological(spec)
+    for name, record in rollouts.record.items():
+        seq, ts = np.asarray(record.seq)[rollouts.episode], np.asarray(record.ts)[rollouts.episode]
+        for order, field in enumerate(SEARCHED):
+            for path, leaf in leaf_paths(record.fields.get(field, ())).items():
+                if not may_be_nan(leaf):
+                    continue
+                bad = np.isnan(np.asarray(leaf)).reshape(*seq.shape, -1).any(axis=-1) & (seq >= 0)
+                struck |= bad.any(axis=1)
+                if bad.any():
+                    one, at = np.unravel_index(np.where(bad, ts, np.inf).argmin(), bad.shape)
+                    place = NanPlace(
+                        name, named(field, path), int(seq[one, at]), float(ts[one, at]), int(one), "rollout"
+                    )
+                    found.append((place.seconds, turns.index(name), order, place))
+    return (min(found, key=lambda each: each[:3])[3], int(struck.sum())) if found else None
+
+
+@jax.jit
+def _any_nan(tree: PyTree) -> jax.Array:
+    """Whether there is NaN in any leaf; what stands where nothing ran counts too."""
+    return jnp.array([jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if may_be_nan(leaf)]).any()
 
 
 def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:

@@ -21,7 +21,8 @@ Metrics = dict[str, jax.Array]
 
 
 class Algorithm(Protocol):
-    """A learning algorithm with its task and settings. All methods but `check_size` are pure and can be jitted.
+    """A learning algorithm with its task and settings. All methods but `check_size` and `find_failure` are pure
+    and can be jitted.
 
     Attributes:
         environment: the task, bound to a system.
@@ -46,3 +47,6 @@ class Algorithm(Protocol):
 
     def policy(self, state: Any) -> Policy:
         """The policy of what a state has `learned`."""
+
+    def find_failure(self, program: Program, state: Any) -> str:
+        """What was not finite first in the update that failed after `state`, as a line for people; not pure."""

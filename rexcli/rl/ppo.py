@@ -6,8 +6,9 @@ All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
 from rexcli.rl.algorithm import Metrics
 from rexcli.rl.environment import Environment
+from rexcli.rl.failure import find_failure
 from rexcli.rl.gradient_steps import LR_RANGE, TrainState, take_gradient_steps
 from rexcli.rl.graph_env import EnvState
 from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
@@ -32,6 +34,7 @@ EVALUATION = 0xE7A1
 """Sets the random numbers of an evaluation apart from those of training."""
 
 Params = Any
+T = TypeVar("T")
 
 
 class Learned(struct.PyTreeNode):
@@ -238,15 +241,24 @@ class PPO:
 
     def collect(self, program: Program, state: LearnerState) -> tuple[LearnerState, Transitions]:
         """`num_steps` steps of all environments under the policy as it stands."""
+        state, transitions, _ = self.collect_watched(program, state, lambda envs, actions: None)
+        return state, transitions
+
+    def collect_watched(
+        self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
+    ) -> tuple[LearnerState, Transitions, T]:
+        """`collect`, and what `watch` makes of the environments and actions before each step, `[num_steps, ...]`."""
         rng, act_rng = jax.random.split(state.rng)
 
-        def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, Transitions]:
+        def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, tuple[Transitions, T]]:
             envs, seen = self.envs.begin(program, envs)
             observation = self.observation_space.flatten(seen)
             actions = self._policy(state, self._normalize(state, observation))
             raw = actions.sample(rng)
-            envs, outcome = self.envs.step(program, envs, self.environment.action_space.from_unit(actions.unit(raw)))
-            return envs, Transitions(
+            chosen = self.environment.action_space.from_unit(actions.unit(raw))
+            watched = watch(envs, chosen)
+            envs, outcome = self.envs.step(program, envs, chosen)
+            transitions = Transitions(
                 observation=observation,
                 raw=raw,
                 log_prob=actions.log_prob(raw),
@@ -257,9 +269,15 @@ class PPO:
                 whole=envs.whole,
                 value_after=jax.vmap(self._value_after)(envs.env),
             )
+            return envs, (transitions, watched)
 
-        envs, transitions = jax.lax.scan(step, state.envs, jax.random.split(act_rng, self.settings.num_steps))
-        return state.replace(envs=envs, rng=rng), transitions
+        keys = jax.random.split(act_rng, self.settings.num_steps)
+        envs, (transitions, watched) = jax.lax.scan(step, state.envs, keys)
+        return state.replace(envs=envs, rng=rng), transitions, watched
+
+    def find_failure(self, program: Program, state: LearnerState) -> str:
+        """What was not finite first in the update after `state`, which is collected once more, as a line for people."""
+        return find_failure(self.collect_watched, self.environment, program, state)
 
     def _value_after(self, env: EnvState) -> jax.Array | None:
         return self.environment.value_after(env.graph_state, self.settings.gamma)

@@ -300,6 +300,11 @@ class SeedBatch:
             for path, leaf in leaf_paths(tree).items():
                 leaf[...] = saved[path]
 
+    def find_failure(self, seed: int) -> str:
+        """What was not finite first in a seed that failed, as a line for people."""
+        state = jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), self.states)
+        return self.setup.algorithm.find_failure(self.setup.program, self._unpack(state))
+
     def failed(self) -> dict[int, int]:
         """The update at which a seed met a number that is not finite, by seed."""
         return {seed: int(update) for seed, update in enumerate(self.states.failed) if update >= 0}

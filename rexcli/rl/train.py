@@ -62,6 +62,7 @@ class Training:
         interrupted: whether it was ended early; it then has what was made until then.
         stopped_by: what ended it early: Ctrl-C, or SIGTERM.
         failed: by seed, the update that met a number that is not finite.
+        failures: what was not finite first, a line for people: of the first seed that failed.
     """
 
     policies: list[Policy]
@@ -73,6 +74,7 @@ class Training:
     interrupted: bool = False
     stopped_by: KeyboardInterrupt = field(default_factory=KeyboardInterrupt)
     failed: dict[int, int] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
@@ -139,10 +141,15 @@ def train(
             if on_checkpoint:
                 on_checkpoint(batch.checkpoint(training.train_seconds, training.best_returns))
             if all_failed:
+                seed = min(training.failed, key=training.failed.__getitem__)
+                where = training.failures.get(seed) or batch.find_failure(seed)
                 raise RexError(
                     "training met numbers that are not finite in every seed, first in update "
-                    f"{min(training.failed.values())}; look for NaN in observations and rewards, or lower ppo.lr"
+                    f"{training.failed[seed]}: {where}"
                 )
+            if training.failed and not training.failures:
+                seed = min(training.failed, key=training.failed.__getitem__)
+                training.failures[seed] = batch.find_failure(seed)
             if stopped:
                 training.interrupted = True
                 break

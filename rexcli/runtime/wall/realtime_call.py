@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rexcli.runtime.nan import may_be_nan
 from rexcli.runtime.wall.message_queue import ReceivedMessage
 from rexcli.system.call import StepFunction, find_device, warn_untraceable
 from rexcli.system.infer_outputs import NOT_TRACEABLE
@@ -197,7 +198,7 @@ class PlainCall:
         self._initial = initial
         self._as_numpy = as_numpy
         self._keep = node.spec.record
-        self._may_be_nan = [_may_be_nan(leaf) for leaf in jax.tree.leaves(initial)]
+        self._may_be_nan = [may_be_nan(leaf) for leaf in jax.tree.leaves(initial)]
         self._types: StepTypes
 
     def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
@@ -262,15 +263,11 @@ def _own(leaf: Any) -> Any:
     return leaf if isinstance(leaf, jax.Array) else np.array(leaf)
 
 
-def _may_be_nan(leaf: Any) -> bool:
-    return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
-
-
 def _has_nan(leaf: Any) -> bool:
     found = np.isnan(leaf)
     return bool(found.any() if found.ndim else found)
 
 
 def _any_nan(tree: PyTree) -> jax.Array:
-    found = [jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if _may_be_nan(leaf)]
+    found = [jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if may_be_nan(leaf)]
     return jnp.stack(found).any() if found else jnp.asarray(False)
