@@ -40,7 +40,7 @@ from rexcli.runs.view import find_run
 from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
-from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_losses
+from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
@@ -232,7 +232,7 @@ def check_wall(experiment: Experiment, system: System) -> None:
     """Refuses what the wall clock cannot do.
 
     Raises:
-        RexError: it is to run at another pace than time does, or to lose messages on purpose.
+        RexError: it is to run at another pace than time does, to emulate a robot, or to lose messages on purpose.
     """
     if experiment.real_time_factor not in (0.0, 1.0):
         where = experiment.origins.where("real_time_factor")
@@ -241,7 +241,7 @@ def check_wall(experiment: Experiment, system: System) -> None:
             "it out, or give clock=simulated"
         )
     try:
-        check_losses(system)
+        check_system(system, experiment.wall)
     except DeclarationError as error:
         raise experiment.origins.placed(error) from None
 
@@ -261,7 +261,7 @@ def record_wall(
     """
     check_wall(experiment, system)
     declared = experiment.record
-    clock = WallClock(system, writer, controller=controller, settings=experiment.wall)
+    clock = WallClock(system, writer, controller=controller, settings=experiment.wall, seed=experiment.seed)
     return clock.run(
         jax.random.key(experiment.seed),
         episodes=declared.episodes,

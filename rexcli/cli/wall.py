@@ -19,6 +19,7 @@ from rexcli.errors import RexError, RunError, Terminated, WriteError
 from rexcli.runs.recording import read_recording
 from rexcli.runs.result import Result, Table, cell
 from rexcli.runs.rundir import Run
+from rexcli.runtime.wall.emulation import overrun_warnings
 from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.latency import Punctuality
 from rexcli.runtime.wall.realtime import why_no_priority
@@ -83,7 +84,8 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
         if writer.failed:
             raise RunError(writer.failed)
     missed = [said for each in outcome.punctuality if (said := missed_ticks(each)) is not None]
-    return Result(values=values, path=run.path, tables=[table], warnings=missed)
+    slow = overrun_warnings(outcome.overruns, {each.node: each.ticks for each in outcome.punctuality})
+    return Result(values=values, path=run.path, tables=[table], warnings=[*missed, *slow])
 
 
 def missed_ticks(each: Punctuality) -> str | None:

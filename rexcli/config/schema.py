@@ -63,6 +63,9 @@ class RecordConfig:
 class WallSettings:
     """How the wall clock runs."""
 
+    emulate: bool = False
+    """Where all nodes are simulated: steps and messages take the declared delays in real time, and messages are lost as
+    declared. False: they take what this machine takes."""
     watchdog: float | None = field(default=10.0, metadata={"check": positive("periods")})
     """A step that takes longer than this many periods of its node (and 0.2 s) ends the run; None for any. Time in which
     the whole process stands still counts for no step."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rexcli.errors import RexError, RunError
+from rexcli.runtime.wall.emulation import Emulation
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
 from rexcli.runtime.wall.message_queue import MessageQueue, ReceivedMessage, TickSchedule
 from rexcli.runtime.wall.realtime import WakeEvent, now, reset_realtime, set_realtime
@@ -138,6 +139,7 @@ class Episode:
         refuse_nan: an output with NaN in it ends the episode before any node reads it.
         spin: ns before a step is due that an executor waits without sleeping.
         priority: of the executors' threads, see `realtime.set_realtime`.
+        emulation: of declared delays and losses; None for what the machine takes alone.
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class Episode:
         refuse_nan: bool = True,
         spin: int = 0,
         priority: int = 0,
+        emulation: Emulation | None = None,
     ):
         self.number = number
         self.error: RexError | None = None
@@ -166,6 +169,7 @@ class Episode:
         self._steps = steps
         self._until = None if seconds is None else nanoseconds(seconds)
         self._refuse_nan, self._spin, self._priority = refuse_nan, spin, priority
+        self.emulation = emulation
         self.nodes = _scheduled_nodes(spec, calls, latencies, graph_state)
         self._supervisor = self.nodes[spec.supervisor]
         alone = [name for name in self.nodes if name not in shared]
@@ -301,6 +305,8 @@ class Episode:
         except BaseException as raised:
             error = _failure(node.name, tick, raised)
         end = now() - self.began
+        if self.emulation is not None:
+            end = start + self.emulation.busy(node.name, tick, end - start)
         if done is not None and done.nan and self._refuse_nan:
             error = RunError(
                 f"node '{node.name}': step {tick} sends NaN, given to nobody; mend the step, or set wall.nan: allow"
@@ -330,7 +336,15 @@ class Episode:
         """Puts a message into the queues of its readers; gathers the executors to wake."""
         time = now() - self.began
         for queue, target in node.outputs:
-            queue.put(tick, sent, time, output)
+            if self.emulation is None:
+                queue.put(tick, sent, time, output)
+            else:
+                name = queue.edge.name
+                lost = self.emulation.lost(name, tick)
+                queue.put(tick, sent, sent + self.emulation.delay(name, tick), output, lost=lost)
+                if lost:
+                    message = ReceivedMessage(tick, sent, NEVER, output)
+                    node.executor.listener.message(self.number, name, message, -1)
             if queue.edge.blocking and target.running is None and target is not node:
                 target.refresh()
                 if target.due is not None and target.executor is not node.executor:

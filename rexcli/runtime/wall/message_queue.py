@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,13 +53,25 @@ class MessageQueue:
         self._received = 0
         self._required = 0
         self._latest = 0
+        self._settled: deque[int] = deque()
+        self._needed = 0
         self._read_until = -1
 
-    def put(self, seq: int, sent: int, time: int, data: PyTree) -> None:
-        """A message arrives. Messages keep their order, and none arrives at a moment that was read already."""
-        self._latest = max(time, self._latest, self._read_until + 1)
+    def put(self, seq: int, sent: int, time: int, data: PyTree, *, lost: bool = False) -> None:
+        """A message arrives, now or at a later `time`, or is lost on the way, and would have arrived then.
+
+        Messages keep their order unless they may overtake one another, and none arrives at a moment that was read
+        already.
+        """
         self._received = seq + 1
-        self.waiting.append(ReceivedMessage(seq, sent, self._latest, data))
+        arrived = (
+            max(time, self._read_until + 1) if self.edge.reorder else max(time, self._latest, self._read_until + 1)
+        )
+        if self.edge.blocking:
+            self._settled.append(arrived)
+        if not lost:
+            self._latest = max(self._latest, arrived)
+            self.waiting.append(ReceivedMessage(seq, sent, arrived, data))
 
     def require(self, tick: int) -> None:
         """Sets what tick `tick` of the reader must have received, if the edge blocks."""
@@ -69,32 +82,42 @@ class MessageQueue:
 
     @property
     def satisfied(self) -> bool:
-        """Whether all that the reader's tick requires has arrived."""
+        """Whether all that the reader's tick requires has been sent, so that it is known when it arrives."""
         return self._received >= self._required
 
     @property
     def needed(self) -> int:
-        """When the last required message arrived, 0 if none is required."""
-        if self._required == 0:
-            return 0
-        if self.waiting and (index := self._required - 1 - self.waiting[0].seq) >= 0:
-            return self.waiting[index].arrived
-        return self.window[-1].arrived
+        """When the last of the required messages arrives, or would have if it were not lost; 0 if none is required."""
+        first = self._received - len(self._settled)
+        for _ in range(min(self._required - first, len(self._settled))):
+            self._needed = max(self._needed, self._settled.popleft())
+        return self._needed
 
     def read(self, start: int) -> list[ReceivedMessage]:
         """Moves what a tick that starts at `start` reads into the window, and returns it."""
-        edge, waiting, read = self.edge, self.waiting, []
+        edge = self.edge
         if edge.blocking:
-            while waiting and waiting[0].seq < self._required:
-                read.append(waiting.popleft())
-        elif edge.jitter == "buffer":
-            self._read_until = start
-            while waiting and max(waiting[0].arrived, self._sending(waiting[0].seq) + self._expected) <= start:
-                read.append(waiting.popleft())
+            read = self._take(lambda message: message.seq < self._required)
         else:
-            last = start - 1 if edge.skip else start
+            last = start - 1 if edge.skip and edge.jitter == "latest" else start
             self._read_until = last
-            while waiting and waiting[0].arrived <= last:
-                read.append(waiting.popleft())
+            if edge.jitter == "buffer":
+                read = self._take(lambda each: max(each.arrived, self._sending(each.seq) + self._expected) <= last)
+            else:
+                read = self._take(lambda message: message.arrived <= last)
+                if edge.reorder:
+                    read.sort(key=lambda message: message.arrived)
         self.window.extend(read)
+        return read
+
+    def _take(self, due: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
+        """Removes what is due from those that wait, in the order in which they were sent."""
+        read, waiting = [], self.waiting
+        if self.edge.reorder:
+            read = [message for message in waiting if due(message)]
+            if read:
+                self.waiting = deque(message for message in waiting if not due(message))
+        else:
+            while waiting and due(waiting[0]):
+                read.append(waiting.popleft())
         return read

@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from rexcli.config.schema import WallSettings
 from rexcli.errors import DeclarationError, RexError, RunError
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime import signals
+from rexcli.runtime.wall.emulation import Emulation, check_emulation, not_emulated
 from rexcli.runtime.wall.episode import Episode, Executor
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
 from rexcli.runtime.wall.message_queue import ReceivedMessage
@@ -63,6 +65,7 @@ class Outcome:
         seconds: that the episodes took.
         punctuality: by node.
         lateness: by node, ns from when the rules let a step start until it started, `[ticks]`.
+        overruns: where delays are emulated, by node: steps that took longer than their declared delay.
     """
 
     error: BaseException | None
@@ -72,6 +75,7 @@ class Outcome:
     seconds: float
     punctuality: tuple[Punctuality, ...]
     lateness: Mapping[str, Any]
+    overruns: Mapping[str, int] = field(default_factory=dict)
 
     def check(self) -> Outcome:
         """Itself, if all went well.
@@ -86,19 +90,22 @@ class Outcome:
         return self
 
 
-def check_losses(system: System) -> None:
-    """Refuses edges that declare a loss: on the wall clock messages are lost where they are, and none on purpose.
+def check_system(system: System, settings: WallSettings) -> None:
+    """Refuses what the wall clock cannot do: emulate a robot, or lose messages on purpose without emulation.
 
     Raises:
-        DeclarationError: naming the first.
+        DeclarationError: naming the first node or edge.
     """
+    if settings.emulate:
+        check_emulation(system)
+        return
     for name, edge in system.edges.items():
         if edge.loss.share:
             raise DeclarationError(
                 f"edges.{name}.loss",
                 edge.loss,
                 f"the wall clock loses no message on purpose, least of all a robot's; give edges.{name}.loss=0, or "
-                "clock=simulated",
+                "wall.emulate=true where all nodes are simulated",
             )
 
 
@@ -110,9 +117,10 @@ class WallClock:
         writer: of the recording, or None. The caller closes it.
         controller: steps the supervisor; its own code if None.
         settings: how to run.
+        seed: from which emulated delays come.
 
     Raises:
-        DeclarationError: an edge declares a loss, see `check_losses`.
+        DeclarationError: see `check_system`.
     """
 
     def __init__(
@@ -122,10 +130,12 @@ class WallClock:
         *,
         controller: StepFunction | None = None,
         settings: WallSettings | None = None,
+        seed: int = 0,
     ):
-        check_losses(system)
         self.system = system
         self.settings = settings or WallSettings()
+        self.seed = seed
+        check_system(system, self.settings)
         self._controller = controller
         self._recording = RecordingQueue(writer, system)
         self._calls: dict[str, Call] = {}
@@ -151,6 +161,8 @@ class WallClock:
                 windows,
                 several_devices=several,
             )
+            if self.settings.emulate and calls[name].seconds is None:
+                raise not_emulated(name, "its step cannot be jitted, or calls back to Python")
         self._calls = calls
         gc.collect()
 
@@ -200,6 +212,13 @@ class WallClock:
             self.prepare(first)
         if (missing := why_no_priority(self.settings.priority)) is not None:
             log.warning("%s", missing)
+
+        def emulation(number: int, start: GraphState) -> Emulation | None:
+            if not self.settings.emulate:
+                return None
+            return Emulation(self.system, self.seed, number, start, steps=steps, seconds=seconds)
+
+        drawn = emulation(0, first)  # compiled before any node is started
         self._recording.wait_until_ready()
         session = _Session(self.system, self._calls, self.shared, self._recording, self.settings, watch)
         with (
@@ -215,7 +234,8 @@ class WallClock:
                     start = first
                     if number:
                         start = init_graph_state(self.system, jax.random.fold_in(rng, number), params, number)
-                    session.episode(number, start, steps, seconds, request)
+                        drawn = emulation(number, start)
+                    session.episode(number, start, steps, seconds, request, drawn)
             except BaseException as error:
                 session.error = session.error or error
             finally:
@@ -252,6 +272,7 @@ class _Session:
         self._stop_failures: list[str] = []
         self._episodes = self._steps = 0
         self._seconds = 0.0
+        self._overruns: Counter[str] = Counter()
 
     def startup(self, graph_state: GraphState, request: signals.StopRequest) -> None:
         """Calls `startup` of every node, one after another."""
@@ -283,6 +304,7 @@ class _Session:
         steps: int | None,
         seconds: float | None,
         request: signals.StopRequest,
+        emulation: Emulation | None,
     ) -> None:
         """Runs one episode; `error` says if it was cut short."""
         self._recording.write_all()
@@ -299,6 +321,7 @@ class _Session:
             refuse_nan=self._settings.nan == "stop",
             spin=round(self._settings.spin * 1e9),
             priority=self._settings.priority,
+            emulation=emulation,
         )
         self._episodes += 1
         self._now = episode
@@ -319,6 +342,8 @@ class _Session:
             episode.finish()
             self._steps += episode.steps_done
             self._seconds += max(0, episode.ended) / 1e9
+            if emulation is not None:
+                self._overruns.update(emulation.overruns)
             self.error = self.error or request.error or episode.error
 
     def _attend(self, episode: Episode, jobs: list[tuple[Executor, WorkerCall]], request: signals.StopRequest) -> None:
@@ -410,4 +435,5 @@ class _Session:
             seconds=self._seconds,
             punctuality=tuple(latency.summary() for latency in self._latencies.values()),
             lateness={name: latency.late.all() for name, latency in self._latencies.items()},
+            overruns=dict(self._overruns),
         )

@@ -79,3 +79,32 @@ def test_nothing_arrives_at_a_moment_that_was_read() -> None:
     assert queue.waiting[0].arrived == 101
     queue.put(1, 91, 95, None)
     assert queue.waiting[1].arrived == 101
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=25),
+    st.lists(st.integers(0, 40), min_size=1, max_size=25),
+    st.sampled_from(["latest", "buffer"]),
+)
+def test_messages_that_overtake_are_read_in_the_order_of_arrival(
+    flights: list[int], waits: list[int], jitter: str
+) -> None:
+    """All are announced at once, each for the moment of its arrival, as emulated ones are."""
+    edge = EdgeTiming("e", "u", "n", jitter=jitter, expected_delay=5 * MS, reorder=True)  # type: ignore[arg-type]
+    arrive = (np.arange(len(flights)) * 10 + flights) * MS
+    start = np.cumsum(waits) * MS
+    queue = MessageQueue(edge, SOURCE, TickSchedule(30.0, 3 * MS), TickSchedule(50.0, 0), None)
+    for seq, time in enumerate(arrive.tolist()):
+        queue.put(seq, 0, time, seq)
+    found = np.full(len(arrive), -1)
+    for tick, time in enumerate(start.tolist()):
+        read = queue.read(time)
+        found[[message.seq for message in read]] = tick
+        order = [message.seq if jitter == "buffer" else (message.arrived, message.seq) for message in read]
+        assert order == sorted(order)  # type: ignore[type-var]
+    due = arrive
+    if jitter == "buffer":
+        due = np.maximum(arrive, scheduled(30.0, 3 * MS, len(arrive)) + 12 * MS)
+    want = first_readers(due[None], start[None], np.array([len(start)]), strictly=False)[0]
+    np.testing.assert_array_equal(found, want)
