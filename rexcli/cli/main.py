@@ -227,6 +227,30 @@ def plot(
     Console(quiet, as_json).finish(result, command="plot")
 
 
+@app.command("report", rich_help_panel="On runs")
+def report(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Folders (a sweep's too), latest or latest:COMMAND.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Where to; default: RUN/report.html, of several outputs/reports/."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Open it in the browser.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page of runs that needs nothing else: curves, tables, pictures, configuration."""
+    from rexcli.cli.report import report_runs
+
+    result = report_runs(runs, out)
+    if show and result.path is not None:
+        from rexcli.cli.viewer import show_files
+
+        show_files([result.path])
+    Console(quiet, as_json).finish(result, command="report")
+
+
 @app.command("ls", rich_help_panel="On runs")
 def ls(
     words: Annotated[

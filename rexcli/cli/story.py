@@ -47,13 +47,13 @@ def show_run(text: str, *others: str) -> Result:
         if any((folder / f"{text}.yaml").is_file() for folder in project.search_path):
             raise RexError(f"'{text}': no run is there; for the experiment write conf={text}") from None
         raise error
-    tables = [Table(f"{view.command} of {view.experiment}", ("run", view.path.name), _facts(view))]
+    tables = [Table(f"{view.command} of {view.experiment}", ("run", view.path.name), facts_of(view))]
     if view.changes:
         rows = [(key, *_pair(pair)) for key, pair in view.changes.items()]
         tables.append(Table("differs from what the files declare", ("key", "declared", "here"), rows))
     if related := _related(view, outputs):
         tables.append(Table("came from and led to", ("", "run", "command", "status"), related))
-    if files := _artifacts(view):
+    if files := artifact_rows(view):
         tables.append(Table("artifacts", ("name", "size", "what it is"), files))
     results = {name: value for name, value in view.results.items() if not _is_nested(value)}
     return Result(values=results, path=view.path, tables=tables)
@@ -88,8 +88,8 @@ def compare_runs(first: str, second: str) -> Result:
     return Result(tables=tables)
 
 
-def _facts(view: RunView) -> list[tuple[str, Any]]:
-    """The rows of the first table, what is not there left out."""
+def facts_of(view: RunView) -> list[tuple[str, Any]]:
+    """How a run began and ended, what is not there left out."""
     began = datetime.fromisoformat(view.started)
     took = None
     if view.ended is not None and not view.resumed:
@@ -130,7 +130,7 @@ def _related(view: RunView, outputs: Path) -> list[tuple[str, str, str | None, s
     return related
 
 
-def _artifacts(view: RunView) -> list[tuple[str, str, str]]:
+def artifact_rows(view: RunView) -> list[tuple[str, str, str]]:
     """Files as they were noted, those of one folder that belong together as one."""
     sizes: dict[str, list[int]] = {}
     for artifact in view.artifacts:
