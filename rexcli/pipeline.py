@@ -246,6 +246,15 @@ def check_wall(experiment: Experiment, system: System) -> None:
         raise experiment.origins.placed(error) from None
 
 
+def prepare_wall(experiment: Experiment, system: System, controller: StepFunction | None = None) -> WallClock:
+    """A wall clock of which all steps are compiled, checked and warmed up, and no node is started or stepped that might
+    be a robot's."""
+    check_wall(experiment, system)
+    clock = WallClock(system, controller=controller, settings=experiment.wall, seed=experiment.seed)
+    clock.prepare(init_graph_state(system, jax.random.fold_in(jax.random.key(experiment.seed), 0)))
+    return clock
+
+
 def record_wall(
     experiment: Experiment,
     system: System,

@@ -7,6 +7,7 @@ on runs is a function here that says what it takes and calls its module.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -85,10 +86,14 @@ Sort = Annotated[
 ]
 
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With clock=wall: check all that can be without starting or stepping a robot.")
+]
+
+
 def _experiment_command(name: str, help: str, panel: str) -> None:
     """Registers `rex NAME [conf=…] [KEY=VALUE]…`, which calls `rexcli.cli.NAME.NAME(job)`."""
 
-    @app.command(name, help=help, rich_help_panel=panel)
     def command(
         context: typer.Context,
         overrides: Overrides = None,
@@ -102,6 +107,7 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         config_dir: ConfigDir = None,
         config_name: ConfigName = None,
         sort: Sort = None,
+        dry_run: bool = False,
     ) -> None:
         if name == "show" and overrides and _names_run(overrides[0]):
             from rexcli.cli.story import show_run
@@ -110,13 +116,23 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
             return
         from rexcli.cli import hydra_app
 
+        if dry_run and multirun:
+            raise RexError("command line: --dry-run: it checks one configuration; leave out -m")
         flags = hydra_app.Flags(multirun, cfg, resolve, package, info, config_dir, config_name, sort)
         console = Console(quiet, as_json)
+        module = "rexcli.cli.dry_run" if dry_run else f"rexcli.cli.{name}"
         try:
-            code = hydra_app.run(name, f"rexcli.cli.{name}", overrides or [], flags, console, context.obj)
+            code = hydra_app.run(name, module, overrides or [], flags, console, context.obj)
         except KeyboardInterrupt as error:  # Typer would make 130 of every one of them, without a word
             code = errors.report(error)
         raise typer.Exit(code)
+
+    signature = inspect.signature(command, eval_str=True)
+    given = [each for each in signature.parameters.values() if each.name != "dry_run" or name == "record"]
+    given = [each.replace(annotation=DryRun) if each.name == "dry_run" else each for each in given]
+    command.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in given}
+    app.command(name, help=help, rich_help_panel=panel)(command)
 
 
 def _names_run(word: str) -> bool:

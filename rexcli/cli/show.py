@@ -34,14 +34,7 @@ QUICK = 2**28
 def show(job: Job) -> Result:
     """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run."""
     system = job.system()
-    seed = job.experiment.seed
-
-    episodes, steps = quick(job.experiment, system)
-
-    def sample(kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]:
-        return system.sample_delays(kind, name, seed, episodes, ticks)
-
-    measured = statistics(simulate(system.timing, sample, episodes=episodes, steps=steps))
+    measured, episodes, steps = simulate_quickly(job.experiment, system)
     return Result(
         tables=[
             _system(job.experiment, system, f"{episodes} episodes of {steps} simulated steps"),
@@ -52,6 +45,16 @@ def show(job: Job) -> Result:
         ],
         warnings=list(warnings(system, measured, steps)),
     )
+
+
+def simulate_quickly(experiment: Experiment, system: System) -> tuple[Statistics, int, int]:
+    """Statistics of a short simulation, and its episodes and steps."""
+    episodes, steps = quick(experiment, system)
+
+    def sample(kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]:
+        return system.sample_delays(kind, name, experiment.seed, episodes, ticks)
+
+    return statistics(simulate(system.timing, sample, episodes=episodes, steps=steps)), episodes, steps
 
 
 def quick(experiment: Experiment, system: System) -> tuple[int, int]:

@@ -167,6 +167,11 @@ class WallClock:
         gc.collect()
 
     @property
+    def step_seconds(self) -> dict[str, float | None]:
+        """By node, what `prepare` measured of a step; None where a trial might have had side effects."""
+        return {name: call.seconds for name, call in self._calls.items()}
+
+    @property
     def shared(self) -> list[str]:
         """The nodes that share a thread, once `prepare` has measured them."""
         rates = {name: spec.rate for name, spec in self.system.specs.items()}
