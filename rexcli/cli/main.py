@@ -335,6 +335,14 @@ def init(
     Console(quiet, as_json).finish(start_project(folder), command="init")
 
 
+@app.command("doctor", rich_help_panel="Projects")
+def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
+    """What this machine offers (Python, JAX, devices, clock, disk, extras), and what to do about what it lacks."""
+    from rexcli.cli.doctor import examine
+
+    Console(quiet, as_json).finish(examine(), command="doctor")
+
+
 def _version(value: bool) -> None:
     if value:
         from importlib.metadata import version
