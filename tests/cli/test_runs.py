@@ -117,6 +117,7 @@ def test_an_interrupted_sweep_leaves_its_table(make: Make, toy: Project) -> None
     assert [row["status"] for row in sweep_rows(toy)] == ["done", "interrupted", "waiting"]
 
 
+@pytest.mark.slow
 def test_sweeps_take_hydras_grammar(make: Make, toy: Project) -> None:
     assert (
         make("seed=range(1,4)", "nodes.eye.delay=0.01,{_target_:distrax.Uniform,low:0.0,high:0.1}", multirun=True) == 0
@@ -131,6 +132,7 @@ def test_sweeps_take_hydras_grammar(make: Make, toy: Project) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_sweep_may_go_to_a_folder_of_choice(make: Make, toy: Project, tmp_path: Path) -> None:
     folder = tmp_path / "it's here"
     quoted = str(folder).replace("'", "\\'")
@@ -143,6 +145,7 @@ def sweep_rows_in(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_one_second_keep_apart(make: Make, toy: Project) -> None:
     assert make("seed=1", multirun=True) == 0
     assert make("seed=1", multirun=True) == 0

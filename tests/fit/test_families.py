@@ -37,7 +37,11 @@ def draw(delay, count: int, seed: int) -> np.ndarray:
     return np.asarray(delay.sample(jax.random.key(seed), count), np.float64)
 
 
-@pytest.mark.parametrize(("family", "delay"), CASES, ids=lambda each: each if isinstance(each, str) else repr(each))
+@pytest.mark.parametrize(
+    ("family", "delay"),
+    [pytest.param(*case, marks=() if case[1] is TRUE[case[0]][0] else pytest.mark.slow) for case in CASES],
+    ids=lambda each: each if isinstance(each, str) else repr(each),
+)
 def test_six_hundred_messages_give_mean_and_upper_quantile(family, delay):
     x = np.linspace(0, delay.quantile(0.99999), 200_001)
     mean = np.trapezoid(1 - delay.cdf(x), x)

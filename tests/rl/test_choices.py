@@ -35,7 +35,7 @@ def parts(logits, categories):
     return [np.exp(part) / np.exp(part).sum(axis=-1, keepdims=True) for part in cut]
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=4)
 @given(COUNTS, st.integers(0, 10_000))
 def test_probabilities_entropy_and_gradients_are_those_of_independent_choices(categories, seed):
     rng = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ def make_policy(normalised=True, size=1):
     return Policy(params, stats, network, Box([-2.0], [2.0]))
 
 
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("normalised", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_saving_and_loading_is_the_identity(tmp_path, normalised):
     policy = make_policy(normalised)
     policy.save(tmp_path / "policy", {"_target_": "nodes.mine.Task", "seconds": 2.0})
@@ -44,7 +44,7 @@ def test_the_folder_holds_plain_arrays_and_json(tmp_path):
     assert about["env"] == {"_target_": "nodes.mine.Task"}
 
 
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("normalised", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_exported_function_needs_jax_alone_and_acts_the_same(tmp_path, normalised):
     policy = make_policy(normalised)
     policy.save(tmp_path / "policy")

@@ -25,6 +25,8 @@ FAMILIES = {
     "correlated": Correlated(Gamma(2.5, 300.0), 0.7),
     "regimes": Regimes([TruncatedNormal(0.01, 0.001), LogNormal(-3.0, 0.2)], [[0.9, 0.1], [0.3, 0.7]]),
 }
+SLOW_TO_COMPILE = ("gamma", "correlated", "mixture")
+"""JAX compiles the draws of a gamma distribution anew for every size, and takes seconds each time."""
 REFERENCE = {
     "truncated": stats.truncnorm(-0.002 / 0.003, np.inf, 0.002, 0.003),
     "truncated below": stats.truncnorm(0.002 / 0.003, np.inf, -0.002, 0.003),
@@ -60,7 +62,10 @@ def test_samples_have_the_quantiles_and_the_density_integrates_to_the_distributi
     assert np.trapezoid(delay.density(x), x) == pytest.approx(0.9, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW_TO_COMPILE else ()) for name in FAMILIES],
+)
 def test_more_episodes_and_more_ticks_extend_the_draws(name):
     delay = FAMILIES[name]
     few, many = delay.sample_episodes(KEY, np.arange(1, 3), 50), delay.sample_episodes(KEY, np.arange(4), 90)
