@@ -49,6 +49,7 @@ def test_episodes_begin_by_themselves_and_are_those_of_the_environment_alone():
     np.testing.assert_array_equal(after.steps, np.where(done, begun.steps, state.steps + 1))
 
 
+@pytest.mark.slow
 def test_both_kinds_of_keys_give_the_same_and_one_alone_needs_no_batch():
     env = gymnax.GymnaxEnv(*chosen(Balance))
     results = []

@@ -68,6 +68,7 @@ def test_rollouts():
         rex.rollout(experiment, program)
 
 
+@pytest.mark.slow
 def test_what_is_taken_for_rollouts_is_what_they_take(monkeypatch):
     """Within a factor of three: what is kept of them, twice."""
     experiment = rex.compose("pendulum", "rollout.num=1000")

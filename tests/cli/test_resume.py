@@ -86,6 +86,7 @@ def stopped_copy(project: Path, name: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_damaged_or_foreign_checkpoint_is_refused_before_the_run_is_opened(project, capfd):
     folder = stopped_copy(project, "foreign")
     newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
@@ -121,6 +122,7 @@ def test_a_training_killed_at_any_moment_goes_on_bit_for_bit(whole, project, att
     assert_resumes(whole, stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

@@ -149,6 +149,7 @@ def test_a_late_start_sees_nothing_from_before():
 # ------------------------------------------------------------------ transformations
 
 
+@pytest.mark.slow
 def test_every_environment_of_a_batch_may_have_its_own():
     def one(delays):
         state, _ = program().reset(program().init(KEY, delays=delays))

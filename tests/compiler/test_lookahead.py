@@ -64,6 +64,7 @@ def test_the_key_reaches_the_plan():
         assert pipeline.compile(experiment, system, timeline).plan.lookahead == ahead
 
 
+@pytest.mark.slow
 def test_a_plan_that_ran_otherwise_ahead_is_not_used_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["init", ".", "--quiet"]) == 0

@@ -53,7 +53,9 @@ def test_the_program_agrees_with_the_stepper(kind):
     assert assert_same(program, system, timeline, 1, STEPS, jax.random.key(3)) > STEPS
 
 
-@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind != "overtaking" else ()) for kind in LOSSES]
+)
 def test_an_episode_that_begins_late_sees_nothing_from_before_it(kind):
     """Its windows are the last messages read of those that were sent since it began, whatever overtook what."""
     system = network(*LOSSES[kind])

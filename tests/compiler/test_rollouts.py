@@ -65,6 +65,7 @@ def test_arrays_are_named_by_node_field_and_key_path(rollouts):
     assert (arrays["world/seq"] >= 0).any(axis=0).all()  # no column is empty
 
 
+@pytest.mark.slow
 def test_how_many_there_are_changes_none_of_them(rollouts):
     fewer = run_rollouts(three_nodes.program(), jax.random.key(5), 2, steps=4, keep={"agent": ("output",)})
     np.testing.assert_allclose(

@@ -78,7 +78,8 @@ def total(params, program, eps):
     return record["agent"].fields["output"].sum() + state.state["steep"]
 
 
-@pytest.mark.parametrize("skip", ["cond", pytest.param("mask", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("skip", ["cond", "mask"])
 def test_gradients_are_finite_and_the_steppers(skip):
     timeline = draw_timeline(system(), EPISODES, STEPS, 0)
     program = Program(system(), make_plan(timeline), skip)

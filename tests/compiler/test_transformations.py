@@ -52,6 +52,7 @@ def test_every_episode_agrees_with_the_stepper(skip):
         assert compared > 3 * three_nodes.STEPS
 
 
+@pytest.mark.slow
 def test_vmap_over_keys_and_episodes_is_one_by_one():
     program = three_nodes.program()
     keys = jax.random.split(jax.random.key(0), three_nodes.EPISODES)
@@ -61,6 +62,7 @@ def test_vmap_over_keys_and_episodes_is_one_by_one():
         compare(roll(program, keys[i], eps[i]), jax.tree.map(lambda leaf, i=i: leaf[i], together), f"rollout {i}: ")
 
 
+@pytest.mark.slow
 def test_step_by_step_is_the_rollout():
     program = three_nodes.program()
     state, _ = begin(program, jax.random.key(1), 1, 0)

@@ -50,6 +50,7 @@ def test_an_episode_is_summed_up_as_a_loop_would():
     assert len(set(np.asarray(result.lengths))) > 1
 
 
+@pytest.mark.slow
 def test_episodes_are_spread_over_the_timeline_and_as_many_as_asked():
     class Which(ToZero):
         def measure(self, graph_state):
@@ -90,6 +91,7 @@ def test_a_metric_that_cannot_be_is_refused_by_its_key(name, metric, message):
         check_metrics(tiny_program(), task, 1.0)
 
 
+@pytest.mark.slow
 def test_episodes_of_the_timeline_that_are_too_short_are_not_used():
     """60 steps of a timeline must not pass for 5 s: the last value would repeat, and a metric pass falsely."""
     task, program = ToZero().bind(tiny_system()), ragged_program((4, 12, 7))

@@ -131,6 +131,7 @@ def test_the_loss_is_equation_9_summed_sample_by_sample():
     np.testing.assert_allclose(metrics["kl"], (np.exp(log_prob) - 1 - log_prob).mean(), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_value_clips_to_what_the_critic_guessed_at_collection():
     """The loss and its gradient, sample by sample, for a critic that says 0.5 everywhere."""
     ppo, state = tiny_ppo(clip_vf_eps=0.2, vf_coef=2.0)
@@ -152,6 +153,7 @@ def test_a_value_clips_to_what_the_critic_guessed_at_collection():
     np.testing.assert_allclose(gradient["params"]["critic"]["Dense_2"]["bias"], 2 * np.mean(slopes), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_critic_s_guess_at_collection_is_kept_where_it_is_clipped_to():
     def samples(ppo, state):
         return ppo.advantages(*ppo.collect(tiny_program(), state))[1]

@@ -102,7 +102,7 @@ def assert_same(result, checkpoints, whole, unbroken):
 @pytest.mark.parametrize(
     ("count", "settings"),
     [
-        (2, SHORT),
+        pytest.param(2, SHORT, marks=pytest.mark.slow),
         pytest.param(2, THREE, marks=pytest.mark.slow),
         pytest.param(3, THREE, marks=pytest.mark.slow),
     ],

@@ -24,6 +24,7 @@ def once():
     return train_tiny(on_evaluation=told.append), told
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_made_and_the_same_seed_makes_the_same():
     def interrupt(progress):
         if progress.evaluation == 2:

@@ -85,7 +85,7 @@ def test_episodes_last_as_long_as_the_task_says():
     assert not np.asarray(outcome.terminated).any()
 
 
-@pytest.mark.parametrize("fixed_init", [True, False])
+@pytest.mark.parametrize("fixed_init", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_fixed_starts_are_the_same_and_others_are_not(fixed_init):
     envs = VectorEnv(ToZero().bind(tiny_system()), num_envs=6, fixed_init=fixed_init)
     program = tiny_program()

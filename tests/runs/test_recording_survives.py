@@ -74,7 +74,7 @@ def assert_prefix(cut: Timeline, whole: Timeline) -> None:
         np.testing.assert_array_equal(messages.arrive, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cases(largest=5), st.integers(1, 2), st.integers(1, 8), st.floats(0, 1), st.booleans())
 def test_an_execution_cut_anywhere_leaves_a_shorter_timeline(
     case: tuple[SystemTiming, Delays], episodes: int, steps: int, share: float, all_of_it: bool

@@ -164,6 +164,7 @@ def test_the_experiment_keeps_its_name_whatever_launches_it(toy: Project) -> Non
     assert folder_of(toy).parent == toy.outputs / "toy" / "nap"
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_said(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert nap.main(["seed=1,13"]) == 1
     (toy.conf / "ppo" / "quick.yaml").write_text("{lr: 2e-3, num_envs: 4}")
@@ -199,6 +200,7 @@ def test_a_killed_sweep_continues(toy: Project, start: Callable[..., subprocess.
     assert nap.main(["resume=latest"]) == 0  # nothing is left
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_ends_with_its_table_and_continues(
     toy: Project, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -50,7 +50,9 @@ def timeline(system: System, *, episodes: int, steps: int, first_episode: int = 
     return simulate(system.timing, sample, episodes=episodes, steps=steps)
 
 
-@pytest.mark.parametrize("family", DELAYS)
+@pytest.mark.parametrize(
+    "family", [pytest.param(family, marks=pytest.mark.slow if family == "gamma" else ()) for family in DELAYS]
+)
 def test_a_longer_draw_extends_a_shorter_one(family):
     """What `simulate` asks of a sampler, for every family of delays."""
     sample = partial(build(DELAYS[family]()).sample_delays, "node", "sensor", 3, 2)

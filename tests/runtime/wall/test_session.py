@@ -109,7 +109,7 @@ def test_a_recording_keeps_the_rules_and_replays_to_the_same_numbers(
 
 
 @pytest.mark.slow
-@any_system(12, max_nodes=6)
+@any_system(8, max_nodes=6)
 def test_recordings_of_many_systems_replay_to_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, system: System
 ) -> None:
