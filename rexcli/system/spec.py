@@ -50,8 +50,8 @@ class NodeSpec:
     """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
     params: dict[str, Any] = field(default_factory=dict, hash=False)
     """Numbers by name that take the place of what the class's `init_params` gives; a mapping for each level inside."""
-    color: str = "gray"
-    """open-color name or any matplotlib colour, for pictures."""
+    color: str | None = None
+    """open-color name or any matplotlib colour, for pictures; None for one of a palette."""
     order: int | None = None
     """Row in pictures, from the bottom; None for the order of declaration."""
     device: str = "cpu"
