@@ -326,13 +326,29 @@ def export(
 @app.command("init", rich_help_panel="Projects")
 def init(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to start the project.")] = ".",
+    example: Annotated[
+        str | None, typer.Option("--example", metavar="NAME", help="Copy a system that comes with rex: pendulum.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Copy the bundled conf/ and nodes/ to start a project from."""
+    """Start a project: an experiment, its nodes, a task, tests, a README."""
     from rexcli.cli.init import start_project
 
-    Console(quiet, as_json).finish(start_project(folder), command="init")
+    Console(quiet, as_json).finish(start_project(folder, example), command="init")
+
+
+@app.command("new", rich_help_panel="Projects")
+def new(
+    kind: Annotated[str, typer.Argument(metavar="node|task", help="What to add.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the module in nodes/, such as wheel_motor.")],
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Add a commented node or task to the project, and say which YAML declares it."""
+    from rexcli.cli.init import add_page
+
+    Console(quiet, as_json).finish(add_page(kind, name), command="new")
 
 
 @app.command("doctor", rich_help_panel="Projects")

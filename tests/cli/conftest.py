@@ -60,7 +60,7 @@ def runs_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        assert main(["init", ".", "--quiet"]) == 0
+        assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
         assert main(["record", "record.steps=40", "action.source=constant", "action.value=0.5", "--quiet"]) == 0
         assert main(["compile", "from=latest:record", "--quiet"]) == 0
         assert main(["rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5", "--quiet"]) == 0

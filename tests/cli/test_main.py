@@ -146,10 +146,13 @@ def test_tracebacks_for_developers(
 
 
 def test_init_starts_a_project_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", str(tmp_path / "robot")]) == 0
+    words = ["init", str(tmp_path / "robot"), "--example", "pendulum"]
+    assert main(words) == 0
     assert "conf/pendulum.yaml" in capsys.readouterr().out
     assert (tmp_path / "robot" / "nodes" / "pendulum" / "world.py").is_file()
-    assert main(["init", str(tmp_path / "robot")]) == 2
+    assert main(words) == 2
+    assert main(["init", str(tmp_path / "arm"), "--example", "pendulun"]) == 2
+    assert "did you mean 'pendulum'?" in capsys.readouterr().err
 
 
 def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

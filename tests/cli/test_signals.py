@@ -21,7 +21,7 @@ SHORT_EVALUATION = ["ppo.num_eval_envs=2", "eval.seconds=0.5", "~eval.metrics", 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
-    assert rex(folder, "init", ".").wait(60) == 0
+    assert rex(folder, "init", ".", "--example", "pendulum").wait(60) == 0
     return folder
 
 

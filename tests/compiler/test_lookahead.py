@@ -67,7 +67,7 @@ def test_the_key_reaches_the_plan():
 @pytest.mark.slow
 def test_a_plan_that_ran_otherwise_ahead_is_not_used_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["init", ".", "--quiet"]) == 0
+    assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
     assert main(["compile", "timeline.steps=5", "timeline.episodes=1", "compile.ahead=1", "--quiet"]) == 0
     run = find_run("latest:compile", tmp_path / "outputs")
     assert run.json("program.json")["ahead"] == 1

@@ -33,7 +33,7 @@ FILES = {
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["init", ".", "--quiet"]) == 0
+    assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
     return tmp_path
 
 

@@ -109,7 +109,7 @@ class Laboratory:
         self.project = folder / "project"
         self.project.mkdir(parents=True)
         self.worker = Worker(self.project)
-        self._must("init", ".")
+        self._must("init", ".", "--example", "pendulum")
         (self.project / "nodes" / "canary.py").write_text(
             f"from pathlib import Path\n\nPath({str(self.project / CANARY)!r}).touch()\n\n\nclass Canary:\n    pass\n"
         )

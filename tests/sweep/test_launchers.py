@@ -171,7 +171,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(
 ) -> None:
     """Of a killed sweep of trainings, the one that was under way ends with the metrics of an unbroken one."""
     robot = toy.root / "robot"
-    assert main(["init", str(robot), "-q"]) == 0
+    assert main(["init", str(robot), "--example", "pendulum", "-q"]) == 0
     monkeypatch.chdir(robot)
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     words = [*SMALL_TRAINING, "ppo.num_evals=8"]

@@ -20,7 +20,7 @@ needs_mujoco = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, re
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
-    rex(folder, "init", ".")
+    rex(folder, "init", ".", "--example", "pendulum")
     return folder
 
 

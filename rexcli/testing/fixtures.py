@@ -1,0 +1,14 @@
+"""Fixtures for pytest: `pytest_plugins = ["rexcli.testing.fixtures"]` in a `conftest.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from rexcli import testing
+from rexcli.system.system import System
+
+
+@pytest.fixture
+def tiny_system() -> System:
+    """A world and an agent in a loop, see `rexcli.testing.tiny_system`."""
+    return testing.tiny_system()
