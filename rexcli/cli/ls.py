@@ -11,7 +11,7 @@ from typing import Any
 from rexcli.cli.console import shorten
 from rexcli.config.project import find_project
 from rexcli.errors import RexError, suggest
-from rexcli.runs.filters import FIELDS, is_filter, parse_filter, rank, select, value_of
+from rexcli.runs.filters import FIELDS, is_filter, order, parse_filter, select, value_of
 from rexcli.runs.result import Result, Table
 from rexcli.runs.view import RunView, list_runs
 from rexcli.sweep.folder import collect, is_sweep
@@ -54,7 +54,7 @@ def list_results(
         return Result(tables=[shown(collect(root), sort)])
     views = select(list_runs(root)[::-1], filters)
     if sort is not None:
-        views.sort(key=lambda view: rank(_sorted_by(view, sort)))
+        views.sort(key=lambda view: order(_sorted_by(view, sort)))
         if views and all(_sorted_by(view, sort) is None for view in views):
             known = [*FIELDS, "started", *dict.fromkeys(name for view in views for name in view.results)]
             raise RexError(f"--sort {sort}: no run in {shorten(root)} has this result{suggest(sort, known)}")
@@ -79,13 +79,13 @@ def list_results(
 
 
 def _sorted_by(view: RunView, sort: str) -> Any:
-    return datetime.fromisoformat(view.started).timestamp() if sort == "started" else value_of(view, sort)
+    return datetime.fromisoformat(view.started).timestamp() if sort in ("start", "started") else value_of(view, sort)
 
 
 def _table(title: str, views: Sequence[RunView], outputs: Path, first: Sequence[str], columns: str | None) -> Table:
     """Runs with what was asked for and, as far as there is room for them, their other results."""
     known = list(dict.fromkeys(name for view in views for name in view.results))
-    first = [name for name in dict.fromkeys(first) if name != "started"]
+    first = [name for name in dict.fromkeys(first) if name not in ("start", "started")]
     names = [
         name
         for name in known

@@ -11,19 +11,42 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
 from rexcli.errors import INTERRUPTED, RexError, Terminated
 from rexcli.runtime import signals
 
+
+class Commands(TyperGroup):
+    """`rex --help` in plain text, by panel: rich, which draws the help of each command, takes longer to import than all
+    else that it does."""
+
+    def format_help(self, context: Any, formatter: Any) -> None:
+        self.rich_markup_mode = None
+        super().format_help(context, formatter)
+
+    def format_commands(self, context: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(context):
+            command: Any = self.get_command(context, name)
+            panels.setdefault(command.rich_help_panel, []).append((name, command.get_short_help_str(200)))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="rex",
+    cls=Commands,
     help="Delay-aware robot learning: declare a system in YAML, record it, compile it, roll it out, train on it.",
     epilog="Any key of an experiment is KEY=VALUE on the command line, in Hydra's grammar: seed=7 ppo.lr=1e-4",
     no_args_is_help=True,
@@ -388,7 +411,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()
-    command: Any = typer.main.get_command(app)
+    command = _command_for(words)
     with signals.raise_on_signal(restore=not last) as request:
         try:
             code = command.main(
@@ -404,6 +427,51 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
             if isinstance(error.__context__, BrokenPipeError):
                 return _report(error.__context__)
             raise
+
+
+def _command_for(words: Sequence[str]) -> Any:
+    """The commands, of which only the one that is typed has its arguments: to read those of all takes Typer long.
+
+    Where none is typed, or one that there is not, Typer tells of all, and needs no more than names and help.
+    """
+    typed = next((word for word in words if not word.startswith("-")), None)
+    shown = copy(app)
+    whole = "_REX_COMPLETE" in os.environ  # a shell that completes has its words elsewhere
+    shown.registered_commands = [
+        each if whole or each.name == typed else _named(each) for each in app.registered_commands
+    ]
+    command: Any = typer.main.get_command(shown)
+    _take_words_as_typed(command)
+    return command
+
+
+def _named(info: Any) -> Any:
+    """A command without its arguments."""
+    named = copy(info)
+    named.callback, named.help = lambda: None, info.help or inspect.getdoc(info.callback)
+    return named
+
+
+class _AsTyped:
+    """What a word becomes that is meant as text, and a flag: itself."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        return list(value or ()) if param.multiple or param.nargs == -1 else value
+
+
+def _take_words_as_typed(command: Any) -> None:
+    """Text and flags are not checked by Pydantic, which newer versions of Typer import for it: that takes as long as
+    all else that `rex ls` does. Numbers are, where a command is given some."""
+
+    def parameters(given: Callable[[Any], Any], context: Any) -> Any:
+        for parameter in (found := given(context)):
+            described = getattr(parameter, "type_descriptor", None)
+            if described is not None and described.annotation in (str, list[str], bool):
+                parameter.get_runtime_param = _AsTyped
+        return found
+
+    for each in (command, *command.commands.values()):
+        each.get_params = partial(parameters, each.get_params)
 
 
 def start() -> NoReturn:

@@ -149,6 +149,14 @@ def rank(value: Any) -> float:
     return -math.inf if math.isnan(number) else number
 
 
+def order(value: Any) -> tuple[int, float, str]:
+    """What to sort values of any kind by: what is missing, then words, then numbers, lists among them by their mean."""
+    if value is None:
+        return 0, 0.0, ""
+    number = rank(value)
+    return (2, number, "") if number > -math.inf else (1, 0.0, str(value))
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)

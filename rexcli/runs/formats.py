@@ -56,6 +56,8 @@ def restore_nonfinite(value: Any) -> Any:
     """The inverse of `plain` where floats are meant: the three strings become floats again."""
     if isinstance(value, str):
         return NONFINITE.get(value, value)
+    if isinstance(value, int | float):
+        return value
     if isinstance(value, dict):
         return {key: restore_nonfinite(item) for key, item in value.items()}
     return [restore_nonfinite(item) for item in value] if isinstance(value, list) else value
@@ -66,12 +68,16 @@ def encode_json(value: Any) -> bytes:
     return (json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
-def decode_json(data: bytes | str) -> Any:
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is not JSON")
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
 
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def decode_json(data: bytes | str) -> Any:
     try:
-        return json.loads(data, parse_constant=refuse)
+        return _DECODER.decode(data if isinstance(data, str) else data.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

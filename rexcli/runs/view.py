@@ -36,13 +36,14 @@ class RunView:
             missing or damaged; the message names the file.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path | str):
         self.path = Path(path)
-        if not (self.path / "run.json").is_file():
+        file = os.path.join(path, "run.json")  # of a thousand runs, paths take as long as reading them
+        if not os.path.isfile(file):
             raise RexError(f"{self.path}: no run.json here; give the folder of a run (`rex ls` lists them)")
-        record = self._read("run.json", formats.decode_json)
+        record = self._guard(file, lambda: formats.decode_json(_bytes(file)))
         if not isinstance(record, dict):
-            raise RexError(f"{self.path / 'run.json'}: damaged: not a JSON object")
+            raise RexError(f"{file}: damaged: not a JSON object")
         self._record: dict[str, Any] = record
 
     def __repr__(self) -> str:
@@ -196,10 +197,10 @@ class RunView:
         return path
 
     def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
-        path = self.path / "run.json" if name == "run.json" else self._locate(name)
+        path = self._locate(name)
         return self._guard(path, lambda: decode(path.read_bytes()))
 
-    def _guard(self, path: Path, read: Callable[[], T]) -> T:
+    def _guard(self, path: Path | str, read: Callable[[], T]) -> T:
         """What `read` returns; whatever is wrong with the data becomes an error that names the file."""
         try:
             return read()
@@ -217,6 +218,11 @@ class RunView:
         return value
 
 
+def _bytes(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
+
+
 def list_runs(root: Path, experiment: str | None = None, command: str | None = None) -> list[RunView]:
     """All runs in a folder, however deep, sweeps' jobs included, newest first. Damaged ones are left out."""
     views = []
@@ -231,12 +237,12 @@ def list_runs(root: Path, experiment: str | None = None, command: str | None = N
     return [view for *_, view in sorted(views, key=lambda entry: entry[:2], reverse=True)]
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
+def _run_folders(root: Path) -> Iterator[str]:
     """Folders with a `run.json`; what is below one of them is the run's own, and hidden folders hold no runs."""
     for folder, below, files in os.walk(root):
         if "run.json" in files:
             below.clear()
-            yield Path(folder)
+            yield folder
         below[:] = [name for name in below if not name.startswith(".") and name != EARLIER]
 
 
@@ -247,7 +253,7 @@ def children(run: Path, root: Path) -> list[RunView]:
     found = []
     for folder in _run_folders(root):
         try:
-            if here.name.isascii() and name not in (folder / "run.json").read_bytes():
+            if here.name.isascii() and name not in _bytes(os.path.join(folder, "run.json")):
                 continue
             view = RunView(folder)
             if any((root / parent).resolve() == here for parent in view.parents):
@@ -279,7 +285,7 @@ def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
         if path.is_dir() and (jobs := sorted(path.glob("*/run.json"))):
             raise RexError(f"'{text}': not one run but a folder of {len(jobs)}; name one, such as {jobs[0].parent}")
     fix = "give a run's folder, 'latest' or 'latest:COMMAND' (`rex ls` lists the runs)"
-    known = ["latest", *(folder.relative_to(root).as_posix() for folder in _run_folders(root))]
+    known = ["latest", *(Path(folder).relative_to(root).as_posix() for folder in _run_folders(root))]
     near = suggest(text, known)
     raise RexError(f"'{text}': no run is there{near if 'did you mean' in near else ''}; {fix}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rexcli.errors import RexError, suggest
 from rexcli.runs import formats
-from rexcli.runs.filters import rank
+from rexcli.runs.filters import order
 from rexcli.runs.result import Table
 from rexcli.runs.storage import write_atomic
 from rexcli.sweep.folder import JobRow, collect, read_record
@@ -39,7 +39,7 @@ def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
     if sort is not None:
         if sort not in (*overrides, *results):
             raise RexError(f"--sort {sort}: no job has this result{suggest(sort, [*results, *overrides])}")
-        rows = sorted(rows, key=lambda row: rank(row.results.get(sort, row.overrides.get(sort))))
+        rows = sorted(rows, key=lambda row: order(row.results.get(sort, row.overrides.get(sort))))
     varied = [key for key in overrides if len({row.overrides.get(key) for row in rows}) > 1]
     results = [
         key for key in results if key == sort or not any(isinstance(row.results.get(key), list | dict) for row in rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rexcli.cli import main as main_module
 from rexcli.cli.main import main
 from rexcli.config.project import Project
 
@@ -171,3 +172,31 @@ def test_help_needs_neither_jax_nor_hydra(argv: list[str]) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
     assert run.returncode == 0
     assert b"Usage" in run.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ls"], ["show", "latest"], ["ls", "--columns", "all", "--quiet"]])
+def test_what_is_typed_all_day_imports_nothing_heavy(words, tmp_path):
+    code = f"import sys; from rexcli.cli.main import main; main({words!r}); print(*sys.modules, file=sys.stderr)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment)
+    loaded = set(done.stderr.split())
+    assert not loaded & {"pydantic", "rich", "yaml", "numpy", "jax", "hydra", "matplotlib"}
+
+
+def test_only_the_command_that_is_typed_has_its_arguments_but_for_a_shell_that_completes(monkeypatch):
+    def arguments(*words: str) -> dict[str, int]:
+        command = main_module._command_for(words)
+        return {name: len(each.params) for name, each in command.commands.items()}
+
+    assert {name for name, count in arguments("--quiet", "ls").items() if count} == {"ls"}
+    assert not any(arguments("--help").values())
+    monkeypatch.setenv("_REX_COMPLETE", "complete_bash")
+    assert all(arguments().values())
+
+
+def test_words_and_flags_are_taken_as_they_are_typed(capsys):
+    assert main(["ls", "--quiet", "1e5"]) == 2
+    assert "1e5: there is no such folder" in capsys.readouterr().err
+    assert main(["plot", "latest", "--episode", "x"]) == 2
+    assert "--episode" in capsys.readouterr().err

@@ -161,6 +161,10 @@ def test_ls_lists_runs_and_sorts_them(make: Make, toy: Project, capsys: pytest.C
     assert [row["seed"] for row in rows] == [5, 9, 2]
     assert main(["ls", "outputs/toy", "--sort", "double"]) == 0
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:5]] == ["4", "10", "18"]
+    for sort, seeds in (("start", ["5", "9", "2"]), ("seed", ["2", "5", "9"])):
+        assert main(["ls", "outputs/toy", "--sort", sort, "--quiet"]) == 0
+        folders = capsys.readouterr().out.split()
+        assert [str(RunView(Path(folder)).seed) for folder in folders] == seeds
     assert main(["ls", "--sort", "duoble"]) == 2
     assert "did you mean 'double'?" in capsys.readouterr().err
 
