@@ -19,11 +19,18 @@ from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts
-from rexcli.config.build import build_environment, build_system
+from rexcli.config.build import build_environment, build_optimizer, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
+from rexcli.identify.identify import Identification
+from rexcli.identify.identify import identify as run_identification
+from rexcli.identify.optimizer import Progress
+from rexcli.identify.problem import Problem
+from rexcli.identify.recorded import signals_of
+from rexcli.identify.replay import replaying
+from rexcli.identify.unknowns import Unknowns
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
@@ -41,10 +48,12 @@ from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
+from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
 from rexcli.system.system import System
+from rexcli.timeline.edit import stack
 from rexcli.timeline.timeline import Timeline
 from rexcli.timelines import EVALUATION, evaluation_timeline, record_timeline
 from rexcli.timelines import saved_plan as saved_plan
@@ -309,6 +318,71 @@ def plan_for(experiment: Experiment, timeline: Timeline, *, observed: Collection
     """The plan of a timeline as `experiment.compile` says; `observed` as for `make_plan`."""
     declared = experiment.compile
     return make_plan(timeline, mode=declared.mode, prune=declared.prune, lookahead=declared.ahead, observed=observed)
+
+
+def identification_problem(
+    experiment: Experiment, project: Project | None = None
+) -> tuple[Problem, Timeline, System, list[Path]]:
+    """What `identify` declares, on the recordings of `from=RUN` and `identify.recordings`.
+
+    Returns:
+        The problem, the timeline of all recordings, the system with its replayed nodes, and the runs.
+
+    Raises:
+        RexError: for what is declared wrong, and recordings that do not show what is needed.
+    """
+    declared = experiment.identify
+    if experiment.from_run is None:
+        raise RexError("identify needs a recording: give its run, rex identify latest:record")
+    unknowns = Unknowns(declared)
+    edges = dict(experiment.edges)
+    for name in declared.edges:
+        if name not in edges:
+            raise RexError(f"identify.edges: no edge is called '{name}'{suggest(name, list(edges))}")
+        low, high = unknowns.bounds(name)
+        delay = AdjustableDelay(max(0.0, low), max(high, low + 1e-3), interpolation="linear")
+        edges[name] = replace(edges[name], delay=delay)
+    experiment = replace(experiment, edges=edges)
+    system = build_system(experiment, project)
+    timelines, recordings, parents = [], [], []
+    for run in [str(experiment.from_run), *declared.recordings]:
+        view = find_run(run, (project or find_project()).outputs, having=("recording.mcap",))
+        timeline, _ = timeline_for(replace(experiment, from_run=str(view.path)), system, project)
+        timelines.append(timeline)
+        recordings.append(view.recording())
+        parents.append(view.path)
+    timeline = stack(timelines)
+    replay = [system.supervisor] if declared.replay is None else declared.replay
+    if system.supervisor not in replay:
+        raise RexError(f"identify.replay: the supervisor, '{system.supervisor}', is to be replayed; add it")
+    system = replaying(system, replay, recordings)
+    simulated = [name for name in system.nodes if name not in replay]
+    signals = signals_of(declared.signals, recordings, timeline, simulated, experiment.plots.angles)
+    plan = make_plan(timeline, mode=experiment.compile.mode, prune=False)
+    program = Program(system, plan, backend.choose_skip(experiment.compile.skip))
+    devices = backend.choose_devices(experiment.compile.devices)
+    problem = Problem(program, timeline, signals, unknowns, declared, jax.random.key(experiment.seed), devices)
+    return problem, timeline, system, parents
+
+
+def identify(
+    experiment: Experiment, project: Project | None = None, progress: Progress = lambda share, note: None
+) -> Identification:
+    """Parameters and delays with which the experiment reproduces recordings, as `identify` says."""
+    problem, *_ = identification_problem(experiment, project)
+    return solve(experiment, problem, project, progress)
+
+
+def solve(
+    experiment: Experiment,
+    problem: Problem,
+    project: Project | None = None,
+    progress: Progress = lambda share, note: None,
+) -> Identification:
+    """Solves a problem of `identification_problem`."""
+    declared = experiment.identify
+    optimizer = build_optimizer(experiment, project)
+    return run_identification(problem, optimizer, seed=experiment.seed, refine=declared.refine, progress=progress)
 
 
 def check_rollout(experiment: Experiment, program: Program) -> None:

@@ -145,7 +145,8 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         console = Console(quiet, as_json)
         module = "rexcli.cli.dry_run" if dry_run else f"rexcli.cli.{name}"
         try:
-            code = hydra_app.run(name, module, overrides or [], flags, console, context.obj)
+            words = [f"from={word}" if name == "identify" and "=" not in word else word for word in overrides or []]
+            code = hydra_app.run(name, module, words, flags, console, context.obj)
         except KeyboardInterrupt as error:  # Typer would make 130 of every one of them, without a word
             code = errors.report(error)
         raise typer.Exit(code)
@@ -170,6 +171,9 @@ _experiment_command(
 _experiment_command("record", "Run the system against a clock and keep everything.", EXPERIMENT)
 _experiment_command("compile", "From a recording (from=RUN) or a simulated timeline to a program.", EXPERIMENT)
 _experiment_command("rollout", "Many episodes in parallel from the compiled program.", EXPERIMENT)
+_experiment_command(
+    "identify", "Parameters and delays that reproduce a recording: rex identify RUN, for params=RUN.", EXPERIMENT
+)
 _experiment_command("train", "PPO on the environment, several seeds in parallel.", EXPERIMENT)
 
 

@@ -159,6 +159,7 @@ class Program:
         eps: Any = 0,
         starting_step: Any = 0,
         delays: Delays | None = None,
+        states: Mapping[str, PyTree] | None = None,
     ) -> GraphState:
         """The state of every node before anything has run.
 
@@ -169,12 +170,13 @@ class Program:
             starting_step: at which of its steps to begin. What was sent before counts as never sent.
             delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
                 gives.
+            states: by node, in place of what `init_state` gives.
 
         Raises:
             RexError: for an episode or a step that the timeline has not, as far as they are known when this is called.
         """
         self._check_place(eps, starting_step)
-        return self.with_rings(init_graph_state(self.system, rng, params, eps, starting_step, delays))
+        return self.with_rings(init_graph_state(self.system, rng, params, eps, starting_step, delays, states))
 
     def with_rings(self, graph_state: GraphState) -> GraphState:
         """The same with rings of messages in place of the nodes' initial outputs."""

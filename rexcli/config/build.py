@@ -107,6 +107,26 @@ def build_loggers(experiment: Experiment, project: Project | None = None) -> dic
     return loggers
 
 
+def build_optimizer(experiment: Experiment, project: Project | None = None) -> Any:
+    """The optimiser that `identify.optimizer` declares; None where it declares none.
+
+    Raises:
+        RexError: its target or its settings are wrong.
+    """
+    config = experiment.identify.optimizer
+    if config is None:
+        return None
+    (project or find_project()).activate()
+    loader, key = Loader(experiment.trust, experiment.origins), "identify.optimizer"
+    optimizer = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)
+    if not callable(getattr(optimizer, "minimize", None)):
+        where = experiment.origins.where(f"{key}._target_")
+        raise RexError(
+            f"{where}: {key}._target_={config.target}: this is no optimiser; derive it from rexcli.identify.Optimizer"
+        )
+    return optimizer
+
+
 def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
     key = f"eval.metrics.{name}"
     metric = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)

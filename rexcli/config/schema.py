@@ -335,6 +335,86 @@ class ImportConfig:
 
 
 @dataclass(frozen=True)
+class UnknownConfig:
+    """A number that `rex identify` looks for, or that follows from others: a parameter of a node, an edge's delay."""
+
+    low: float | None = None
+    """The least that it can be, in its own unit (delays: seconds)."""
+    high: float | None = None
+    """The most that it can be."""
+    init: float | None = None
+    """Where the search begins; None for the middle."""
+    log: bool = False
+    """Search its logarithm, for what is known to an order of magnitude only."""
+    fixed: float | None = None
+    """Hold it at this value."""
+    share: str | None = None
+    """Give it the value of another one: `world.mass`, `edges.actuator_world.delay`."""
+    scale: float = 1.0
+    """With `share`: times this."""
+    offset: float = 0.0
+    """With `share`: plus this."""
+    path: str | None = None
+    """Of a parameter: its name with dots, where it lies inside of another; None for the key under which this stands."""
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """A recorded output that the simulated one shall reproduce."""
+
+    weight: float = field(default=1.0, metadata={"check": positive("weight")})
+    """Of its errors, relative to those of other signals."""
+    angle: bool | None = None
+    """An angle, rad: differences are taken within ±pi. None: as `plots.angles` says."""
+    path: str | None = None
+    """Its name with dots, where it lies inside of another; None for the key under which this stands."""
+
+
+@dataclass(frozen=True)
+class InitialConfig:
+    """A state of a simulated node at the start of the recording, and of each segment."""
+
+    of: str | None = field(default=None, metadata={"key": "from"})
+    """The signal, `sensor.th`, whose recorded value it begins with; None for what the node's `init_state` gives."""
+    estimate: bool = True
+    """Whether its deviation from that is estimated too."""
+    spread: float | None = field(default=None, metadata={"check": positive("its unit")})
+    """The deviation that is to be expected, in its own unit; None for half of the signal's."""
+    path: str | None = None
+    """Its name with dots, where it lies inside of another; None for the key under which this stands."""
+
+
+@dataclass(frozen=True)
+class IdentifyConfig:
+    """What `rex identify` looks for, and in what."""
+
+    nodes: dict[str, dict[str, UnknownConfig]] = field(default_factory=dict)
+    """Parameters by node and name."""
+    edges: dict[str, UnknownConfig] = field(default_factory=dict)
+    """Delays by edge, seconds; each takes the place of the declared one, and becomes adjustable."""
+    signals: dict[str, dict[str, SignalConfig]] = field(default_factory=dict)
+    """What is to be reproduced: outputs by node and name."""
+    initial: dict[str, dict[str, InitialConfig]] = field(default_factory=dict)
+    """States of simulated nodes by node and name."""
+    replay: list[str] | None = None
+    """Nodes that send what they sent in the recording; None for the supervisor."""
+    recordings: list[str] = field(default_factory=list)
+    """More runs beside `from=RUN`, to be reproduced with the same values."""
+    segment: float | None = field(default=None, metadata={"check": positive("seconds")})
+    """Seconds after which the simulation begins anew from a state of its own, as errors grow; None: never."""
+    held_out: float = field(default=0.25, metadata={"check": between(0, 0.9)})
+    """Share of each episode, at its end, that is predicted and not fitted."""
+    loss: Literal["linear", "huber", "soft_l1", "cauchy"] = "linear"
+    """Of an error: `linear` squares it, the others count large ones less, as in scipy.optimize.least_squares."""
+    loss_scale: float = field(default=0.1, metadata={"check": positive("standard deviations of the signal")})
+    """From where on an error counts as large, in standard deviations of its signal."""
+    refine: int = field(default=2, metadata={"check": between(0, 20)})
+    """Fits after the first in which each signal counts as its errors are small: as often as this."""
+    optimizer: TargetConfig | None = None
+    """A class of `rexcli.identify` and its settings; None for `LevenbergMarquardt`."""
+
+
+@dataclass(frozen=True)
 class DistributedConfig:
     """Several processes that share one training, on one machine or many; see `rexcli.rl.distributed`."""
 
@@ -396,6 +476,7 @@ class Experiment:
     plots: PlotsConfig = field(default_factory=PlotsConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     importing: ImportConfig = field(default_factory=ImportConfig, metadata={"key": "import"})
+    identify: IdentifyConfig = field(default_factory=IdentifyConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     origins: Origins = field(default_factory=Origins, compare=False, repr=False, metadata={"internal": True})

@@ -31,6 +31,7 @@ def init_graph_state(
     eps: Any = 0,
     step: Any = 0,
     delays: Delays | None = None,
+    states: Mapping[str, Any] | None = None,
 ) -> GraphState:
     """Initialises every node: first all parameters, then delays, states and outputs, each in `init_order`.
 
@@ -42,15 +43,16 @@ def init_graph_state(
         params: parameters by node, in place of what `init_params` and the node's declared `params` would give.
         eps, step: where on the timeline the episode starts.
         delays: seconds by node and input, in place of what `init_delays` would give.
+        states: by node, in place of what `init_state` would give.
 
     Returns:
         A state whose `outputs` holds each node's `init_output`, or zeros where its code has none.
 
     Raises:
-        RexError: for parameters of nodes that there are not, for delays that are not adjustable, and where it cannot be
-            told what a node sends.
+        RexError: for parameters and states of nodes that there are not, for delays that are not adjustable, and where
+            it cannot be told what a node sends.
     """
-    for what, given in (("params", params), ("delays", delays)):
+    for what, given in (("params", params), ("delays", delays), ("states", states)):
         for name in given or {}:
             if name not in system.nodes:
                 raise RexError(f"{what}: no node is called '{name}'{suggest(name, list(system.nodes))}")
@@ -62,7 +64,7 @@ def init_graph_state(
         rng={name: keys[name][0] for name in system.nodes},
         params={name: as_declared(value) for name, value in (params or {}).items()},
         delays={},
-        state={},
+        state={name: as_declared(value) for name, value in (states or {}).items()},
         outputs={},
     )
     for name in system.init_order:
@@ -74,8 +76,9 @@ def init_graph_state(
         if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
             graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
     for name in system.init_order:
-        value = as_declared(system.nodes[name].init_state(keys[name][2], graph_state))
-        graph_state = graph_state.replace(state={**graph_state.state, name: value})
+        if name not in graph_state.state:
+            value = as_declared(system.nodes[name].init_state(keys[name][2], graph_state))
+            graph_state = graph_state.replace(state={**graph_state.state, name: value})
     for name in system.init_order:
         if defines(system.nodes[name], "init_output"):
             value = as_declared(as_output(system.nodes[name].init_output(keys[name][3], graph_state)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from rexcli.timeline.readers import first_readers
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.simulate import assemble, cover
 from rexcli.timeline.spec import NEVER, SystemTiming
-from rexcli.timeline.timeline import Messages, Timeline, Times
+from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 from rexcli.timeline.unroll import Sample
 
 
@@ -93,6 +93,35 @@ def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
         reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
         messages[name] = Messages(arrive, np.where(gone, -1, reader))
     return replace(timeline, messages=messages)
+
+
+def stack(timelines: Sequence[Timeline]) -> Timeline:
+    """The episodes of timelines of one system, one after another."""
+
+    def rows(arrays: list[Times], fill: int) -> Times:
+        ticks = max(array.shape[1] for array in arrays)
+        padded = [np.pad(each, ((0, 0), (0, ticks - each.shape[1])), constant_values=fill) for each in arrays]
+        return np.concatenate(padded)
+
+    first = timelines[0]
+    return Timeline(
+        first.spec,
+        {
+            name: Steps(
+                rows([each.steps[name].start for each in timelines], NEVER),
+                rows([each.steps[name].end for each in timelines], NEVER),
+                np.concatenate([each.steps[name].count for each in timelines]),
+            )
+            for name in first.steps
+        },
+        {
+            name: Messages(
+                rows([each.messages[name].arrive for each in timelines], NEVER),
+                rows([each.messages[name].reader for each in timelines], -1),
+            )
+            for name in first.messages
+        },
+    )
 
 
 def check_rules(recorded: SystemTiming, spec: SystemTiming) -> None:

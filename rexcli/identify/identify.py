@@ -1,0 +1,117 @@
+"""The whole of an identification: search, refinement, intervals, what is held out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.identify.levenberg import LevenbergMarquardt, descend
+from rexcli.identify.optimizer import Optimizer, Optimum, Progress, Search
+from rexcli.identify.problem import Problem
+from rexcli.identify.uncertainty import Estimate, Uncertainty, estimates_of, uncertainty_of
+
+FEWEST = 5
+"""Recorded values an unknown, at least."""
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What was found.
+
+    Attributes:
+        problem: that was solved.
+        z: the estimate, in coordinates.
+        estimates: of every unknown, with intervals and verdicts.
+        uncertainty: of all together.
+        curve: episodes simulated, least loss and stage, a row an evaluation.
+        errors: root mean square errors by signal, in the signal's deviations: fitted, held out (NaN if nothing is).
+        simulated: the signals with the estimate, by row of `problem.rows`.
+        rollouts: episodes that were simulated in all.
+        seconds: wall time.
+    """
+
+    problem: Problem
+    z: np.ndarray
+    estimates: list[Estimate]
+    uncertainty: Uncertainty
+    curve: list[tuple[int, float, str]]
+    errors: dict[str, tuple[float, float]]
+    simulated: np.ndarray
+    rollouts: int
+    seconds: float
+
+    def values(self) -> dict[str, float]:
+        """Every declared number by name, shared and fixed ones too."""
+        return {name: float(value) for name, value in self.problem.unknowns.values(self.z).items()}
+
+    def mean_error(self, held_out: bool) -> float:
+        """Over all signals, in their deviations."""
+        squares = [pair[int(held_out)] ** 2 for pair in self.errors.values()]
+        return float(np.sqrt(np.mean(squares)))
+
+
+def identify(
+    problem: Problem, optimizer: Optimizer | None = None, *, seed: int, refine: int, progress: Progress
+) -> Identification:
+    """Finds the unknowns of a problem.
+
+    Args:
+        problem: to solve.
+        optimizer: `LevenbergMarquardt()` if None.
+        seed: of the optimiser's random numbers.
+        refine: how often the signals are weighed anew, by their errors, and fitted again.
+        progress: is told how it goes.
+
+    Raises:
+        RexError: there are too few recorded values.
+        RunError: no simulation stays finite.
+    """
+    began = time.perf_counter()
+    values = int(problem.rows.fitted.sum())
+    if values < FEWEST * problem.size:
+        raise RexError(
+            f"{values} recorded values are too few for {problem.size} unknown numbers; record longer, hold out less "
+            "(identify.held_out), or estimate fewer"
+        )
+    search = Search(problem, np.random.default_rng(seed), progress, stage="search")
+    found = (optimizer or LevenbergMarquardt()).minimize(search)
+    for number in range(refine):
+        search.stage = f"refine {number + 1}"
+        _weigh(problem, found)
+        found = search.check(descend(search, found.z, 12, 1e-7))
+    unsure = uncertainty_of(problem, found.z)
+    simulated = problem.pick(problem.simulate(found.z[None]))[0]
+    return Identification(
+        problem,
+        found.z,
+        estimates_of(problem, found.z, unsure),
+        unsure,
+        search.curve,
+        _errors(problem, simulated),
+        simulated,
+        problem.rollouts,
+        time.perf_counter() - began,
+    )
+
+
+def _weigh(problem: Problem, found: Optimum) -> None:
+    """Lets each signal count as its errors are small, those of all together staying as large as they are."""
+    errors, rows = problem.errors(found.z[None])[0], problem.rows
+    each = [errors[rows.fitted & (rows.signal == index)] for index in range(len(problem.signals))]
+    size = np.array([max(float(np.sqrt(np.mean(part**2))), 1e-6) if len(part) else 1.0 for part in each])
+    problem.weights = problem.weights * float(np.sqrt(np.mean(size**2))) / np.maximum(size, 0.02 * size.max())
+
+
+def _errors(problem: Problem, simulated: np.ndarray) -> dict[str, tuple[float, float]]:
+    rows, found = problem.rows, {}
+    for index, signal in enumerate(problem.signals):
+        difference = signal.difference(simulated, rows.recorded) / signal.deviation
+        pair = []
+        for fitted in (True, False):
+            part = difference[(rows.signal == index) & (rows.fitted == fitted)]
+            pair.append(float(np.sqrt(np.mean(part**2))) if len(part) else float("nan"))
+        found[signal.name] = pair[0], pair[1]
+    return found

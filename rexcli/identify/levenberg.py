@@ -1,0 +1,81 @@
+"""Least squares: Gauss-Newton steps within a trust region, from several starts (scipy.optimize.least_squares)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rexcli.errors import RexError
+from rexcli.identify.optimizer import Optimizer, Optimum, Search
+
+
+class LevenbergMarquardt(Optimizer):
+    """Trust-region least squares, with a Jacobian from one batch of simulations (Branch, Coleman and Li, 1999).
+
+    Args:
+        scout: candidates all over the bounds that are tried first.
+        restarts: of these, how many of the best are starts.
+        iterations: from each start, at most.
+        tolerance: relative change of the cost at which a start is done.
+    """
+
+    def __init__(self, scout: int = 48, restarts: int = 4, iterations: int = 30, tolerance: float = 1e-6):
+        if not 1 <= restarts <= scout:
+            raise RexError(f"identify.optimizer: restarts={restarts}: give a number from 1 to scout={scout}")
+        if iterations < 1 or not tolerance > 0:
+            raise RexError("identify.optimizer: give 1 or more iterations, and a positive tolerance")
+        self.scout, self.restarts, self.iterations, self.tolerance = scout, restarts, iterations, tolerance
+
+    def minimize(self, search: Search) -> Optimum:
+        tried = search.scattered(self.scout)
+        costs = search.costs(tried)
+        search.note(float(costs.min()), 0.05)
+        best = Optimum(tried[int(costs.argmin())], float(costs.min()))
+        starts = np.argsort(costs, kind="stable")[: self.restarts]
+        for number, start in enumerate(starts):
+            low, high = 0.05 + 0.95 * number / len(starts), 0.05 + 0.95 * (number + 1) / len(starts)
+            found = descend(search, tried[start], self.iterations, self.tolerance, (low, high))
+            if found.cost < best.cost:
+                best = found
+        return search.check(best)
+
+
+def descend(
+    search: Search, z: np.ndarray, iterations: int, tolerance: float, share: tuple[float, float] = (0.0, 1.0)
+) -> Optimum:
+    """Least squares from one start; the best candidate on the way."""
+    from scipy.optimize import least_squares
+
+    problem = search.problem
+    rows = problem.rows
+    fitted, scale = rows.fitted, problem.loss_scale
+    seen: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    best = Optimum(z, np.inf)
+    count = 0
+
+    def at(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal best, count
+        key = z.tobytes()
+        if key not in seen:
+            errors, jacobian = problem.linearize(z)
+            seen.clear()
+            seen[key] = errors[fitted] / scale, jacobian[fitted] / scale
+            cost = float(problem.cost(errors))
+            if cost < best.cost:
+                best = Optimum(z.copy(), cost)
+            count += 1
+            search.note(best.cost, share[0] + (share[1] - share[0]) * min(1.0, count / iterations))
+        return seen[key]
+
+    inside = np.clip(z[: problem.num_params], 0.02, 0.98)  # a start at a bound would stay there
+    start = np.concatenate([inside, z[problem.num_params :]])
+    options: Any = {"ftol": tolerance, "xtol": 1e-7, "gtol": 1e-10, "max_nfev": iterations, "loss": problem.loss}
+    least_squares(
+        lambda z: at(z)[0],
+        start,
+        jac=lambda z: at(z)[1],
+        bounds=(problem.lower(), problem.upper()),
+        **options,
+    )
+    return best

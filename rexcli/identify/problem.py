@@ -1,0 +1,460 @@
+"""Simulations of the recorded episodes for many candidates at once, and how far they are from what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from rexcli.compiler.program import Program
+from rexcli.config.schema import IdentifyConfig, InitialConfig
+from rexcli.errors import RexError, suggest
+from rexcli.identify.recorded import Signal
+from rexcli.identify.unknowns import Unknowns
+from rexcli.system.init import init_graph_state
+from rexcli.system.parameters import with_values
+from rexcli.system.paths import leaf_paths
+from rexcli.system.states import GraphState
+from rexcli.timeline.timeline import Timeline
+
+PyTree = Any
+STEP = 2e-3
+"""Of finite differences, in coordinates: far above float32's grain, far below what bends a signal."""
+SPREAD = 0.5
+"""Of an initial state around its recorded value, in deviations of the signal."""
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A state that an episode and each of its segments begin from.
+
+    Attributes:
+        node, path: which state.
+        base: by episode and segment, `[episodes, segments]`; NaN: what the node's `init_state` gives.
+        spread: one coordinate's worth, in its own unit; 0 if it is not estimated.
+    """
+
+    node: str
+    path: str
+    base: np.ndarray
+    spread: float
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Where simulations begin: supervisor steps, the first of each episode is 0.
+
+    Attributes:
+        begin: `[episodes, segments]`, past an episode's last the number of its steps.
+        of_step: which segment each supervisor step belongs to, `[episodes, steps]`.
+    """
+
+    begin: np.ndarray
+    of_step: np.ndarray
+
+    @classmethod
+    def of(cls, timeline: Timeline, seconds: float | None, held_out: float) -> Segments:
+        """Of `seconds` each; what is held out is one with the last one that is fitted."""
+        steps = timeline.num_steps
+        rate = timeline.spec.node(timeline.spec.supervisor).rate
+        length = int(steps.max()) if seconds is None else max(1, round(seconds * rate))
+        fitted = np.maximum(1, np.round(steps * (1 - held_out)).astype(int))
+        count = max(1, int(np.max(fitted // length)))
+        last = np.maximum(fitted // length, 1)[:, None]
+        number = np.arange(count)
+        begin = np.where(number < last, number * length, steps[:, None])
+        of_step = np.minimum(np.arange(int(steps.max())) // length, last - 1)
+        return cls(begin, of_step)
+
+
+class Problem:
+    """Which values make simulated signals the recorded ones.
+
+    A candidate is a vector of coordinates: those of the unknowns, 0 to 1, then the deviations of the initial states.
+
+    Args:
+        program: of the system with its replayed nodes, on the recorded timeline, nothing pruned.
+        timeline: of the program.
+        signals: to reproduce.
+        unknowns: to find.
+        config: what is declared.
+        rng: of the random numbers of nodes.
+        devices: that share the candidates.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        timeline: Timeline,
+        signals: Sequence[Signal],
+        unknowns: Unknowns,
+        config: IdentifyConfig,
+        rng: jax.Array,
+        devices: Sequence[jax.Device],
+    ):
+        self.program, self.timeline, self.signals, self.unknowns = program, timeline, list(signals), unknowns
+        self.rng, self.devices = rng, list(devices)
+        self.loss, self.loss_scale = config.loss, config.loss_scale
+        self.segments = Segments.of(timeline, config.segment, config.held_out)
+        state = jax.eval_shape(lambda: init_graph_state(program.system, rng))
+        self._check_places(state)
+        self.initial = [
+            self._initial(node, name, entry, state)
+            for node, entries in config.initial.items()
+            for name, entry in entries.items()
+        ]
+        self.estimated = [index for index, each in enumerate(self.initial) if each.spread > 0]
+        episodes, segments = self.segments.begin.shape
+        self.num_params = len(unknowns.free)
+        self.size = self.num_params + episodes * segments * len(self.estimated)
+        self.rollouts = 0
+        """How many episodes were simulated so far."""
+        self.weights = np.array([signal.weight / signal.deviation for signal in self.signals])
+        """By which each signal's error is multiplied, 1 over its unit."""
+        self._simulators: dict[int, Callable[..., Any]] = {}
+        self.held_out = config.held_out
+
+    # ------------------------------------------------------------------ what is declared
+
+    def _check_places(self, state: PyTree) -> None:
+        system = self.program.system
+        for name, (place, path) in self.unknowns.places.items():
+            if path is None:
+                if place not in system.edges:
+                    raise RexError(f"identify.edges: no edge is called '{place}'{suggest(place, list(system.edges))}")
+                continue
+            key = f"identify.nodes.{name}"
+            if place not in system.nodes:
+                raise RexError(f"{key}: no node is called '{place}'{suggest(place, list(system.nodes))}")
+            leaves = leaf_paths(state.params[place])
+            if path not in leaves:
+                known = suggest(path, list(leaves)) or f"; node '{place}' has none"
+                raise RexError(f"{key}: there is no parameter '{path}'{known}")
+            if not jnp.issubdtype(leaves[path].dtype, jnp.floating):
+                raise RexError(f"{key}: parameter '{path}' is {leaves[path].dtype}; only real numbers are estimated")
+
+    def _initial(self, node: str, name: str, entry: InitialConfig, state: PyTree) -> Initial:
+        key, path = f"identify.initial.{node}.{name}", entry.path or name
+        if node not in state.state:
+            raise RexError(f"{key}: no node is called '{node}'{suggest(node, list(state.state))}")
+        leaves = leaf_paths(state.state[node])
+        if path not in leaves or leaves[path].shape or not jnp.issubdtype(leaves[path].dtype, jnp.floating):
+            scalars = [name for name, leaf in leaves.items() if not leaf.shape]
+            raise RexError(f"{key}: there is no single real number '{path}' in its state{suggest(path, scalars)}")
+        begin = self.segments.begin
+        if entry.of is None:
+            if entry.spread is None and entry.estimate:
+                raise RexError(f"{key}: give spread, by how much it may deviate; or from, the signal that shows it")
+            return Initial(node, path, np.full(begin.shape, np.nan), entry.spread or 0.0 if entry.estimate else 0.0)
+        names = [signal.name for signal in self.signals]
+        if entry.of not in names:
+            raise RexError(f"{key}.from={entry.of}: identify.signals has no such{suggest(entry.of, names)}")
+        signal = self.signals[names.index(entry.of)]
+        base = np.stack([self._recorded_at(signal, episode, row) for episode, row in enumerate(begin)])
+        spread = (entry.spread or SPREAD * signal.deviation) if entry.estimate else 0.0
+        return Initial(node, path, base, spread)
+
+    def _recorded_at(self, signal: Signal, episode: int, steps: np.ndarray) -> np.ndarray:
+        """The newest value of a signal that had been sent when a supervisor step begins, or the first."""
+        supervisor = self.timeline.steps[self.timeline.spec.supervisor].start[episode]
+        sent = self.timeline.steps[signal.node].end[episode]
+        there = np.flatnonzero(signal.there[episode])
+        if not len(there):
+            raise RexError(f"{signal.name}: episode {episode} of the recording has no value of it; leave it out")
+        at = np.searchsorted(sent[there], supervisor[np.minimum(steps, len(supervisor) - 1)], side="right") - 1
+        return np.asarray(signal.values[episode, there[np.maximum(at, 0)], 0])
+
+    # ------------------------------------------------------------------ simulations
+
+    def start(self) -> np.ndarray:
+        """The candidate at which the search begins, `[size]`."""
+        return np.concatenate([self.unknowns.start, np.zeros(self.size - self.num_params)])
+
+    def lower(self) -> np.ndarray:
+        return np.concatenate([np.zeros(self.num_params), np.full(self.size - self.num_params, -np.inf)])
+
+    def upper(self) -> np.ndarray:
+        return np.concatenate([np.ones(self.num_params), np.full(self.size - self.num_params, np.inf)])
+
+    def one(self, program: Program, data: PyTree, z: jax.Array, eps: jax.Array) -> tuple[PyTree, list[jax.Array]]:
+        """One candidate on one episode: ticks and times of what was compared, and by signal the simulated values."""
+        params, delays = self.unknowns.placed(z)
+        system = program.system
+        key = jax.random.fold_in(self.rng, eps)
+        given: dict[str, dict[str, Any]] = {}
+        for name, value in delays.items():
+            edge = system.edges[name]
+            given.setdefault(edge.target, {})[edge.input] = value
+        defaults = init_graph_state(system, key, eps=eps).params
+        chosen = {node: with_values(defaults[node], values, f"nodes.{node}.params") for node, values in params.items()}
+        before = program.init(key, chosen, eps=eps, delays=given)
+        first = self._states(before, data, z, eps, jnp.int32(0))
+        graph_state, _ = program.reset(program.init(key, chosen, eps=eps, delays=given, states=first))
+        keep = dict.fromkeys((signal.node for signal in self.signals), ("output",))
+
+        def body(state: GraphState, step: jax.Array) -> tuple[GraphState, PyTree]:
+            segment = data["of_step"][eps, step]
+            begins = (step > 0) & (data["begin"][eps, segment] == step)
+            anew = self._states(state, data, z, eps, segment)
+            state = state.replace(
+                state={
+                    **state.state,
+                    **jax.tree.map(
+                        lambda new, old: jnp.where(begins, new, old), anew, {name: state.state[name] for name in anew}
+                    ),
+                }
+            )
+            state, record = program.rollout(state, 1, keep=keep)
+            return state, [
+                (record[s.node].seq, record[s.node].ts, leaf_paths(record[s.node].fields["output"])[s.path])
+                for s in self.signals
+            ]
+
+        steps = jnp.arange(program.max_steps, dtype=jnp.int32)
+        _, kept = jax.lax.scan(body, graph_state, steps)
+        ticks = [(seq, ts) for seq, ts, _ in kept]
+        return ticks, [value.reshape(*seq.shape, -1) for seq, _, value in kept]
+
+    def _states(
+        self, state: GraphState, data: PyTree, z: jax.Array, eps: jax.Array, segment: jax.Array
+    ) -> dict[str, PyTree]:
+        """By node, the states with which a segment begins."""
+        episodes, segments = self.segments.begin.shape
+        deviations = z[self.num_params :].reshape(episodes, segments, len(self.estimated))
+        values: dict[str, dict[str, jax.Array]] = {}
+        for index, each in enumerate(self.initial):
+            base = data["base"][index][eps, segment]
+            base = jnp.where(jnp.isnan(base), leaf_paths(state.state[each.node])[each.path], base)
+            if each.spread > 0:
+                base = base + each.spread * deviations[eps, segment, self.estimated.index(index)]
+            values.setdefault(each.node, {})[each.path] = base
+        return {node: with_values(state.state[node], found, "identify.initial") for node, found in values.items()}
+
+    @cached_property
+    def _data(self) -> PyTree:
+        return {
+            "of_step": jnp.asarray(self.segments.of_step, jnp.int32),
+            "begin": jnp.asarray(self.segments.begin, jnp.int32),
+            "base": [jnp.asarray(each.base, jnp.float32) for each in self.initial],
+        }
+
+    def _over_episodes(self, program: Program, data: PyTree, z: jax.Array) -> tuple[PyTree, list[jax.Array]]:
+        """Of candidates `[candidates, size]`: ticks `[episodes, …]`, values `[episodes, candidates, …]`."""
+
+        def batch(eps: jax.Array) -> tuple[PyTree, list[jax.Array]]:
+            return jax.vmap(self.one, (None, None, 0, None), (None, 0))(program, data, z, eps)
+
+        return jax.lax.map(batch, jnp.arange(program.num_episodes, dtype=jnp.int32))
+
+    def _simulator(self, width: int) -> Callable[..., Any]:
+        if width not in self._simulators:
+            mesh = Mesh(np.array(self.devices), ("candidates",))
+            sharded = jax.shard_map(
+                self._over_episodes,
+                mesh=mesh,
+                in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec("candidates")),
+                out_specs=(PartitionSpec(), PartitionSpec(None, "candidates")),
+                check_vma=False,
+            )
+            self._simulators[width] = jax.jit(sharded)
+        return self._simulators[width]
+
+    @cached_property
+    def width(self) -> int:
+        """Candidates that are simulated at a time: as many as a Jacobian takes."""
+        return self._rounded(2 * self.directions + 1)
+
+    def _rounded(self, width: int) -> int:
+        return -(-width // len(self.devices)) * len(self.devices)
+
+    def simulate(self, z: np.ndarray, width: int | None = None) -> list[np.ndarray]:
+        """By signal the simulated values of candidates `[candidates, size]`: `[candidates, episodes, steps, slots, n]`.
+
+        Args:
+            z: candidates, any number.
+            width: how many at a time; each number is compiled once.
+        """
+        width = self._rounded(width or self.width)
+        parts = []
+        for begin in range(0, len(z), width):
+            part = z[begin : begin + width]
+            self.rollouts += len(part) * self.timeline.num_episodes
+            padded = np.concatenate([part, np.repeat(part[-1:], width - len(part), axis=0)]).astype(np.float32)
+            ticks, values = self._simulator(width)(self.program, self._data, padded)
+            if not hasattr(self, "_ticks"):
+                self._ticks = [(np.asarray(seq), np.asarray(ts)) for seq, ts in ticks]
+            parts.append([np.swapaxes(np.asarray(each, np.float64), 0, 1)[: len(part)] for each in values])
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    # ------------------------------------------------------------------ residuals
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Which simulated value is compared to which recorded one."""
+        if not hasattr(self, "_ticks"):
+            self.simulate(self.start()[None])
+        return Rows.of(self)
+
+    def errors(self, z: np.ndarray, width: int | None = None) -> np.ndarray:
+        """Weighted errors of candidates, `[candidates, rows]`; what is not finite is very large."""
+        rows = self.rows
+        return self.weigh(self.pick(self.simulate(z, width)), rows)
+
+    def pick(self, simulated: Sequence[np.ndarray]) -> np.ndarray:
+        """Simulated values in the order of the rows, `[candidates, rows]`."""
+        rows = self.rows
+        return np.concatenate(
+            [each.reshape(len(each), -1)[:, place] for each, place in zip(simulated, rows.places, strict=True)], axis=1
+        )
+
+    def weigh(self, simulated: np.ndarray, rows: Rows) -> np.ndarray:
+        difference = simulated - rows.recorded
+        wrapped = (difference + np.pi) % (2 * np.pi) - np.pi
+        errors = np.where(rows.angle, wrapped, difference) * self.weights[rows.signal]
+        return np.nan_to_num(errors, nan=HUGE, posinf=HUGE, neginf=-HUGE).clip(-HUGE, HUGE)
+
+    def cost(self, errors: np.ndarray) -> np.ndarray:
+        """The mean loss over the rows that are fitted, `[candidates]`."""
+        errors = errors[..., self.rows.fitted] / self.loss_scale
+        return np.asarray(np.mean(robust(self.loss, errors), axis=-1) * self.loss_scale**2)
+
+    # ------------------------------------------------------------------ derivatives
+
+    @property
+    def directions(self) -> int:
+        """Directions in which candidates are moved for a Jacobian."""
+        colours = min(2, self.segments.begin.shape[1])
+        return self.num_params + colours * len(self.estimated)
+
+    @cached_property
+    def _coloured(self) -> np.ndarray:
+        """The direction that moves each coordinate, `[size]`. Initial states of every second segment move together,
+        for nothing that is under way lasts longer than a segment."""
+        episodes, segments = self.segments.begin.shape
+        colour = (np.arange(segments) % 2)[None, :, None] * len(self.estimated) + np.arange(len(self.estimated))
+        colours = np.broadcast_to(colour, (episodes, segments, len(self.estimated))).ravel()
+        return np.concatenate([np.arange(self.num_params), self.num_params + colours])
+
+    def linearize(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Errors `[rows]` and their Jacobian `[rows, size]` by central differences, in one batch of simulations."""
+        moved, spans = [z], []
+        for direction in range(self.directions):
+            step = np.where(self._coloured == direction, STEP, 0.0)
+            high, low = np.minimum(z + step, self.upper()), np.maximum(z - step, self.lower())
+            moved += [high, low]
+            spans.append(np.max((high - low)[self._coloured == direction], initial=STEP))
+        errors = self.errors(np.stack(moved))
+        slopes = (errors[1::2] - errors[2::2]) / np.array(spans)[:, None]
+        wrapped = self._unwrap(errors[1::2] - errors[2::2]) / np.array(spans)[:, None]
+        slopes = np.where(self.rows.angle, wrapped, slopes)
+        return errors[0], self._spread(slopes)
+
+    def _unwrap(self, difference: np.ndarray) -> np.ndarray:
+        """Differences of errors of angles, one of which may have been wrapped."""
+        turn = 2 * np.pi * self.weights[self.rows.signal]
+        return difference - turn * np.round(difference / turn)
+
+    def _spread(self, slopes: np.ndarray) -> np.ndarray:
+        """A Jacobian `[rows, size]` from slopes along the directions, `[directions, rows]`."""
+        rows, states = self.rows, len(self.estimated)
+        jacobian = np.zeros((rows.size, self.size))
+        jacobian[:, : self.num_params] = slopes[: self.num_params].T
+        segments = self.segments.begin.shape[1]
+        at = np.arange(rows.size)
+        for back in (0, 1):
+            segment = rows.segment - back
+            use = segment >= 0
+            for state in range(states):
+                column = self.num_params + (rows.episode * segments + segment) * states + state
+                direction = self.num_params + (segment % 2) * states + state
+                jacobian[at[use], column[use]] = slopes[direction[use], at[use]]
+        return jacobian
+
+
+HUGE = 1e3
+"""What an error counts that is no finite number, in standard deviations of its signal."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Every comparison of a simulated value with a recorded one.
+
+    Attributes:
+        places: by signal, where its simulated values are.
+        signal, episode, step, segment: of each row, `[rows]`.
+        time: when the value was sensed, s, `[rows]`.
+        recorded: `[rows]`.
+        angle: `[rows]`.
+        fitted: whether it is fitted and not held out, `[rows]`.
+    """
+
+    places: list[np.ndarray]
+    signal: np.ndarray
+    episode: np.ndarray
+    step: np.ndarray
+    segment: np.ndarray
+    time: np.ndarray
+    recorded: np.ndarray
+    angle: np.ndarray
+    fitted: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.signal)
+
+    @classmethod
+    def of(cls, problem: Problem) -> Rows:
+        steps = problem.timeline.num_steps
+        columns: dict[str, list[np.ndarray]] = {}
+        places = []
+        for index, (signal, (seq, ts)) in enumerate(zip(problem.signals, problem._ticks, strict=True)):
+            episode, step, _ = np.indices(seq.shape)
+            tick = np.clip(seq, 0, signal.values.shape[1] - 1)
+            there = (seq >= 0) & (step < steps[:, None, None]) & signal.there[episode, tick]
+            width = signal.values.shape[2]
+            place = np.flatnonzero(np.repeat(there.ravel(), width))
+            places.append(place)
+            fitted = step < np.maximum(1, np.round(steps * (1 - problem.held_out)))[:, None, None]
+            repeated = {
+                "signal": np.full(seq.shape, index),
+                "episode": episode,
+                "step": step,
+                "segment": problem.segments.of_step[episode, step],
+                "time": ts,
+                "angle": np.full(seq.shape, signal.angle),
+                "fitted": fitted,
+            }
+            for name, values in repeated.items():
+                columns.setdefault(name, []).append(np.repeat(values[there], width))
+            columns.setdefault("recorded", []).append(signal.values[episode, tick].reshape(-1)[place])
+        return cls(places, **{name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def robust(loss: str, errors: np.ndarray) -> np.ndarray:
+    """The loss of errors in units of what counts as large, as scipy.optimize.least_squares has it, without its half."""
+    square = errors**2
+    if loss == "huber":
+        return np.where(square <= 1, square, 2 * np.sqrt(np.maximum(square, 1e-30)) - 1)
+    if loss == "soft_l1":
+        return 2 * (np.sqrt(1 + square) - 1)
+    if loss == "cauchy":
+        return np.log1p(square)
+    return square
+
+
+def robust_weight(loss: str, errors: np.ndarray) -> np.ndarray:
+    """The derivative of `robust` by the square: how much an error counts, 1 where it is small."""
+    square = errors**2
+    if loss == "huber":
+        return np.where(square <= 1, 1.0, 1 / np.sqrt(np.maximum(square, 1)))
+    if loss == "soft_l1":
+        return 1 / np.sqrt(1 + square)
+    if loss == "cauchy":
+        return 1 / (1 + square)
+    return np.ones_like(square)

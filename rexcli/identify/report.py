@@ -1,0 +1,83 @@
+"""What an identification says: tables, warnings, and the fragments that experiments take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rexcli.identify.identify import Identification
+from rexcli.runs.result import Table
+from rexcli.system.parameters import nested
+
+COLUMNS = ("name", "estimate", "low", "high", "verdict")
+
+
+def table(found: Identification) -> Table:
+    """One row an unknown: of what is not identifiable no number."""
+    rows = [
+        [each.name, *((each.value, each.low, each.high) if each.identified else (None,) * 3), each.verdict]
+        for each in found.estimates
+    ]
+    return Table("Estimates, with 95 % intervals", COLUMNS, rows)
+
+
+def errors_table(found: Identification) -> Table:
+    rows = [[name, fitted, held] for name, (fitted, held) in found.errors.items()]
+    return Table("Errors, in standard deviations of the signal", ("signal", "fitted", "held out"), rows)
+
+
+def warnings(found: Identification) -> list[str]:
+    """A line for everything that is not identifiable."""
+    return [f"{each.name}: {each.verdict}" for each in found.estimates if not each.identified]
+
+
+def estimates_rows(found: Identification) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of `estimates.csv`, what is not identifiable too, with its verdict."""
+    columns = ["name", "estimate", "low", "high", "bound_low", "bound_high", "sensitivity", "verdict"]
+    rows = [
+        [each.name, each.value, each.low, each.high, *(each.bounds or (None, None)), each.sensitivity, each.verdict]
+        for each in found.estimates
+    ]
+    return columns, rows
+
+
+def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
+    """For `params=RUN` and for `delays=RUN`: `{nodes: {NAME: {params: …}}}`, `{edges: {NAME: {delay: …}}}`."""
+    params: dict[str, dict[str, float]] = {}
+    delays = {}
+    for name, value in found.values().items():
+        place, path = found.problem.unknowns.places[name]
+        if path is None:
+            low, high = found.problem.unknowns.bounds(place)
+            delays[place] = {"delay": adjustable(value, low, high)}
+        else:
+            params.setdefault(place, {})[path] = value
+    nodes = {node: {"params": nested(values)} for node, values in params.items()}
+    return ({"nodes": nodes} if nodes else {}), ({"edges": delays} if delays else {})
+
+
+def adjustable(value: float, low: float, high: float) -> dict[str, Any]:
+    """A delay as it was simulated: between two messages lies what is between their numbers."""
+    low, high = max(0.0, low), max(high, low + 1e-3)
+    given = {"low": low, "high": high, "value": min(max(value, low), high), "interpolation": "linear"}
+    return {"_target_": "rexcli.AdjustableDelay", **given}
+
+
+def signal_arrays(found: Identification) -> dict[str, np.ndarray]:
+    """By signal, `…/time`, `…/episode`, `…/recorded`, `…/simulated` and `…/fitted`, in order of time, for pictures."""
+    rows, arrays = found.problem.rows, {}
+    for index, signal in enumerate(found.problem.signals):
+        use = np.flatnonzero(rows.signal == index)
+        use = use[np.lexsort((rows.time[use], rows.episode[use]))]
+        columns: Sequence[tuple[str, np.ndarray]] = (
+            ("time", rows.time),
+            ("episode", rows.episode),
+            ("recorded", rows.recorded),
+            ("simulated", found.simulated),
+            ("fitted", rows.fitted),
+        )
+        for name, values in columns:
+            arrays[f"{signal.name}/{name}"] = values[use]
+    return arrays

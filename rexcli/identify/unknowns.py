@@ -1,0 +1,164 @@
+"""What is looked for: numbers within bounds, searched as coordinates from 0 to 1, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from rexcli.config.schema import IdentifyConfig, UnknownConfig
+from rexcli.errors import RexError, suggest
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """One number that is estimated.
+
+    Attributes:
+        name: `world.inertia`, or `edges.actuator_world.delay`.
+        low, high: its bounds.
+        log: its logarithm is searched.
+        start: where the search begins, as a coordinate.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool
+    start: float
+
+    def value(self, z: Any, np: Any = np) -> Any:
+        """From its coordinate to its own unit; `np` is NumPy or jax.numpy."""
+        if self.log:
+            return np.exp(math.log(self.low) + z * (math.log(self.high) - math.log(self.low)))
+        return self.low + z * (self.high - self.low)
+
+    @property
+    def is_delay(self) -> bool:
+        return self.name.startswith("edges.")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A number that follows from another one: `scale * other + offset`."""
+
+    of: str
+    scale: float
+    offset: float
+
+
+class Unknowns:
+    """All that `identify.nodes` and `identify.edges` declare.
+
+    Attributes:
+        free: what is estimated, in order; a coordinate vector has one number for each.
+        fixed: by name.
+        shared: by name.
+        places: by name, node and path of a parameter; of a delay, the edge.
+
+    Raises:
+        RexError: nothing is estimated, bounds are none, or a share names what there is not or leads in a circle.
+    """
+
+    def __init__(self, config: IdentifyConfig):
+        self.free: list[Unknown] = []
+        self.fixed: dict[str, float] = {}
+        self.shared: dict[str, Shared] = {}
+        self.places: dict[str, tuple[str, str | None]] = {}
+        for node, entries in config.nodes.items():
+            for name, entry in entries.items():
+                self._add(f"{node}.{name}", f"identify.nodes.{node}.{name}", entry)
+                self.places[f"{node}.{name}"] = node, entry.path or name
+        for edge, entry in config.edges.items():
+            self._add(f"edges.{edge}.delay", f"identify.edges.{edge}", entry)
+            self.places[f"edges.{edge}.delay"] = edge, None
+        if not self.free:
+            raise RexError(
+                "identify.nodes and identify.edges declare nothing to estimate: give a parameter its bounds, "
+                "{world: {inertia: {low: 1e-4, high: 3e-4}}}"
+            )
+        self.order = self._in_order()
+
+    def _add(self, name: str, key: str, entry: UnknownConfig) -> None:
+        given = [what for what in ("fixed", "share") if getattr(entry, what) is not None]
+        if len(given) == 2 or (given and (entry.low, entry.high, entry.init) != (None, None, None)):
+            raise RexError(f"{key}: give one of low and high, fixed, share")
+        if entry.fixed is not None:
+            self.fixed[name] = entry.fixed
+        elif entry.share is not None:
+            self.shared[name] = Shared(entry.share, entry.scale, entry.offset)
+        elif entry.low is None or entry.high is None:
+            raise RexError(f"{key}: give low and high, between which it is looked for; or fixed; or share")
+        else:
+            self.free.append(_unknown(name, key, entry, entry.low, entry.high))
+
+    def _in_order(self) -> list[str]:
+        """The shared ones, each after what it follows from."""
+        known = {unknown.name for unknown in self.free} | set(self.fixed)
+        names = known | set(self.shared)
+        order: list[str] = []
+        for name, shared in self.shared.items():
+            if shared.of not in names:
+                raise RexError(f"{_key(name)}.share={shared.of}: there is no such{suggest(shared.of, sorted(names))}")
+        while len(order) < len(self.shared):
+            ready = [name for name, shared in self.shared.items() if name not in known and shared.of in known]
+            if not ready:
+                circle = ", ".join(name for name in self.shared if name not in known)
+                raise RexError(f"identify: {circle}: each follows from another one of these; give one of them bounds")
+            order += ready
+            known |= set(ready)
+        return order
+
+    def values(self, z: Any, np: Any = np) -> dict[str, Any]:
+        """Every declared number by name, from coordinates `[free]`."""
+        found = {unknown.name: unknown.value(z[index], np) for index, unknown in enumerate(self.free)}
+        found |= {name: np.asarray(value) for name, value in self.fixed.items()}
+        for name in self.order:
+            shared = self.shared[name]
+            found[name] = shared.scale * found[shared.of] + shared.offset
+        return found
+
+    def placed(self, z: Any) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """By node and path the parameters, and by edge the delays, of coordinates, in JAX."""
+        params: dict[str, dict[str, Any]] = {}
+        delays: dict[str, Any] = {}
+        for name, value in self.values(z, jnp).items():
+            place, path = self.places[name]
+            if path is None:
+                delays[place] = value
+            else:
+                params.setdefault(place, {})[path] = value
+        return params, delays
+
+    @property
+    def start(self) -> np.ndarray:
+        return np.array([unknown.start for unknown in self.free])
+
+    def bounds(self, edge: str) -> tuple[float, float]:
+        """Of an edge's delay, seconds: the least and the most that it can be."""
+        ends = [self.values(np.full(len(self.free), share))[f"edges.{edge}.delay"] for share in (0.0, 1.0)]
+        return float(min(ends)), float(max(ends))
+
+
+def _unknown(name: str, key: str, entry: UnknownConfig, low: float, high: float) -> Unknown:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise RexError(f"{key}: low={low:g}, high={high:g}: give a low, and a high above it")
+    if entry.log and low <= 0:
+        raise RexError(f"{key}.low={low:g}: the logarithm is searched; give a positive low, or log: false")
+    if name.startswith("edges.") and low < 0:
+        raise RexError(f"{key}.low={low:g}: a delay is 0 or more seconds")
+    if entry.init is None:
+        return Unknown(name, low, high, entry.log, 0.5)
+    if not low <= entry.init <= high:
+        raise RexError(f"{key}.init={entry.init:g}: give a number from low={low:g} to high={high:g}")
+    scale = np.log if entry.log else float
+    start = (scale(entry.init) - scale(low)) / (scale(high) - scale(low))
+    return Unknown(name, low, high, entry.log, float(start))
+
+
+def _key(name: str) -> str:
+    node, _, rest = name.partition(".")
+    return f"identify.edges.{rest.removesuffix('.delay')}" if node == "edges" else f"identify.nodes.{name}"
