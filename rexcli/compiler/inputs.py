@@ -12,7 +12,15 @@ import numpy as np
 
 from rexcli.compiler.tables import InputPlan
 from rexcli.errors import RexError
-from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.adjustable import (
+    AdjustableDelay,
+    Interpolation,
+    blend,
+    hold,
+    hold_floats,
+    hold_shares,
+    linear_share,
+)
 from rexcli.system.spec import Edge
 from rexcli.system.states import GraphState, InputState, StepState
 from rexcli.system.types import is_key
@@ -44,16 +52,18 @@ class Adjustable:
         node: the one that reads.
         later: the most messages of the timeline's window that may not have arrived yet.
         low, high: seconds.
-        linear: whether to interpolate.
+        interpolation: what is seen between two messages.
         skip: a message that arrives exactly at a step's start is left to the next.
+        period: of the reader, seconds.
     """
 
     node: str
     later: int
     low: float
     high: float
-    linear: bool
+    interpolation: Interpolation
     skip: bool
+    period: float
 
 
 @dataclass(frozen=True)
@@ -78,13 +88,16 @@ class Input:
     adjustable: Adjustable | None = None
 
 
-def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column, spans: Column) -> Input:
+def place(
+    edge: Edge, read: InputPlan, ring: int, period: float, ints: Column, floats: Column, spans: Column
+) -> Input:
     """Puts what the plan says of an input into the tables.
 
     Args:
         edge: of the system.
         read: the plan of one slot's input.
         ring: entries of the source's ring.
+        period: of the reader, seconds.
         ints, floats, spans: the tables.
 
     Raises:
@@ -93,20 +106,20 @@ def place(edge: Edge, read: InputPlan, ring: int, ints: Column, floats: Column, 
     seq = ints(read.newest if read.consecutive else read.seq)
     entries = ints(read.seq % ring)
     sent, received, age = floats(read.ts_sent), floats(read.ts_recv), spans(read.age)
-    ends, adjustable = (edge.name, edge.source, edge.input), _adjustable(edge, read)
+    ends, adjustable = (edge.name, edge.source, edge.input), _adjustable(edge, read, period)
     held = read.seq.shape[-1]
     return Input(*ends, edge.window, held, seq, read.consecutive, entries, sent, received, age, adjustable)
 
 
-def _adjustable(edge: Edge, read: InputPlan) -> Adjustable | None:
+def _adjustable(edge: Edge, read: InputPlan, period: float) -> Adjustable | None:
     delay = edge.delay
     if isinstance(delay, AdjustableDelay) != read.adjustable:
         was = "an adjustable delay" if read.adjustable else "no adjustable delay"
         raise RexError(f"edge '{edge.name}': delay is {delay!r}, but the plan was made for {was}; compile again")
     if not isinstance(delay, AdjustableDelay):
         return None
-    later, linear = read.age.shape[-1] - edge.window, delay.interpolation == "linear"
-    return Adjustable(edge.target, later, delay.low, delay.high, linear, edge.skip)
+    later = read.age.shape[-1] - edge.window
+    return Adjustable(edge.target, later, delay.low, delay.high, delay.interpolation, edge.skip, period)
 
 
 def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> InputState:
@@ -192,16 +205,22 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
     def messages(place: jax.Array) -> PyTree:
         entries = table.ints[read.entries : read.entries + held][place]
         return jax.tree.map(
-            lambda ring: jnp.stack([_at(ring, entries[i]) for i in range(read.window)]),
+            lambda ring: jnp.stack([_at(ring, entries[i]) for i in range(len(place))]),
             graph_state.outputs[read.source],
         )
 
     ts_sent, ages, data = sent(older), age[older], messages(older)
-    if edge.linear:
+    if edge.interpolation == "linear":
         newer = jnp.minimum(older + 1, held - 1)
         share = jnp.where(there, linear_share(age[older[-1]], age[newer[-1]], delay), 0.0)
         ts_sent, ages = blend(ts_sent, sent(newer), share), blend(ages, age[newer], share)
         data = blend(data, messages(newer), share)
+    elif edge.interpolation == "hold":
+        # A gap before the first message holds already; it has no age of its own.
+        shares = hold_shares(jnp.where(seqs < 0, jnp.inf, age)[read.window - 1 :], delay, edge.period)
+        ts_sent = jnp.where(there, hold(sent(jnp.arange(held)), shares, read.window), ts_sent)
+        ages = jnp.where(there, hold(age, shares, read.window), ages)
+        data = hold_floats(data, messages(jnp.arange(held, dtype=jnp.int32)), shares)
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, ts_sent, 0.0),

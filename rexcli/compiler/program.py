@@ -475,7 +475,8 @@ def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...
         inputs = []
         for read in slot.inputs:
             edge = system.edges[read.edge]
-            inputs.append(place(edge, read, plan.rings[edge.source], *(partial(column, to) for to in columns)))
+            sends, period = plan.rings[edge.source], 1 / system.specs[edge.target].rate
+            inputs.append(place(edge, read, sends, period, *(partial(column, to) for to in columns)))
         slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs)))
     return tuple(slots), columns
 

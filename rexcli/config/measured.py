@@ -133,7 +133,7 @@ def _check_declared(value: Any, where: str) -> None:
         if not isinstance(target, str) or not target.startswith("rexcli."):
             raise ValueError(f"{where}: {target} is no delay or loss of rexcli")
         for key, item in value.items():
-            if key != "_target_" and (key, item) not in (("interpolation", "linear"), ("interpolation", "latest")):
+            if key != "_target_" and not (key == "interpolation" and item in ("latest", "linear", "hold")):
                 _check_declared(item, f"{where}.{key}")
     elif isinstance(value, list):
         for item in value:

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.adjustable import AdjustableDelay, blend, hold, hold_floats, hold_shares, linear_share
 from rexcli.system.call import NodeCall, StepFunction
 from rexcli.system.init import Delays, init_graph_state
 from rexcli.system.spec import Edge
@@ -310,6 +311,15 @@ class Stepper:
                 blend(older, later, share) if real else older
                 for older, later, real in zip(data, following, there.tolist(), strict=True)
             )
+        elif adjustable.interpolation == "hold":
+            reach = self._seqs(edge, np.arange(newest - edge.window + 1, newer + 1))
+            all_sent, _, all_ages, messages = self._messages(edge, reach, sent, start)
+            since = np.where(reach < 0, np.inf, all_ages)[edge.window - 1 :]
+            shares = hold_shares(since, delay, 1 / self.system.specs[edge.target].rate)
+            ts_sent = np.where(there, hold(all_sent, shares, edge.window), ts_sent)
+            ages = np.where(there, hold(all_ages, shares, edge.window), ages)
+            held = hold_floats(_stacked(data), _stacked(messages), shares)
+            data = tuple(jax.tree.map(lambda leaf, place=place: leaf[place], held) for place in range(edge.window))
         ts_recv = np.where(there, ts_sent + delay, 0.0).astype(np.float32)
         return np.maximum(seqs, -1).astype(np.int32), ts_sent, ts_recv, ages, data
 
@@ -367,6 +377,10 @@ def stop_nodes(system: System) -> None:
             failed.append(f"'{name}' raised {type(error).__name__}: {error}")
     if failed:
         raise RexError(f"stop failed: node {', node '.join(failed)}")
+
+
+def _stacked(messages: Sequence[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *messages)
 
 
 def _seconds(times: np.ndarray, at: np.ndarray, gap: np.ndarray) -> np.ndarray:

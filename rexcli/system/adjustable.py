@@ -14,7 +14,7 @@ from rexcli.errors import RexError
 from rexcli.system.delays import Constant
 
 PyTree = Any
-Interpolation = Literal["latest", "linear"]
+Interpolation = Literal["latest", "linear", "hold"]
 
 
 class AdjustableDelay(Constant):
@@ -42,6 +42,11 @@ class AdjustableDelay(Constant):
             `ts - delay`, in every float and in `ts_sent`, so that there is a gradient with respect to the delay;
             the whole window slides by the same share of a message. Integers, booleans and keys are the older
             message's, and so is `seq`. The newest message in reach, which has no newer beside it, is held.
+            `hold` sees, in every float and in `ts_sent`, the mean over the period that begins with the step, each
+            message being held until the next one is `delay` seconds old: what a node that integrates its period needs
+            of a command that changes in it, with a gradient too. All else is that of the message that holds at the
+            start. A message counts from `low` on: one that changes the mean of a period within which it arrives is
+            there in time if the delay is `low` and a period of the reader, or more.
     """
 
     def __init__(self, low: float, high: float, value: float | None = None, interpolation: Interpolation = "latest"):
@@ -50,14 +55,14 @@ class AdjustableDelay(Constant):
         if value is not None and not low <= value <= high:
             raise RexError(f"delay from {low:g} to {high:g} s: value {value:g}: give a number of seconds between them")
         if interpolation not in get_args(Interpolation):
-            raise RexError(f"delay: interpolation '{interpolation}': give 'latest' or 'linear'")
+            raise RexError(f"delay: interpolation '{interpolation}': give 'latest', 'linear' or 'hold'")
         super().__init__(low)
         self.low, self.high = float(low), float(high)
         self.value = self.low if value is None else float(value)
         self.interpolation = interpolation
 
     def __repr__(self) -> str:
-        between = ", interpolated" if self.interpolation == "linear" else ""
+        between = {"latest": "", "linear": ", interpolated", "hold": ", held in between"}[self.interpolation]
         return f"{self.value:g} s, adjustable from {self.low:g} to {self.high:g} s{between}"
 
     def quantile(self, share: float) -> float:
@@ -94,3 +99,41 @@ def blend(older: PyTree, newer: PyTree, share: Any) -> PyTree:
         return a + weight.astype(a.dtype) * (b - a)
 
     return jax.tree.map(leaf, older, newer)
+
+
+def hold_shares(age: Any, delay: Any, period: float) -> Any:
+    """For how much of the reader's period each message holds, `[messages]`, in all 1.
+
+    Args:
+        age: seconds since messages were sent when the period begins, oldest first, `[messages]`; the oldest one holds
+            already.
+        delay: seconds, of all.
+        period: seconds.
+    """
+    begin = jnp.clip(delay - age, 0.0, period).at[0].set(0.0)
+    return jnp.diff(begin, append=period) / period
+
+
+def hold(messages: Any, shares: Any, window: int) -> Any:
+    """A window of means of messages, each of as many as there are shares, and one message later than the mean before.
+
+    Args:
+        messages: floats `[window - 1 + len(shares), ...]`.
+        shares: of the messages of each mean.
+        window: how many means.
+    """
+    parts = jnp.stack([messages[place : place + len(shares)] for place in range(window)])
+    return jnp.tensordot(parts, shares.astype(parts.dtype), axes=((1,), (0,)))
+
+
+def hold_floats(seen: PyTree, messages: PyTree, shares: Any) -> PyTree:
+    """What holds at a step's start, with means in place of its floats, see `hold`.
+
+    Args:
+        seen: leaves `[window, ...]`.
+        messages: leaves `[window - 1 + len(shares), ...]`.
+        shares: of the messages of each mean.
+    """
+    return jax.tree.map(
+        lambda a, b: hold(b, shares, len(a)) if jnp.issubdtype(a.dtype, jnp.inexact) else a, seen, messages
+    )

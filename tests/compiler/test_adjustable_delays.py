@@ -239,10 +239,11 @@ def test_a_signal_linear_in_time_is_read_exactly_as_long_ago_as_the_delay():
 
 
 @pytest.mark.slow
-def test_interpolated_programs_agree_with_the_stepper():
+@pytest.mark.parametrize("how", ["linear", "hold"])
+def test_interpolated_programs_agree_with_the_stepper(how):
     for delays in SETTINGS:
-        log = run_stepper(system("linear"), timeline(), 1, STEPS, KEY, delays=delays)
-        assert assert_record(log, roll(program("linear"), KEY, 1, delays, STEPS)) > 3 * STEPS
+        log = run_stepper(system(how), timeline(), 1, STEPS, KEY, delays=delays)
+        assert assert_record(log, roll(program(how), KEY, 1, delays, STEPS)) > 3 * STEPS
 
 
 @pytest.mark.slow

@@ -114,6 +114,18 @@ def test_interpolation_slides_the_window():
     np.testing.assert_array_equal(counts, np.floor(values + 1e-4).astype(int))
 
 
+def test_a_held_window_is_the_mean_over_the_reader_s_period():
+    """Messages come every 25 ms and the reader's period is 50 ms, so two or three of them hold in it."""
+    for delay in (0.055, 0.0625, 0.0713, 0.1):
+        sent = np.arange(STEPS * 3) / 40 + 0.01 + delay  # when message k begins to hold
+        for window in [step["plain"] for step in seen(make(interpolation="hold"), {"plain": delay})][4:]:
+            start = window.ts_recv[-1] - delay + window.age[-1]
+            holds = np.clip(np.append(sent[1:], np.inf), start, start + 0.05) - np.clip(sent, start, start + 0.05)
+            np.testing.assert_allclose(window.data["value"][-1], 100 + holds @ np.arange(len(sent)) / 0.05, atol=1e-3)
+            np.testing.assert_allclose(np.diff(window.data["value"]), 1.0, rtol=1e-4)
+            assert window.data["count"][-1] == 100 + np.flatnonzero(sent <= start + 1e-6)[-1] == 100 + window.seq[-1]
+
+
 def test_the_wall_clock_takes_messages_as_they_come():
     system = make()
     outcome = rex.WallClock(system).run(KEY, steps=4).check()

@@ -87,8 +87,8 @@ def by_program(system: System, timeline: Timeline):
 
 @pytest.mark.parametrize(
     "delay",
-    [Constant(0.0002), AdjustableDelay(0.0, 0.004), AdjustableDelay(0.0, 0.004, interpolation="linear")],
-    ids=["constant", "adjustable", "interpolated"],
+    [Constant(0.0002), *(AdjustableDelay(0.0, 0.004, interpolation=how) for how in ("latest", "linear", "hold"))],
+    ids=["constant", "adjustable", "interpolated", "held"],
 )
 @pytest.mark.parametrize("shift", [0, LATE])
 def test_stepper_and_program_have_what_nanoseconds_give(delay, shift):

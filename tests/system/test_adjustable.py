@@ -57,7 +57,7 @@ def make(delays=None, *, delay=None, **options) -> System:
         ({"low": 0.0, "high": math.inf}, "from 0 to inf s"),
         ({"low": 0.0, "high": 0.05, "value": 0.06}, "value 0.06: give a number of seconds between"),
         ({"low": 0.0, "high": 0.05, "value": math.nan}, "value nan"),
-        ({"low": 0.0, "high": 0.05, "interpolation": "cubic"}, "'cubic': give 'latest' or 'linear'"),
+        ({"low": 0.0, "high": 0.05, "interpolation": "cubic"}, "'cubic': give 'latest', 'linear' or 'hold'"),
     ],
 )
 def test_what_is_no_range_is_refused(arguments, message):
