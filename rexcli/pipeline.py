@@ -48,7 +48,6 @@ from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
-from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
@@ -339,9 +338,7 @@ def identification_problem(
     for name in declared.edges:
         if name not in edges:
             raise RexError(f"identify.edges: no edge is called '{name}'{suggest(name, list(edges))}")
-        low, high = unknowns.bounds(name)
-        delay = AdjustableDelay(max(0.0, low), max(high, low + 1e-3), interpolation="linear")
-        edges[name] = replace(edges[name], delay=delay)
+        edges[name] = replace(edges[name], delay=unknowns.adjustable(name, experiment.nodes[edges[name].target].rate))
     experiment = replace(experiment, edges=edges)
     system = build_system(experiment, project)
     timelines, recordings, parents = [], [], []

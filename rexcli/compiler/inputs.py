@@ -88,9 +88,7 @@ class Input:
     adjustable: Adjustable | None = None
 
 
-def place(
-    edge: Edge, read: InputPlan, ring: int, period: float, ints: Column, floats: Column, spans: Column
-) -> Input:
+def place(edge: Edge, read: InputPlan, ring: int, period: float, ints: Column, floats: Column, spans: Column) -> Input:
     """Puts what the plan says of an input into the tables.
 
     Args:

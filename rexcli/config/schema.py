@@ -354,6 +354,9 @@ class UnknownConfig:
     """With `share`: times this."""
     offset: float = 0.0
     """With `share`: plus this."""
+    interpolation: Literal["latest", "linear", "hold"] = "hold"
+    """Of an edge's delay: what its reader sees between two messages, see `rexcli.AdjustableDelay`. `hold` of a command,
+    which is held until the next one comes; `linear` of samples of what changes all the time, a simulated world's."""
     path: str | None = None
     """Of a parameter: its name with dots, where it lies inside of another; None for the key under which this stands."""
 

@@ -35,6 +35,7 @@ class Gradient(Optimizer):
     def minimize(self, search: Search) -> Optimum:
         import optax
 
+        search.check_slopes()
         problem = search.problem
         problem.rows  # noqa: B018 - made before anything is traced
         slope = jax.jit(jax.vmap(jax.value_and_grad(_loss_of(problem), argnums=2), (None, None, 0)))

@@ -81,7 +81,7 @@ def identify(
     for number in range(refine):
         search.stage = f"refine {number + 1}"
         _weigh(problem, found)
-        found = search.check(descend(search, found.z, 12, 1e-7))
+        found = search.check(descend(search, found.z, 8, 1e-5))
     unsure = uncertainty_of(problem, found.z)
     simulated = problem.pick(problem.simulate(found.z[None]))[0]
     return Identification(

@@ -9,18 +9,21 @@ import numpy as np
 from rexcli.errors import RexError
 from rexcli.identify.optimizer import Optimizer, Optimum, Search
 
+SAME = 0.02
+"""A relative difference of costs below which two starts have found the same."""
+
 
 class LevenbergMarquardt(Optimizer):
     """Trust-region least squares, with a Jacobian from one batch of simulations (Branch, Coleman and Li, 1999).
 
     Args:
         scout: candidates all over the bounds that are tried first.
-        restarts: of these, how many of the best are starts.
+        restarts: of these, how many of the best are starts, at most: two that end at the same cost are enough.
         iterations: from each start, at most.
         tolerance: relative change of the cost at which a start is done.
     """
 
-    def __init__(self, scout: int = 48, restarts: int = 4, iterations: int = 30, tolerance: float = 1e-6):
+    def __init__(self, scout: int = 48, restarts: int = 6, iterations: int = 30, tolerance: float = 1e-4):
         if not 1 <= restarts <= scout:
             raise RexError(f"identify.optimizer: restarts={restarts}: give a number from 1 to scout={scout}")
         if iterations < 1 or not tolerance > 0:
@@ -28,6 +31,7 @@ class LevenbergMarquardt(Optimizer):
         self.scout, self.restarts, self.iterations, self.tolerance = scout, restarts, iterations, tolerance
 
     def minimize(self, search: Search) -> Optimum:
+        search.check_slopes()
         tried = search.scattered(self.scout)
         costs = search.costs(tried)
         search.note(float(costs.min()), 0.05)
@@ -36,8 +40,11 @@ class LevenbergMarquardt(Optimizer):
         for number, start in enumerate(starts):
             low, high = 0.05 + 0.95 * number / len(starts), 0.05 + 0.95 * (number + 1) / len(starts)
             found = descend(search, tried[start], self.iterations, self.tolerance, (low, high))
+            again = abs(found.cost - best.cost) <= SAME * best.cost and number > 0
             if found.cost < best.cost:
                 best = found
+            if again:
+                break
         return search.check(best)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rexcli.errors import RunError
+from rexcli.errors import RexError, RunError
 from rexcli.identify.problem import HUGE, Problem
 
 Progress = Callable[[float, str], None]
@@ -56,6 +56,20 @@ class Search:
     def costs(self, z: np.ndarray, width: int | None = None) -> np.ndarray:
         """Of candidates, `[candidates]`."""
         return self.problem.cost(self.problem.errors(z, width))
+
+    def check_slopes(self) -> None:
+        """Refuses unknowns along which errors change in jumps, so that there is no slope to go down.
+
+        Raises:
+            RexError: a delay is simulated with interpolation=latest.
+        """
+        for unknown in self.problem.unknowns.free:
+            edge = self.problem.unknowns.places[unknown.name][0]
+            if unknown.is_delay and self.problem.unknowns.interpolation[edge] == "latest":
+                raise RexError(
+                    f"identify.edges.{edge}: interpolation=latest has no slope, so neither gradients nor least squares "
+                    "find it; give hold (commands) or linear (samples), or identify/optimizer=cem"
+                )
 
     def scattered(self, count: int) -> np.ndarray:
         """Candidates all over the bounds, the declared start first, `[count, size]` (a Latin hypercube)."""

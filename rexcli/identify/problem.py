@@ -25,7 +25,10 @@ from rexcli.timeline.timeline import Timeline
 
 PyTree = Any
 STEP = 2e-3
-"""Of finite differences, in coordinates: far above float32's grain, far below what bends a signal."""
+"""Of finite differences, in coordinates: far above float32's grain, far below what bends a signal.
+
+Of a delay it is half a period of the faster end of its edge: within a period, what is seen between two messages is only
+near to what would be there, and the slope of that error is none of the signal."""
 SPREAD = 0.5
 """Of an initial state around its recorded value, in deviations of the signal."""
 
@@ -267,8 +270,8 @@ class Problem:
 
     @cached_property
     def width(self) -> int:
-        """Candidates that are simulated at a time: as many as a Jacobian takes."""
-        return self._rounded(2 * self.directions + 1)
+        """Candidates that are simulated at a time: as many as a Jacobian of one-sided differences takes."""
+        return self._rounded(1 + self.directions + int(np.sum(self._two_sided)))
 
     def _rounded(self, width: int) -> int:
         return -(-width // len(self.devices)) * len(self.devices)
@@ -291,6 +294,45 @@ class Problem:
                 self._ticks = [(np.asarray(seq), np.asarray(ts)) for seq, ts in ticks]
             parts.append([np.swapaxes(np.asarray(each, np.float64), 0, 1)[: len(part)] for each in values])
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def effect(self, edge: str, delay: float) -> float:
+        """For how long an edge's delay acts on average, s: a simulated node's messages, and its steps, come only once a
+        period, so a shorter delay acts until the next of them."""
+        return float(np.mean(np.maximum(delay, self._waits[edge])))
+
+    def effect_slope(self, index: int, at: float) -> float:
+        """Of the `effect` of a delay by its coordinate, s, over as wide a difference as `linearize` takes.
+
+        Args:
+            index: of the delay in the unknowns.
+            at: its coordinate.
+        """
+        unknown, step = self.unknowns.free[index], self._steps[index]
+        high, low = min(1.0, at + step), max(0.0, at - step)
+        edge = self.unknowns.places[unknown.name][0]
+        above, below = (self.effect(edge, float(unknown.value(each))) for each in (high, low))
+        return (above - below) / (high - low)
+
+    @cached_property
+    def _waits(self) -> dict[str, np.ndarray]:
+        """By edge with an unknown delay, how long each of its messages takes at least, s."""
+        found = {}
+        for name, how in self.unknowns.interpolation.items():
+            edge = self.timeline.spec.edge(name)
+            source, target = self.timeline.steps[edge.source], self.timeline.steps[edge.target]
+            waits = []
+            for episode in range(self.timeline.num_episodes):
+                sent, start = source.end[episode, : source.count[episode]], target.start[episode]
+                start = start[: target.count[episode]]
+                if how == "linear":  # until a reader's step, since the newest message
+                    newest = np.searchsorted(sent, start, side="right") - 1
+                    waits.append((start - sent[np.maximum(newest, 0)])[newest >= 0])
+                elif how == "hold":  # from a message to the reader's next step
+                    following = np.searchsorted(start, sent)
+                    there = following < len(start)
+                    waits.append(start[following[there]] - sent[there])
+            found[name] = np.concatenate([np.zeros(1), *waits][1:] or [np.zeros(1)]) / 1e9
+        return found
 
     # ------------------------------------------------------------------ residuals
 
@@ -341,19 +383,48 @@ class Problem:
         colours = np.broadcast_to(colour, (episodes, segments, len(self.estimated))).ravel()
         return np.concatenate([np.arange(self.num_params), self.num_params + colours])
 
-    def linearize(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Errors `[rows]` and their Jacobian `[rows, size]` by central differences, in one batch of simulations."""
-        moved, spans = [z], []
+    @cached_property
+    def _steps(self) -> np.ndarray:
+        """By how far each coordinate is moved to either side, `[size]`."""
+        steps, system = np.full(self.size, STEP), self.program.system
+        for index, unknown in enumerate(self.unknowns.free):
+            if unknown.is_delay and not unknown.log:
+                edge = system.edges[self.unknowns.places[unknown.name][0]]
+                period = 1 / max(system.specs[edge.source].rate, system.specs[edge.target].rate)
+                steps[index] = np.clip(period / 2 / (unknown.high - unknown.low), STEP, 0.25)
+        return steps
+
+    @cached_property
+    def _two_sided(self) -> np.ndarray:
+        """The directions of delays, in which differences are taken to both sides, `[directions]`."""
+        delays = [unknown.is_delay for unknown in self.unknowns.free]
+        return np.array(delays + [False] * (self.directions - self.num_params))
+
+    def linearize(self, z: np.ndarray, *, central: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Errors `[rows]` and their Jacobian `[rows, size]` by differences, in one batch of simulations.
+
+        Args:
+            z: where.
+            central: take them to both sides; else only those of delays.
+        """
+        moved, sides, spans = [z], [], []
         for direction in range(self.directions):
-            step = np.where(self._coloured == direction, STEP, 0.0)
+            along = self._coloured == direction
+            step = np.where(along, self._steps, 0.0)
             high, low = np.minimum(z + step, self.upper()), np.maximum(z - step, self.lower())
-            moved += [high, low]
-            spans.append(np.max((high - low)[self._coloured == direction], initial=STEP))
+            if not (central or self._two_sided[direction]):
+                high, low = (z, low) if np.max((high - z)[along]) < np.max((z - low)[along]) else (high, z)
+            at = []
+            for each in (high, low):
+                at.append(0 if each is z else len(moved))
+                moved += [] if each is z else [each]
+            sides.append(at)
+            spans.append(np.max((high - low)[along]))
         errors = self.errors(np.stack(moved))
-        slopes = (errors[1::2] - errors[2::2]) / np.array(spans)[:, None]
-        wrapped = self._unwrap(errors[1::2] - errors[2::2]) / np.array(spans)[:, None]
-        slopes = np.where(self.rows.angle, wrapped, slopes)
-        return errors[0], self._spread(slopes)
+        above, below = np.array(sides).T
+        difference = errors[above] - errors[below]
+        difference = np.where(self.rows.angle, self._unwrap(difference), difference)
+        return errors[0], self._spread(difference / np.array(spans)[:, None])
 
     def _unwrap(self, difference: np.ndarray) -> np.ndarray:
         """Differences of errors of angles, one of which may have been wrapped."""

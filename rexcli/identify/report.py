@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rexcli.identify.identify import Identification
+from rexcli.identify.problem import Problem
 from rexcli.runs.result import Table
 from rexcli.system.parameters import nested
 
@@ -50,18 +51,18 @@ def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
     for name, value in found.values().items():
         place, path = found.problem.unknowns.places[name]
         if path is None:
-            low, high = found.problem.unknowns.bounds(place)
-            delays[place] = {"delay": adjustable(value, low, high)}
+            delays[place] = {"delay": adjustable(found.problem, place, value)}
         else:
             params.setdefault(place, {})[path] = value
     nodes = {node: {"params": nested(values)} for node, values in params.items()}
     return ({"nodes": nodes} if nodes else {}), ({"edges": delays} if delays else {})
 
 
-def adjustable(value: float, low: float, high: float) -> dict[str, Any]:
-    """A delay as it was simulated: between two messages lies what is between their numbers."""
-    low, high = max(0.0, low), max(high, low + 1e-3)
-    given = {"low": low, "high": high, "value": min(max(value, low), high), "interpolation": "linear"}
+def adjustable(problem: Problem, edge: str, value: float) -> dict[str, Any]:
+    """A delay as it was simulated."""
+    system = problem.program.system
+    delay = problem.unknowns.adjustable(edge, system.specs[system.edges[edge].target].rate, value)
+    given = {name: getattr(delay, name) for name in ("low", "high", "value", "interpolation")}
     return {"_target_": "rexcli.AdjustableDelay", **given}
 
 

@@ -11,8 +11,10 @@ from rexcli.identify.problem import Problem, robust_weight
 
 PRIOR = 1 / np.sqrt(12)
 """The standard deviation of a number between 0 and 1 of which nothing is known."""
-FLAT = 0.7
-"""Of `PRIOR`: an estimate that is no surer than this is none."""
+WIDE = 0.5
+"""Of its range: an estimate whose 95 % interval is wider is none."""
+LOOP = 3.0
+"""An interval of a delay wider than that of the sum of all by more than this says that only the sum is known."""
 AT_BOUND = 0.005
 TOGETHER = 0.9
 """A correlation from which on two estimates are told apart by little."""
@@ -50,13 +52,12 @@ class Uncertainty:
     Attributes:
         covariance: of the unknowns, `[free, free]`.
         quantile: of Student's t, for 95 % intervals.
-        eigenvalues, eigenvectors: of the information on the unknowns, least first; vectors are columns.
+        conditional: the deviation that each would have if all others were known, `[free]`.
+        sensitivity: by how much errors change over each one's range, in standard deviations of the signals, `[free]`.
     """
 
     covariance: np.ndarray
     quantile: float
-    eigenvalues: np.ndarray
-    eigenvectors: np.ndarray
     conditional: np.ndarray
     sensitivity: np.ndarray
 
@@ -75,7 +76,7 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
 
     What the data do not tell of a number, its bounds do: a normal prior with the deviation of a uniform one.
     """
-    rows, errors, jacobian = problem.rows, *problem.linearize(z)
+    rows, errors, jacobian = problem.rows, *problem.linearize(z, central=True)
     use = rows.fitted
     counts = np.sqrt(robust_weight(problem.loss, errors / problem.loss_scale))
     errors, jacobian = (errors * counts)[use], (jacobian * counts[:, None])[use]
@@ -93,18 +94,10 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
     plain = inverse * variance * times
     wider = np.sqrt(np.maximum(1.0, np.diag(plain) / np.maximum(np.diag(sandwich), 1e-300)))
     covariance = (sandwich * np.outer(wider, wider))[np.ix_(unknown, unknown)]
-    states = ~unknown
-    reduced = information[np.ix_(unknown, unknown)]
-    if states.any():
-        cross = information[np.ix_(unknown, states)]
-        reduced = reduced - cross @ np.linalg.pinv(information[np.ix_(states, states)], hermitian=True) @ cross.T
-    eigenvalues, eigenvectors = np.linalg.eigh(reduced / max(variance * times, 1e-300))
     alone = np.diag(information)[unknown] / max(variance * times, 1e-300)
     return Uncertainty(
         covariance,
         float(stats.t.ppf(0.975, max(2, blocks - 1))),
-        eigenvalues,
-        eigenvectors,
         1 / np.sqrt(alone + 1 / PRIOR**2),
         np.sqrt(np.mean(jacobian[:, : problem.num_params] ** 2, axis=0)),
     )
@@ -142,59 +135,71 @@ def _correlation_time(series: np.ndarray) -> float:
 
 
 def estimates_of(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> list[Estimate]:
-    """What to say of every unknown, and of the sum of delays if there are several."""
+    """What to say of every unknown, and of the sum of delays if there are several.
+
+    Delays are given as long as they act, see `Problem.effect`.
+    """
     unknowns, found = problem.unknowns.free, []
     half = unsure.quantile * unsure.deviation
+    total = _sum(problem, z, unsure)
+    verdicts = [_verdict(problem, index, float(z[index]), unsure) for index in range(len(unknowns))]
     for index, unknown in enumerate(unknowns):
         at = float(z[index])
-        low, high = max(0.0, at - half[index]), min(1.0, at + half[index])
-        verdict = _verdict(problem, index, at, unsure)
-        value = float(unknown.value(at))
-        least, most = float(unknown.value(low)), float(unknown.value(high))
+        ends = [float(unknown.value(each)) for each in (at, max(0.0, at - half[index]), min(1.0, at + half[index]))]
+        if unknown.is_delay:
+            ends = [problem.effect(problem.unknowns.places[unknown.name][0], each) for each in ends]
+            if total is not None and total.identified and ends[2] - ends[1] > LOOP * (total.high - total.low):
+                others = [other.name for other in unknowns if other.is_delay and other is not unknown]
+                verdicts[index] = f"not identifiable: only its sum with {' and '.join(others)} is determined"
         bounds = (unknown.low, unknown.high)
-        found.append(Estimate(unknown.name, value, least, most, verdict, bounds, float(unsure.sensitivity[index])))
+        found.append(Estimate(unknown.name, *ends, verdicts[index], bounds, float(unsure.sensitivity[index])))
+    return [*found, total] if total is not None else found
+
+
+def _sum(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> Estimate | None:
+    """Of the delays together, if there are several."""
+    unknowns = problem.unknowns.free
     delays = [index for index, unknown in enumerate(unknowns) if unknown.is_delay and not unknown.log]
-    if len(delays) > 1:
-        slope = np.zeros(len(unknowns))
-        slope[delays] = [unknowns[index].high - unknowns[index].low for index in delays]
-        deviation = float(np.sqrt(slope @ unsure.covariance @ slope))
-        total = sum(found[index].value for index in delays)
-        spread = unsure.quantile * deviation
-        flat = deviation >= FLAT * PRIOR * float(np.sqrt(slope @ slope))
-        verdict = "not identifiable: the data do not tell the delays at all" if flat else "identified"
-        name = "sum of " + " and ".join(unknowns[index].name.split(".")[1] for index in delays)
-        found.append(Estimate(name, total, max(0.0, total - spread), total + spread, verdict, None, 0.0))
-    return found
+    if len(delays) < 2:
+        return None
+    edges = [problem.unknowns.places[unknowns[index].name][0] for index in delays]
+    values = [float(unknowns[index].value(float(z[index]))) for index in delays]
+    slope = np.zeros(len(unknowns))
+    for index in delays:
+        slope[index] = problem.effect_slope(index, float(z[index]))
+    deviation = float(np.sqrt(slope @ unsure.covariance @ slope))
+    total = sum(problem.effect(edge, value) for edge, value in zip(edges, values, strict=True))
+    spread = unsure.quantile * deviation
+    width = sum(unknowns[index].high - unknowns[index].low for index in delays)
+    flat = 2 * spread >= WIDE * width or not slope.any()
+    verdict = "not identifiable: the data do not tell the delays" if flat else "identified"
+    name = f"sum of {' and '.join(edges)}"
+    return Estimate(name, total, max(0.0, total - spread), total + spread, verdict, None, 0.0)
 
 
 def _verdict(problem: Problem, index: int, at: float, unsure: Uncertainty) -> str:
-    unknowns = problem.unknowns.free
-    if unsure.deviation[index] >= FLAT * PRIOR:
-        if unsure.conditional[index] >= FLAT * PRIOR:
-            return "not identifiable: the data do not depend on it"
-        weights = np.abs(unsure.correlation[index])
-        weights[index] = 0.0
-        others = [i for i in np.argsort(-weights) if weights[i] > 0.5][:3]
-        names = " and ".join(unknowns[other].name for other in others) or "others"
-        return f"not identifiable: only {_combination(problem, index, others, unsure)} {names} is determined"
+    unknown, width = problem.unknowns.free[index], 2 * unsure.quantile * unsure.deviation[index]
+    if 2 * unsure.quantile * unsure.conditional[index] >= WIDE:
+        return "not identifiable: the data do not depend on it enough"
+    if width >= WIDE:
+        return f"not identifiable: {_combination(problem, index, unsure)}"
     if at < AT_BOUND or at > 1 - AT_BOUND:
-        unknown = unknowns[index]
         which, bound = ("low", unknown.low) if at < 0.5 else ("high", unknown.high)
         return f"not identifiable: at its bound, {which}={bound:g}; widen it"
-    if 2 * unsure.quantile * unsure.deviation[index] >= 1.0:
-        return "not identifiable: its interval covers its range"
     return "identified"
 
 
-def _combination(problem: Problem, index: int, others: list[int], unsure: Uncertainty) -> str:
-    if len(others) != 1:
-        return "a combination with"
-    other, unknowns = others[0], problem.unknowns.free
-    together = unsure.correlation[index, other]
-    if abs(together) < TOGETHER:
-        return "a combination with"
-    if unknowns[index].is_delay and unknowns[other].is_delay:
-        return "its sum with" if together < 0 else "its difference from"
-    if unknowns[index].log and unknowns[other].log:
-        return "a product of powers with" if together < 0 else "a ratio of powers to"
-    return "a combination with"
+def _combination(problem: Problem, index: int, unsure: Uncertainty) -> str:
+    """With what others an unknown is determined only together."""
+    unknowns, weights = problem.unknowns.free, np.abs(unsure.correlation[index])
+    weights[index] = 0.0
+    others = [other for other in np.argsort(-weights) if weights[other] > 0.5][:3]
+    names = " and ".join(unknowns[other].name for other in others) or "others"
+    how = "a combination with"
+    if len(others) == 1 and weights[others[0]] >= TOGETHER:
+        other, same = unknowns[others[0]], unsure.correlation[index, others[0]] > 0
+        if unknowns[index].is_delay and other.is_delay:
+            how = "its difference from" if same else "its sum with"
+        elif unknowns[index].log and other.log:
+            how = "a ratio of powers to" if same else "a product of powers with"
+    return f"only {how} {names} is determined"

@@ -11,6 +11,7 @@ import numpy as np
 
 from rexcli.config.schema import IdentifyConfig, UnknownConfig
 from rexcli.errors import RexError, suggest
+from rexcli.system.adjustable import AdjustableDelay
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Unknowns:
         fixed: by name.
         shared: by name.
         places: by name, node and path of a parameter; of a delay, the edge.
+        interpolation: by edge.
 
     Raises:
         RexError: nothing is estimated, bounds are none, or a share names what there is not or leads in a circle.
@@ -72,6 +74,7 @@ class Unknowns:
             for name, entry in entries.items():
                 self._add(f"{node}.{name}", f"identify.nodes.{node}.{name}", entry)
                 self.places[f"{node}.{name}"] = node, entry.path or name
+        self.interpolation = {edge: entry.interpolation for edge, entry in config.edges.items()}
         for edge, entry in config.edges.items():
             self._add(f"edges.{edge}.delay", f"identify.edges.{edge}", entry)
             self.places[f"edges.{edge}.delay"] = edge, None
@@ -137,10 +140,20 @@ class Unknowns:
     def start(self) -> np.ndarray:
         return np.array([unknown.start for unknown in self.free])
 
-    def bounds(self, edge: str) -> tuple[float, float]:
-        """Of an edge's delay, seconds: the least and the most that it can be."""
-        ends = [self.values(np.full(len(self.free), share))[f"edges.{edge}.delay"] for share in (0.0, 1.0)]
-        return float(min(ends)), float(max(ends))
+    def adjustable(self, edge: str, rate: float, value: float | None = None) -> AdjustableDelay:
+        """An edge's delay as it is simulated.
+
+        Args:
+            edge: that has one here.
+            rate: of its reader, Hz: what is held over a period of it must have come before.
+            value: seconds.
+        """
+        ends = [float(self.values(np.full(len(self.free), at))[f"edges.{edge}.delay"]) for at in (0.0, 1.0)]
+        low, high = max(0.0, min(ends)), max(*ends, min(ends) + 1e-3, 1e-3)
+        if self.interpolation[edge] == "hold":
+            low = max(0.0, low - 1 / rate)
+        value = None if value is None else min(max(value, low), high)
+        return AdjustableDelay(low, high, value, self.interpolation[edge])
 
 
 def _unknown(name: str, key: str, entry: UnknownConfig, low: float, high: float) -> Unknown:

@@ -1,0 +1,54 @@
+"""The pictures of an identification: every value is drawn, stages and what is held out are marked, labels apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rexcli.errors import RexError
+from rexcli.plot import loss, reproduced
+from tests.plot.boxes import by_gid, clipped, covered
+
+
+def signals(names: list[str], held: float = 0.25) -> dict[str, np.ndarray]:
+    time = np.tile(np.arange(0, 12, 0.02), 2)
+    arrays = {}
+    for name in names:
+        values = np.sin(3 * time)
+        columns = (time, np.repeat([0, 1], len(time) // 2), values, values + 0.1, time < 12 * (1 - held))
+        for column, each in zip(("time", "episode", "recorded", "simulated", "fitted"), columns, strict=True):
+            arrays[f"{name}/{column}"] = each
+    return arrays
+
+
+@pytest.mark.parametrize("names", [["sensor.th"], ["sensor.th", "sensor.speed", "a_very_long_node.with_a_long.path" * 3]])
+def test_recorded_and_simulated_values_are_drawn(names: list[str]) -> None:
+    fig = reproduced.draw(signals(names), episode=1)
+    for name in names:
+        [recorded], [simulated] = by_gid(fig, f"recorded:{name}"), by_gid(fig, f"simulated:{name}")
+        np.testing.assert_allclose(simulated.get_ydata() - recorded.get_ydata(), 0.1)
+    assert covered(fig) == []
+    assert clipped(fig) == []
+    with pytest.raises(RexError, match="episode 2 has no value"):
+        reproduced.draw(signals(names), episode=2)
+
+
+def test_a_wrapped_angle_is_no_line_across() -> None:
+    arrays = signals(["sensor.th"], held=0.0)
+    time = arrays["sensor.th/time"]
+    arrays["sensor.th/simulated"] = (2 * time + np.pi) % (2 * np.pi) - np.pi
+    [line] = by_gid(reproduced.draw(arrays), "simulated:sensor.th")
+    assert np.nanmax(np.abs(np.diff(line.get_ydata()))) < 1
+
+
+def test_losses_of_runs_are_beside_one_another() -> None:
+    rows = np.arange(1.0, 30.0)
+    stages = ["search"] * 20 + ["refine 1"] * 9
+    curves = [loss.Curve("lm", 10 * rows, 1 / rows, stages), loss.Curve("cem", 128 * rows, 2 / rows, stages)]
+    fig = loss.draw(curves)
+    assert covered(fig) == []
+    assert clipped(fig) == []
+    lines = [line for line in fig.axes[0].lines if len(line.get_xdata()) > 2]
+    assert [line.get_label() for line in lines] == ["lm", "cem"]
+    with pytest.raises(RexError, match="no finite loss"):
+        loss.draw([loss.Curve("none", rows, np.full(29, np.nan), stages)])
