@@ -145,14 +145,18 @@ def estimates_of(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> list[E
     verdicts = [_verdict(problem, index, float(z[index]), unsure) for index in range(len(unknowns))]
     for index, unknown in enumerate(unknowns):
         at = float(z[index])
-        ends = [float(unknown.value(each)) for each in (at, max(0.0, at - half[index]), min(1.0, at + half[index]))]
+        reach = (at, max(0.0, at - half[index]), min(1.0, at + half[index]))
+        value, low, high = (float(unknown.value(each)) for each in reach)
         if unknown.is_delay:
-            ends = [problem.effect(problem.unknowns.places[unknown.name][0], each) for each in ends]
-            if total is not None and total.identified and ends[2] - ends[1] > LOOP * (total.high - total.low):
+            edge = problem.unknowns.places[unknown.name][0]
+            value, low, high = (problem.effect(edge, each) for each in (value, low, high))
+            if total is not None and total.identified and high - low > LOOP * (total.high - total.low):
                 others = [other.name for other in unknowns if other.is_delay and other is not unknown]
                 verdicts[index] = f"not identifiable: only its sum with {' and '.join(others)} is determined"
         bounds = (unknown.low, unknown.high)
-        found.append(Estimate(unknown.name, *ends, verdicts[index], bounds, float(unsure.sensitivity[index])))
+        found.append(
+            Estimate(unknown.name, value, low, high, verdicts[index], bounds, float(unsure.sensitivity[index]))
+        )
     return [*found, total] if total is not None else found
 
 

@@ -1,4 +1,4 @@
-"""The loss of an identification over the episodes that it simulated, stage by stage; several runs beside one another."""
+"""The loss of an identification over the episodes that it simulated; several runs beside one another."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Loss(Picture):
         curves = []
         for label, view in zip(run_labels(views), views, strict=True):
             table = view.csv("loss.csv")
-            columns = [np.array([to_number(cell) for cell in table[name]]) for name in ("rollouts", "loss")]
-            curves.append(Curve(label, *columns, list(table["stage"])))
+            rollouts, loss = (np.array([to_number(cell) for cell in table[name]]) for name in ("rollouts", "loss"))
+            curves.append(Curve(label, rollouts, loss, list(table["stage"])))
         return draw(curves)
 
 

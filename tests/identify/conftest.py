@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -137,7 +136,7 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "nodes"}
         for name in before:
             del sys.modules[name]
-        hidden = "nodes.hidden.params={gain: %g, drag: %g}" % (TRUE["gain"], TRUE["drag"])
+        hidden = f"nodes.hidden.params={{gain: {TRUE['gain']}, drag: {TRUE['drag']}}}"
         assert main(["record", "conf=robot", "record.seconds=12", hidden, "--quiet"]) == 0
         yield find_project()
         for name in [name for name in sys.modules if name.partition(".")[0] == "nodes"]:

@@ -95,7 +95,8 @@ def test_what_is_known_only_together_is_said(cart: Project) -> None:
 def test_a_search_that_diverges_says_what_to_do(cart: Project, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["identify.nodes.world.drag={low: -2e4, high: -1e4}", "identify.segment=null"]
     assert main(["identify", "latest:record", "conf=model", *words]) == 1
-    assert "the search diverged: no candidate's simulation stays finite; give narrower bounds" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the search diverged: no candidate's simulation stays finite; give narrower bounds" in said
 
 
 @pytest.mark.slow
