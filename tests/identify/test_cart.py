@@ -61,7 +61,7 @@ def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.
         (["identify.replay=[driver]"], "the supervisor, 'brain', is to be replayed"),
         (["identify.held_out=0.9", "identify.segment=0.1"], "are too few"),
         (["identify.edges.driver_world.interpolation=latest"], "interpolation=latest has no slope"),
-        (["identify.recordings=[latest:rollout]"], "latest:rollout"),
+        (["identify.recordings=[latest:rollout]"], "no run of 'rollout' with recording.mcap"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(
