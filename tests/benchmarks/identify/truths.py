@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rexcli.cli.main import main
+from rexcli.config.project import find_project
 from rexcli.runs.view import find_run
 from rexcli.timeline.timeline import Timeline
 
@@ -40,8 +41,8 @@ class Truth:
     loop: float
 
 
-def draw(seed: int, outputs: Path, *, seconds: float = 12.0) -> Truth:
-    """The truth of a seed, recorded."""
+def draw(seed: int, *, seconds: float = 12.0) -> Truth:
+    """The truth of a seed, recorded into the project's `outputs/`."""
     rng = np.random.default_rng(seed)
     params = {name: float(rng.uniform(*bounds)) for name, bounds in RANGES.items()}
     families = (str(rng.choice(FAMILIES)), str(rng.choice(FAMILIES)))
@@ -56,7 +57,7 @@ def draw(seed: int, outputs: Path, *, seconds: float = 12.0) -> Truth:
     ]  # fmt: skip
     if main(words) != 0:
         raise SystemExit(f"truth {seed} was not recorded")
-    view = find_run("latest:record", outputs)
+    view = find_run("latest:record", find_project().outputs)
     return Truth(params, families, view.path, loop_delay(view.timeline()))
 
 

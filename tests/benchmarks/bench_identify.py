@@ -1,0 +1,139 @@
+"""`rex identify` on hidden pendulums: the loop's delay, intervals, verdicts, held-out errors, rollouts and time.
+
+    python -m tests.benchmarks.bench_identify [--truths 20] [--first 1] [--optimizers lm cem] [--folder FOLDER]
+
+Each truth has six constants and two delays, drawn at random, of families drawn at random (`identify/truths.py`), and is
+recorded for 12 s: simulated at 500 Hz, by an encoder of 4,096 counts a turn whose speed is off by 0.05 rad/s. What is
+recorded is the encoder, the motor driver and the controller, nothing of the plant. `identify/conf/model.yaml` simulates
+a plant of 200 Hz around that recording with one constant delay an edge. The true loop delay is the mean age of what the
+encoder read, plus that of commands when the plant took them.
+
+`--optimizers` lets several search the first truth, for the episodes that each simulates until its loss is within 5 % of
+the least. `--folder` notes the truths, whose recordings
+are in `outputs/`, and takes those that it has.
+
+RESULTS
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rexcli import pipeline
+from rexcli.config.compose import compose
+from rexcli.identify.identify import Identification
+from tests.benchmarks.identify.truths import CONF, Truth, draw
+
+LOOP = "sum of world_sensor and actuator_world"
+AMBIGUOUS = ("edges.world_sensor.delay", "edges.actuator_world.delay")
+UNEXCITED = "world.max_speed"
+
+
+def identified(truth: Truth, *words: str) -> tuple[Identification, float]:
+    """What is found of a truth, and in how many seconds, compilation included."""
+    began = time.perf_counter()
+    experiment = compose("model", [f"from={truth.run}", *words], config_dir=CONF)
+    found = pipeline.identify(experiment)
+    return found, time.perf_counter() - began
+
+
+def row(truth: Truth, found: Identification, seconds: float) -> dict[str, Any]:
+    """One line of the table: by name, whether an interval holds the truth, None where no number was given."""
+    known = {f"world.{name}": value for name, value in truth.params.items()} | {LOOP: truth.loop}
+    estimates = {each.name: each for each in found.estimates}
+    return {
+        "families": " + ".join(truth.families),
+        "loop": truth.loop,
+        "error": estimates[LOOP].value - truth.loop,
+        "half": (estimates[LOOP].high - estimates[LOOP].low) / 2,
+        "held": found.mean_error(held_out=True),
+        "inside": {
+            name: bool(estimates[name].low <= true <= estimates[name].high) if estimates[name].identified else None
+            for name, true in known.items()
+        },
+        "ambiguous": all(not estimates[name].identified for name in AMBIGUOUS),
+        "unexcited": not estimates[UNEXCITED].identified,
+        "rollouts": found.rollouts,
+        "seconds": seconds,
+    }
+
+
+def report(rows: dict[int, dict[str, Any]]) -> None:
+    print("| truth | delays | loop ms | error ms | ± ms | held out % | inside | rollouts | s |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for seed, each in rows.items():
+        given = [inside for inside in each["inside"].values() if inside is not None]
+        print(
+            f"| {seed} | {each['families']} | {each['loop'] * 1e3:.1f} | {each['error'] * 1e3:+.2f} "
+            f"| {each['half'] * 1e3:.2f} | {each['held'] * 100:.1f} | {sum(given)} of {len(given)} "
+            f"| {each['rollouts']} | {each['seconds']:.0f} |"
+        )
+    errors = np.abs([each["error"] for each in rows.values()]) * 1e3
+    held = np.array([each["held"] for each in rows.values()]) * 100
+    print(f"\nloop delay: error {np.median(errors):.2f} ms in the median, {errors.max():.2f} ms at worst")
+    print(f"held-out error: {np.median(held):.1f} % in the median, {held.max():.1f} % at worst")
+    for name in next(iter(rows.values()))["inside"]:
+        given = [each["inside"][name] for each in rows.values() if each["inside"][name] is not None]
+        print(f"{name}: in the interval {sum(given)} times of {len(given)} that a number was given")
+    for what in ("ambiguous", "unexcited"):
+        print(f"{what} said so: {sum(each[what] for each in rows.values())} of {len(rows)}")
+
+
+def compare(truth: Truth, optimizers: list[str]) -> None:
+    """Episodes that each optimiser simulates until its loss is within 5 % of the least."""
+    curves = {}
+    for name in optimizers:
+        found, seconds = identified(truth, f"identify/optimizer={name}", "identify.refine=0")
+        curves[name] = [(rollouts, loss) for rollouts, loss, _ in found.curve], seconds
+    least = min(loss for curve, _ in curves.values() for _, loss in curve)
+    print("\n| optimiser | episodes until within 5 % | in all | least loss | s |\n| --- | --- | --- | --- | --- |")
+    for name, (curve, seconds) in curves.items():
+        near = next((str(rollouts) for rollouts, loss in curve if loss <= 1.05 * least), "never")
+        print(f"| {name} | {near} | {curve[-1][0]} | {min(loss for _, loss in curve):.3g} | {seconds:.0f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--truths", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1, help="seed of the first truth")
+    parser.add_argument("--optimizers", nargs="*", default=[], help="lm, gradient, cem, cma: compared on the first")
+    parser.add_argument("--folder", type=Path, help="of truths to note and to take")
+    parser.add_argument("--set", nargs="*", default=[], dest="words", help="overrides of conf/model.yaml")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = options.folder or Path(made)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows: dict[int, dict[str, Any]] = {}
+        for seed in range(options.first, options.first + options.truths):
+            truth = taken(seed, folder)
+            rows[seed] = row(truth, *identified(truth, *options.words))
+            print(seed, json.dumps(rows[seed]), flush=True)
+        print()
+        if rows:
+            report(rows)
+        if options.optimizers:
+            compare(taken(options.first, folder), options.optimizers)
+
+
+def taken(seed: int, folder: Path) -> Truth:
+    """A truth that the folder has, else a new one that it has from then on."""
+    noted = folder / f"{seed}.json"
+    if noted.exists():
+        stored = json.loads(noted.read_text())
+        return Truth(stored["params"], tuple(stored["families"]), Path(stored["run"]), stored["loop"])
+    truth = draw(seed)
+    noted.write_text(json.dumps(asdict(truth), default=os.fspath))
+    return truth
+
+
+if __name__ == "__main__":
+    main()
