@@ -26,6 +26,7 @@ from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
 from rexcli.identify.identify import Identification
 from rexcli.identify.identify import identify as run_identification
+from rexcli.identify.levenberg import LevenbergMarquardt
 from rexcli.identify.optimizer import Progress
 from rexcli.identify.problem import Problem
 from rexcli.identify.recorded import signals_of
@@ -334,6 +335,7 @@ def identification_problem(
     if experiment.from_run is None:
         raise RexError("identify needs a recording: give its run, rex identify latest:record")
     unknowns = Unknowns(declared)
+    (build_optimizer(experiment, project) or LevenbergMarquardt()).check(unknowns)
     edges = dict(experiment.edges)
     for name in declared.edges:
         if name not in edges:

@@ -27,7 +27,8 @@ def identify(job: Job) -> Result:
         run.write_arrays("timeline.npz", to_arrays(timeline))
         for name, fragment in zip(("params.yaml", "delays.yaml"), report.fragments(found), strict=True):
             if fragment:
-                run.write_bytes(name, OmegaConf.to_yaml(OmegaConf.create(fragment)).encode())
+                said = "".join(f"# {line}\n" for line in report.warnings(found))
+                run.write_bytes(name, (said + OmegaConf.to_yaml(OmegaConf.create(fragment))).encode())
         run.write_csv("estimates.csv", *report.estimates_rows(found))
         run.write_csv("loss.csv", ["rollouts", "loss", "stage"], found.curve)
         run.write_arrays("signals.npz", report.signal_arrays(found))

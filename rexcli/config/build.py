@@ -119,7 +119,7 @@ def build_optimizer(experiment: Experiment, project: Project | None = None) -> A
     (project or find_project()).activate()
     loader, key = Loader(experiment.trust, experiment.origins), "identify.optimizer"
     optimizer = loader.call(loader.find(config.target, f"{key}._target_"), config.options, key)
-    if not callable(getattr(optimizer, "minimize", None)):
+    if not all(callable(getattr(optimizer, name, None)) for name in ("minimize", "check")):
         where = experiment.origins.where(f"{key}._target_")
         raise RexError(
             f"{where}: {key}._target_={config.target}: this is no optimiser; derive it from rexcli.identify.Optimizer"

@@ -24,6 +24,8 @@ class Gradient(Optimizer):
         lr: learning rate, where bounds are 0 and 1; it falls to 0 as a cosine does.
     """
 
+    slopes = True
+
     def __init__(self, restarts: int = 16, iterations: int = 150, lr: float = 0.03):
         if restarts < 1 or iterations < 1 or not lr > 0:
             raise RexError(
@@ -35,7 +37,6 @@ class Gradient(Optimizer):
     def minimize(self, search: Search) -> Optimum:
         import optax
 
-        search.check_slopes()
         problem = search.problem
         problem.rows  # noqa: B018 - made before anything is traced
         slope = jax.jit(jax.vmap(jax.value_and_grad(_loss_of(problem), argnums=2), (None, None, 0)))

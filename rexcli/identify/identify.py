@@ -11,7 +11,7 @@ from rexcli.errors import RexError
 from rexcli.identify.levenberg import LevenbergMarquardt, descend
 from rexcli.identify.optimizer import Optimizer, Optimum, Progress, Search
 from rexcli.identify.problem import Problem
-from rexcli.identify.uncertainty import Estimate, Uncertainty, estimates_of, uncertainty_of
+from rexcli.identify.uncertainty import PRIOR, Estimate, Uncertainty, estimates_of, noise_of, uncertainty_of
 
 FEWEST = 5
 """Recorded values an unknown, at least."""
@@ -81,7 +81,8 @@ def identify(
     for number in range(refine):
         search.stage = f"refine {number + 1}"
         _weigh(problem, found)
-        found = search.check(descend(search, found.z, 8, 1e-5))
+        pull = noise_of(problem, problem.errors(found.z[None])[0][problem.rows.fitted])[1] / PRIOR**2
+        found = search.check(descend(search, found.z, 8, 1e-5, pull=pull))
     unsure = uncertainty_of(problem, found.z)
     simulated = problem.pick(problem.simulate(found.z[None]))[0]
     return Identification(

@@ -23,6 +23,8 @@ class LevenbergMarquardt(Optimizer):
         tolerance: relative change of the cost at which a start is done.
     """
 
+    slopes = True
+
     def __init__(self, scout: int = 48, restarts: int = 6, iterations: int = 30, tolerance: float = 1e-4):
         if not 1 <= restarts <= scout:
             raise RexError(f"identify.optimizer: restarts={restarts}: give a number from 1 to scout={scout}")
@@ -31,7 +33,6 @@ class LevenbergMarquardt(Optimizer):
         self.scout, self.restarts, self.iterations, self.tolerance = scout, restarts, iterations, tolerance
 
     def minimize(self, search: Search) -> Optimum:
-        search.check_slopes()
         tried = search.scattered(self.scout)
         costs = search.costs(tried)
         search.note(float(costs.min()), 0.05)
@@ -49,28 +50,47 @@ class LevenbergMarquardt(Optimizer):
 
 
 def descend(
-    search: Search, z: np.ndarray, iterations: int, tolerance: float, share: tuple[float, float] = (0.0, 1.0)
+    search: Search,
+    z: np.ndarray,
+    iterations: int,
+    tolerance: float,
+    share: tuple[float, float] = (0.0, 1.0),
+    pull: float = 0.0,
 ) -> Optimum:
-    """Least squares from one start; the best candidate on the way."""
+    """Least squares from one start; the best candidate on the way.
+
+    Args:
+        search: of the problem.
+        z: the start.
+        iterations: at most.
+        tolerance: relative change of the cost at which it is done.
+        share: of the whole search, where this begins and ends.
+        pull: what a squared error of 1 is worth of the squared distance of the unknowns from where the search began, in
+            coordinates: it keeps them there where the data do not tell.
+    """
     from scipy.optimize import least_squares
 
     problem = search.problem
     rows = problem.rows
     fitted, scale = rows.fitted, problem.loss_scale
     seen: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-    best = Optimum(z, np.inf)
+    known = np.arange(problem.size) < problem.num_params
+    away = np.sqrt(pull) / scale * np.eye(problem.size)[known]
+    best, least = Optimum(z, np.inf), np.inf
     count = 0
 
     def at(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        nonlocal best, count
+        nonlocal best, least, count
         key = z.tobytes()
         if key not in seen:
             errors, jacobian = problem.linearize(z)
             seen.clear()
-            seen[key] = errors[fitted] / scale, jacobian[fitted] / scale
+            behind = away @ (z - problem.start())
+            seen[key] = np.append(errors[fitted] / scale, behind), np.vstack([jacobian[fitted] / scale, away])
             cost = float(problem.cost(errors))
-            if cost < best.cost:
-                best = Optimum(z.copy(), cost)
+            whole = cost * int(fitted.sum()) + float(behind @ behind) * scale**2
+            if whole < least:
+                best, least = Optimum(z.copy(), cost), whole
             count += 1
             search.note(best.cost, share[0] + (share[1] - share[0]) * min(1.0, count / iterations))
         return seen[key]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from rexcli.errors import RexError, RunError
 from rexcli.identify.problem import HUGE, Problem
+from rexcli.identify.unknowns import Unknowns
 
 Progress = Callable[[float, str], None]
 """Is told how much of the search is done, 0 to 1, and a few words."""
@@ -57,20 +59,6 @@ class Search:
         """Of candidates, `[candidates]`."""
         return self.problem.cost(self.problem.errors(z, width))
 
-    def check_slopes(self) -> None:
-        """Refuses unknowns along which errors change in jumps, so that there is no slope to go down.
-
-        Raises:
-            RexError: a delay is simulated with interpolation=latest.
-        """
-        for unknown in self.problem.unknowns.free:
-            edge = self.problem.unknowns.places[unknown.name][0]
-            if unknown.is_delay and self.problem.unknowns.interpolation[edge] == "latest":
-                raise RexError(
-                    f"identify.edges.{edge}: interpolation=latest has no slope, so neither gradients nor least squares "
-                    "find it; give hold (commands) or linear (samples), or identify/optimizer=cem"
-                )
-
     def scattered(self, count: int) -> np.ndarray:
         """Candidates all over the bounds, the declared start first, `[count, size]` (a Latin hypercube)."""
         from scipy.stats import qmc
@@ -97,7 +85,27 @@ class Search:
 
 
 class Optimizer(ABC):
-    """Finds a candidate of small cost. Settings are arguments of `__init__`."""
+    """Finds a candidate of small cost. Settings are arguments of `__init__`.
+
+    Attributes:
+        slopes: it goes down slopes, and finds nothing where errors change in jumps.
+    """
+
+    slopes: ClassVar[bool] = False
+
+    def check(self, unknowns: Unknowns) -> None:
+        """Refuses what this optimiser cannot find.
+
+        Raises:
+            RexError: a delay is simulated with interpolation=latest, and so acts in jumps.
+        """
+        for unknown in unknowns.free if self.slopes else ():
+            edge = unknowns.places[unknown.name][0]
+            if unknown.is_delay and unknowns.interpolation[edge] == "latest":
+                raise RexError(
+                    f"identify.edges.{edge}: interpolation=latest has no slope, so neither gradients nor least squares "
+                    "find it; give hold (commands) or linear (samples), or identify/optimizer=cem"
+                )
 
     @abstractmethod
     def minimize(self, search: Search) -> Optimum:

@@ -80,10 +80,9 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
     use = rows.fitted
     counts = np.sqrt(robust_weight(problem.loss, errors / problem.loss_scale))
     errors, jacobian = (errors * counts)[use], (jacobian * counts[:, None])[use]
-    block, times = _blocks(problem, errors)
+    block, noise = noise_of(problem, errors)
     unknown = np.arange(problem.size) < problem.num_params
-    variance = float(errors @ errors) / max(1, len(errors) - problem.size)
-    prior = np.where(unknown, variance * times / PRIOR**2, 0.0)
+    prior = np.where(unknown, noise / PRIOR**2, 0.0)
     information = jacobian.T @ jacobian
     inverse = np.linalg.pinv(information + np.diag(prior), hermitian=True)
     blocks = int(block.max()) + 1
@@ -91,10 +90,10 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
     np.add.at(scores, block, jacobian * errors[:, None])
     meat = scores.T @ scores * blocks / max(1, blocks - 1) + np.diag(prior)
     sandwich = inverse @ meat @ inverse
-    plain = inverse * variance * times
+    plain = inverse * noise
     wider = np.sqrt(np.maximum(1.0, np.diag(plain) / np.maximum(np.diag(sandwich), 1e-300)))
     covariance = (sandwich * np.outer(wider, wider))[np.ix_(unknown, unknown)]
-    alone = np.diag(information)[unknown] / max(variance * times, 1e-300)
+    alone = np.diag(information)[unknown] / max(noise, 1e-300)
     return Uncertainty(
         covariance,
         float(stats.t.ppf(0.975, max(2, blocks - 1))),
@@ -103,8 +102,9 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
     )
 
 
-def _blocks(problem: Problem, errors: np.ndarray) -> tuple[np.ndarray, float]:
-    """The block of time that each fitted row is in, and how many rows are worth one independent one."""
+def noise_of(problem: Problem, errors: np.ndarray) -> tuple[np.ndarray, float]:
+    """The block of time that each fitted row is in, and the variance of errors, times how many of them are worth one
+    independent one."""
     rows, use = problem.rows, problem.rows.fitted
     signal, episode, step = rows.signal[use], rows.episode[use], rows.step[use]
     times = 1.0
@@ -116,7 +116,7 @@ def _blocks(problem: Problem, errors: np.ndarray) -> tuple[np.ndarray, float]:
     total = len(np.unique(episode * steps + step))
     length = int(np.clip(round(3 * times), 1, max(1, total // 12)))
     _, block = np.unique(episode * steps + step // length, return_inverse=True)
-    return block, times
+    return block, times * float(errors @ errors) / max(1, len(errors) - problem.size)
 
 
 def _correlation_time(series: np.ndarray) -> float:
