@@ -29,6 +29,13 @@ def complete(words: Sequence[str], incomplete: str) -> list[str]:
     return [match.partition("=")[2] for match in matches] if split else matches
 
 
+def complete_pictures(incomplete: str) -> list[str]:
+    """Names of pictures that the word at the cursor may become, and of runs under `latest`."""
+    from rexcli.plot import pictures
+
+    return [name for name in ("latest", "latest:train", *pictures()) if name.startswith(incomplete)]
+
+
 def _joined(words: Sequence[str]) -> list[str]:
     """`conf`, `=`, `pendulum` as the one word that was typed."""
     joined: list[str] = []

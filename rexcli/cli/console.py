@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rexcli.runs.result import Result, Table, cell, fitting, numeric_columns, plain_table
+
+if TYPE_CHECKING:
+    from rexcli.cli.live import LiveTraining
 
 FIRST_AFTER = 2.0
 """Seconds after which work shows its progress."""
@@ -122,6 +125,22 @@ class Console:
             progress.close()
 
     @contextmanager
+    def training(self, total: int) -> Iterator[LiveTraining | TrainingLines]:
+        """Shows a training: in a terminal each seed's curve, elsewhere lines.
+
+        Args:
+            total: environment steps of all seeds together.
+        """
+        if is_terminal(self.stderr) and not self.quiet:
+            from rexcli.cli.live import LiveTraining
+
+            with LiveTraining(total, self.stderr) as live:
+                yield live
+        else:
+            with self.progress("train", total) as progress:
+                yield TrainingLines(progress)
+
+    @contextmanager
     def stage(self, what: str) -> Iterator[None]:
         """Names work in which nothing can be counted while it goes on, and says how long it took if that was long."""
         began = time.monotonic()
@@ -213,6 +232,20 @@ class Progress:
         share = f"{min(1.0, self.done / self.total):.0%}" if self.total else ""
         text = f"{self.what} {share} {count(self.done)}/{count(self.total)} {self.unit}{pace}"
         return f"{text}  {note}" if note else text
+
+
+class TrainingLines:
+    """A training in lines, where nobody watches; see `rexcli.cli.live.LiveTraining`."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+
+    def begin(self, done: int = 0) -> None:
+        self._progress.begin(done)
+
+    def evaluated(self, done: int, standing: Mapping[str, Sequence[float]]) -> None:
+        parts = [f"{label} {' '.join(f'{value:.3g}' for value in values)}" for label, values in standing.items()]
+        self._progress.update(done, "; ".join(parts))
 
 
 def is_terminal(stream: IO[str]) -> bool:

@@ -63,6 +63,12 @@ def _complete(context: typer.Context, incomplete: str) -> list[str]:
     return complete(context.params.get("overrides") or [], incomplete)
 
 
+def _complete_pictures(incomplete: str) -> list[str]:
+    from rexcli.cli.complete import complete_pictures
+
+    return complete_pictures(incomplete)
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -230,10 +236,14 @@ def fit(
 
 @app.command("plot", rich_help_panel="On runs")
 def plot(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Folders (a sweep's too), latest or latest:COMMAND.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN]... [PICTURE]...",
+            help="Folders (a sweep's too), latest or latest:COMMAND; pictures, as training. Default: latest, all.",
+            autocompletion=_complete_pictures,
+        ),
     ],
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="PICTURE", help="Repeatable.")] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/plots.")] = None,
     episode: Annotated[int, typer.Option(help="Of the recording or timeline.")] = 0,
     start: Annotated[float, typer.Option(help="Where the data flow begins, s.")] = 0.0,
@@ -247,16 +257,21 @@ def plot(
     key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Swept keys to show.")] = None,
     max_rows: Annotated[int, typer.Option(help="Quantities in one picture.")] = 12,
     format: Annotated[str, typer.Option(metavar="png|svg|pdf", help="Of pictures that do not move.")] = "png",
+    show: Annotated[bool, typer.Option("--show", help="Open them in this machine's viewer.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw again while the run goes on.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Draw pictures of a run, or of several overlaid."""
     from rexcli.cli.plot import plot_runs
 
+    console = Console(quiet, as_json)
     result = plot_runs(
-        runs,
-        only or (),
+        words,
         out,
+        console,
+        show=show,
+        watch=watch,
         episode=episode,
         start=start,
         max_seconds=max_seconds,
@@ -267,7 +282,7 @@ def plot(
         max_rows=max_rows,
         format=format,
     )
-    Console(quiet, as_json).finish(result, command="plot")
+    console.finish(result, command="plot")
 
 
 @app.command("report", rich_help_panel="On runs")

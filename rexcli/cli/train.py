@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rexcli import pipeline
-from rexcli.cli.console import count
 from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import Job
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
@@ -128,13 +127,13 @@ def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger
     logged = LoggedRun(run.path, job.experiment.name, seeds, plain_config(job.experiment), updates, timesteps)
     with (
         Loggers(logged, chosen, register=run.register, note=job.console.note, warn=job.console.warn) as log,
-        job.console.progress("train", job.experiment.ppo.total_timesteps * seeds, "steps") as bar,
+        job.console.training(job.experiment.ppo.total_timesteps * seeds) as bar,
         stop_requests(setup.group, job.console) as stop,
     ):
 
         def on_evaluation(progress: Progress) -> None:
             log.log(progress)
-            bar.update(progress.timesteps * seeds, _standing(progress, metrics))
+            bar.evaluated(progress.timesteps * seeds, _standing(progress, metrics))
 
         def on_checkpoint(checkpoint: Checkpoint) -> None:
             with signals.deferred():  # Orbax, interrupted, says much
@@ -198,11 +197,7 @@ def _save_policies(run: Run, training: Training, recipe: dict[str, Any]) -> None
         run.register(name)
 
 
-def _standing(progress: Progress, metrics: Sequence[str]) -> str:
-    """The seeds' returns, the first metric that the experiment chose, and KL."""
-    labels = {"eval/return_mean": "return", **{f"eval/{name}": name for name in metrics[:1]}, "train/kl": "kl"}
-    parts = []
-    for name, label in labels.items():
-        numbers = " ".join(f"{value:.3g}" for value in progress.metrics[name])
-        parts.append(f"{label} {numbers}")
-    return f"{count(progress.timesteps)} steps a seed; " + "; ".join(parts)
+def _standing(progress: Progress, metrics: Sequence[str]) -> dict[str, list[float]]:
+    """By label, of each seed: the return, the first metric that the experiment chose, and KL."""
+    labels = {"return": "eval/return_mean", **{name: f"eval/{name}" for name in metrics[:1]}, "kl": "train/kl"}
+    return {label: [float(value) for value in progress.metrics[name]] for label, name in labels.items()}

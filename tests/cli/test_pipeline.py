@@ -119,7 +119,7 @@ def test_policy_acts_in_rollouts(project):
 
 def test_plot_overlays_runs(project):
     runs = [str(run_of(project, "train").path)] * 2
-    assert main(["plot", *runs, "--only", "training", "--out", "overlay", "--quiet"]) == 0
+    assert main(["plot", *runs, "training", "--out", "overlay", "--quiet"]) == 0
     assert Image.open("overlay/training.png").size[0] > 500
 
 

@@ -23,7 +23,7 @@ def make(rng: random.Random, laboratory: Laboratory) -> Case:
     reading = (
         ("export", FOLDER),
         ("plot", FOLDER),
-        ("plot", FOLDER, "--only", rng.choice(("ages", "dataflow", "delays", "trajectories", "pendulum"))),
+        ("plot", FOLDER, rng.choice(("ages", "dataflow", "delays", "trajectories", "pendulum"))),
         ("compile", f"from={FOLDER}"),
     )
     words = rng.choice(reading)

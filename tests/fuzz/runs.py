@@ -71,8 +71,8 @@ def _words(rng: random.Random, command: str, folder: str) -> tuple[tuple[str, ..
         ("ls", "--json"),
         ("export", folder),
         ("export", folder),
-        ("plot", folder, "--only", rng.choice(("ages", "dataflow", "delays", "system", "trajectories"))),
-        ("plot", folder, "--only", rng.choice(("training", "supergraph", "density", "lateness", "pendulum"))),
+        ("plot", folder, rng.choice(("ages", "dataflow", "delays", "system", "trajectories"))),
+        ("plot", folder, rng.choice(("training", "supergraph", "density", "lateness", "pendulum"))),
         ("plot", folder),
     ]
     if rng.random() < 0.85:

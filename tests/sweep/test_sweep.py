@@ -265,7 +265,7 @@ def test_a_sweep_is_drawn(toy: Project, capsys: pytest.CaptureFixture[str]) -> N
     (folder_of(toy) / "sweep.csv").unlink()  # as where the sweep was killed
     assert main(["plot", str(folder_of(toy)), "--metric", "list", "--key", "ppo.lr", "--out", "drawn", "-q"]) == 0
     assert Image.open("drawn/sweep.png").size[0] > 300
-    assert main(["plot", str(folder_of(toy)), "--only", "training"]) == 2
+    assert main(["plot", str(folder_of(toy)), "training"]) == 2
 
 
 def test_table_of_a_sweep_has_every_row_that_it_was_given(toy: Project) -> None:
