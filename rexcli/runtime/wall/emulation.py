@@ -28,7 +28,7 @@ def check_emulation(system: System) -> None:
         if not node.jit:
             raise not_emulated(name, f"{type(node).__name__} is plain Python (jit = False)")
     for name, edge in system.edges.items():
-        if isinstance(edge.delay, AdjustableDelay) and edge.delay.interpolation == "linear":
+        if isinstance(edge.delay, AdjustableDelay) and edge.delay.interpolation != "latest":
             raise DeclarationError(
                 f"edges.{name}.delay",
                 edge.delay,

@@ -86,9 +86,10 @@ def test_messages_overtake_one_another_where_they_may(tmp_path: Path) -> None:
 def test_a_robot_and_what_only_a_simulation_can_do_are_refused_by_name() -> None:
     with pytest.raises(DeclarationError, match=r"wall.emulate=true: node 'agent' may be a robot's hardware.*jit = Fal"):
         WallClock(three(Diary()), settings=EMULATE)
-    adjustable = AdjustableDelay(0.0, 0.01, interpolation="linear")
-    with pytest.raises(DeclarationError, match=r"edges.camera_agent.delay=.*interpolation: latest"):
-        WallClock(three(delay=adjustable), settings=EMULATE)
+    for interpolation in ("linear", "hold"):
+        adjustable = AdjustableDelay(0.0, 0.01, interpolation=interpolation)
+        with pytest.raises(DeclarationError, match=r"edges.camera_agent.delay=.*interpolation: latest"):
+            WallClock(three(delay=adjustable), settings=EMULATE)
     with pytest.raises(DeclarationError, match=r"edges.agent_world.loss=20% lost.*wall.emulate=true"):
         WallClock(three())
 
