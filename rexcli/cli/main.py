@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 
 from rexcli.cli import errors
 from rexcli.cli.console import Console
+from rexcli.cli.examples import epilog
 from rexcli.errors import INTERRUPTED, RexError, Terminated
 from rexcli.runtime import signals
 
@@ -399,6 +400,10 @@ def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
     from rexcli.cli.doctor import examine
 
     Console(quiet, as_json).finish(examine(), command="doctor")
+
+
+for _command in app.registered_commands:
+    _command.epilog = epilog(str(_command.name))
 
 
 def _version(value: bool) -> None:

@@ -98,17 +98,25 @@ def _node_warnings(system: System, spec: NodeSpec, node: NodeStatistics) -> Iter
     which, limit = f"node '{spec.name}'", f"its period is {_ms(period)}; lower its rate or its delay"
     if node.load.mean > 1:
         takes = _ms(node.load.mean * period)
-        yield (
-            f"{which} cannot keep {spec.rate:g} Hz: its mean computation delay is {takes}, {limit}; time that it does "
-            "not spend computing, as on a bus or in a network, belongs to an edge"
-        )
+        slow = f"{which} cannot keep {spec.rate:g} Hz: its mean computation delay is {takes}, {limit}"
+        yield f"{slow}; {_to_edge(system, spec)}"
     elif expected > period:
-        yield f"{which} is late now and then: its computation delay is expected to be {_ms(expected)}, {limit}"
+        late = f"{which} is late now and then: its computation delay is expected to be {_ms(expected)}, {limit}"
+        yield f"{late}; {_to_edge(system, spec)}"
     if node.lateness.mean > 2 * period and not spec.advance:
         yield (
             f"{which} starts {_ms(node.lateness.mean)} behind its schedule in the mean, more than two periods: it is "
             "too slow, or what it waits for comes too late"
         )
+
+
+def _to_edge(system: System, spec: NodeSpec) -> str:
+    """What to do with a delay in which a node need not be busy."""
+    keys = ", ".join(f"edges.{edge.name}.delay" for edge in system.outputs(spec.name)) or "the delay of an edge"
+    return (
+        "a node's delay keeps it busy, an edge's is time in flight: if it is free to go on meanwhile, as a camera is "
+        f"whose frames take long to arrive, move the delay to the edge ({keys})"
+    )
 
 
 def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: int) -> Iterator[str]:

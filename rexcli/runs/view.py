@@ -296,8 +296,9 @@ def _latest(command: str | None, root: Path, having: Sequence[str]) -> RunView:
         ours = view.status == "running" and view._record.get("process") == own
         if not ours and (not having or any(view.has(name) for name in having)):
             return view
-    commands = sorted({view.command for view in list_runs(root)} - {command})
-    near = f"{suggest(command, commands)}" if command and commands and not having else ""
+    others = (view for view in list_runs(root) if not having or any(view.has(name) for name in having))
+    commands = sorted({view.command for view in others} - {command})
+    near = f"{suggest(command, commands)}" if command and commands else ""
     what = f"run of '{command}'" if command else "run"
     with_file = f" with {' or '.join(having)}" if having else ""
     raise RexError(f"latest: no {what}{with_file} in {root} yet{near}; make one first, or give a run's folder")
