@@ -35,6 +35,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("rex fit latest:record", "then: rex train delays=latest:fit"),
         ("rex fit latest:record 'fit.families=[gamma,log_normal]'", "of two families alone"),
     ),
+    "identify": (
+        ("rex identify latest:record", "the parameters that bring simulation nearest to a recording"),
+        ("rex identify latest:record seed=1", "from other starts"),
+    ),
     "plot": (
         ("rex plot latest:train", "all its pictures again"),
         ("rex plot latest:record --only dataflow --max-seconds 0.3 --format svg", "one of them, its first 0.3 s"),
@@ -72,5 +76,5 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 
 def epilog(command: str) -> str:
     """The examples of a command, a paragraph each, for the end of its help."""
-    lines = [f"{line}  # {what}".replace("[", r"\[") for line, what in EXAMPLES[command]]
-    return "\n\n".join(["Examples:", *lines])
+    lines = [f"{line}  # {what}".replace("[", r"\[") for line, what in EXAMPLES.get(command, ())]
+    return "\n\n".join(["Examples:", *lines]) if lines else ""
