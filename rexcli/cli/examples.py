@@ -37,7 +37,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "identify": (
         ("rex identify latest:record", "the parameters that bring simulation nearest to a recording"),
-        ("rex identify latest:record seed=1", "from other starts"),
+        ("rex identify latest:record identify.held_out=0.5", "half of it is predicted, not fitted"),
     ),
     "plot": (
         ("rex plot latest:train", "all its pictures again"),

@@ -13,15 +13,29 @@ from rexcli.cli.main import app, main
 from tests.cli.conftest import SMALL_TRAINING
 
 SHORTER = {
-    "record": ["record.steps=20", "wall.priority=0"],
+    "record": ["record.steps=60", "wall.priority=0"],
     "compile": ["timeline.episodes=2", "timeline.steps=60"],
     "rollout": ["rollout.num=20", "timeline.episodes=2", "timeline.steps=60"],
     "train": SMALL_TRAINING,
+    "identify": ["identify.optimizer.restarts=1"],
     "eval": ["eval.episodes=8"],
 }
 """What makes an example quick and nothing else."""
 QUICK = [line for name in ("init", "new", "doctor") for line, _ in EXAMPLES[name]] + [EXAMPLES["show"][0][0]]
-ORDER = ("show", "record", "export", "import", "fit", "compile", "rollout", "train", "eval", "plot", "report")
+ORDER = (
+    "show",
+    "record",
+    "export",
+    "import",
+    "fit",
+    "identify",
+    "compile",
+    "rollout",
+    "train",
+    "eval",
+    "plot",
+    "report",
+)
 """In this order each finds what it needs; the others need no order."""
 MAPPING = """
 defaults: [base, _self_]

@@ -20,7 +20,7 @@ def test_hidden_parameters_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["init", ".", "--quiet"]) == 0
+    assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
     wires = ["edges.world_sensor.delay=0.012", "edges.actuator_world.delay=0.018"]
     assert main(["record", "seed=3", "record.steps=600", FINE, HIDDEN, *wires, "--quiet"]) == 0
     assert main(["identify", "latest:record", FINE, "identify.optimizer.restarts=2", "--quiet"]) == 0
