@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from rexcli.identify.uncertainty import PRIOR, Estimate, Uncertainty, estimates_
 
 FEWEST = 5
 """Recorded values an unknown, at least."""
+FAR = 0.5
+"""Standard deviations of the signals: a simulation that is further off than this reproduces nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Identification:
     def values(self) -> dict[str, float]:
         """Every declared number by name, shared and fixed ones too."""
         return {name: float(value) for name, value in self.problem.unknowns.values(self.z).items()}
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether the simulation with the estimate is like what was fitted; one that is not identifies nothing."""
+        return self.mean_error(held_out=False) <= FAR
 
     def mean_error(self, held_out: bool) -> float:
         """Over all signals, in their deviations."""
@@ -85,7 +92,7 @@ def identify(
         found = search.check(descend(search, found.z, 8, 1e-5, pull=pull))
     unsure = uncertainty_of(problem, found.z)
     simulated = problem.pick(problem.simulate(found.z[None]))[0]
-    return Identification(
+    identification = Identification(
         problem,
         found.z,
         estimates_of(problem, found.z, unsure),
@@ -96,6 +103,11 @@ def identify(
         problem.rollouts,
         time.perf_counter() - began,
     )
+    if identification.reproduces:
+        return identification
+    verdict = "not identifiable: the recording is not reproduced"
+    doubted = [replace(each, verdict=verdict) if each.identified else each for each in identification.estimates]
+    return replace(identification, estimates=doubted)
 
 
 def _weigh(problem: Problem, found: Optimum) -> None:

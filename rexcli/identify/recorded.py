@@ -68,6 +68,8 @@ def signals_of(
     """
     found = []
     for node, entries in declared.items():
+        if not entries:
+            raise RexError(f"identify.signals.{node}: it names no signal; give {{NAME: {{}}}}, or leave it out")
         for name, config in entries.items():
             key, path = f"identify.signals.{node}.{name}", config.path or name
             if node not in simulated:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rexcli.identify.identify import Identification
+from rexcli.identify.identify import FAR, Identification
 from rexcli.identify.problem import Problem
 from rexcli.runs.result import Table
 from rexcli.system.parameters import nested
@@ -30,8 +30,23 @@ def errors_table(found: Identification) -> Table:
 
 
 def warnings(found: Identification) -> list[str]:
-    """A line for everything that is not identifiable."""
-    return [f"{each.name}: {each.verdict}" for each in found.estimates if not each.identified]
+    """A line for everything that is not identifiable, behind what is wrong with the whole."""
+    lines = [f"{each.name}: {each.verdict}" for each in found.estimates if not each.identified]
+    fitted, held_out = (found.mean_error(held_out=which) for which in (False, True))
+    if not found.reproduces:
+        lines.insert(
+            0,
+            f"the best simulation found is {fitted:.3g} standard deviations off the recorded signals, so nothing of it "
+            "is written: let it begin anew every few seconds (identify.segment), say in which states "
+            "(identify.initial), widen the bounds, or mend the nodes' code",
+        )
+    elif held_out > FAR:
+        lines.insert(
+            0,
+            f"what was held out is predicted {held_out:.3g} standard deviations off: the intervals are those of a "
+            "model that does not hold there; look at the recorded and reproduced signals, and at identify.segment",
+        )
+    return lines
 
 
 def estimates_rows(found: Identification) -> tuple[list[str], list[list[Any]]]:
@@ -45,7 +60,12 @@ def estimates_rows(found: Identification) -> tuple[list[str], list[list[Any]]]:
 
 
 def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
-    """For `params=RUN` and for `delays=RUN`: `{nodes: {NAME: {params: …}}}`, `{edges: {NAME: {delay: …}}}`."""
+    """For `params=RUN` and for `delays=RUN`: `{nodes: {NAME: {params: …}}}`, `{edges: {NAME: {delay: …}}}`.
+
+    Both are empty where the recording is not reproduced.
+    """
+    if not found.reproduces:
+        return {}, {}
     params: dict[str, dict[str, float]] = {}
     delays = {}
     for name, value in found.values().items():

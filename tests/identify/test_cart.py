@@ -52,6 +52,7 @@ def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.
     [
         (["identify.signals.sensor.speed={}"], "identify.signals.sensor.speed: node 'sensor' did not send 'speed'"),
         (["identify.signals.hidden={x: {}}"], "identify.signals.hidden.x: node 'hidden' is not simulated"),
+        (["identify.signals={world: {}}"], "identify.signals.world: it names no signal"),
         (["identify.signals.sensor.stuck={}"], "is constant in the recording (3)"),
         (["identify.signals.sensor.blind={}"], "has no finite value of it"),
         (["identify.nodes.world.gian={low: 1, high: 2}"], "did you mean 'gain'"),
@@ -82,6 +83,19 @@ def test_a_recording_is_needed(cart: Project, capsys: pytest.CaptureFixture[str]
 def test_an_estimate_at_its_bound_is_none(cart: Project) -> None:
     _, rows = identified(cart, "identify.nodes.world.gain={low: 0.5, high: 2.0}")
     assert rows["world.gain"].verdict == "not identifiable: at its bound, high=2; widen it"
+
+
+def test_a_simulation_that_reproduces_nothing_identifies_nothing(
+    cart: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["identify.nodes.world.gain={low: -3.0, high: -2.0}", "identify.refine=0"]
+    assert main(["identify", "latest:record", "conf=model", *words]) == 0
+    assert "standard deviations off the recorded signals, so nothing of it is written" in capsys.readouterr().err
+    run = find_run("latest:identify", cart.outputs)
+    assert run.results["identified"] == 0
+    assert not any(run.has(name) for name in ("params.yaml", "delays.yaml"))
+    assert main(["show", "conf=model", f"params={run.path}"]) == 2
+    assert "this run of 'identify' has no params.yaml" in capsys.readouterr().err
 
 
 @pytest.mark.slow
