@@ -1,4 +1,4 @@
-"""`rex export RUN`: a run for other programs, as tables or as a ROS 2 bag. Reads data only."""
+"""`rex export RUN`: a run for other programs, as tables, arrays, a ROS 2 bag or a LeRobot dataset. Reads data only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rexcli.runs.result import Result
 
 if TYPE_CHECKING:
     from rexcli.runs.rosbag import Storage
+    from rexcli.runs.view import RunView
 
 
-FORMS = ("csv", "rosbag2")
+FORMS = ("csv", "npz", "parquet", "rosbag2", "lerobot")
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 
 
 def export_run(run: str, to: str, out: str | None, storage: str | None = None) -> Result:
-    """Writes `steps.csv` and `messages.csv`, or a bag.
+    """Writes a run in another form.
 
     Args:
         run: a folder, `latest` or `latest:COMMAND`.
@@ -26,8 +27,6 @@ def export_run(run: str, to: str, out: str | None, storage: str | None = None) -
         out: the folder for the files; None for one in the run that is called as the form.
         storage: of a bag; None for `mcap`.
     """
-    from rexcli.runs.export import export_csv
-    from rexcli.runs.rosbag import export_rosbag2
     from rexcli.runs.view import find_run
 
     if to not in FORMS:
@@ -39,8 +38,26 @@ def export_run(run: str, to: str, out: str | None, storage: str | None = None) -
         raise RexError(f"--storage {storage}: there is no such form{suggest(str(storage), list(STORAGES))}")
     view = find_run(run, find_project().outputs, having=("timeline.npz", "recording.mcap"))
     folder = view.path / to if out is None else Path(out)
+    said = _write(view, folder, to, chosen)
+    return Result(path=folder, warnings=[said] if said else [])
+
+
+def _write(view: RunView, folder: Path, to: str, storage: Storage) -> str | None:
+    """Writes it, and gives what a person should know of it."""
     if to == "csv":
+        from rexcli.runs.export import export_csv
+
         export_csv(view, folder)
+    elif to == "rosbag2":
+        from rexcli.runs.rosbag import export_rosbag2
+
+        export_rosbag2(view, folder, storage)
+    elif to == "lerobot":
+        from rexcli.runs.lerobot import export_lerobot
+
+        return export_lerobot(view, folder)
     else:
-        export_rosbag2(view, folder, chosen)
-    return Result(path=folder)
+        from rexcli.runs.parquet import export_npz, export_parquet
+
+        return export_parquet(view, folder) if to == "parquet" else export_npz(view, folder)
+    return None

@@ -352,7 +352,7 @@ def diff(
 @app.command("export", rich_help_panel="On runs")
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="csv|rosbag2", help="The form.")] = "csv",
+    to: Annotated[str, typer.Option("--to", metavar="csv|npz|parquet|rosbag2|lerobot", help="The form.")] = "csv",
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv, …")] = None,
     storage: Annotated[
         str | None, typer.Option("--storage", metavar="mcap|sqlite3", help="Of a bag; default: mcap.")
@@ -360,7 +360,7 @@ def export(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's timeline as tables, steps.csv and messages.csv, or the run as a ROS 2 bag."""
+    """Write a run for other programs: tables, arrays, a ROS 2 bag or a LeRobot dataset."""
     from rexcli.cli.export import export_run
 
     Console(quiet, as_json).finish(export_run(run, to, out, storage), command="export")

@@ -219,12 +219,19 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
         if "list" in kind:
             rows = values.to_pylist()
             try:
-                columns[name] = np.array(rows, values.type.value_type.to_pandas_dtype())
+                columns[name] = np.array(rows, _innermost(values.type).to_pandas_dtype())
             except (ValueError, TypeError):
                 columns[name] = np.array([str(row) for row in rows])  # of differing lengths: no numbers
         else:
             columns[name] = np.asarray(values.to_numpy(zero_copy_only=False))
     return columns
+
+
+def _innermost(kind: Any) -> Any:
+    """The type of the numbers in lists, however deep."""
+    while "list" in str(kind):
+        kind = kind.value_type
+    return kind
 
 
 def _read_lerobot(path: Path, asked: Asked) -> dict[str | None, Topic]:
