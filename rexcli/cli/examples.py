@@ -41,7 +41,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "plot": (
         ("rex plot latest:train", "all its pictures again"),
-        ("rex plot latest:record --only dataflow --max-seconds 0.3 --format svg", "one of them, its first 0.3 s"),
+        ("rex plot latest:record dataflow --max-seconds 0.3 --format svg", "one of them, its first 0.3 s"),
     ),
     "report": (
         ("rex report latest:train", "one page of a run"),
@@ -56,7 +56,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("rex diff latest:train latest:eval --json", "for a program"),
     ),
     "export": (
-        ("rex export latest:record --to csv", "when every step ran and every message arrived"),
+        ("rex export latest:record --to parquet", "tables with every value; csv, npz, lerobot likewise"),
         ("rex export latest:record --to rosbag2 --out my_bag", "a ROS 2 bag"),
     ),
     "init": (
