@@ -97,7 +97,7 @@ def descend(
 
     inside = np.clip(z[: problem.num_params], 0.02, 0.98)  # a start at a bound would stay there
     start = np.concatenate([inside, z[problem.num_params :]])
-    options: Any = {"ftol": tolerance, "xtol": 1e-7, "gtol": 1e-10, "max_nfev": iterations, "loss": problem.loss}
+    options: Any = {"ftol": tolerance, "xtol": 1e-4, "gtol": 1e-10, "max_nfev": iterations, "loss": problem.loss}
     least_squares(
         lambda z: at(z)[0],
         start,

@@ -198,7 +198,8 @@ def _combination(problem: Problem, index: int, unsure: Uncertainty) -> str:
     unknowns, weights = problem.unknowns.free, np.abs(unsure.correlation[index])
     weights[index] = 0.0
     others = [other for other in np.argsort(-weights) if weights[other] > 0.5][:3]
-    names = " and ".join(unknowns[other].name for other in others) or "others"
+    names = [unknowns[other].name for other in others] or ["others"]
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     how = "a combination with"
     if len(others) == 1 and weights[others[0]] >= TOGETHER:
         other, same = unknowns[others[0]], unsure.correlation[index, others[0]] > 0
@@ -206,4 +207,4 @@ def _combination(problem: Problem, index: int, unsure: Uncertainty) -> str:
             how = "its difference from" if same else "its sum with"
         elif unknowns[index].log and other.log:
             how = "a ratio of powers to" if same else "a product of powers with"
-    return f"only {how} {names} is determined"
+    return f"only {how} {listed} is determined"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from rexcli.errors import RexError
 from rexcli.plot import style
@@ -61,6 +62,8 @@ def draw(curves: Sequence[Curve]) -> Figure:
             if before != after:
                 axes.axvline(rollouts, color=colour, linewidth=1.0, linestyle=(0, (1, 2)))
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     style.thousands(axes.xaxis)
     style.tidy(axes, title="Loss", y="mean square of errors (deviation²)")
     axes.set_xlabel("episodes simulated; dotted: signals weighed anew")
