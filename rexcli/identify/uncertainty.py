@@ -16,6 +16,8 @@ WIDE = 0.5
 LOOP = 3.0
 """An interval of a delay wider than that of the sum of all by more than this says that only the sum is known."""
 AT_BOUND = 0.005
+LEAST = 5e-4
+"""Seconds above the shortest time that delays can act, from which on their sum is told."""
 TOGETHER = 0.9
 """A correlation from which on two estimates are told apart by little."""
 
@@ -150,6 +152,8 @@ def estimates_of(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> list[E
         if unknown.is_delay:
             edge = problem.unknowns.places[unknown.name][0]
             value, low, high = (problem.effect(edge, each) for each in (value, low, high))
+            if total is None and verdicts[index] == "identified" and value - problem.effect(edge, unknown.low) < LEAST:
+                verdicts[index] = _shortest(problem, [edge], [unknown.low])
             if total is not None and total.identified and high - low > LOOP * (total.high - total.low):
                 others = [other.name for other in unknowns if other.is_delay and other is not unknown]
                 verdicts[index] = f"not identifiable: only its sum with {' and '.join(others)} is determined"
@@ -175,10 +179,27 @@ def _sum(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> Estimate | Non
     total = sum(problem.effect(edge, value) for edge, value in zip(edges, values, strict=True))
     spread = unsure.quantile * deviation
     width = sum(unknowns[index].high - unknowns[index].low for index in delays)
-    flat = 2 * spread >= WIDE * width or not slope.any()
-    verdict = "not identifiable: the data do not tell the delays" if flat else "identified"
+    floor = sum(problem.effect(edge, unknowns[index].low) for edge, index in zip(edges, delays, strict=True))
+    if total - floor < LEAST:
+        verdict = _shortest(problem, edges, [unknowns[index].low for index in delays])
+    elif 2 * spread >= WIDE * width or not slope.any():
+        verdict = "not identifiable: the data do not tell the delays"
+    else:
+        verdict = "identified"
     name = f"sum of {' and '.join(edges)}"
     return Estimate(name, total, max(0.0, total - spread), total + spread, verdict, None, 0.0)
+
+
+def _shortest(problem: Problem, edges: list[str], lows: list[float]) -> str:
+    """Why no shorter delays were found: their bounds, or the periods in which the simulated nodes send and read."""
+    system, rates = problem.program.system, []
+    for edge, low in zip(edges, lows, strict=True):
+        if problem.effect(edge, low) > low + LEAST:
+            held = problem.unknowns.interpolation[edge] == "hold"
+            rates.append(f"nodes.{system.edges[edge].target if held else system.edges[edge].source}.rate")
+    if not rates:
+        return "not identifiable: at the lower bound; widen it"
+    return f"not identifiable: no shorter delay can act; simulate faster ({', '.join(dict.fromkeys(rates))})"
 
 
 def _verdict(problem: Problem, index: int, at: float, unsure: Uncertainty) -> str:

@@ -99,6 +99,13 @@ def test_a_simulation_that_reproduces_nothing_identifies_nothing(
 
 
 @pytest.mark.slow
+def test_a_world_too_coarse_for_its_delays_is_told(cart: Project) -> None:
+    _, rows = identified(cart, "nodes.world.rate=10")
+    verdict = rows["sum of world_sensor and driver_world"].verdict
+    assert verdict == "not identifiable: no shorter delay can act; simulate faster (nodes.world.rate)"
+
+
+@pytest.mark.slow
 def test_what_is_known_only_together_is_said(cart: Project) -> None:
     _, rows = identified(cart, "identify.nodes.world.mass={low: 0.2, high: 5.0}")
     for name in ("mass", "gain", "drag"):
