@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +57,12 @@ def draw(seed: int, *, seconds: float = 12.0) -> Truth:
         f"edges.plant_sensor.delay={wires[0]}",
         f"edges.actuator_plant.delay={wires[1]}",
     ]  # fmt: skip
-    if main(words) != 0:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = main(words)
+    if code != 0:
         raise SystemExit(f"truth {seed} was not recorded")
-    view = find_run("latest:record", find_project().outputs)
-    return Truth(params, families, view.path, loop_delay(view.timeline()))
+    view = find_run(said.getvalue().strip(), find_project().outputs)
+    return Truth(params, families, view.path.resolve(), loop_delay(view.timeline()))
 
 
 def delay(family: str, rng: np.random.Generator) -> str:
