@@ -206,11 +206,11 @@ def _verdict(problem: Problem, index: int, at: float, unsure: Uncertainty) -> st
     unknown, width = problem.unknowns.free[index], 2 * unsure.quantile * unsure.deviation[index]
     if 2 * unsure.quantile * unsure.conditional[index] >= WIDE:
         return "not identifiable: the data do not depend on it enough"
-    if width >= WIDE:
-        return f"not identifiable: {_combination(problem, index, unsure)}"
     if at < AT_BOUND or at > 1 - AT_BOUND:
         which, bound = ("low", unknown.low) if at < 0.5 else ("high", unknown.high)
         return f"not identifiable: at its bound, {which}={bound:g}; widen it"
+    if width >= WIDE:
+        return f"not identifiable: {_combination(problem, index, unsure)}"
     return "identified"
 
 
