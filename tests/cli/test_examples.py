@@ -22,20 +22,7 @@ SHORTER = {
 }
 """What makes an example quick and nothing else."""
 QUICK = [line for name in ("init", "new", "doctor") for line, _ in EXAMPLES[name]] + [EXAMPLES["show"][0][0]]
-ORDER = (
-    "show",
-    "record",
-    "export",
-    "import",
-    "fit",
-    "identify",
-    "compile",
-    "rollout",
-    "train",
-    "eval",
-    "plot",
-    "report",
-)
+ORDER = ("show", "record", "export", "import", "fit", "identify", "compile", "rollout", "train", "eval", "plot")
 """In this order each finds what it needs; the others need no order."""
 MAPPING = """
 defaults: [base, _self_]
@@ -69,7 +56,8 @@ def test_a_quick_example_works(line: str, tmp_path: Path, monkeypatch: pytest.Mo
 def shorter(line: str) -> list[str]:
     """An example as it stands, but for how long it takes."""
     words = shlex.split(line)[1:]
-    extra = SHORTER.get(words[0], [])
+    has_timeline = any(word.startswith("from=") for word in words)
+    extra = [word for word in SHORTER.get(words[0], []) if not (has_timeline and word.startswith("timeline."))]
     keys = [word.partition("=")[0] for word in extra]
     return [word for word in words if word.partition("=")[0] not in keys] + extra
 
