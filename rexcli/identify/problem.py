@@ -143,7 +143,7 @@ class Problem:
                 raise RexError(f"{key}: parameter '{path}' is {leaves[path].dtype}; only real numbers are estimated")
 
     def _initial(self, node: str, name: str, entry: InitialConfig, state: PyTree) -> Initial:
-        key, path = f"identify.initial.{node}.{name}", entry.path or name
+        key, path = f"identify.initial.{node}.{name}", name if entry.path is None else entry.path
         if node not in state.state:
             raise RexError(f"{key}: no node is called '{node}'{suggest(node, list(state.state))}")
         leaves = leaf_paths(state.state[node])

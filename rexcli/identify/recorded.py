@@ -71,12 +71,13 @@ def signals_of(
         if not entries:
             raise RexError(f"identify.signals.{node}: it names no signal; give {{NAME: {{}}}}, or leave it out")
         for name, config in entries.items():
-            key, path = f"identify.signals.{node}.{name}", config.path or name
+            key, path = f"identify.signals.{node}.{name}", name if config.path is None else config.path
             if node not in simulated:
                 raise RexError(f"{key}: node '{node}' is not simulated{suggest(node, list(simulated))}")
             each = [recorded_output(recording, node) for recording in recordings]
             if path not in each[0]:
-                raise RexError(f"{key}: node '{node}' did not send '{path}'{suggest(path, list(each[0]))}")
+                bare = "; what it sent has no name, so say path: ''" if "" in each[0] else suggest(path, list(each[0]))
+                raise RexError(f"{key}: node '{node}' did not send '{path}'{bare}")
             values = stacked([values[path] for values in each]).astype(np.float64)
             values = values.reshape(*values.shape[:2], -1)
             there = np.arange(values.shape[1]) < timeline.steps[node].count[:, None]

@@ -53,6 +53,7 @@ def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.
         (["identify.signals.sensor.speed={}"], "identify.signals.sensor.speed: node 'sensor' did not send 'speed'"),
         (["identify.signals.hidden={x: {}}"], "identify.signals.hidden.x: node 'hidden' is not simulated"),
         (["identify.signals={world: {}}"], "identify.signals.world: it names no signal"),
+        (["identify.signals.driver.u={}"], "node 'driver' did not send 'u'; what it sent has no name, so say path: ''"),
         (["identify.signals.sensor.stuck={}"], "is constant in the recording (3)"),
         (["identify.signals.sensor.blind={}"], "has no finite value of it"),
         (["identify.nodes.world.gian={low: 1, high: 2}"], "did you mean 'gain'"),
@@ -83,6 +84,17 @@ def test_a_recording_is_needed(cart: Project, capsys: pytest.CaptureFixture[str]
 def test_an_estimate_at_its_bound_is_none(cart: Project) -> None:
     _, rows = identified(cart, "identify.nodes.world.gain={low: 0.5, high: 2.0}")
     assert rows["world.gain"].verdict == "not identifiable: at its bound, high=2; widen it"
+
+
+def test_a_bare_array_is_a_signal_too(cart: Project) -> None:
+    words = ["from=latest:record", "identify.signals.driver={u: {path: ''}}"]
+    problem, *_ = pipeline.identification_problem(compose("model", words, project=cart), cart)
+    rows = problem.rows
+    errors = problem.errors(problem.start()[None])[0][
+        rows.signal == [s.name for s in problem.signals].index("driver.u")
+    ]
+    np.testing.assert_allclose(errors, 0, atol=1e-6)  # the recorded commands, sent again
+    assert len(errors) > 200
 
 
 def test_a_simulation_that_reproduces_nothing_identifies_nothing(
