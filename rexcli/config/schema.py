@@ -370,8 +370,8 @@ class SignalConfig:
     angle: bool | None = None
     """An angle, rad: differences are taken within ±pi. None: as `plots.angles` says."""
     path: str | None = None
-    """Its name with dots, where it lies inside of another; "" for a node that sends a bare array; None for the key under which
-    this stands."""
+    """Its name with dots, where it lies inside of another; "" for a node that sends a bare array; None for the key
+    under which this stands."""
 
 
 @dataclass(frozen=True)
