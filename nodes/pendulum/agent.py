@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import jax
@@ -72,18 +73,21 @@ class Agent(Node):
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> Output:
         return Output(action=jnp.zeros(1))
 
+    def newest(self, step_state: StepState) -> jax.Array:
+        """The newest measurement, `[3]`."""
+        sensor = step_state.inputs["sensor"][-1].data
+        return features(sensor.th, sensor.thd)
+
     def observe(self, step_state: StepState) -> jax.Array:
         """The newest measurement, then the histories, `[3 + 3 observation_history + action_history]`."""
-        sensor, state = step_state.inputs["sensor"][-1].data, step_state.state
-        newest = features(sensor.th, sensor.thd)
-        return jnp.concatenate([newest, state.observations.ravel(), state.actions.ravel()])
+        state = step_state.state
+        return jnp.concatenate([self.newest(step_state), state.observations.ravel(), state.actions.ravel()])
 
     def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, Output]:
         """Remembers the newest measurement and `action`, V `[1]`, and sends it."""
-        sensor, state = step_state.inputs["sensor"][-1].data, step_state.state
-        newest = features(sensor.th, sensor.thd)[None]
+        state = step_state.state
         state = state.replace(
-            observations=jnp.concatenate([state.observations, newest])[1:],
+            observations=jnp.concatenate([state.observations, self.newest(step_state)[None]])[1:],
             actions=jnp.concatenate([state.actions, action[None]])[1:],
         )
         return step_state.replace(state=state), Output(action=action)
@@ -92,3 +96,19 @@ class Agent(Node):
         key = jax.random.fold_in(step_state.rng, step_state.seq)
         action = jax.random.uniform(key, (1,), minval=-self.max_voltage, maxval=self.max_voltage)
         return self.act(step_state, action)
+
+
+class CameraAgent(Agent):
+    """An agent that sees a camera's angles: how fast they change follows from the ones before.
+
+    A measurement is `[cos th, sin th, lateness]`, the last by how much more time than a period has passed since the
+    agent's last step, in periods: frames come in bursts.
+    """
+
+    def init_state(self, rng: jax.Array, graph_state: GraphState) -> State:
+        state = super().init_state(rng, graph_state)
+        return replace(state, observations=state.observations.at[:, 2].set(0.0))
+
+    def newest(self, step_state: StepState) -> jax.Array:
+        th = step_state.inputs["sensor"][-1].data.th
+        return features(th, jnp.clip(step_state.dt * self.rate - 1, -1.0, 1.0))

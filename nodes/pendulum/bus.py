@@ -19,17 +19,25 @@ class Bus:
 
     Args:
         port: of a plant that runs already; 0 for one of this process's own.
+        name: which plant is started, of `nodes.pendulum.plant.PLANTS`.
+        seed: of its delays and its noise.
+
+    Raises:
+        RexError: there is no such plant, this process runs another one, or it does not start.
     """
 
     _lock = threading.Lock()
     _process: subprocess.Popen[bytes] | None = None
+    _kind = ("", 0)
     _port = 0
     _users = 0
 
-    def __init__(self, port: int = 0):
+    def __init__(self, port: int = 0, name: str = "real", seed: int = 0):
+        if name not in plant.PLANTS:
+            raise RexError(f"plant '{name}': there is no such; give {' or '.join(plant.PLANTS)}")
         self._own = port == 0
         if self._own:
-            port = self._start()
+            port = self._start(name, seed)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect((plant.HOST, port))
         self._number = 0
@@ -68,14 +76,14 @@ class Bus:
                     Bus._process = None
 
     @classmethod
-    def _start(cls) -> int:
+    def _start(cls, name: str, seed: int) -> int:
         """The port of this process's plant, which is started if it does not run."""
         with cls._lock:
             if cls._process is None or cls._process.poll() is not None:
                 if importlib.util.find_spec("mujoco") is None:
                     raise RexError("the plant needs MuJoCo: pip install 'rexcli[mujoco]'")
                 process = subprocess.Popen(
-                    [sys.executable, "-P", plant.__file__],
+                    [sys.executable, "-P", plant.__file__, "--plant", name, "--seed", str(seed)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is for whoever started it, who then stops the motor
@@ -85,7 +93,13 @@ class Bus:
                 if not line.strip().isdigit():
                     _end(process)
                     raise RexError(f"the plant did not start; `python {plant.__file__}` says why")
-                cls._process, cls._port, cls._users = process, int(line), 0
+                cls._process, cls._port, cls._users, cls._kind = process, int(line), 0, (name, seed)
+            elif cls._kind != (name, seed):
+                running, its_seed = cls._kind
+                raise RexError(
+                    f"plant '{name}' with seed {seed}: '{running}' with seed {its_seed} runs already; give the sensor "
+                    "and the actuator the same `plant` and `seed`"
+                )
             cls._users += 1
             return cls._port
 

@@ -19,21 +19,26 @@ class Motor(Node):
         port: UDP port of the pendulum on this machine; 0 starts a plant of its own, see `nodes.pendulum.plant`.
         timeout: seconds to wait for the driver's answer.
         max_voltage: V.
+        plant, seed: which one is started, and the seed of its delays and its noise.
     """
 
     jit = False
 
-    def __init__(self, port: int = 0, timeout: float = 0.25, max_voltage: float = 2.0):
+    def __init__(
+        self, port: int = 0, timeout: float = 0.25, max_voltage: float = 2.0, plant: str = "real", seed: int = 0
+    ):
         self.port = port
         self.timeout = timeout
         self.max_voltage = max_voltage
+        self.plant = plant
+        self.seed = seed
         self._bus: Bus | None = None
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> Output:
         return Output(action=jnp.zeros(1))
 
     def startup(self, graph_state: GraphState, timeout: float | None = None) -> bool:
-        self._bus = Bus(self.port)
+        self._bus = Bus(self.port, self.plant, self.seed)
         self._drive(0.0, 2.0)
         return True
 

@@ -1,11 +1,11 @@
 """A pendulum to run against without a robot: MuJoCo in its own process, 1,000 steps a second in real time.
 
 It is reached over UDP on this machine, as a motor driver and an encoder would be over a bus. Its inertia, friction and
-delays are not those of `OdeWorld`, on purpose: closing that gap is what recordings are for. Like good hardware it looks
-after itself: without a command for a quarter of a second the motor gets no voltage, and when whoever started it is
-gone, so is it.
+delays are not those of `OdeWorld`, on purpose: closing that gap is what recordings are for. The `hard` one is far off:
+a camera with old frames watches it, and messages take longer in bursts. Like good hardware it looks after itself:
+without a command for a quarter of a second the motor gets no voltage, and when whoever started it is gone, so is it.
 
-    python nodes/pendulum/plant.py        # prints its port, and ends when stdin does
+    python nodes/pendulum/plant.py --plant hard       # prints its port, and ends when stdin does
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 COMMAND = struct.Struct("<4sId")
-"""`MOTR`, number, voltage: answered with `DONE`, number, voltage."""
+"""`MOTR`, number, voltage: answered with `DONE`, number, voltage when the driver has it."""
 REQUEST = struct.Struct("<4sId")
 """`READ`, number, 0: answered with a `READING`."""
 READING = struct.Struct("<4sIddd")
@@ -37,6 +38,24 @@ STEP = 0.001
 DEADMAN = 0.25
 """Seconds after the last command until the motor is switched off."""
 HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Link:
+    """How long messages take, normally distributed: around one mean, or around another in bursts of them."""
+
+    mean: float = 0.0  # s
+    spread: float = 0.0  # s
+    burst_mean: float = 0.0  # s
+    burst_begins: float = 0.0  # probability that the next message begins a burst
+    burst_ends: float = 1.0  # probability that the next message is out of it
+
+    def delays(self, rng: np.random.Generator) -> Iterator[float]:
+        """One message after another, s."""
+        burst = False
+        while True:
+            burst = bool(rng.random() >= self.burst_ends) if burst else bool(rng.random() < self.burst_begins)
+            yield max(0.0, rng.normal(self.burst_mean if burst else self.mean, self.spread))
 
 
 @dataclass(frozen=True)
@@ -51,9 +70,13 @@ class Plant:
     resistance: float = 7.73125142  # ohm
     coulomb_friction: float = 1.2 * 0.000975041213361349  # N m
     max_voltage: float = 2.0  # V
-    command_delay: float = 0.004  # from a command to the motor, s
-    reading_delay: float = 0.002  # from a request to its sample, on average, s
-    reading_spread: float = 0.001  # around that, s
+    command_link: Link = Link()  # from a command to the driver, which then answers
+    command_delay: float = 0.004  # from there to the motor, s
+    reading_link: Link = Link(0.002, 0.001)  # from a request to its answer
+    frame_age: float | None = (
+        None  # of what is seen when it was asked for, s; None: the answer is sampled as it is sent
+    )
+    noise: float = 0.0  # standard deviation of an angle, rad
 
     def xml(self) -> str:
         """The model for MuJoCo."""
@@ -74,6 +97,23 @@ class Plant:
         </mujoco>"""
 
 
+PLANTS = {
+    "real": Plant(),
+    "hard": Plant(
+        inertia=1.7 * 0.000159931461600856,
+        damping=2.0 * 1.43298488e-05,
+        motor_constant=0.8 * 0.03333912,
+        coulomb_friction=1.5 * 0.000975041213361349,
+        command_link=Link(0.008, 0.001, burst_mean=0.022, burst_begins=0.03, burst_ends=0.15),
+        command_delay=0.016,
+        reading_link=Link(0.012, 0.001, burst_mean=0.024, burst_begins=0.03, burst_ends=0.15),
+        frame_age=0.006,
+        noise=0.005,
+    ),
+}
+"""By name."""
+
+
 def serve(plant: Plant, port: int, seed: int = 0) -> None:
     """Simulates and answers until stdin is closed. Prints the port first."""
     import mujoco
@@ -88,8 +128,14 @@ def serve(plant: Plant, port: int, seed: int = 0) -> None:
         bus.bind((HOST, port))
         bus.setblocking(False)
         print(bus.getsockname()[1], flush=True)
+        command_delays, reading_delays = plant.command_link.delays(rng), plant.reading_link.delays(rng)
+        acknowledged: list[
+            tuple[float, int, float, tuple[str, int]]
+        ] = []  # when the driver has it, number, V, from whom
         commands: deque[tuple[float, float]] = deque()  # when it takes effect, V
-        readings: list[tuple[float, int, tuple[str, int]]] = []  # when it is taken, number, for whom
+        readings: list[tuple[float, int, tuple[float, float], tuple[str, int]]] = []  # when it is sent, number, what of
+        # an earlier frame, for whom
+        frames = deque([(math.pi, 0.0)], maxlen=1 + round((plant.frame_age or 0.0) / STEP))
         last_command = -math.inf
         due = time.monotonic()
         while not _closed(sys.stdin.fileno()):
@@ -100,24 +146,28 @@ def serve(plant: Plant, port: int, seed: int = 0) -> None:
                 for message, sender in _received(bus):
                     kind, number, value = COMMAND.unpack(message)
                     if kind == b"MOTR":
-                        last_command = now
                         voltage = min(plant.max_voltage, max(-plant.max_voltage, value)) if value == value else 0.0
-                        commands.append((now + plant.command_delay, voltage))
-                        bus.sendto(COMMAND.pack(b"DONE", number, voltage), sender)
+                        heapq.heappush(acknowledged, (now + next(command_delays), number, voltage, sender))
                     elif kind == b"READ":
-                        wait = max(0.0, rng.normal(plant.reading_delay, plant.reading_spread))
-                        heapq.heappush(readings, (now + wait, number, sender))
+                        heapq.heappush(readings, (now + next(reading_delays), number, frames[0], sender))
+                while acknowledged and acknowledged[0][0] <= now:
+                    _, number, voltage, sender = heapq.heappop(acknowledged)
+                    last_command = now
+                    commands.append((now + plant.command_delay, voltage))
+                    with contextlib.suppress(OSError):
+                        bus.sendto(COMMAND.pack(b"DONE", number, voltage), sender)
                 while commands and commands[0][0] <= now:
                     data.ctrl[0] = commands.popleft()[1]
                 if now - last_command > DEADMAN:
                     data.ctrl[0] = 0.0
                 mujoco.mj_step(model, data)
+                frames.append((float(data.qpos[0]), float(data.qvel[0])))
                 while readings and readings[0][0] <= now:
-                    _, number, sender = heapq.heappop(readings)
+                    _, number, frame, sender = heapq.heappop(readings)
+                    th, thd = frames[-1] if plant.frame_age is None else frame
                     age = time.monotonic() - now
-                    reading = READING.pack(b"ANGL", number, float(data.qpos[0]), float(data.qvel[0]), age)
                     with contextlib.suppress(OSError):
-                        bus.sendto(reading, sender)
+                        bus.sendto(READING.pack(b"ANGL", number, th + rng.normal(0.0, plant.noise), thd, age), sender)
 
 
 def _received(bus: socket.socket) -> list[tuple[bytes, tuple[str, int]]]:
@@ -138,9 +188,10 @@ def _closed(handle: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, default=0, help="UDP port on this machine; 0 for any that is free")
-    parser.add_argument("--seed", type=int, default=0, help="of its delays")
+    parser.add_argument("--plant", choices=PLANTS, default="real", help="which one")
+    parser.add_argument("--seed", type=int, default=0, help="of its delays and its noise")
     options = parser.parse_args()
-    serve(Plant(), options.port, options.seed)
+    serve(PLANTS[options.plant], options.port, options.seed)
 
 
 if __name__ == "__main__":
