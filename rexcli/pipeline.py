@@ -7,12 +7,13 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rexcli.compiler import backend, recording
@@ -52,6 +53,8 @@ from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state
+from rexcli.system.paths import leaf_paths
+from rexcli.system.randomize import drawn_of_timeline
 from rexcli.system.system import System
 from rexcli.timeline.edit import stack
 from rexcli.timeline.timeline import Timeline
@@ -241,7 +244,8 @@ def check_wall(experiment: Experiment, system: System) -> None:
     """Refuses what the wall clock cannot do.
 
     Raises:
-        RexError: it is to run at another pace than time does, to emulate a robot, or to lose messages on purpose.
+        RexError: it is to run at another pace than time does, to emulate a robot, to lose messages on purpose, or
+            to draw delays.
     """
     if experiment.real_time_factor not in (0.0, 1.0):
         where = experiment.origins.where("real_time_factor")
@@ -481,6 +485,51 @@ def rollout(
     done = replace(done, nan=f"{place}; there is NaN in {struck} of {done.num} rollouts")
     log.warning("%s", done.nan)
     return done
+
+
+def drawn(experiment: Experiment, system: System, episode: Sequence[int]) -> dict[str, np.ndarray]:
+    """What episodes of `record` or `rollout` drew as `experiment.randomize` says, by name, `[episodes]`.
+
+    Parameters and adjustable delays are as the episode has them; of the timeline's delays it is the number by which
+    they are changed, `nodes.sensor.delay.scale`.
+
+    Args:
+        experiment: whose seed.
+        system: that it declares.
+        episode: of the timeline, for each.
+    """
+    rng, ranges = jax.random.key(experiment.seed), system.randomize
+
+    def one(number: jax.Array, eps: jax.Array) -> dict[str, jax.Array]:
+        state = init_graph_state(system, jax.random.fold_in(rng, number), eps=eps)
+        found: dict[str, jax.Array] = {}
+        for node, entries in ranges.nodes.items():
+            leaves = leaf_paths(state.params[node])
+            found |= {f"{node}.{name}": leaves[entry.path or name] for name, entry in entries.items()}
+        for name in ranges.edges:
+            edge = system.edges[name]
+            if edge.input in system.adjustable(edge.target):
+                found[f"edges.{name}.delay"] = state.delays[edge.target][edge.input]
+        return found
+
+    columns: dict[str, np.ndarray] = {}
+    if not (ranges.nodes or ranges.edges or ranges.computation):
+        return columns
+    numbers, eps = jnp.arange(len(episode)), jnp.asarray(episode, jnp.int32)
+    if all(node.jit for node in system.nodes.values()):
+        values = jax.jit(jax.vmap(one))(numbers, eps)
+    else:
+        values = jax.tree.map(lambda *each: np.stack(each), *map(one, numbers, eps))
+    for name, value in values.items():
+        flat = np.asarray(value).reshape(len(episode), -1)
+        names = [name] if value.ndim == 1 else [f"{name}.{index}" for index in range(flat.shape[1])]
+        columns |= dict(zip(names, flat.T, strict=True))
+    for kind, section, entries in (("node", "nodes", ranges.computation), ("edge", "edges", ranges.edges)):
+        for name, entry in entries.items():
+            if f"{section}.{name}.delay" not in columns:
+                changed = drawn_of_timeline(experiment.seed, f"{kind} {name}", np.asarray(episode), entry)
+                columns[f"{section}.{name}.delay.{entry.operation}"] = changed
+    return columns
 
 
 def train(

@@ -112,6 +112,18 @@ def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, 
     for key in ("timeline.episodes", "timeline.steps", "delays"):
         if experiment.origins.typed(key):
             raise RexError(f"{where(key)}: {key}: from={view.path} has a timeline of its own; leave one of the two out")
+    drawn = [(f"randomize.computation.{name}", name in recorded.steps) for name in system.randomize.computation]
+    drawn += [
+        (f"randomize.edges.{name}", name in recorded.messages)
+        for name in system.randomize.edges
+        if not isinstance(system.edges[name].delay, AdjustableDelay)
+    ]
+    for key, was_recorded in drawn:
+        if was_recorded:
+            raise RexError(
+                f"{where(key)}: {key}: from={view.path} has the delays that were recorded; leave it out, or leave "
+                "from= out to simulate"
+            )
     declared = plain_config(experiment)
     fixed = [
         edge.name for edge in recorded.spec.edges if not isinstance(system.edges[edge.name].delay, AdjustableDelay)

@@ -6,7 +6,7 @@ import time
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import draw, write_drawn
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
@@ -51,6 +51,7 @@ def record(job: Job) -> Result:
         if writer.failed:
             job.console.warn(str(writer.failed))
         run.write_arrays("timeline.npz", to_arrays(timeline))
+        write_drawn(run, pipeline.drawn(experiment, system, range(timeline.num_episodes)))
         values = {
             "episodes": timeline.num_episodes,
             "steps": total,

@@ -39,6 +39,13 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
         run.register("plots")
 
 
+def write_drawn(run: Run, drawn: Mapping[str, np.ndarray]) -> None:
+    """`drawn.csv`: what each episode drew for itself, if anything was to be drawn."""
+    if drawn:
+        rows = zip(*(column.tolist() for column in drawn.values()), strict=True)
+        run.write_csv("drawn.csv", ["episode", *drawn], [[number, *row] for number, row in enumerate(rows)])
+
+
 def delays_of(system: System) -> dict[str, Delay]:
     """The delays of a system, by `<kind>/<name>`."""
     nodes = {f"node/{name}": spec.delay for name, spec in system.specs.items()}

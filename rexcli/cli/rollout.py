@@ -6,7 +6,7 @@ import time
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import draw, write_drawn
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.rollouts import rollout_arrays
@@ -34,6 +34,7 @@ def rollout(job: Job) -> Result:
         done = pipeline.rollout(experiment, program, controller=controller)
         progress.advance()
         run.write_arrays("timeline.npz", to_arrays(timeline))
+        write_drawn(run, pipeline.drawn(experiment, system, done.episode.tolist()))
         run.write_json("program.json", describe(program.plan))
         run.write_arrays("rollouts.npz", rollout_arrays(done, experiment.rollout.save))
         values = {

@@ -42,6 +42,7 @@ def show(job: Job) -> Result:
             _edges(system),
             _messages(measured),
             _delays(system),
+            *_drawn(system),
         ],
         warnings=list(warnings(system, measured, steps)),
     )
@@ -231,6 +232,21 @@ def _delays(system: System) -> Table:
         *((e.name, _network(system.edges[e.name]), e.expected_delay / NANOSECONDS * 1e3) for e in timing.edges),
     ]
     return Table("delays", ("of", "distribution", "expected ms"), rows)
+
+
+def _drawn(system: System) -> Iterator[Table]:
+    """What each episode draws for itself, if anything."""
+    if rows := [(name, repr(entry), _drawn_for(system, name)) for name, entry in system.randomize.each()]:
+        yield Table("drawn anew", ("what", "range", "for"), rows)
+
+
+def _drawn_for(system: System, name: str) -> str:
+    section, _, rest = name.partition(".")
+    part = rest.removesuffix(".delay")
+    if section not in ("nodes", "edges") or not rest.endswith(".delay"):
+        return "each episode"
+    adjustable = section == "edges" and isinstance(system.edges[part].delay, AdjustableDelay)
+    return "each episode" if adjustable else "each episode of the timeline, all its delays alike"
 
 
 def _network(edge: Edge) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from rexcli import pipeline
 from rexcli.cli.console import Console, is_terminal, shorten
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import draw, write_drawn
 from rexcli.errors import RexError, RunError, Terminated, WriteError
 from rexcli.runs.recording import read_recording
 from rexcli.runs.result import Result, Table, cell
@@ -208,6 +208,7 @@ def _keep(run: Run, job: Job, system: System, outcome: Outcome) -> Mapping[str, 
         late = {name: np.array(times, np.int64) for name, times in outcome.lateness.items()}
         run.write_arrays("lateness.npz", late)
         run.write_arrays("timeline.npz", to_arrays(read_recording(run.path / "recording.mcap").timeline()))
+        write_drawn(run, pipeline.drawn(job.experiment, system, range(outcome.episodes)))
         if not isinstance(outcome.error, Terminated):
             draw(run, values, system, job.project)
     except (RexError, OSError) as error:

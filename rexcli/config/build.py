@@ -42,7 +42,7 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
         for name, edge in experiment.edges.items()
     ]
     try:
-        system = System(nodes, edges, experiment.supervisor, tuple(experiment.init_order))
+        system = System(nodes, edges, experiment.supervisor, tuple(experiment.init_order), experiment.randomize)
         phases.check(system.timing)
     except DeclarationError as error:
         raise experiment.origins.placed(error) from error

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rexcli.config.checks import at_least, between, folder_name, not_negative, positive
 from rexcli.config.key_origins import Origins
+from rexcli.system.ranges import Ranges
 from rexcli.system.spec import Edge, NodeSpec
 
 Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]
@@ -465,6 +466,8 @@ class Experiment:
     """The run of `rex fit` whose delays take the place of the declared ones: a folder, or `latest:fit`."""
     params: str | None = None
     """The run of `rex identify` whose parameters take the place of the nodes' own: a folder, or `latest:identify`."""
+    randomize: Ranges | None = None
+    """What each episode draws for itself; None for nothing."""
     resume: str | None = None
     """The stopped run to go on with, in its own folder: a folder, `latest` or `latest:train`."""
     action: ActionConfig = field(default_factory=ActionConfig)

@@ -13,6 +13,7 @@ from rexcli.errors import RexError, suggest
 from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
 from rexcli.system.parameters import with_values
+from rexcli.system.randomize import drawn_delay, drawn_params
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
 from rexcli.system.types import as_declared
@@ -40,9 +41,10 @@ def init_graph_state(
     Args:
         system: whose nodes.
         rng: PRNG key.
-        params: parameters by node, in place of what `init_params` and the node's declared `params` would give.
+        params: parameters by node, in place of what `init_params` and the node's declared `params` would give, and of
+            what would be drawn.
         eps, step: where on the timeline the episode starts.
-        delays: seconds by node and input, in place of what `init_delays` would give.
+        delays: seconds by node and input, in place of what `init_delays` would give, or would be drawn.
         states: by node, in place of what `init_state` would give.
 
     Returns:
@@ -71,6 +73,7 @@ def init_graph_state(
         if name not in graph_state.params:
             value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
             value = with_values(value, system.specs[name].params, f"nodes.{name}.params")
+            value = drawn_params(name, keys[name][1], value, system.randomize.nodes.get(name, {}))
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in system.init_order:
         if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
@@ -98,7 +101,12 @@ def _delays(
     for where, values in ((f"node '{name}': init_delays", own), (f"delays: node '{name}'", given)):
         for chosen, value in values.items():
             _check_delay(system, name, chosen, value, where)
-    values = {**{chosen: delay.value for chosen, delay in adjustable.items()}, **own, **given}
+    values = {**{chosen: delay.value for chosen, delay in adjustable.items()}, **own}
+    for edge in system.inputs(name):
+        if edge.input in adjustable and edge.name in system.randomize.edges:
+            entry, declared = system.randomize.edges[edge.name], values[edge.input]
+            values[edge.input] = drawn_delay(edge.name, keys[1], adjustable[edge.input], declared, entry)
+    values |= given
     return {chosen: jnp.asarray(value, jnp.float32) for chosen, value in values.items()}
 
 

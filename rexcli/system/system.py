@@ -17,6 +17,8 @@ from rexcli.system.adopt import adopt
 from rexcli.system.delays import QUANTILE, Constant, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.node import Node
+from rexcli.system.randomize import applied, drawn_of_timeline
+from rexcli.system.ranges import Range, Ranges
 from rexcli.system.spec import Edge, NodeSpec, check_system
 from rexcli.timeline.spec import LONGEST_DELAY, EdgeTiming, NodeTiming, SystemTiming, nanoseconds, wrong_delay
 
@@ -34,6 +36,7 @@ class System:
         edges: in order of declaration; a node's inputs come in this order.
         supervisor: the node from whose point of view the system is stepped.
         init_order: nodes to initialise before the others.
+        randomize: what each episode draws for itself.
 
     Raises:
         RexError: for anything that cannot be a system, with the fix.
@@ -45,6 +48,7 @@ class System:
         edges: list[Edge],
         supervisor: str,
         init_order: tuple[str, ...] = (),
+        randomize: Ranges | None = None,
     ):
         pairs = list(nodes.items()) if isinstance(nodes, Mapping) else nodes
         check_system([spec for spec, _ in pairs], edges, supervisor, init_order)
@@ -55,6 +59,10 @@ class System:
         """As declared, each with a `Delay` and a `Loss`."""
         self.supervisor = supervisor
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
+        self.randomize = randomize or Ranges()
+        self.randomize.check(list(self.nodes), list(self.edges))
+        for name, entry in self.randomize.edges.items():
+            _check_adjustable(name, self.edges[name].delay, entry)
         self.timing = SystemTiming(
             tuple(_node_timing(spec) for spec in self.specs.values()),
             tuple(_edge_timing(edge) for edge in self.edges.values()),
@@ -86,20 +94,41 @@ class System:
     ) -> npt.NDArray[Any]:
         """Delays of one node or edge, ns, int64 `[episodes, ticks]`; or which messages an edge loses, bool.
 
-        The draws depend on (seed, kind, name, episode) alone: another episode, node or edge changes nothing.
+        The draws depend on (seed, kind, name, episode) alone: another episode, node or edge changes nothing. Where
+        `randomize` says so, each episode changes its delays by a number that it draws.
         """
         which = np.arange(first_episode, first_episode + episodes)
         if kind == "loss":
             return self.edges[name].loss.sample_episodes(name, seed, which, ticks)
         delay = (self.specs if kind == "node" else self.edges)[name].delay
-        if isinstance(delay, Constant):
+        entry = (self.randomize.computation if kind == "node" else self.randomize.edges).get(name)
+        if isinstance(delay, AdjustableDelay):
+            entry = None  # which draws in `init_graph_state`
+        if isinstance(delay, Constant) and entry is None:
             return np.full((episodes, ticks), nanoseconds(delay.seconds), np.int64)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{kind} {name}".encode()))
         block = -(-ticks // SAMPLE_BLOCK) * SAMPLE_BLOCK
         draws = delay.sample_episodes(key, which, block)[:, :ticks]
+        if entry is not None:
+            draws = applied(entry, draws, drawn_of_timeline(seed, f"{kind} {name}", which, entry)[:, None])
+            draws = np.broadcast_to(np.maximum(draws, 0.0), (episodes, ticks))
         if not (draws <= LONGEST_DELAY).all():  # nor NaN
             raise RexError(f"{kind} '{name}': delay {delay!r} gives samples that are no time; check its parameters")
         return np.rint(draws.astype(np.float64) * 1e9).astype(np.int64)
+
+
+def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
+    """Refuses to draw adjustable delays beyond their bounds."""
+    if not isinstance(delay, AdjustableDelay) or entry.operation != "set" or entry.mean is not None:
+        return
+    low, high = entry.ends
+    if not delay.low <= low <= high <= delay.high:
+        raise DeclarationError(
+            f"randomize.edges.{name}",
+            f"{low:g} to {high:g}",
+            f"the delay of edge '{name}' is adjustable from {delay.low:g} to {delay.high:g} s; stay within, or widen "
+            "it",
+        )
 
 
 def _resolve_node(spec: NodeSpec, node: Node) -> NodeSpec:

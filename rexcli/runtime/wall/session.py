@@ -91,7 +91,8 @@ class Outcome:
 
 
 def check_system(system: System, settings: WallSettings) -> None:
-    """Refuses what the wall clock cannot do: emulate a robot, or lose messages on purpose without emulation.
+    """Refuses what the wall clock cannot do: emulate a robot; or, without emulation, lose messages on purpose or draw
+    delays.
 
     Raises:
         DeclarationError: naming the first node or edge.
@@ -99,6 +100,14 @@ def check_system(system: System, settings: WallSettings) -> None:
     if settings.emulate:
         check_emulation(system)
         return
+    for section in ("edges", "computation"):
+        for name, entry in getattr(system.randomize, section).items():
+            raise DeclarationError(
+                f"randomize.{section}.{name}",
+                entry,
+                "on the wall clock delays are what they are, and are not drawn; leave it out, or give "
+                "clock=simulated, or wall.emulate=true where all nodes are simulated",
+            )
     for name, edge in system.edges.items():
         if edge.loss.share:
             raise DeclarationError(
