@@ -42,6 +42,7 @@ class Agent(Node):
         observation_history: how many past observations a policy sees.
         action_history: how many past actions a policy sees.
         max_voltage: V.
+        hold: for how many steps it stays with a random action: the longer, the further a pendulum swings.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Agent(Node):
         observation_history: int = 4,
         action_history: int = 4,
         max_voltage: float = 2.0,
+        hold: int = 1,
     ):
         if start not in ("random", "hanging"):
             raise RexError(f"start '{start}': give 'random' or 'hanging'")
@@ -57,6 +59,7 @@ class Agent(Node):
         self.observation_history = observation_history
         self.action_history = action_history
         self.max_voltage = max_voltage
+        self.hold = hold
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> State:
         th, thd = jnp.asarray(jnp.pi), jnp.zeros(())
@@ -93,7 +96,7 @@ class Agent(Node):
         return step_state.replace(state=state), Output(action=action)
 
     def step(self, step_state: StepState) -> tuple[StepState, Output]:
-        key = jax.random.fold_in(step_state.rng, step_state.seq)
+        key = jax.random.fold_in(step_state.rng, step_state.seq // self.hold)
         action = jax.random.uniform(key, (1,), minval=-self.max_voltage, maxval=self.max_voltage)
         return self.act(step_state, action)
 

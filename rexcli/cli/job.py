@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rexcli.cli.console import Console
+from rexcli.config.measured import runs_of
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
@@ -69,7 +70,7 @@ class Job:
             argv=self.argv,
             seed=self.experiment.seed,
             config_yaml=config_yaml(self.experiment),
-            parents=[*parents, *(run for run in (self.experiment.delays, self.experiment.params) if run)],
+            parents=[*parents, *runs_of(self.experiment.delays), *runs_of(self.experiment.params)],
             changes=self.experiment.changes,
             path=self.path,
             project=self.project.root,

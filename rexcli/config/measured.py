@@ -34,7 +34,8 @@ class Measured:
     def take(self, plain: dict[str, Any], outputs: Path, origins: Origins) -> None:
         """Declares what the run that the key names has found, if it names one, and keeps the run's folder there.
 
-        What was typed on the command line stays as it was typed.
+        Of several runs, `[latest:fit, latest:identify]`, a later one's values take the place of an earlier one's. What
+        was typed on the command line stays as it was typed.
 
         Args:
             plain: the composed experiment, changed in place.
@@ -44,9 +45,14 @@ class Measured:
         Raises:
             RexError: there is no such run, it has no such fragment, or of no node and edge of this experiment.
         """
-        run = plain.get(self.key)
-        if run is None:
+        given = plain.get(self.key)
+        if given is None:
             return
+        found = [self._take(plain, run, outputs, origins) for run in runs_of(given)]
+        plain[self.key] = found if isinstance(given, list) else found[0]
+
+    def _take(self, plain: dict[str, Any], run: Any, outputs: Path, origins: Origins) -> str:
+        """What one run has found; its folder."""
         where = f"{origins.where(self.key)}: {self.key}={run}"
         if not isinstance(run, str):
             raise RexError(f"{where}: give a run of {self.makers}: a folder, or latest:{self.makers.split()[-1][:-1]}")
@@ -62,7 +68,8 @@ class Measured:
             raise RexError(f"{view.path / self.file}: {error}; make it again with {self.makers}") from None
         declared = self.declare(plain, fragment, where, origins.typed)
         plain.clear()
-        plain.update(declared, **{self.key: str(view.path)})
+        plain.update(declared)
+        return str(view.path)
 
     def declare(
         self,
@@ -117,6 +124,11 @@ def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typ
     for kind in (DELAYS, PARAMS):
         if not typed or origins.typed(kind.key):
             kind.take(plain, outputs, origins)
+
+
+def runs_of(given: Any) -> list[Any]:
+    """The runs that `delays` or `params` name: none, one or several."""
+    return [] if given is None else given if isinstance(given, list) else [given]
 
 
 def _merged(before: Any, found: Any, key: str, typed: Callable[[str], bool]) -> Any:

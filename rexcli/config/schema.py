@@ -462,10 +462,12 @@ class Experiment:
     """The run to start from: a folder, `latest` or `latest:COMMAND`; None to simulate a timeline."""
     policy: str | None = None
     """The run whose policy acts: a folder, `latest` or `latest:train`."""
-    delays: str | None = None
-    """The run of `rex fit` whose delays take the place of the declared ones: a folder, or `latest:fit`."""
-    params: str | None = None
-    """The run of `rex identify` whose parameters take the place of the nodes' own: a folder, or `latest:identify`."""
+    delays: str | list[str] | None = None
+    """The run of `rex fit` or `rex identify` whose delays take the place of the declared ones: a folder, or
+    `latest:fit`; of several, later ones go first."""
+    params: str | list[str] | None = None
+    """The run of `rex identify` whose parameters take the place of the nodes' own: a folder, or `latest:identify`; of
+    several, later ones go first."""
     randomize: Ranges | None = None
     """What each episode draws for itself; None for nothing."""
     resume: str | None = None
