@@ -345,7 +345,7 @@ def identification_problem(
         if name not in edges:
             raise RexError(f"identify.edges: no edge is called '{name}'{suggest(name, list(edges))}")
         edges[name] = replace(edges[name], delay=unknowns.adjustable(name, experiment.nodes[edges[name].target].rate))
-    experiment = replace(experiment, edges=edges)
+    experiment = replace(experiment, edges=edges, randomize=None)  # one number of each is looked for
     system = build_system(experiment, project)
     timelines, recordings, parents = [], [], []
     for run in [str(experiment.from_run), *declared.recordings]:
@@ -506,14 +506,18 @@ def drawn(experiment: Experiment, system: System, episode: Sequence[int]) -> dic
         for node, entries in ranges.nodes.items():
             leaves = leaf_paths(state.params[node])
             found |= {f"{node}.{name}": leaves[entry.path or name] for name, entry in entries.items()}
-        for name in ranges.edges:
+        for key in system.posterior:
+            section, node, *path = key.split("/")
+            if section == "nodes":
+                found[f"{node}.{path[0]}"] = leaf_paths(state.params[node])[path[0]]
+        for name in [*ranges.edges, *(key.split("/")[1] for key in system.posterior if key.startswith("edges/"))]:
             edge = system.edges[name]
             if edge.input in system.adjustable(edge.target):
                 found[f"edges.{name}.delay"] = state.delays[edge.target][edge.input]
         return found
 
     columns: dict[str, np.ndarray] = {}
-    if not (ranges.nodes or ranges.edges or ranges.computation):
+    if not (ranges.nodes or ranges.edges or ranges.computation or system.posterior):
         return columns
     numbers, eps = jnp.arange(len(episode)), jnp.asarray(episode, jnp.int32)
     if all(node.jit for node in system.nodes.values()):

@@ -14,7 +14,8 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def identify(job: Job) -> Result:
-    """Writes `params.yaml`, `delays.yaml`, `estimates.csv`, `loss.csv`, `signals.npz` and their pictures."""
+    """Writes `params.yaml`, `delays.yaml`, `estimates.csv`, `posterior.npz`, `loss.csv`, `signals.npz` and their
+    pictures."""
     from omegaconf import OmegaConf
 
     experiment = job.experiment
@@ -31,6 +32,7 @@ def identify(job: Job) -> Result:
                 run.write_bytes(name, (said + OmegaConf.to_yaml(OmegaConf.create(fragment))).encode())
         run.write_csv("estimates.csv", *report.estimates_rows(found))
         run.write_csv("loss.csv", ["rollouts", "loss", "stage"], found.curve)
+        run.write_arrays("posterior.npz", report.posterior_arrays(found))
         run.write_arrays("signals.npz", report.signal_arrays(found))
         values: dict[str, Any] = {
             "identified": sum(each.identified for each in found.estimates),

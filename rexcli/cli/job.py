@@ -61,6 +61,7 @@ class Job:
         from rexcli.plot.registry import find
         from rexcli.runs.rundir import Run
 
+        posterior = runs_of(self.experiment.randomize.posterior if self.experiment.randomize else None)
         for name, path in self.experiment.plots.pictures.items():
             find(name, path, self.project, self.experiment.origins)
         return Run.create(
@@ -70,7 +71,7 @@ class Job:
             argv=self.argv,
             seed=self.experiment.seed,
             config_yaml=config_yaml(self.experiment),
-            parents=[*parents, *runs_of(self.experiment.delays), *runs_of(self.experiment.params)],
+            parents=[*parents, *runs_of(self.experiment.delays), *runs_of(self.experiment.params), *posterior],
             changes=self.experiment.changes,
             path=self.path,
             project=self.project.root,

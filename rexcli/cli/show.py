@@ -236,7 +236,12 @@ def _delays(system: System) -> Table:
 
 def _drawn(system: System) -> Iterator[Table]:
     """What each episode draws for itself, if anything."""
-    if rows := [(name, repr(entry), _drawn_for(system, name)) for name, entry in system.randomize.each()]:
+    rows = [(name, repr(entry), _drawn_for(system, name)) for name, entry in system.randomize.each()]
+    for key, values in system.posterior.items():
+        spread = f"{values.mean():.4g} ± {values.std():.2g}, posterior"
+        name = key.removeprefix("nodes/").replace("/", ".")
+        rows.append((f"{name}.delay" if key.startswith("edges/") else name, spread, "each episode"))
+    if rows:
         yield Table("drawn anew", ("what", "range", "for"), rows)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+from rexcli.config.measured import POSTERIOR
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment, NodeConfig, TargetConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import DeclarationError, RexError
+from rexcli.runs.view import RunView
 from rexcli.system.delays import Delay, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.spec import NodeSpec
@@ -41,14 +44,43 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
         )
         for name, edge in experiment.edges.items()
     ]
+    posterior = _posterior(experiment)
     try:
-        system = System(nodes, edges, experiment.supervisor, tuple(experiment.init_order), experiment.randomize)
+        system = System(
+            nodes, edges, experiment.supervisor, tuple(experiment.init_order), experiment.randomize, posterior
+        )
         phases.check(system.timing)
     except DeclarationError as error:
         raise experiment.origins.placed(error) from error
     except RexError as error:
         raise RexError(f"{experiment.origins.where('nodes')}: {error}") from error
     return system
+
+
+def _posterior(experiment: Experiment) -> dict[str, Any]:
+    """The draws of the run that `randomize.posterior` names, of nodes and edges that the experiment has.
+
+    Raises:
+        RexError: it has none of these, or they are no draws.
+    """
+    run = experiment.randomize.posterior if experiment.randomize else None
+    if run is None:
+        return {}
+    where = f"{experiment.origins.where('randomize.posterior')}: randomize.posterior={run}"
+    arrays = RunView(Path(run)).arrays(POSTERIOR)
+    if len({array.shape for array in arrays.values()}) != 1 or any(
+        array.ndim != 1
+        or array.dtype.kind != "f"
+        or not len(array)
+        or len(key.split("/")) != 2 + key.startswith("nodes/")
+        for key, array in arrays.items()
+    ):
+        raise RexError(f"{where}: its {POSTERIOR} holds no draws; make it again with rex identify")
+    known = {"nodes": experiment.nodes, "edges": experiment.edges}
+    found = {key: array for key, array in arrays.items() if key.split("/")[1] in known.get(key.split("/")[0], {})}
+    if not found:
+        raise RexError(f"{where}: it is of {', '.join(arrays)}; this experiment has no node or edge of these")
+    return found
 
 
 def build_delay(experiment: Experiment, key: str, project: Project | None = None) -> Delay:

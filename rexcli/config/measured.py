@@ -120,10 +120,19 @@ class Measured:
 
 
 def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typed: bool = False) -> None:
-    """`Measured.take` of every kind; with `typed`, only of those whose key was typed on the command line."""
+    """`Measured.take` of every kind, and the folder of `randomize.posterior`; with `typed`, only of those whose key was
+    typed on the command line."""
     for kind in (DELAYS, PARAMS):
         if not typed or origins.typed(kind.key):
             kind.take(plain, outputs, origins)
+    randomize = plain.get("randomize")
+    run = randomize.get("posterior") if isinstance(randomize, dict) else None
+    if isinstance(run, str) and (not typed or origins.typed("randomize.posterior")):
+        view = find_run(run, outputs, having=(POSTERIOR,))
+        if not view.has(POSTERIOR):
+            where = f"{origins.where('randomize.posterior')}: randomize.posterior={run}"
+            raise RexError(f"{where}: this run of '{view.command}' has no {POSTERIOR}; `rex identify` makes it")
+        plain["randomize"] = {**randomize, "posterior": str(view.path)}
 
 
 def runs_of(given: Any) -> list[Any]:
@@ -178,6 +187,8 @@ def _check_number(value: Any, where: str) -> None:
 
 
 _EDGES = {"delay": _check_declared, "loss": _check_declared, "reorder": _check_flag}
+POSTERIOR = "posterior.npz"
+"""Joint draws of what `rex identify` found."""
 DELAYS = Measured(
     "delays", "delays.yaml", "`rex fit` or `rex identify`", {"nodes": {"delay": _check_declared}, "edges": _EDGES}
 )

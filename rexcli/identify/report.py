@@ -78,6 +78,27 @@ def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
     return ({"nodes": nodes} if nodes else {}), ({"edges": delays} if delays else {})
 
 
+DRAWS = 1000
+"""Of a posterior."""
+
+
+def posterior_arrays(found: Identification) -> dict[str, np.ndarray]:
+    """What the data leave open of all unknowns together, float64 `[DRAWS]` each: by `nodes/world/inertia`,
+    `edges/actuator_world`. Normal around the estimate, within the bounds; what the data do not tell is all over
+    them."""
+    unknowns = found.problem.unknowns
+    centre, rng = found.z[: len(unknowns.free)], np.random.default_rng(0)
+    draws = rng.multivariate_normal(centre, found.uncertainty.covariance, 50 * DRAWS)
+    inside = draws[((draws >= 0) & (draws <= 1)).all(axis=1)]
+    draws = np.concatenate([inside, np.clip(draws, 0, 1)])[:DRAWS]
+    arrays = {}
+    for name, values in unknowns.values(draws.T).items():
+        place, path = unknowns.places[name]
+        key = f"edges/{place}" if path is None else f"nodes/{place}/{path}"
+        arrays[key] = np.array(np.broadcast_to(values, DRAWS), np.float64)
+    return arrays
+
+
 def adjustable(problem: Problem, edge: str, value: float) -> dict[str, Any]:
     """A delay as it was simulated."""
     system = problem.program.system

@@ -13,7 +13,7 @@ from rexcli.errors import RexError, suggest
 from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
 from rexcli.system.parameters import with_values
-from rexcli.system.randomize import drawn_delay, drawn_params
+from rexcli.system.randomize import drawn_delay, drawn_of_posterior, drawn_params
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
 from rexcli.system.types import as_declared
@@ -73,10 +73,12 @@ def init_graph_state(
         if name not in graph_state.params:
             value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
             value = with_values(value, system.specs[name].params, f"nodes.{name}.params")
+            posterior = drawn_of_posterior(rng, system.posterior, f"nodes/{name}")
+            value = with_values(value, posterior, f"randomize.posterior: nodes.{name}.params")
             value = drawn_params(name, keys[name][1], value, system.randomize.nodes.get(name, {}))
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in system.init_order:
-        if chosen := _delays(system, name, keys[name], graph_state, (delays or {}).get(name, {})):
+        if chosen := _delays(system, name, rng, keys[name], graph_state, (delays or {}).get(name, {})):
             graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
     for name in system.init_order:
         if name not in graph_state.state:
@@ -91,7 +93,7 @@ def init_graph_state(
 
 
 def _delays(
-    system: System, name: str, keys: jax.Array, graph_state: GraphState, given: Mapping[str, Any]
+    system: System, name: str, rng: jax.Array, keys: jax.Array, graph_state: GraphState, given: Mapping[str, Any]
 ) -> dict[str, jax.Array]:
     """By input, the adjustable delays that node `name` reads with."""
     node, adjustable = system.nodes[name], system.adjustable(name)
@@ -102,10 +104,14 @@ def _delays(
         for chosen, value in values.items():
             _check_delay(system, name, chosen, value, where)
     values = {**{chosen: delay.value for chosen, delay in adjustable.items()}, **own}
+    posterior = drawn_of_posterior(rng, system.posterior, "edges")
     for edge in system.inputs(name):
         if edge.input in adjustable and edge.name in system.randomize.edges:
             entry, declared = system.randomize.edges[edge.name], values[edge.input]
             values[edge.input] = drawn_delay(edge.name, keys[1], adjustable[edge.input], declared, entry)
+        elif edge.name in posterior:
+            delay = adjustable[edge.input]
+            values[edge.input] = jnp.clip(posterior[edge.name], delay.low, delay.high)
     values |= given
     return {chosen: jnp.asarray(value, jnp.float32) for chosen, value in values.items()}
 

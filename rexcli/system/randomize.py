@@ -19,6 +19,9 @@ from rexcli.system.ranges import Range
 
 PyTree = Any
 
+Posterior = Mapping[str, npt.NDArray[Any]]
+"""Joint draws, `[draws]` each, by `nodes/<node>/<parameter>` and `edges/<edge>`."""
+
 RANDOMIZE = 0x2A9D
 """Sets these random numbers apart from those of `init_params` and of delays."""
 
@@ -68,6 +71,22 @@ def drawn_params(node: str, key: jax.Array, params: PyTree, ranges: Mapping[str,
 def drawn_delay(edge: str, key: jax.Array, delay: AdjustableDelay, declared: Any, entry: Range) -> jax.Array:
     """An adjustable delay, seconds, within its bounds."""
     return jnp.clip(applied(entry, declared, draw(named_key(key, edge), entry)), delay.low, delay.high)
+
+
+def drawn_of_posterior(rng: jax.Array, posterior: Posterior, section: str) -> dict[str, jax.Array]:
+    """An episode's draw, the same for all that was identified: what lies in one section of it, such as `nodes/world`.
+
+    Args:
+        rng: of the episode.
+        posterior: to draw from.
+        section: what its keys begin with.
+    """
+    found = {}
+    for key, values in posterior.items():
+        if key.startswith(f"{section}/"):
+            number = jax.random.randint(named_key(rng, "posterior"), (), 0, len(values))
+            found[key.removeprefix(f"{section}/")] = jnp.asarray(values, jnp.float32)[number]
+    return found
 
 
 def drawn_of_timeline(seed: int, name: str, episodes: npt.NDArray[Any], entry: Range) -> npt.NDArray[np.float32]:

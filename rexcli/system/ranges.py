@@ -87,6 +87,9 @@ class Ranges:
     """Communication delays, s: by edge."""
     computation: dict[str, Range] = field(default_factory=dict)
     """Computation delays, s: by node."""
+    posterior: str | None = None
+    """The run of `rex identify` from whose posterior each episode has one draw of all that was identified: a folder, or
+    `latest:identify`."""
 
     def each(self) -> Iterator[tuple[str, Range]]:
         """Every range, by its name: `world.inertia`, `edges.actuator_world.delay`, `nodes.sensor.delay`."""

@@ -17,7 +17,7 @@ from rexcli.system.adopt import adopt
 from rexcli.system.delays import QUANTILE, Constant, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.node import Node
-from rexcli.system.randomize import applied, drawn_of_timeline
+from rexcli.system.randomize import Posterior, applied, drawn_of_timeline
 from rexcli.system.ranges import Range, Ranges
 from rexcli.system.spec import Edge, NodeSpec, check_system
 from rexcli.timeline.spec import LONGEST_DELAY, EdgeTiming, NodeTiming, SystemTiming, nanoseconds, wrong_delay
@@ -37,6 +37,7 @@ class System:
         supervisor: the node from whose point of view the system is stepped.
         init_order: nodes to initialise before the others.
         randomize: what each episode draws for itself.
+        posterior: joint draws of which each episode has one: what the run that `randomize.posterior` names has left.
 
     Raises:
         RexError: for anything that cannot be a system, with the fix.
@@ -49,6 +50,7 @@ class System:
         supervisor: str,
         init_order: tuple[str, ...] = (),
         randomize: Ranges | None = None,
+        posterior: Posterior | None = None,
     ):
         pairs = list(nodes.items()) if isinstance(nodes, Mapping) else nodes
         check_system([spec for spec, _ in pairs], edges, supervisor, init_order)
@@ -63,6 +65,8 @@ class System:
         self.randomize.check(list(self.nodes), list(self.edges))
         for name, entry in self.randomize.edges.items():
             _check_adjustable(name, self.edges[name].delay, entry)
+        self.posterior = posterior or {}
+        _check_posterior(self)
         self.timing = SystemTiming(
             tuple(_node_timing(spec) for spec in self.specs.values()),
             tuple(_edge_timing(edge) for edge in self.edges.values()),
@@ -129,6 +133,27 @@ def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
             f"the delay of edge '{name}' is adjustable from {delay.low:g} to {delay.high:g} s; stay within, or widen "
             "it",
         )
+
+
+def _check_posterior(system: System) -> None:
+    """Refuses to draw a delay that is not adjustable, and anything twice."""
+    for key in system.posterior:
+        section, name, *rest = key.split("/")
+        if section == "edges":
+            if not isinstance(system.edges[name].delay, AdjustableDelay):
+                raise DeclarationError(
+                    "randomize.posterior",
+                    system.randomize.posterior,
+                    f"it draws the delay of edge '{name}', which is not adjustable here; take it from that run too, "
+                    "delays=RUN",
+                )
+            twice = name in system.randomize.edges
+        else:
+            paths = [entry.path or own for own, entry in system.randomize.nodes.get(name, {}).items()]
+            twice = rest[0] in paths
+        if twice:
+            where = ".".join(("randomize", section, name, *rest))
+            raise DeclarationError(where, message=f"{where}: randomize.posterior draws it already; leave one out")
 
 
 def _resolve_node(spec: NodeSpec, node: Node) -> NodeSpec:

@@ -87,18 +87,23 @@ RANGES = Ranges(
 )
 
 
-def make(ranges: Ranges | None = RANGES, gauge_rate: float = 50.0) -> System:
-    nodes = [
+EDGES = [
+    Edge("water_gauge", "water", "gauge", delay=AdjustableDelay(0.0, 0.06, value=0.02)),
+    Edge("gauge_valve", "gauge", "valve", delay=0.004, blocking=True),
+    Edge("valve_water", "valve", "water", delay=TruncatedNormal(0.01, 0.003), skip=True),
+]
+
+
+def nodes() -> list[tuple[NodeSpec, rex.Node]]:
+    return [
         (NodeSpec("water", 50.0), Water()),
-        (NodeSpec("gauge", gauge_rate, delay=TruncatedNormal(0.003, 0.001)), Gauge()),
+        (NodeSpec("gauge", 50.0, delay=TruncatedNormal(0.003, 0.001)), Gauge()),
         (NodeSpec("valve", 20.0, delay=0.002), Valve()),
     ]
-    edges = [
-        Edge("water_gauge", "water", "gauge", delay=AdjustableDelay(0.0, 0.06, value=0.02)),
-        Edge("gauge_valve", "gauge", "valve", delay=0.004, blocking=True),
-        Edge("valve_water", "valve", "water", delay=TruncatedNormal(0.01, 0.003), skip=True),
-    ]
-    return System(nodes, edges, "valve", (), ranges)
+
+
+def make(ranges: Ranges | None = RANGES) -> System:
+    return System(nodes(), EDGES, "valve", (), ranges)
 
 
 @given(
@@ -234,6 +239,22 @@ def test_stepper_and_program_give_the_same_episodes():
 def test_what_cannot_be_drawn_is_refused(ranges, message):
     with pytest.raises(RexError, match=message):
         make(Ranges(**ranges))
+
+
+def test_each_episode_has_one_joint_draw_of_a_posterior():
+    draws = {"nodes/water/tank.area": np.linspace(1.0, 2.0, 7), "edges/water_gauge": np.linspace(0.01, 0.02, 7)}
+    system = System(nodes(), EDGES, "valve", (), Ranges(posterior="RUN"), draws)
+    many = jax.vmap(lambda key: init_graph_state(system, key))(jax.random.split(KEY, 60))
+    area, delay = np.asarray(many.params["water"]["tank"].area), np.asarray(many.delays["gauge"]["water"])
+    assert len(np.unique(area)) == 7
+    np.testing.assert_allclose(delay, 0.01 * area, rtol=1e-5)
+    with pytest.raises(RexError, match="'valve_water', which is not adjustable here; take it from that run too"):
+        System(nodes(), EDGES, "valve", (), Ranges(posterior="RUN"), {"edges/valve_water": draws["edges/water_gauge"]})
+    twice = Ranges(edges={"water_gauge": RANGES.edges["water_gauge"]}, posterior="RUN")
+    with pytest.raises(RexError, match=r"randomize.edges.water_gauge: randomize.posterior draws it already"):
+        System(nodes(), EDGES, "valve", (), twice, draws)
+    with pytest.raises(RexError, match=r"randomize.posterior=RUN: on the wall clock delays are what they are"):
+        check_system(system, WallSettings())
 
 
 @pytest.mark.parametrize(

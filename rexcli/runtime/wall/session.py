@@ -100,6 +100,9 @@ def check_system(system: System, settings: WallSettings) -> None:
     if settings.emulate:
         check_emulation(system)
         return
+    if any(key.startswith("edges/") for key in system.posterior):
+        fix = "on the wall clock delays are what they are, and are not drawn; leave it out, or give clock=simulated"
+        raise DeclarationError("randomize.posterior", system.randomize.posterior, fix)
     for section in ("edges", "computation"):
         for name, entry in getattr(system.randomize, section).items():
             raise DeclarationError(
