@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ def _posterior(experiment: Experiment) -> dict[str, Any]:
         for key, array in arrays.items()
     ):
         raise RexError(f"{where}: its {POSTERIOR} holds no draws; make it again with rex identify")
-    known = {"nodes": experiment.nodes, "edges": experiment.edges}
+    known: dict[str, Collection[str]] = {"nodes": experiment.nodes, "edges": experiment.edges}
     found = {key: array for key, array in arrays.items() if key.split("/")[1] in known.get(key.split("/")[0], {})}
     if not found:
         raise RexError(f"{where}: it is of {', '.join(arrays)}; this experiment has no node or edge of these")

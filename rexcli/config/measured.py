@@ -126,7 +126,9 @@ def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typ
         if not typed or origins.typed(kind.key):
             kind.take(plain, outputs, origins)
     randomize = plain.get("randomize")
-    run = randomize.get("posterior") if isinstance(randomize, dict) else None
+    if not isinstance(randomize, dict):
+        return
+    run = randomize.get("posterior")
     if isinstance(run, str) and (not typed or origins.typed("randomize.posterior")):
         view = find_run(run, outputs, having=(POSTERIOR,))
         if not view.has(POSTERIOR):
