@@ -73,6 +73,13 @@ def test_a_typed_delay_stays_and_the_run_names_its_source(toy: Project, capsys: 
     assert experiment.nodes["eye"].delay == 0.02
     assert experiment.edges["brain_eye"].delay == 0.004
     assert experiment.delays == str(run.path)
+    with Run.create(toy.outputs, "toy", "identify", argv=(), seed=3, config_yaml="{}\n", project=toy.root) as later:
+        later.write_bytes("delays.yaml", b"edges: {brain_eye: {delay: 0.007}}\n")
+    both = compose("toy", ["delays=[latest:fit,latest:identify]"], project=toy)
+    assert both.delays == [str(run.path), str(later.path)]
+    assert both.edges["brain_eye"].delay == 0.007
+    assert both.nodes["eye"].delay["_target_"] == "rexcli.Gamma"
+    assert compose("toy", ["delays=[latest:identify,latest:fit]"], project=toy).edges["brain_eye"].delay == 0.004
     assert yaml.safe_load((run.path / "delays.yaml").read_text())["nodes"]["eye"]["delay"]["_target_"] == "rexcli.Gamma"
 
 
