@@ -202,7 +202,7 @@ PURPOSES = {
     "slurm": "sweeps on SLURM (launcher=slurm)",
     "ray": "sweeps on Ray (launcher=ray)",
     "optuna": "sweeps that search (sweeper=optuna)",
-    "mujoco": "the plant of conf=pendulum_real",
+    "mujoco": "the plants of conf=pendulum_real and pendulum_hard",
     "import": "rex import; rex export --to rosbag2",
     "gym": "rexcli.gym",
     "gymnax": "rexcli.gymnax",
