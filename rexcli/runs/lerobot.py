@@ -124,7 +124,8 @@ def _frames(run: RunView, executed: Executed) -> tuple[dict[str, _Feature], list
     lengths, left_out = [], 0
     for row, episode in enumerate(executed.episode):
         seq = executed.seq[supervisor][row]
-        places = np.nonzero(seq >= 0)[0]
+        # The supervisor's last tick ends the last step: it has an observation, and no action.
+        places = np.nonzero((seq >= 0) & (seq < timeline.num_steps[episode]))[0]
         ticks = seq[places]
         newest = [window[episode, ticks] for window in windows]
         found = [_find(executed.seq[edge.source][row], wanted) for edge, wanted in zip(edges, newest, strict=True)]

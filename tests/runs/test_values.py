@@ -112,7 +112,7 @@ def test_a_lerobot_dataset_has_at_each_frame_what_the_supervisor_knew(tmp_path: 
     info = json.loads((folder / "meta" / "info.json").read_text())
     frames = parquet.read_table(folder / "data/chunk-000/file-000.parquet").to_pylist()
     assert (info["codebase_version"], info["fps"], info["total_episodes"]) == ("v3.0", 50, 3)
-    assert info["total_frames"] == len(frames)
+    assert info["total_frames"] == len(frames) == 3 * (20 - 1)
     assert info["features"]["observation.state"]["names"] == [f"imu.gyro.{axis}" for axis in range(3)]
     assert info["features"]["observation.images.camera"]["shape"] == [4, 5, 3]
     newest = {edge.name: timeline.newest(edge) for edge in timeline.spec.edges}
@@ -131,7 +131,7 @@ def test_a_lerobot_dataset_has_at_each_frame_what_the_supervisor_knew(tmp_path: 
         sent = [timeline.steps["camera"].end[episode, camera], timeline.steps["imu"].end[episode, imu]]
         np.testing.assert_allclose(frame["observation.age"], (steps.start[episode, tick] - sent) / 1e9, rtol=1e-5)
         assert frame["timestamp"] == np.float32(frame["frame_index"] / 50)
-        assert frame["next.done"] == (tick == steps.count[episode] - 1)
+        assert frame["next.done"] == (tick == steps.count[episode] - 2)  # the last tick has no action
     assert [frame["index"] for frame in frames] == list(range(len(frames)))
 
 
