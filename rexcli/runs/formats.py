@@ -26,6 +26,9 @@ MOST_PACKED = 100
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
+_PLAIN = (float, int, bool)
+
+
 def nonfinite_text(value: float) -> str:
     """`NaN`, `Infinity` or `-Infinity` for a value that is one of them."""
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -56,11 +59,11 @@ def restore_nonfinite(value: Any) -> Any:
     """The inverse of `plain` where floats are meant: the three strings become floats again."""
     if isinstance(value, str):
         return NONFINITE.get(value, value)
-    if isinstance(value, int | float):
-        return value
     if isinstance(value, dict):
-        return {key: restore_nonfinite(item) for key, item in value.items()}
-    return [restore_nonfinite(item) for item in value] if isinstance(value, list) else value
+        return {key: item if type(item) in _PLAIN else restore_nonfinite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [item if type(item) in _PLAIN else restore_nonfinite(item) for item in value]
+    return value
 
 
 def encode_json(value: Any) -> bytes:

@@ -39,9 +39,13 @@ class RunView:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         file = os.path.join(path, "run.json")  # of a thousand runs, paths take as long as reading them
-        if not os.path.isfile(file):
-            raise RexError(f"{self.path}: no run.json here; give the folder of a run (`rex ls` lists them)")
-        record = self._guard(file, lambda: formats.decode_json(_bytes(file)))
+        try:
+            data = _bytes(file)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise RexError(f"{self.path}: no run.json here; give the folder of a run (`rex ls` lists them)") from None
+        except OSError as error:
+            raise RexError(f"{file}: cannot be read: {error.strerror or error}") from None
+        record = self._guard(file, lambda: formats.decode_json(data))
         if not isinstance(record, dict):
             raise RexError(f"{file}: damaged: not a JSON object")
         self._record: dict[str, Any] = record
@@ -229,7 +233,7 @@ def list_runs(root: Path, experiment: str | None = None, command: str | None = N
     for folder in _run_folders(root):
         try:
             view = RunView(folder)
-            _ = view.status, view.results
+            _ = view.status, view._field("results", dict)
             if experiment in (None, view.experiment) and command in (None, view.command):
                 views.append((view.started, str(view.path), view))
         except RexError:
@@ -237,13 +241,21 @@ def list_runs(root: Path, experiment: str | None = None, command: str | None = N
     return [view for *_, view in sorted(views, key=lambda entry: entry[:2], reverse=True)]
 
 
-def _run_folders(root: Path) -> Iterator[str]:
+def _run_folders(root: Path | str) -> Iterator[str]:
     """Folders with a `run.json`; what is below one of them is the run's own, and hidden folders hold no runs."""
-    for folder, below, files in os.walk(root):
-        if "run.json" in files:
-            below.clear()
-            yield folder
-        below[:] = [name for name in below if not name.startswith(".") and name != EARLIER]
+    below = []
+    try:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                if entry.name == "run.json":
+                    yield str(root)
+                    return
+                if not entry.name.startswith(".") and entry.name != EARLIER and entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+    except OSError:  # it is not there, or nobody may look into it
+        return
+    for folder in below:
+        yield from _run_folders(folder)
 
 
 def children(run: Path, root: Path) -> list[RunView]:
