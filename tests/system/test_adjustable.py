@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rexcli as rex
 from rexcli.errors import RexError
-from rexcli.system.adjustable import AdjustableDelay, blend, linear_share
+from rexcli.system.adjustable import AdjustableDelay, blend, hold, hold_shares, linear_share
 from rexcli.system.delays import Constant, as_delay
 from rexcli.system.init import init_graph_state
 from rexcli.system.spec import Edge, NodeSpec
@@ -179,3 +181,22 @@ def test_floats_are_interpolated_and_the_rest_is_the_older_s():
     assert between["n"] == 1
     assert between["key"] == older["key"]
     assert float(linear_share(jnp.float32(0.04), jnp.float32(0.04), 0.01)) == 0
+
+
+@given(
+    gaps=st.lists(st.floats(0.001, 0.05), min_size=1, max_size=6),
+    newest=st.floats(0.0, 0.05),
+    delay=st.floats(0.0, 0.3),
+    window=st.integers(1, 3),
+)
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_messages_hold_for_all_of_the_period_and_change_little_with_the_delay(gaps, newest, delay, window):
+    age = np.float32(newest + np.cumsum([0.0, *gaps[::-1]])[::-1])
+    shares = np.asarray(hold_shares(jnp.asarray(age), delay, 0.02))
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(), 1, rtol=1e-5)
+    later = np.asarray(hold_shares(jnp.asarray(age), delay + 0.001, 0.02))
+    assert np.abs(later - shares).sum() <= 2 * 0.001 / 0.02 * len(age) + 1e-5
+    assert shares @ age <= later @ age + 1e-6  # a longer delay holds what is older
+    steady = hold(jnp.full(window - 1 + len(age), 3.0), jnp.asarray(shares), window)
+    np.testing.assert_allclose(steady, np.full(window, 3.0), rtol=1e-5)
