@@ -188,8 +188,10 @@ def _curves(view: RunView, most: int) -> tuple[dict[str, Any], int]:
     size = len(next(iter(columns.values()), ()))
     seeds = columns.get("seed", np.zeros(size))
     clock = columns.get("total_steps", columns.get("update", np.arange(size)))
+    placed = np.isfinite(seeds) & np.isfinite(clock)
+    seeds, clock, columns = seeds[placed], clock[placed], {name: values[placed] for name, values in columns.items()}
     names = default_metrics([Curves("", columns)])
-    if not size or not names:
+    if not names:
         return {}, 1
     steps, numbers = np.unique(clock), np.unique(seeds)
     stride = max(1, math.ceil(len(steps) * len(numbers) * len(names) / max(1, most)))

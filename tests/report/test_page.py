@@ -71,6 +71,14 @@ def test_curves_are_those_of_metrics_csv(tmp_path):
     assert run["curves"]["metrics"] == {"eval/return_mean": [[-9, -8, -7, -6], [-8, -7, -6, -5]]}
 
 
+def test_rows_that_have_no_place_are_left_out(tmp_path):
+    view = training(tmp_path, "a")
+    with (view.path / "metrics.csv").open("a") as rows:
+        rows.write("0,5,nan,3.0,1.0\nx,6,600,4.0,1.0\n")
+    (run,) = page_data([entry(view)], "t")["runs"]
+    assert run["curves"]["steps"] == [100, 200, 300, 400]
+
+
 def test_too_many_evaluations_are_thinned_and_the_page_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "MOST_NUMBERS", 8)
     page = page_data([entry(training(tmp_path, "a", evaluations=10))], "t")
