@@ -28,7 +28,7 @@ def test_hidden_parameters_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["inertia"] == pytest.approx(2.1e-4, rel=0.02)
     assert found["motor_constant"] == pytest.approx(0.03, rel=0.03)
     table = run.csv("estimates.csv")
-    loop = table["name"].index("sum of world_sensor and actuator_world")
+    loop = list(table["name"]).index("sum of world_sensor and actuator_world")
     assert (
         0.03 - 0.001 < float(table["estimate"][loop]) < 0.035 + 0.001
     )  # commands wait up to 5 ms for the world's step
