@@ -219,7 +219,7 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
         if "list" in kind:
             rows = values.to_pylist()
             try:
-                columns[name] = np.array(rows, _innermost(values.type).to_pandas_dtype())
+                columns[name] = np.array(rows, _innermost(values))
             except (ValueError, TypeError):
                 columns[name] = np.array([str(row) for row in rows])  # of differing lengths: no numbers
         else:
@@ -227,11 +227,11 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def _innermost(kind: Any) -> Any:
+def _innermost(lists: Any) -> np.dtype:
     """The type of the numbers in lists, however deep."""
-    while "list" in str(kind):
-        kind = kind.value_type
-    return kind
+    while "list" in str(lists.type):
+        lists = lists.flatten()
+    return np.asarray(lists.to_numpy(zero_copy_only=False)).dtype
 
 
 def _read_lerobot(path: Path, asked: Asked) -> dict[str | None, Topic]:

@@ -41,6 +41,10 @@ def _run(tmp_path: Path, *, rollouts: bool) -> RunView:
         run.write_json("program.json", program())
         for name, table in (("metrics.csv", metrics(2, 4)), ("sweep.csv", sweep())):
             run.write_csv(name, list(table), list(zip(*(column.tolist() for column in table.values()), strict=True)))
+        run.write_csv("loss.csv", ["rollouts", "loss", "stage"], [[64, 0.8, "search"], [128, 0.1, "search"]])
+        columns = {"time": [0.1, 0.2], "episode": [0, 0], "recorded": [0.0, 1.0], "simulated": [0.1, 0.9]}
+        signals = {f"sensor.th/{name}": np.array(values) for name, values in columns.items()}
+        run.write_arrays("signals.npz", signals | {"sensor.th/fitted": np.array([True, False])})
         run.write_arrays("lateness.npz", {name: np.linspace(1e4, 1e6, 40) for name in PENDULUM["nodes"]})
         if rollouts:
             run.write_arrays("rollouts.npz", pendulum_rollouts(5))
