@@ -131,6 +131,10 @@ def one_line_errors(
             ) from None
         lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https"))]
         place = f"{source or f'conf/{conf or DEFAULT_CONF}.yaml'}: {key}" if key else COMMAND_LINE
+        if not key and lines and (merged := re.match(r"In '([^']*)': \w+ raised while composing", lines[0])):
+            place, lines = f"conf/{merged[1]}.yaml", lines[1:]
+            if any("Cannot merge" in line for line in lines):
+                lines.append("one is a mapping, key: value, and the other a list")
         raise RexError(f"{place}: {'; '.join(lines)}") from None
 
 

@@ -27,6 +27,10 @@ FILES = {
         b"defaults: [base, _self_]\nname: x\nsupervisor: a\nnodes: [1, 2]\n",
         r"conf/list\.yaml line 4: nodes=.*mapping",
     ),
+    "deep": (
+        b"defaults: [base, _self_]\nname: x\nidentify: {signals: [sensor]}\n",
+        r"conf/deep\.yaml: Cannot merge .*; one is a mapping, key: value, and the other a list",
+    ),
 }
 
 
