@@ -31,6 +31,7 @@ def test_a_new_project_looks_right_and_records(project: Path, capsys: pytest.Cap
     assert "is there already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass_whoever_runs_them(project: Path) -> None:
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(Path(rexcli.__file__).parents[1])}

@@ -46,6 +46,7 @@ def test_show_tells_what_is_drawn(tmp_path, monkeypatch, capsys):
     assert "drawn anew" not in json.loads(capsys.readouterr().out)["tables"]
 
 
+@pytest.mark.slow
 def test_recordings_and_rollouts_say_what_was_drawn_and_had_it(folder, monkeypatch):
     record = "record", *DRAWN, "record.steps=4", "record.episodes=3", "nodes.world.record.params=true"
     first, again = (run(folder, monkeypatch, *record) for _ in range(2))

@@ -28,7 +28,7 @@ MAX_SLOTS = 24
 """Longer programs take XLA too long to compile here."""
 
 
-EXAMPLES = int(os.environ.get("REX_LAW_EXAMPLES", 12))
+EXAMPLES = int(os.environ.get("REX_LAW_EXAMPLES", 8))
 
 
 def agree_on_many(group: int) -> None:
@@ -38,7 +38,7 @@ def agree_on_many(group: int) -> None:
     """
     seen: set[SystemTiming] = set()
 
-    @seed(group if EXAMPLES == 12 else EXAMPLES * group)
+    @seed(group if EXAMPLES == 8 else EXAMPLES * group)
     @given(data=st.data(), system=systems(8, CLOSE_RATES))
     @settings(
         max_examples=EXAMPLES,

@@ -112,7 +112,7 @@ def test_the_program_records_what_the_stepper_records(data: st.DataObject, syste
 
 
 @pytest.mark.slow
-@settings(max_examples=12, **SETTINGS)
+@settings(max_examples=8, **SETTINGS)
 @seed(2)
 @given(data=st.data(), system=systems(7, CLOSE_RATES))
 def test_the_program_records_what_the_stepper_records_of_many_systems(data: st.DataObject, system: System) -> None:

@@ -36,7 +36,7 @@ def test_a_task_sees_the_same_in_the_stepper_and_in_every_mode_of_the_program(da
 @pytest.mark.slow
 @seed(1)
 @given(data=st.data(), system=systems(8, CLOSE_RATES))
-@settings(quick, max_examples=12, derandomize=False, database=None)
+@settings(quick, max_examples=8, derandomize=False, database=None)
 def test_a_task_sees_the_same_on_many_systems(data, system):
     sees_the_same(data, system, max_steps=12)
 

@@ -77,7 +77,7 @@ def test_a_signal_that_came_out_as_another_exception_still_ends_the_command(
             except KeyboardInterrupt:
                 raise AttributeError("half of a module") from None
 
-    monkeypatch.setattr("typer.main.get_command", lambda app: Command())
+    monkeypatch.setattr("rexcli.cli.main._command_for", lambda words: Command())
     assert main(["ls"]) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert capsys.readouterr().err in ("interrupted\n", "terminated\n")
 
