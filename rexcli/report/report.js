@@ -28,7 +28,7 @@
     if (value === null || value === undefined) return "–";
     if (!isNumber(value)) return String(value);
     if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e15)) return String(Number(value.toPrecision(4)));
-    return Number(value.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 6 });
+    return Number(Number.isInteger(value) ? value : value.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 6 });
   }
   function short(value) {
     for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]])
