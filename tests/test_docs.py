@@ -17,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-import rexcli
 from rexcli.cli.main import main
 from tests.cli.test_examples import shorter
-from tests.free_port import free_port
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 NEEDS_MUJOCO = "sim2real.md"
 """A page that `tests/test_sim2real.py` follows."""
+SWEEPS = "sweeps.md"
+"""Of this page only what is quick is run here: `tests/sweep` and `tests/cli/test_runs.py` run sweeps with every launcher."""
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.S | re.M)
 QUICK = ("init", "new", "show", "record", "export", "doctor")
 """Commands that the fast tests run, where no run of another is needed."""
@@ -42,27 +42,16 @@ def is_quick(words: list[str]) -> bool:
 
 def type_in(lines: list[str], *, slow: bool) -> None:
     """Types lines into a shell of which only this is known."""
-    started: list[subprocess.Popen[bytes]] = []
-    port = str(free_port())
     for line in lines:
-        words = shlex.split(line.replace("$PORT", port))
+        words = shlex.split(line)
         if words[0] == "cd":
             os.chdir(words[1])
             continue
         assert words[0] == "rex", f"no test can type this: {line}"
-        if not slow and not is_quick(words):
-            continue
-        if "distributed.process=1" in words:
-            command = [sys.executable, "-m", "rexcli", *shorter(shlex.join(words[:-1]))]
-            environment = {**os.environ, "PYTHONPATH": str(Path(rexcli.__file__).parents[1])}
-            started.append(subprocess.Popen(command, env=environment))
-        elif "distributed.process=0" in words:
-            command = [sys.executable, "-m", "rexcli", *shorter(shlex.join(words))]
-            environment = {**os.environ, "PYTHONPATH": str(Path(rexcli.__file__).parents[1])}
-            assert subprocess.run(command, env=environment, check=False).returncode == 0, line
-        else:
-            assert main(shorter(shlex.join(words))) == 0, line
-    assert all(process.wait(120) == 0 for process in started)
+        if any(word.startswith("distributed.process=") for word in words):
+            continue  # tests/cli/test_distributed.py trains in two processes
+        if slow or is_quick(words):
+            assert main(shorter(line)) == 0, line
 
 
 def follow(page: str, folder: Path, *, slow: bool) -> None:
@@ -90,7 +79,7 @@ def test_what_is_quick_on_a_page_works(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if page != NEEDS_MUJOCO])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (NEEDS_MUJOCO, SWEEPS)])
 def test_everything_on_a_page_works(page: str, tmp_path: Path) -> None:
     follow(page, tmp_path, slow=True)
 
