@@ -25,7 +25,7 @@ PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 NEEDS_MUJOCO = "sim2real.md"
 """A page that `tests/test_sim2real.py` follows."""
 SWEEPS = "sweeps.md"
-"""Of this page only what is quick is run here: `tests/sweep` and `tests/cli/test_runs.py` run sweeps with every launcher."""
+"""Of this page only what is quick is run here; `tests/sweep` runs sweeps with every launcher."""
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.S | re.M)
 QUICK = ("init", "new", "show", "record", "export", "doctor")
 """Commands that the fast tests run, where no run of another is needed."""
