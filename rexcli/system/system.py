@@ -122,10 +122,10 @@ class System:
 
 
 def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
-    """Refuses to draw adjustable delays beyond their bounds."""
-    if not isinstance(delay, AdjustableDelay) or entry.operation != "set" or entry.mean is not None:
+    """Refuses to draw adjustable delays beyond their bounds, where they would pile up."""
+    if not isinstance(delay, AdjustableDelay):
         return
-    low, high = entry.ends
+    low, high = (applied(entry, delay.value, end) for end in entry.ends)
     if not delay.low <= low <= high <= delay.high:
         raise DeclarationError(
             f"randomize.edges.{name}",

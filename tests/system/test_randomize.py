@@ -233,6 +233,8 @@ def test_stepper_and_program_give_the_same_episodes():
         ({"edges": {"valve_water": Range(-0.01, 0.02)}}, "randomize.edges.valve_water.low=-0.01: a delay is 0 or more"),
         ({"edges": {"valve_water": Range(mean=0.01, std=1.0)}}, "valve_water.low=null: a delay is 0 or more"),
         ({"edges": {"water_gauge": Range(0.0, 0.07)}}, "adjustable from 0 to 0.06 s; stay within, or widen it"),
+        ({"edges": {"water_gauge": Range(0.0, mean=0.03, std=0.02)}}, "0 to inf: the delay of edge 'water_g"),
+        ({"edges": {"water_gauge": Range(0.0, 0.09, operation="add")}}, "adjustable from 0 to 0.06 s; stay within"),
         ({"edges": {"water_gauge": Range(0.0, 0.05, path="x")}}, "water_gauge.path=x: an edge has one delay"),
     ],
 )
