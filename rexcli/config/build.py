@@ -177,7 +177,8 @@ def _node(config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
     if config.delay is not None:
         values["delay"] = _declared(as_delay, config.delay, f"{key}.delay", loader)
     target = loader.find(config.target, f"{key}._target_")
-    return NodeSpec(**values), loader.call(target, config.options, key, values)
+    given = {name: value for name, value in values.items() if value is not None or name not in ("group", "index")}
+    return NodeSpec(**values), loader.call(target, config.options, key, given)
 
 
 def _declared(kind: Callable[[Any], T], value: Any, key: str, loader: Loader) -> T:

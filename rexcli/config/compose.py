@@ -15,6 +15,7 @@ from rexcli.config.composition_errors import check_file, composition_errors, com
 from rexcli.config.key_origins import COMMAND_LINE, Layer, Origins, layer_of_file, layer_of_values
 from rexcli.config.measured import take_measured
 from rexcli.config.project import DEFAULT_CONF, Project, find_project
+from rexcli.config.replicas import expand
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
 from rexcli.runs.plain_yaml import differences
@@ -227,6 +228,7 @@ def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
     declared = _declared(conf, own_settings, app) if task else plain
     changes = differences({"name": plain["name"], **declared}, plain) if declared else {}
     _start_afresh(plain, origins)
+    plain, origins = expand(plain, origins)
     take_measured(plain, project.outputs, origins)
     return read_experiment(plain, origins, trust=plain.get("trusted_targets") or (), changes=changes)
 
@@ -286,7 +288,7 @@ def experiment_from_config(
         plain: Any = OmegaConf.to_container(cfg, resolve=True)
     changes = differences(config, plain)
     layer = layer_of_values((o.key_or_group, o.value()) for o in parsed if not o.is_delete())
-    origins = Origins((layer,), source)
+    plain, origins = expand(plain, Origins((layer,), source))
     take_measured(plain, find_project().outputs, origins, typed=True)
     return read_experiment(plain, origins, trust=changed.get("trusted_targets") or (), changes=changes)
 

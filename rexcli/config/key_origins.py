@@ -31,19 +31,29 @@ class Origins:
 
     layers: tuple[Layer, ...] = ()
     fallback: str = "configuration"
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """By the dotted key of a replica, that of the entry from which it was written out."""
 
     def where(self, key: str) -> str:
         """Names the last layer that gives `key`, or, for a key that is given nowhere, the nearest key above it."""
         while key:
-            for layer in reversed(self.layers):
-                if key in layer.lines:
-                    line = layer.lines[key]
-                    return layer.label if line is None else f"{layer.label} line {line}"
-            for layer in reversed(self.layers):
-                if any(given.startswith(f"{key}.") for given in layer.lines):
-                    return layer.label
+            for name in self._names(key):
+                for layer in reversed(self.layers):
+                    if name in layer.lines:
+                        line = layer.lines[name]
+                        return layer.label if line is None else f"{layer.label} line {line}"
+            for name in self._names(key):
+                for layer in reversed(self.layers):
+                    if any(given.startswith(f"{name}.") for given in layer.lines):
+                        return layer.label
             key = key.rpartition(".")[0]
         return self.fallback
+
+    def _names(self, key: str) -> list[str]:
+        """A key, and that of the entry from which it was written out, if it was."""
+        parts = key.split(".")
+        above = [".".join(parts[:size]) for size in range(1, len(parts) + 1)]
+        return [key, *(self.aliases[name] + key.removeprefix(name) for name in above if name in self.aliases)]
 
     def placed(self, error: DeclarationError) -> RexError:
         """The error, with where its key is given: the command line if one of several is given there."""
@@ -53,7 +63,7 @@ class Origins:
     def typed(self, key: str) -> bool:
         """Whether the command line gives `key`, or a key below it."""
         lines = [line for layer in self.layers if layer.label == COMMAND_LINE for line in layer.lines]
-        return any(line == key or line.startswith(f"{key}.") for line in lines)
+        return any(line == name or line.startswith(f"{name}.") for name in self._names(key) for line in lines)
 
 
 def layer_of_file(path: Path, label: str, package: str = "") -> Layer:

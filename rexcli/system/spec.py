@@ -17,6 +17,10 @@ from rexcli.timeline.spec import Jitter, Scheduling, wrong_choice, wrong_delay, 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
+def wrong_index(value: int) -> str | None:
+    return None if value >= 0 else "give a whole number, 0 or more"
+
+
 @dataclass(frozen=True)
 class RecordSettings:
     """What a recording keeps of a node's every step."""
@@ -54,6 +58,10 @@ class NodeSpec:
     """open-color name or any matplotlib colour, for pictures; None for one of a palette."""
     order: int | None = None
     """Row in pictures, from the bottom; None for the order of declaration."""
+    group: str | None = None
+    """What it is one of: nodes of a group are drawn together. Replicas are the group of the node that was declared."""
+    index: int | None = field(default=None, metadata={"check": wrong_index})
+    """Its number in its group, from 0; None for a node that has none."""
     device: str = "cpu"
     """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
     log_level: LogLevel = "warning"
@@ -91,6 +99,8 @@ class Edge:
     in its place."""
     reorder: bool = False
     """Messages may overtake one another, and are read in the order of arrival."""
+    group: str | None = None
+    """The edge that it was declared as, where that joins nodes with replicas."""
 
     @property
     def input(self) -> str:
