@@ -10,6 +10,7 @@ from nodes.pendulum import picture
 from nodes.pendulum.picture import Motion
 from rexcli.errors import RexError
 from rexcli.plot.declared import Declared
+from rexcli.plot.motion import frame_times
 from rexcli.plot.trajectories import from_recording, from_rollouts
 from tests.plot.fixtures import PENDULUM, pendulum_rollouts, recording
 
@@ -48,13 +49,13 @@ def test_the_bar_follows_the_actions_sign() -> None:
 
 def test_frames_are_25_a_second_within_the_motion() -> None:
     motion = picture.motion_of(from_rollouts(pendulum_rollouts(), Declared.from_config(PENDULUM)), 1)
-    times = picture.frame_times(motion, seconds=1.0)
+    times = frame_times(motion.time, seconds=1.0)
     np.testing.assert_allclose(np.diff(times), 0.04)
     assert (len(times), times[0]) == (26, motion.time[0])
-    assert picture.frame_times(motion, seconds=99.0)[-1] <= motion.time[-1]
+    assert frame_times(motion.time, seconds=99.0)[-1] <= motion.time[-1]
     assert len(picture.draw(motion, colour=COLOUR, seconds=1.0).frames) == 26
     with pytest.raises(RexError, match="start 99"):
-        picture.frame_times(motion, start=99.0)
+        frame_times(motion.time, start=99.0)
 
 
 def test_turning_past_pi_takes_the_short_way() -> None:
