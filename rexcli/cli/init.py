@@ -5,13 +5,11 @@ from __future__ import annotations
 import keyword
 from pathlib import Path
 
-from rexcli.config.project import copy_bundled, find_project
+from rexcli.config.project import bundled_systems, copy_bundled, find_project
 from rexcli.errors import RexError, suggest
 from rexcli.runs.result import Result, Table
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
-EXAMPLES = ("pendulum",)
-"""The systems that come with rex."""
 KINDS = ("node", "task")
 RENAMED = {"gitignore": ".gitignore"}
 """Files that would not come along in a wheel under their own name."""
@@ -26,11 +24,12 @@ def start_project(folder: str, example: str | None = None) -> Result:
     if example is None:
         files = _write_project(Path(folder))
         fix = "rex show; rex train"
-    elif example in EXAMPLES:
-        files = copy_bundled(Path(folder))
+    elif example in bundled_systems():
+        files = copy_bundled(Path(folder), example)
         fix = f"rex show conf={example}"
     else:
-        raise RexError(f"command line: --example {example}: there is no such example{suggest(example, list(EXAMPLES))}")
+        known = suggest(example, list(bundled_systems()))
+        raise RexError(f"command line: --example {example}: there is no such example{known}")
     where = f"cd {folder}; " if Path(folder).resolve() != Path.cwd() else ""
     return Result(
         tables=[

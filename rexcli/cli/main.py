@@ -370,7 +370,12 @@ def export(
 def init(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to start the project.")] = ".",
     example: Annotated[
-        str | None, typer.Option("--example", metavar="NAME", help="Copy a system that comes with rex: pendulum.")
+        str | None,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="Copy a system that comes with rex: pendulum, cartpole, quadrotor, platoon.",
+        ),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,

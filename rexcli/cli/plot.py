@@ -73,7 +73,7 @@ def plot_runs(
 def _is_run(word: str, outputs: Path) -> bool:
     """Whether a word means a run, and not a picture: a folder or file that is there, what has a slash, or `latest`."""
     named = word == "latest" or word.startswith("latest:") or "/" in word or "\\" in word
-    return named or Path(word).exists() or (outputs / word).exists()
+    return named or Path(word).exists() or (outputs / word / "run.json").exists() or is_sweep(outputs / word)
 
 
 def _check_pictures(only: Sequence[str], views: Sequence[View], outputs: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,15 @@ def find_project(start: Path | None = None) -> Project:
     return Project(start, bundled_conf(), own=False)
 
 
-def copy_bundled(folder: Path) -> list[Path]:
-    """Copies the bundled `conf/` and `nodes/` into `folder`, to start a project from.
+def bundled_systems() -> tuple[str, ...]:
+    """The systems that come with this package: those with code of their own, `nodes/NAME/` and `conf/NAME.yaml`."""
+    named = sorted(path.name for path in bundled_nodes().iterdir() if path.is_dir())
+    return tuple(name for name in named if (bundled_conf() / f"{name}.yaml").is_file())
+
+
+def copy_bundled(folder: Path, system: str) -> list[Path]:
+    """Copies one of the bundled systems into `folder`, to start a project from: its `nodes/`, the experiments that use
+    them, and what all experiments share. What the project runs by default is the system.
 
     Returns:
         The files written, relative to `folder`.
@@ -114,16 +122,43 @@ def copy_bundled(folder: Path) -> list[Path]:
     Raises:
         RexError: where a file to write is there already; nothing is written then.
     """
-    sources = {
-        Path(name) / path.relative_to(source): path
+    others = set(bundled_systems()) - {system}
+    foreign = {Path(f"{name}.yaml") for name in _experiments_of(others)} | {Path(name) for name in others}
+    texts = {
+        Path(name) / path.relative_to(source): path.read_bytes()
         for name, source in (("conf", bundled_conf()), ("nodes", bundled_nodes()))
         for path in sorted(source.rglob("*"))
-        if path.suffix in (".yaml", ".py", ".md") and "__pycache__" not in path.parts
+        if path.suffix in (".yaml", ".py", ".md")
+        and "__pycache__" not in path.parts
+        and Path(path.relative_to(source).parts[0]) not in foreign
     }
-    for target in sources:
+    default = Path("conf") / f"{DEFAULT_CONF}.yaml"
+    texts[default] = re.sub(rb"(?<=defaults: \[)\w+", system.encode(), texts[default])
+    for target in texts:
         if (folder / target).exists():
             raise RexError(f"{folder / target} is there already; give a folder without conf/ and nodes/")
-    for target, source in sources.items():
+    for target, text in texts.items():
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
-        (folder / target).write_bytes(source.read_bytes())
-    return list(sources)
+        (folder / target).write_bytes(text)
+    return list(texts)
+
+
+def _experiments_of(systems: set[str]) -> set[str]:
+    """The bundled experiments that use the code of these systems, or build on one that does."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in bundled_conf().glob("*.yaml")}
+    del texts[DEFAULT_CONF]
+    found: set[str] = set()
+    while more := {
+        name
+        for name, text in texts.items()
+        if name not in found
+        and (systems.intersection(re.findall(r"\bnodes\.(\w+)\.", text)) or found.intersection(_defaults(text)))
+    }:
+        found |= more
+    return found
+
+
+def _defaults(text: str) -> list[str]:
+    """The experiments that one builds on."""
+    line = re.search(r"^defaults: \[(.*)\]", text, flags=re.MULTILINE)
+    return [name.strip() for name in line.group(1).split(",")] if line else []

@@ -48,6 +48,13 @@ class Mean(Metric):
         return jnp.mean(_end(_find(measures, self.of), self.last, rate))
 
 
+class RootMeanSquare(Mean):
+    """The root of the mean of a measure's squares, as of an error; arguments as those of `Mean`."""
+
+    def __call__(self, measures: Measures, rate: float) -> jax.Array:
+        return jnp.sqrt(jnp.mean(jnp.square(_end(_find(measures, self.of), self.last, rate))))
+
+
 class Highest(Mean):
     """The highest value of a measure; arguments as those of `Mean`."""
 

@@ -12,7 +12,7 @@ import pytest
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose
 from rexcli.config.key_origins import Origins
-from rexcli.config.project import Project, copy_bundled, find_project
+from rexcli.config.project import Project, bundled_systems, copy_bundled, find_project
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Random
@@ -177,14 +177,28 @@ def test_outside_a_project_the_bundled_files_serve(tmp_path: Path, monkeypatch: 
     assert compose().supervisor == "agent"
 
 
+def test_a_copy_of_a_system_has_nothing_of_another_and_runs_it_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bundled_systems() == ("cartpole", "pendulum", "platoon", "quadrotor")
+    for system in bundled_systems():
+        files = {str(file) for file in copy_bundled(tmp_path / system, system)}
+        folders = {file.split("/")[1] for file in files if file.startswith("nodes/") and file.count("/") > 1}
+        assert folders == {system}
+        assert {f"conf/{system}.yaml", "conf/base.yaml", "conf/ppo/default.yaml"} <= files
+        assert ("conf/sim2real_wide.yaml" in files) == (system == "pendulum")
+        monkeypatch.chdir(tmp_path / system)
+        assert compose().name == system
+
+
 def test_a_project_starts_from_a_copy_and_overwrites_nothing(tmp_path: Path) -> None:
-    files = copy_bundled(tmp_path)
+    files = copy_bundled(tmp_path, "pendulum")
     assert Path("conf/pendulum.yaml") in files
     assert find_project(tmp_path / "nodes").root == tmp_path
     before = {file: (tmp_path / file).read_bytes() for file in files}
     (tmp_path / "conf/base.yaml").unlink()
     with pytest.raises(RexError, match="is there already"):
-        copy_bundled(tmp_path)
+        copy_bundled(tmp_path, "pendulum")
     assert not (tmp_path / "conf/base.yaml").exists()
     del before[Path("conf/base.yaml")]
     assert all((tmp_path / file).read_bytes() == data for file, data in before.items())

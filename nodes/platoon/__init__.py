@@ -1,0 +1,8 @@
+"""A platoon of vehicles that hear one another late: leader, cars, coordinator, and the task to keep the gaps."""
+
+from nodes.platoon.car import Car
+from nodes.platoon.coordinator import Coordinator
+from nodes.platoon.leader import Leader
+from nodes.platoon.task import KeepGaps
+
+__all__ = ["Car", "Coordinator", "KeepGaps", "Leader"]

@@ -1,0 +1,70 @@
+"""To keep every gap as it should be, whatever the leader does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nodes.platoon.car import GAP
+from nodes.platoon.coordinator import Coordinator, gaps, together
+from rexcli import Box, Environment, GraphState, StepState
+
+
+class KeepGaps(Environment):
+    """Up to 1 a step: more, the nearer all gaps are to what they should be, less for orders that are large or jump.
+
+    The episode is over where two vehicles collide, or one is left behind.
+
+    Args:
+        seconds: length of a training episode.
+        widest: a gap at which a vehicle is left behind, m.
+        effort: what the mean square of orders costs, of their limit.
+        smooth: what the mean square of their changes costs.
+    """
+
+    def __init__(self, seconds: float = 15.0, widest: float = 20.0, effort: float = 0.05, smooth: float = 0.2):
+        self.seconds = seconds
+        self.widest = widest
+        self.effort = effort
+        self.smooth = smooth
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The supervisor: it knows what a policy sees, and what its actions are."""
+        node: Any = self.supervisor
+        return node
+
+    @property
+    def action_space(self) -> Box:
+        node = self.coordinator
+        return Box([-node.max_order] * node.cars, [node.max_order] * node.cars)
+
+    def observe(self, step_state: StepState) -> jax.Array:
+        return self.coordinator.observe(step_state)
+
+    def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, Any]:
+        return self.coordinator.act(step_state, action)
+
+    def gaps(self, graph_state: GraphState) -> jax.Array:
+        """Between bumpers, m, `[cars]`."""
+        names = ("leader", *(f"car_{i}" for i in range(self.coordinator.cars)))
+        return gaps(together([graph_state.state[name].motion for name in names]))
+
+    def reward(self, graph_state: GraphState) -> jax.Array:
+        error = jnp.abs(self.gaps(graph_state) - GAP)
+        orders = graph_state.state[self.system.supervisor].orders / self.coordinator.max_order
+        near = 0.5 * jnp.exp(-((error / 0.5) ** 2)) + 0.5 * (1 - error / GAP)
+        cost = self.effort * orders[-1] ** 2 + self.smooth * (orders[-1] - orders[-2]) ** 2
+        return jnp.mean(near - cost)
+
+    def terminated(self, graph_state: GraphState) -> jax.Array:
+        now = self.gaps(graph_state)
+        return ((now < 0.0) | (now > self.widest)).any()
+
+    def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
+        """`error`: of the worst gap, m; `gap`: the smallest, m, below 0 in a collision."""
+        now = self.gaps(graph_state)
+        return {"error": jnp.abs(now - GAP).max(), "gap": now.min()}
