@@ -168,7 +168,7 @@ def _action(space: spaces.ActionSpace, action: Any, batch: tuple[int, ...] = ())
 @partial(jax.jit, static_argnums=0)
 def _start(envs: VectorEnv, program: Program, key: jax.Array, number: Any) -> tuple[EnvState, Any]:
     state = envs.start(program, key, number)
-    return state, envs.environment.observe(program.step_state(state.graph_state))
+    return state, envs.environment.observation(program.step_state(state.graph_state))
 
 
 @partial(jax.jit, static_argnums=0)

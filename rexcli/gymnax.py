@@ -98,7 +98,7 @@ class GymnaxEnv:
                 f"{self.task.max_steps} steps; give the task other seconds"
             )
         state = self._envs.start(params.program, _typed(key), jnp.int32(0))
-        return self.task.observe(params.program.step_state(state.graph_state)), state
+        return self.task.observation(params.program.step_state(state.graph_state)), state
 
     def step(
         self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams | None = None

@@ -36,23 +36,24 @@ from rexcli.identify.unknowns import Unknowns
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.ensemble import Ensemble
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy, evaluation_steps
-from rexcli.rl.policy import Policy
+from rexcli.rl.policy import Actor, Policy
 from rexcli.rl.ppo import PPO
 from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Training
 from rexcli.rl.train import train as train_seeds
 from rexcli.runs.recording import RecordingWriter
-from rexcli.runs.view import find_run
+from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
 from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
-from rexcli.system.init import init_graph_state
+from rexcli.system.init import init_graph_state, with_memory
 from rexcli.system.paths import leaf_paths
 from rexcli.system.randomize import drawn_of_timeline
 from rexcli.system.system import System
@@ -115,24 +116,52 @@ def controller(
     """
     policy, parents = None, []
     if experiment.policy is not None:
-        policy, path = load_policy(experiment.policy, project)
+        policy, path = load_policy(experiment.policy, project, seed=experiment.policy_seed)
         parents.append(path)
     source = experiment.action.source or ("node" if policy is None else "policy")
     task = None if experiment.env is None else build_environment(experiment, system, project)
     return make_controller(source, system, task, value=experiment.action.value, policy=policy), parents
 
 
-def load_policy(run: str, project: Project | None = None) -> tuple[Policy, Path]:
-    """The policy of a training run, and the run's folder."""
+def load_policy(
+    run: str, project: Project | None = None, *, seed: int | Literal["best", "all"] = "best"
+) -> tuple[Actor, Path]:
+    """The policy of a training run, and the run's folder.
+
+    Args:
+        run: a folder, `latest` or `latest:train`.
+        project: in whose outputs it is; None for the one that the working directory is in.
+        seed: as `policy_seed` of an experiment.
+
+    Raises:
+        RexError: there is no such run, or no such seed in it.
+    """
     view = find_run(run, (project or find_project()).outputs, having=("policy/policy.json",))
-    return Policy.load(view.path / "policy"), view.path
+    if seed == "best":
+        return Policy.load(view.path / "policy"), view.path
+    folders = {int(path.name): path for path in (view.path / "policies").glob("*") if path.name.isdigit()}
+    if seed == "all":
+        failed = [number for number, best in enumerate(_best_returns(view)) if best == -np.inf]
+        members = [Policy.load(folders[number]) for number in sorted(folders) if number not in failed]
+        if not members:
+            raise RexError(f"policy_seed=all: {view.path} keeps no policies of seeds; give policy_seed=best")
+        return Ensemble.of(members), view.path
+    if seed not in folders:
+        raise RexError(f"policy_seed={seed}: {view.path} has policies of seeds {sorted(folders)}; give one of these")
+    return Policy.load(folders[seed]), view.path
+
+
+def _best_returns(run: RunView) -> list[float]:
+    """Of each seed of a training, where the run tells them: -inf of one that never had a return."""
+    told = run.results.get("return of each seed", [])
+    return [float(each) for each in told] if isinstance(told, list) else []
 
 
 def check_steps(system: System, controller: Controller | None = None) -> None:
     """Traces the steps, so that what one raises is raised before anything is made; not beside plain Python, which may
     be a robot's."""
     if all(node.jit for node in system.nodes.values()):
-        state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
+        state = jax.eval_shape(lambda: with_memory(init_graph_state(system, jax.random.key(0)), controller))
         trace_steps(system, state, list(system.nodes), controller)
 
 
@@ -549,7 +578,7 @@ def train(
     return train_seeds(training_setup(experiment, program, task, evaluation, start=start), **callbacks)
 
 
-def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Policy) -> Evaluation:
+def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Actor) -> Evaluation:
     """`eval.episodes` episodes from fresh starts, which no training with this seed has seen."""
     check_evaluation(experiment, program, task)
     rng = jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from nodes.pendulum.agent import Agent
+from nodes.pendulum.agent import Agent, features
 from rexcli import Box, Environment, GraphState, RexError, StepState
 
 
@@ -53,6 +53,11 @@ class SwingUp(Environment):
 
     def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
         return self.reward(graph_state) / (1 - gamma) if self.truncation == "repeat" else None
+
+    def privileged(self, graph_state: GraphState) -> jax.Array:
+        """What the world does now, `[cos th, sin th, thd]`: no sensor tells in time."""
+        world = graph_state.state["world"]
+        return features(world.th, world.thd)
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
         """`upright`: the cosine of the angle; `speed`: rad/s, without its sign."""

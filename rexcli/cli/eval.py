@@ -22,7 +22,7 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     job, view = job_on_run("eval", run, ["from=null", *overrides], console, argv)
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
-    policy, _ = pipeline.load_policy(str(view.path), job.project)
+    policy, _ = pipeline.load_policy(str(view.path), job.project, seed=experiment.policy_seed)
     system = job.system()
     task = pipeline.environment(experiment, system)
     timeline, parents = pipeline.evaluation_timeline(experiment, system, task, job.project)

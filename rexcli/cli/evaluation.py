@@ -13,7 +13,7 @@ from rexcli.compiler.rollouts import rollout_arrays
 from rexcli.config.schema import Experiment
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation
-from rexcli.rl.policy import Policy
+from rexcli.rl.policy import Actor
 
 SHOWN = 50
 """Episodes that are kept whole, for pictures."""
@@ -39,7 +39,7 @@ def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
 
 
 def sample_rollouts(
-    experiment: Experiment, program: Program, task: Environment, policy: Policy
+    experiment: Experiment, program: Program, task: Environment, policy: Actor
 ) -> tuple[dict[str, np.ndarray], str | None]:
     """Some whole episodes of the evaluation's length under a policy, as in `rollouts.npz`, and where NaN is in them.
 

@@ -22,7 +22,7 @@ from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.tables import Table
 from rexcli.errors import RexError
-from rexcli.system.init import Delays, init_graph_state
+from rexcli.system.init import Delays, init_graph_state, with_memory
 from rexcli.system.states import GraphState, Inputs, StepState
 from rexcli.system.system import System
 from rexcli.system.types import conform_step
@@ -293,7 +293,7 @@ class Program:
                 records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
             return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
 
-        graph_state, record = jax.lax.scan(body, graph_state, None, length=steps)
+        graph_state, record = jax.lax.scan(body, with_memory(graph_state, controller), None, length=steps)
         return graph_state, _flat(record)
 
     def play(
@@ -325,7 +325,8 @@ class Program:
                 records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
             return state, packing.pack({name: [each.fields for each in kept] for name, kept in records.items()})
 
-        graph_state, stacked = jax.lax.scan(body, graph_state, jnp.arange(self.ints.shape[1], dtype=jnp.int32))
+        rows = jnp.arange(self.ints.shape[1], dtype=jnp.int32)
+        graph_state, stacked = jax.lax.scan(body, with_memory(graph_state, controller), rows)
         fields = {
             name: jax.tree.map(lambda *slots: jnp.stack(slots, axis=1), *kept)
             for name, kept in packing.unpack(stacked).items()
@@ -361,14 +362,18 @@ class Program:
     ) -> GraphState:
         """The graph state with the result of the supervisor's step, or as it was where `runs` is false."""
         name, slot = self.supervisor, self.layout.slots[-1]
-        before, after = self._kept(graph_state), _Kept(step_state.rng, step_state.params, step_state.state)
-        rng, params, state = jax.tree.map(partial(jnp.where, runs), after, before)
+        before = self._kept(graph_state)
+        if not before.memory:  # the first step of one that remembers, given from outside
+            before = before._replace(memory=step_state.memory)
+        after = _Kept(step_state.rng, step_state.params, step_state.state, step_state.memory)
+        rng, params, state, memory = jax.tree.map(partial(jnp.where, runs), after, before)
         at = jnp.where(runs, table.ints[slot.entry], slot.spare)
         return graph_state.replace(
             rng={**graph_state.rng, name: rng},
             params={**graph_state.params, name: params},
             state={**graph_state.state, name: state},
             outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
+            memory=memory,
         )
 
     def _run_row(
@@ -411,7 +416,8 @@ class Program:
 
     def _kept(self, graph_state: GraphState) -> _Kept:
         """Returns what the supervisor's node keeps between steps."""
-        return _Kept(*(each[self.supervisor] for each in (graph_state.rng, graph_state.params, graph_state.state)))
+        name = self.supervisor
+        return _Kept(graph_state.rng[name], graph_state.params[name], graph_state.state[name], graph_state.memory)
 
     def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:
         """What the supervisor's step returned, or what acted in its place, of the types that init gave."""
@@ -435,6 +441,7 @@ class Program:
             ts=ts,
             dt=table.spans[slot.dt],
             stamp_offset=jnp.zeros(()),
+            memory=graph_state.memory if slot.node == self.supervisor else {},
         )
 
 
@@ -487,6 +494,7 @@ class _Kept(NamedTuple):
     rng: Any
     params: PyTree
     state: PyTree
+    memory: PyTree
 
 
 def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:

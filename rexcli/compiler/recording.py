@@ -26,7 +26,7 @@ from rexcli.runtime.recorder import arrays
 from rexcli.runtime.stepper import start_nodes, stop_nodes
 from rexcli.system.call import find_device
 from rexcli.system.infer_outputs import trace_steps
-from rexcli.system.init import init_graph_state
+from rexcli.system.init import init_graph_state, with_memory
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
 from rexcli.timeline.instants import begun
@@ -53,7 +53,7 @@ def why_not_compiled(system: System, controller: Controller | None = None) -> st
             return f"node '{name}' is plain Python (jit = False)"
         if find_device(node.spec.device, name) is not None:
             return f"node '{name}' runs on a device of its own (nodes.{name}.device={node.spec.device})"
-    state = jax.eval_shape(lambda: init_graph_state(system, jax.random.key(0)))
+    state = jax.eval_shape(lambda: with_memory(init_graph_state(system, jax.random.key(0)), controller))
     for name in trace_steps(system, state, list(system.nodes), controller):
         return f"the step of node '{name}' cannot be jitted"
     return None
@@ -106,7 +106,7 @@ def record(
         state = init_graph_state(system, jax.random.fold_in(rng, episode), params, episode)
         if nan is not None:
             nan.begin(episode, state)
-        state = program.with_rings(state)
+        state = with_memory(program.with_rings(state), controller)
         if not started:
             started = True
             start_nodes(system, state)

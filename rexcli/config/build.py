@@ -116,6 +116,7 @@ def build_environment(experiment: Experiment, system: System, project: Project |
             f"{where}: env._target_={experiment.env.target}: this is no task; derive it from rexcli.Environment"
         )
     task = loader.call(target, experiment.env.options, "env").bind(system)
+    task.observation_config = experiment.observation
     task.metrics = {name: _metric(name, config, loader) for name, config in experiment.eval.metrics.items()}
     return task
 

@@ -16,6 +16,7 @@ from rexcli.system.spec import Edge, NodeSpec
 
 Activation = Literal["tanh", "relu", "gelu", "softplus", "silu"]
 KernelInit = Literal["xavier_uniform", "xavier_normal", "lecun_normal", "he_normal", "orthogonal"]
+Memory = Literal["none", "gru"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,18 @@ class RolloutConfig:
 
 
 @dataclass(frozen=True)
+class ObservationConfig:
+    """What a policy sees beside what the task's `observe` gives at one tick."""
+
+    history: int = field(default=1, metadata={"check": between(1, 1000)})
+    """Observations that it sees at once, those of the last ticks, oldest first. Before there are so many, the first of
+    the episode stands in for those that are missing."""
+    ages: bool = False
+    """It sees how old each message is, s: of every input all that its window holds, oldest first, after all else. A
+    message that has not come yet is as old as the episode, counted from the supervisor's first tick."""
+
+
+@dataclass(frozen=True)
 class PPOSettings:
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
@@ -182,6 +195,15 @@ class PPOSettings:
     """Activation of the hidden layers."""
     kernel_init: KernelInit = "orthogonal"
     """How weights start."""
+    memory: Memory = "none"
+    """`gru`: policy and value network each have a gated recurrent unit (Cho et al., 2014), whose state their hidden
+    layers see beside the observation. An episode begins with zeros. Minibatches are whole sequences of `num_steps`, and
+    gradients go back through all of one."""
+    memory_units: int = field(default=64, metadata={"check": between(1, 2**20)})
+    """Size of that state."""
+    critic: Literal["observation", "privileged"] = "observation"
+    """What the value network sees: what the policy sees, or also what the task's `privileged` gives, which only a
+    simulator knows. Policies do without it."""
     state_independent_std: bool = True
     """One standard deviation an action dimension, whatever the observation; else a network output. Without effect
     where actions are discrete."""
@@ -462,6 +484,11 @@ class Experiment:
     """The run to start from: a folder, `latest` or `latest:COMMAND`; None to simulate a timeline."""
     policy: str | None = None
     """The run whose policy acts: a folder, `latest` or `latest:train`."""
+    policy_seed: int | Literal["best", "all"] = field(
+        default="best", metadata={"check": at_least(0, "as a seed's number")}
+    )
+    """Which policy of that run: of the seed with the highest return, of the seed with this number, or all together:
+    the mean of their actions, without noise."""
     delays: str | list[str] | None = None
     """The run of `rex fit` or `rex identify` whose delays take the place of the declared ones: a folder, or
     `latest:fit`; of several, later ones go first."""
@@ -478,6 +505,7 @@ class Experiment:
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
     compile: CompileConfig = field(default_factory=CompileConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    observation: ObservationConfig = field(default_factory=ObservationConfig)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     eval: EvalConfig = field(default_factory=EvalConfig)
     loggers: dict[str, TargetConfig] = field(default_factory=dict)

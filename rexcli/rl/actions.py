@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rexcli.errors import RexError
 from rexcli.rl.environment import Environment
-from rexcli.rl.policy import Policy
+from rexcli.rl.policy import Actor
 from rexcli.system.init import init_graph_state
 from rexcli.system.states import StepState
 from rexcli.system.system import System
@@ -26,7 +26,7 @@ def make_controller(
     environment: Environment | None = None,
     *,
     value: float | list[float] = 0.0,
-    policy: Policy | None = None,
+    policy: Actor | None = None,
 ) -> Controller | None:
     """The supervisor's step, `step_state -> (step_state, output)`, for any executor; None for its own code.
 

@@ -11,7 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rexcli.config.schema import ObservationConfig
 from rexcli.errors import RexError
+from rexcli.rl import history
 from rexcli.rl.metrics import Metric
 from rexcli.rl.observed_nodes import observed_nodes
 from rexcli.rl.spaces import ActionSpace, Box, Dict, ObservationSpace
@@ -22,6 +24,8 @@ from rexcli.system.states import GraphState, StepState
 from rexcli.system.system import System
 
 PyTree = Any
+PAST = "observations"
+"""Where past observations are in `GraphState.memory`."""
 
 
 class Environment:
@@ -31,10 +35,10 @@ class Environment:
     sees, so a policy runs the same on the stepper, on the wall clock and in the compiled program. All methods are pure
     JAX, for one episode.
 
-    `reward`, `terminated`, `measure`, `value_after` and `before_step` look at the whole system at one instant, whatever
-    executes it: when the supervisor's next tick starts. Of every other node they see the state after its newest tick
-    that has ended by then; of the supervisor, the state after the tick that it has just made. They look at states and
-    parameters; `graph_state.outputs` is each executor's own.
+    `reward`, `terminated`, `measure`, `value_after`, `privileged` and `before_step` look at the whole system at one
+    instant, whatever executes it: when the supervisor's next tick starts. Of every other node they see the state after
+    its newest tick that has ended by then; of the supervisor, the state after the tick that it has just made. They look
+    at states and parameters; `graph_state.outputs` is each executor's own.
 
     Options of the task's own are the arguments of its `__init__` and stand beside `_target_` in YAML. `system`,
     `supervisor` and `max_steps` are there from the first method on, not yet in `__init__`.
@@ -45,6 +49,9 @@ class Environment:
 
     system: System
     """The system of the task; set by `bind`."""
+
+    observation_config: ObservationConfig = ObservationConfig()
+    """What a policy sees beside what `observe` gives: that of `observation` in YAML."""
 
     metrics: Mapping[str, Metric] = MappingProxyType({})
     """What evaluations make of each episode's measures, by name: those of `eval.metrics` in YAML."""
@@ -75,8 +82,8 @@ class Environment:
 
     @property
     def observation_space(self) -> ObservationSpace:
-        """Without bounds, and of the size, or with the names, of what `observe` returns."""
-        seen = jax.eval_shape(self.observe, self._example)
+        """Without bounds, and of the size, or with the names, of what a policy sees, see `observation`."""
+        seen = jax.eval_shape(self.observation, self._example)
         where = f"{type(self).__name__}.observe"
         if isinstance(seen, dict):
             try:
@@ -89,6 +96,71 @@ class Environment:
         if len(shape) != 1:
             raise RexError(f"{where} returns shape {shape}: return a vector, [obs_dim], or a dict of arrays")
         return Box.unbounded(shape[0])
+
+    def observation(self, step_state: StepState) -> Any:
+        """What a policy sees: what `observe` gives, with what `observation_config` adds to it.
+
+        With a history it is, of vectors, one vector with the last observations, oldest first, `[history * obs_dim]`; of
+        dicts the dict with a leading `[history]` in each array. Ages are the last numbers of an observation, or the
+        dict's `ages`.
+        """
+        seen, _ = self._observed(step_state)
+        return seen
+
+    def take_action(self, step_state: StepState, action: jax.Array) -> tuple[StepState, PyTree]:
+        """`act`, and what was seen is remembered where the next observations have it in them."""
+        after, output = self.act(step_state, action)
+        _, memory = self._observed(step_state)
+        return (after.replace(memory={**step_state.memory, PAST: memory}) if memory else after), output
+
+    def initial_memory(self) -> dict[str, PyTree]:
+        """What is remembered of past observations before the first, for `GraphState.memory`; zeros."""
+        config = self.observation_config
+        if config == ObservationConfig():
+            return {}
+        example = jax.eval_shape(self._observe_now, self._example, jnp.zeros(()))
+        past: dict[str, PyTree] = {"begun": jnp.asarray(False)}
+        if config.ages:
+            past["seconds"] = jnp.zeros(())
+        if config.history > 1:
+            past["observations"] = history.empty(example, config.history)
+        return {PAST: past}
+
+    def _observed(self, step_state: StepState) -> tuple[Any, dict[str, PyTree]]:
+        """What a policy sees, and what is to be remembered of it."""
+        config = self.observation_config
+        if config == ObservationConfig():
+            return self.observe(step_state), {}
+        past = step_state.memory.get(PAST) or self.initial_memory()[PAST]
+        begun = past["begun"]
+        memory = {"begun": jnp.ones_like(begun)}
+        seconds = jnp.zeros(())
+        if config.ages:
+            memory["seconds"] = seconds = jnp.where(begun, past["seconds"] + step_state.dt, 0.0)
+        now = self._observe_now(step_state, seconds)
+        if config.history == 1:
+            return now, memory
+        stacked = history.stack(past["observations"], begun, now)
+        memory["observations"] = jax.tree.map(lambda leaf: leaf[1:], stacked)
+        return history.as_observation(stacked), memory
+
+    def _observe_now(self, step_state: StepState, seconds: jax.Array) -> Any:
+        """What `observe` gives, with the ages of messages where a policy sees them, `seconds` into the episode."""
+        seen = self.observe(step_state)
+        if isinstance(seen, Mapping):
+            seen = dict(seen)
+        if not self.observation_config.ages:
+            return seen
+        where = f"observation.ages: {type(self).__name__}"
+        if not step_state.inputs:
+            raise RexError(f"{where}: '{self.system.supervisor}' has no inputs whose age it could see; leave it out")
+        inputs = step_state.inputs.values()
+        ages = jnp.concatenate([jnp.where(each.seq < 0, seconds, each.age).astype(jnp.float32) for each in inputs])
+        if not isinstance(seen, dict):
+            return jnp.concatenate([jnp.asarray(seen), ages])
+        if "ages" in seen:
+            raise RexError(f"{where}.observe returns 'ages' itself; give it another name, or observation.ages=false")
+        return {**seen, "ages": ages}
 
     @property
     def action_space(self) -> ActionSpace:
@@ -165,6 +237,14 @@ class Environment:
 
     def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
         """What lies beyond the end of a truncated episode, as a discounted return; None to ask the critic."""
+        return None
+
+    def privileged(self, graph_state: GraphState) -> PyTree:
+        """What only a simulator knows, for a critic that sees more than the policy (`ppo.critic: privileged`).
+
+        Arrays of any structure, without a policy ever seeing them, at the instants of which `observe` tells; None for
+        nothing.
+        """
         return None
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:

@@ -14,13 +14,22 @@ from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
 from rexcli.rl.environment import Environment
 from rexcli.rl.observed_nodes import check_observed
-from rexcli.rl.policy import Policy
+from rexcli.rl.policy import Actor
+from rexcli.system.init import with_memory
 from rexcli.system.states import GraphState
 
 _ONE: Any = None
 _EACH: Any = 0
 SHARED = GraphState(
-    eps=_ONE, step=_ONE, origin=_EACH, rng=_EACH, params=_EACH, delays=_EACH, state=_EACH, outputs=_EACH
+    eps=_ONE,
+    step=_ONE,
+    origin=_EACH,
+    rng=_EACH,
+    params=_EACH,
+    delays=_EACH,
+    state=_EACH,
+    outputs=_EACH,
+    memory=_EACH,
 )
 """Episodes that ride one episode of the timeline in step share (None) what runs when: a skipped slot costs nothing."""
 TAKEN = ("episode", "episodes", "return", "length")
@@ -103,7 +112,7 @@ def timelines_of(episodes: int) -> int:
 
 
 def evaluate_policy(
-    program: Program, environment: Environment, policy: Policy, rng: jax.Array, *, episodes: int, seconds: float
+    program: Program, environment: Environment, policy: Actor, rng: jax.Array, *, episodes: int, seconds: float
 ) -> Evaluation:
     """`evaluate` of a policy without noise, jitted.
 
@@ -115,7 +124,7 @@ def evaluate_policy(
 
 @partial(jax.jit, static_argnames=("task", "episodes", "seconds"))
 def _evaluate_policy(
-    program: Program, policy: Policy, rng: jax.Array, task: _AsItIs, *, episodes: int, seconds: float
+    program: Program, policy: Actor, rng: jax.Array, task: _AsItIs, *, episodes: int, seconds: float
 ) -> Evaluation:
     act = policy.controller(task.task)
     return evaluate(program, task.task, act, rng, episodes=episodes, seconds=seconds)
@@ -158,7 +167,7 @@ def _episodes(
     number, shared = len(keys), SHARED
 
     def reset(key: jax.Array) -> GraphState:
-        return program.reset(program.init(key, eps=eps))[0]
+        return program.reset(with_memory(program.init(key, eps=eps), controller))[0]
 
     def step_one(state: GraphState) -> tuple[GraphState, jax.Array, jax.Array, dict[str, jax.Array]]:
         state = task.before_step(state)

@@ -39,7 +39,7 @@ def find_failure(collect: Collect, task: Environment, program: Program, state: A
         def one(env: Any, action: jax.Array) -> PyTree:
             graph_state = task.before_step(env.graph_state)
             seen = program.step_state(graph_state)
-            step_state, output = task.act(seen, action)
+            step_state, output = task.take_action(seen, action)
             _, record = program.step_and_keep(graph_state, step_state, output, dict.fromkeys(nodes, SEARCHED))
             begins = {name: {"state": _flags(state, 0)} for name, state in env.graph_state.state.items()}
             ticks = {

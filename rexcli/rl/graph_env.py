@@ -30,7 +30,7 @@ class Outcome(struct.PyTreeNode):
     """What a step led to.
 
     Attributes:
-        observation: as `Environment.observe` gives it.
+        observation: as `Environment.observation` gives it.
         reward: float32.
         terminated: bool, the task is over: nothing more can be earned.
         truncated: bool, the time is over: more could have been earned.
@@ -61,18 +61,19 @@ class GraphEnv:
     def reset(self, rng: jax.Array, *, eps: Any = 0, starting_step: Any = 0) -> tuple[EnvState, Any]:
         """Begins an episode at a step of the timeline's episode `eps`; returns its state and first observation."""
         graph_state = self.program.init(rng, eps=eps, starting_step=starting_step)
+        graph_state = graph_state.replace(memory=self.environment.initial_memory())
         graph_state, step_state = self.program.reset(graph_state)
-        return EnvState(graph_state, jnp.int32(0)), self.environment.observe(step_state)
+        return EnvState(graph_state, jnp.int32(0)), self.environment.observation(step_state)
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
         """One supervisor step with `action`, of the action space. Past the end of an episode, reset."""
         task = self.environment
         graph_state = task.before_step(state.graph_state)
-        step_state, output = task.act(self.program.step_state(graph_state), action)
+        step_state, output = task.take_action(self.program.step_state(graph_state), action)
         graph_state, step_state = self.program.step(graph_state, step_state, output)
         steps = state.steps + 1
         outcome = Outcome(
-            observation=task.observe(step_state),
+            observation=task.observation(step_state),
             reward=jnp.asarray(task.reward(graph_state), jnp.float32),
             terminated=jnp.asarray(task.terminated(graph_state), bool),
             truncated=(steps >= task.max_steps) | self.program.is_over(graph_state),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rexcli.config.schema import Activation, KernelInit
+from rexcli.config.schema import Activation, KernelInit, Memory
 
 PyTree = Any
+Part = Literal["actor", "critic"]
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     name: getattr(nn, name) for name in ("tanh", "relu", "gelu", "softplus", "silu")
@@ -53,6 +54,9 @@ class ActorCritic(nn.Module):
         squash: actions pass through tanh; else the action space clips them.
         categories: the number of options of each number of an action, where actions are choices, so that
             `state_independent_std` and `squash` have no effect. Empty where actions are real.
+        memory: `gru`: policy and value network each remember what they saw, in a state of `memory_units` numbers that
+            begins with zeros, and their hidden layers see it beside the observation.
+        memory_units: size of that state.
     """
 
     action_size: int
@@ -63,6 +67,13 @@ class ActorCritic(nn.Module):
     state_independent_std: bool = True
     squash: bool = True
     categories: tuple[int, ...] = ()
+    memory: Memory = "none"
+    memory_units: int = 64
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the networks remember."""
+        return self.memory != "none"
 
     def setup(self) -> None:
         outputs = self.action_size if self.state_independent_std else 2 * self.action_size
@@ -72,12 +83,21 @@ class ActorCritic(nn.Module):
         self.critic = self._mlp(1, last_scale=1.0)
         if self.state_independent_std and not self.categories:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.action_size,))
+        if self.recurrent:
+            self.actor_memory, self.critic_memory = (nn.GRUCell(self.memory_units) for _ in range(2))
 
     def _mlp(self, size: int, last_scale: float) -> MLP:
         return MLP(size, self.layers, self.units, self.activation, self.kernel_init, last_scale)
 
-    def policy(self, observation: jax.Array) -> ActionDistribution | Categorical:
-        """The distribution of actions at observations `[..., obs_dim]`."""
+    def remember(self, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
+        """The state of the policy's or the critic's memory, `[..., memory_units]`, once it has seen `[..., size]`."""
+        cell = self.actor_memory if part == "actor" else self.critic_memory
+        return cell(state, seen)[0]
+
+    def policy(self, observation: jax.Array, state: jax.Array | None = None) -> ActionDistribution | Categorical:
+        """The distribution of actions at observations `[..., obs_dim]`, where it remembers with the state that has
+        seen them."""
+        observation = _beside(observation, state)
         if self.categories:
             return Categorical(self.actor(observation), self.categories)
         if self.state_independent_std:
@@ -88,26 +108,75 @@ class ActorCritic(nn.Module):
             log_std = jnp.clip(log_std, *LOG_STD_RANGE)
         return ActionDistribution(mean, log_std, self.squash)
 
-    def value(self, observation: jax.Array) -> jax.Array:
-        """The discounted return to expect from observations `[..., obs_dim]` on, `[...]`."""
-        return self.critic(observation)[..., 0]
+    def value(self, seen: jax.Array, state: jax.Array | None = None) -> jax.Array:
+        """The discounted return to expect, `[...]`, from where the critic sees `[..., size]`; `state` as for
+        `policy`."""
+        return self.critic(_beside(seen, state))[..., 0]
 
-    def __call__(self, observation: jax.Array) -> tuple[ActionDistribution | Categorical, jax.Array]:
-        return self.policy(observation), self.value(observation)
+    def act(self, observation: jax.Array) -> ActionDistribution | Categorical:
+        """The distribution of actions at the beginning of an episode: all that acting needs."""
+        return self.policy(observation, self._begin("actor", observation))
+
+    def __call__(
+        self, observation: jax.Array, seen: jax.Array | None = None
+    ) -> tuple[ActionDistribution | Categorical, jax.Array]:
+        seen = observation if seen is None else seen
+        return self.act(observation), self.value(seen, self._begin("critic", seen))
+
+    def _begin(self, part: Part, seen: jax.Array) -> jax.Array | None:
+        if not self.recurrent:
+            return None
+        return self.remember(part, seen, jnp.zeros((*seen.shape[:-1], self.memory_units)))
+
+
+def _beside(seen: jax.Array, state: jax.Array | None) -> jax.Array:
+    return seen if state is None else jnp.concatenate([seen, state], axis=-1)
 
 
 def action_distribution(
-    network: ActorCritic, params: PyTree, observation: jax.Array
+    network: ActorCritic, params: PyTree, observation: jax.Array, state: jax.Array | None = None
 ) -> ActionDistribution | Categorical:
     """`network.policy` with these parameters."""
-    result: Any = network.apply(params, observation, method="policy")
+    result: Any = network.apply(params, observation, state, method="policy")
     return result
 
 
-def state_value(network: ActorCritic, params: PyTree, observation: jax.Array) -> jax.Array:
+def state_value(network: ActorCritic, params: PyTree, seen: jax.Array, state: jax.Array | None = None) -> jax.Array:
     """`network.value` with these parameters."""
-    result: Any = network.apply(params, observation, method="value")
+    result: Any = network.apply(params, seen, state, method="value")
     return result
+
+
+def remembered(network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
+    """`network.remember` with these parameters."""
+    result: Any = network.apply(params, part, seen, state, method="remember")
+    return result
+
+
+def unrolled(
+    network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, starts: jax.Array, state: jax.Array
+) -> jax.Array:
+    """The states of a memory over sequences, each once it has seen that step, `[num_steps, sequences, memory_units]`.
+
+    Args:
+        network, params: whose.
+        part: the policy's memory or the critic's.
+        seen: `[num_steps, sequences, size]`.
+        starts: bool `[num_steps, sequences]`, where an episode begins, so that nothing is remembered from before.
+        state: before the first step, `[sequences, memory_units]`.
+    """
+
+    def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        seen, start = now
+        state = remembered(network, params, part, seen, forgotten(state, start))
+        return state, state
+
+    return jax.lax.scan(step, state, (seen, starts))[1]
+
+
+def forgotten(state: jax.Array, start: jax.Array) -> jax.Array:
+    """States `[sequences, memory_units]`, zeros where an episode begins."""
+    return jnp.where(start[:, None], 0.0, state)
 
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
@@ -194,6 +263,10 @@ class Categorical(struct.PyTreeNode):
     def entropy(self) -> jax.Array:
         """The entropy of all choices together, nat, `[...]`."""
         return jnp.stack([-(jnp.exp(part) * part).sum(axis=-1) for part in self._log_probs()]).sum(axis=0)
+
+    def probabilities(self) -> jax.Array:
+        """Of all options, those of the first choice first, `[..., sum(categories)]`."""
+        return jnp.exp(jnp.concatenate(self._log_probs(), axis=-1))
 
     def _log_probs(self) -> list[jax.Array]:
         """The log probabilities of each choice's categories, `[..., categories]`."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rexcli.rl.environment import Environment
 
 PyTree = Any
-METHODS = ("reward", "terminated", "measure", "value_after", "before_step")
+METHODS = ("reward", "terminated", "measure", "value_after", "privileged", "before_step")
 OF_NODES = ("rng", "params", "state")
 """Fields of a `GraphState` that a node's steps change, by node."""
 

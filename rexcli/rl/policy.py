@@ -1,11 +1,16 @@
-"""A trained policy: a small folder of plain arrays and JSON that acts wherever its task's supervisor runs."""
+"""A trained policy: a small folder of plain arrays and JSON that acts wherever its task's supervisor runs.
+
+All policies act by `init_state` and `apply`: what one remembers is a state that the caller carries, `()` where it
+remembers nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, get_args
 
 import jax
 import jax.export
@@ -13,10 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct, traverse_util
 
-from rexcli.compiler.program import Controller
+from rexcli.config.schema import Memory, ObservationConfig
 from rexcli.errors import RexError
+from rexcli.rl import history
 from rexcli.rl.environment import Environment
-from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
+from rexcli.rl.networks import (
+    ActionDistribution,
+    ActorCritic,
+    Categorical,
+    action_distribution,
+    remembered,
+    state_value,
+)
 from rexcli.rl.normalize import RunningStats
 from rexcli.rl.spaces import ActionSpace, Box, Dict, Entry, action_space_as_json, action_space_of_json
 from rexcli.runs.formats import decode_arrays, decode_json, encode_json
@@ -33,19 +46,105 @@ EXPORTED = "policy.jax_export"
 MOST_NUMBERS, MOST_LAYERS = 2**20, 64
 """The most numbers in an observation or units in a layer, and the most layers, of a policy that is read."""
 
-FORMAT = 2
-"""The version of the folder; a newer one is refused. Version 1 had no discrete actions and no dicts of observations."""
+FORMAT = 3
+"""The version of the folder; a newer one is refused. Version 1 had no discrete actions and no dicts of observations,
+version 2 no memory, history or ages."""
+
+STATE = "policy"
+"""Where a policy's state is in `GraphState.memory`."""
+
+
+class Actor(Protocol):
+    """What acts on observations: a `Policy`, or an `rexcli.rl.ensemble.Ensemble` of them."""
+
+    @property
+    def observation_config(self) -> ObservationConfig:
+        """What it sees beside what the task's `observe` gives."""
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """Of the task that it was trained on."""
+
+    @property
+    def observation_space(self) -> Dict | None:
+        """Likewise; None for vectors."""
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation."""
+
+    def init_state(self) -> PyTree:
+        """What it remembers when an episode begins."""
+
+    def apply(self, state: PyTree, observation: Observation, rng: jax.Array | None = None) -> tuple[jax.Array, PyTree]:
+        """The action at an observation, in the task's units, or the number of a choice, a random one if given a key;
+        and what it then remembers."""
+
+    def controller(self, environment: Environment) -> PolicyController:
+        """The supervisor's step under it."""
+
+
+class PolicyController:
+    """The supervisor's step under a policy, `step_state -> (step_state, output)`, for any executor.
+
+    Args:
+        policy: acts.
+        environment: its task, bound to a system.
+        deterministic: without noise.
+
+    Raises:
+        RexError: for a task whose observations or actions are of another size or kind.
+    """
+
+    def __init__(self, policy: Actor, environment: Environment, deterministic: bool = True):
+        _check_alike(policy, environment)
+        self.policy, self.environment, self.deterministic = policy, environment, deterministic
+
+    def initial_memory(self) -> dict[str, PyTree]:
+        """What is carried from tick to tick, in `GraphState.memory`, as an episode begins."""
+        state = self.policy.init_state()
+        return self.environment.initial_memory() | ({STATE: state} if jax.tree.leaves(state) else {})
+
+    def __call__(self, step_state: StepState) -> tuple[StepState, PyTree]:
+        rng = None if self.deterministic else jax.random.fold_in(step_state.rng, step_state.seq)
+        state = step_state.memory.get(STATE, self.policy.init_state())
+        action, state = self.policy.apply(state, self.environment.observation(step_state), rng)
+        after, output = self.environment.take_action(step_state, action)
+        return (after.replace(memory={**after.memory, STATE: state}) if jax.tree.leaves(state) else after), output
+
+
+def _check_alike(policy: Actor, environment: Environment) -> None:
+    """Refuses a policy on a task that it was not trained on, as far as can be told."""
+    for key, trained in vars(policy.observation_config).items():
+        if (given := getattr(environment.observation_config, key)) != trained:
+            given, trained = (str(value).lower() for value in (given, trained))
+            raise RexError(
+                f"observation.{key}={given}: the policy was trained with {trained}; give observation.{key}={trained}"
+            )
+    seen, acted = environment.observation_space, environment.action_space
+    known = policy.observation_space or Box.unbounded(policy.observation_size)
+    pairs: tuple[tuple[str, Any, Any, bool], ...] = (
+        ("observations", seen, known, seen == known or (isinstance(seen, Box) and isinstance(known, Box))),
+        ("actions", acted, policy.action_space, acted.categories == policy.action_space.categories),
+    )
+    for what, offered, trained, alike in pairs:
+        if offered.size != trained.size or not alike:
+            raise RexError(
+                f"{what} of {type(environment).__name__} are {offered}, but the policy was trained with {trained}; "
+                "give it the system and the task that it was trained on"
+            )
 
 
 class Policy(struct.PyTreeNode):
     """What it takes to act. A pytree: pass it to jitted functions.
 
     Attributes:
-        params: of the networks.
+        params: of the networks. The critic is among them where it needs nothing but an observation.
         observations: running statistics that observations are normalised by, or None.
         network: the shape of the networks.
         action_space: what actions are stretched to, or the choices that they are.
         observation_space: the names, shapes and types of observations that are dicts; None for vectors.
+        observation_config: what it sees beside what the task's `observe` gives.
     """
 
     params: PyTree
@@ -53,20 +152,50 @@ class Policy(struct.PyTreeNode):
     network: ActorCritic = struct.field(pytree_node=False)
     action_space: ActionSpace = struct.field(pytree_node=False)
     observation_space: Dict | None = struct.field(pytree_node=False, default=None)
+    observation_config: ObservationConfig = struct.field(pytree_node=False, default=ObservationConfig())
+
+    def init_state(self, batch: tuple[int, ...] = ()) -> PyTree:
+        """What it remembers when an episode begins, `[*batch, memory_units]`; `()` where it remembers nothing."""
+        return jnp.zeros((*batch, self.network.memory_units)) if self.network.recurrent else ()
+
+    def apply(self, state: PyTree, observation: Observation, rng: jax.Array | None = None) -> tuple[jax.Array, PyTree]:
+        """The action at observations `[...]`, in the task's units, or the number of a choice, a random one if given a
+        key; and what it then remembers, for the next step."""
+        actions, state = self.distribution_after(state, observation)
+        raw = actions.mode() if rng is None else actions.sample(rng)
+        return self.action_space.from_unit(actions.unit(raw)), state
+
+    def distribution_after(
+        self, state: PyTree, observation: Observation
+    ) -> tuple[ActionDistribution | Categorical, PyTree]:
+        """The distribution of raw actions at observations `[...]`, and what the policy then remembers."""
+        seen = self._seen(observation)
+        if not self.network.recurrent:
+            return action_distribution(self.network, self.params, seen), state
+        state = remembered(self.network, self.params, "actor", seen, state)
+        return action_distribution(self.network, self.params, seen, state), state
 
     def distribution(self, observation: Observation) -> ActionDistribution | Categorical:
-        """The distribution of raw actions at observations, `[...]`."""
-        return action_distribution(self.network, self.params, self._seen(observation))
-
-    def value(self, observation: Observation) -> jax.Array:
-        """The critic's guess, in units of scaled reward, `[...]`."""
-        return state_value(self.network, self.params, self._seen(observation))
+        """The distribution of raw actions at observations, `[...]`, of a policy that remembers nothing."""
+        if self.network.recurrent:
+            raise RexError("this policy remembers: carry its state, action, state = policy.apply(state, observation)")
+        return self.distribution_after((), observation)[0]
 
     def action(self, observation: Observation, rng: jax.Array | None = None) -> jax.Array:
-        """The action at observations, in the task's units, or the number of a choice; a random one if given a key."""
+        """The action of a policy that remembers nothing, as of `apply`."""
         actions = self.distribution(observation)
         raw = actions.mode() if rng is None else actions.sample(rng)
         return self.action_space.from_unit(actions.unit(raw))
+
+    def value(self, observation: Observation) -> jax.Array:
+        """The critic's guess, in units of scaled reward, `[...]`.
+
+        Raises:
+            RexError: the critic remembers, or saw what only a simulator knows, and is not kept.
+        """
+        if "critic" not in self.params["params"]:
+            raise RexError("this policy's critic needs more than an observation, and was not kept with it")
+        return state_value(self.network, self.params, self._seen(observation))
 
     def _seen(self, observation: Observation) -> jax.Array:
         """What the networks see, `[..., obs_dim]`."""
@@ -77,32 +206,12 @@ class Policy(struct.PyTreeNode):
     @property
     def observation_size(self) -> int:
         """Numbers in an observation."""
-        return self.params["params"]["actor"]["Dense_0"]["kernel"].shape[0]
+        params, remembered = self.params["params"], self.network.memory_units if self.network.recurrent else 0
+        return params["actor"]["Dense_0"]["kernel"].shape[0] - remembered
 
-    def controller(self, environment: Environment, *, deterministic: bool = True) -> Controller:
-        """The supervisor's step under this policy, `step_state -> (step_state, output)`, for any executor.
-
-        Raises:
-            RexError: for a task whose observations or actions are of another size or kind.
-        """
-        seen, acted = environment.observation_space, environment.action_space
-        known = self.observation_space or Box.unbounded(self.observation_size)
-        pairs: tuple[tuple[str, Any, Any, bool], ...] = (
-            ("observations", seen, known, seen == known or (isinstance(seen, Box) and isinstance(known, Box))),
-            ("actions", acted, self.action_space, acted.categories == self.action_space.categories),
-        )
-        for what, offered, trained, alike in pairs:
-            if offered.size != trained.size or not alike:
-                raise RexError(
-                    f"{what} of {type(environment).__name__} are {offered}, but the policy was trained with {trained}; "
-                    "give it the system and the task that it was trained on"
-                )
-
-        def control(step_state: StepState) -> tuple[StepState, PyTree]:
-            rng = None if deterministic else jax.random.fold_in(step_state.rng, step_state.seq)
-            return environment.act(step_state, self.action(environment.observe(step_state), rng))
-
-        return control
+    def controller(self, environment: Environment, *, deterministic: bool = True) -> PolicyController:
+        """The supervisor's step under this policy, see `PolicyController`."""
+        return PolicyController(self, environment, deterministic)
 
     def save(self, folder: Path, recipe: Mapping[str, Any] | None = None) -> None:
         """Writes the policy to a folder, whole or not at all.
@@ -122,6 +231,7 @@ class Policy(struct.PyTreeNode):
             "action_space": action_space_as_json(self.action_space),
             "observation_space": None if self.observation_space is None else asdict(self.observation_space)["entries"],
             "normalized": self.observations is not None,
+            "observation": asdict(self.observation_config),
             "env": dict(recipe or {}),
         }
         with atomic_folder(folder) as temporary:
@@ -133,15 +243,43 @@ class Policy(struct.PyTreeNode):
         """The policy as one function from observation to action, in `jax.export`'s form.
 
         It takes a float32 vector `[obs_dim]`, or a dict with the shapes and types of the observation space, and gives
-        float32 `[action_dim]`, or int32 where actions are choices.
+        float32 `[action_dim]`, or int32 where actions are choices. One that remembers, or sees a history, takes its
+        state first and the observation of one tick, and gives the action and the next state; an episode begins with a
+        state of zeros.
 
         A robot needs JAX alone: `jax.export.deserialize(bytearray(data)).call(observation)`.
         """
-        observation = jax.ShapeDtypeStruct((self.observation_size,), jnp.float32)
-        if self.observation_space is not None:
-            observation = self.observation_space.example
-        exporting = jax.export.export(jax.jit(self.action), platforms=("cpu", "cuda", "tpu"))
-        return bytes(exporting(observation).serialize())
+        window = self.observation_config.history
+        if self.observation_space is None:
+            observation: Any = jax.ShapeDtypeStruct((self.observation_size // window,), jnp.float32)
+        else:
+            first = slice(None if window == 1 else 1, None)  # without the axis of the history
+            observation = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape[first], leaf.dtype), self.observation_space.example
+            )
+        platforms = ("cpu", "cuda", "tpu")
+        if not self.network.recurrent and window == 1:
+            return bytes(jax.export.export(jax.jit(self.action), platforms=platforms)(observation).serialize())
+        state = jax.eval_shape(partial(self._start, observation))
+        return bytes(jax.export.export(jax.jit(self._step), platforms=platforms)(state, observation).serialize())
+
+    def _start(self, observation: PyTree) -> dict[str, PyTree]:
+        """The state of an exported policy as an episode begins: zeros. `observation` is of one tick."""
+        start = {"begun": jnp.asarray(False), "policy": self.init_state()}
+        if (window := self.observation_config.history) > 1:
+            start["observations"] = history.empty(observation, window)
+        return start
+
+    def _step(self, state: dict[str, PyTree], observation: PyTree) -> tuple[jax.Array, dict[str, PyTree]]:
+        """What is exported of a policy that remembers or sees a history."""
+        after = {"begun": jnp.ones_like(state["begun"])}
+        seen = observation
+        if self.observation_config.history > 1:
+            stacked = history.stack(state["observations"], state["begun"], observation)
+            after["observations"] = jax.tree.map(lambda leaf: leaf[1:], stacked)
+            seen = history.as_observation(stacked)
+        action, after["policy"] = self.apply(state["policy"], seen)
+        return action, after
 
     @classmethod
     def load(cls, folder: Path) -> Policy:
@@ -174,7 +312,9 @@ class Policy(struct.PyTreeNode):
             network = ActorCritic(**about["network"], categories=space.categories)
             named = about["observation_space"] if about["format"] > 1 else None
             seen = None if named is None else Dict(tuple(Entry.of_json(entry) for entry in named))
-            policy = cls(traverse_util.unflatten_dict(weights), stats, network, space, seen)
+            about_observation = about["observation"] if about["format"] > 2 else {}
+            observation_config = ObservationConfig(**about_observation)
+            policy = cls(traverse_util.unflatten_dict(weights), stats, network, space, seen, observation_config)
             policy._check()
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RexError) as error:
             raise RexError(f"{folder}: the policy is damaged: {type(error).__name__} {error}") from None
@@ -186,10 +326,18 @@ class Policy(struct.PyTreeNode):
         Raises:
             One of what `load` makes an error of its own.
         """
-        size = self.observation_size
-        if size > MOST_NUMBERS or self.network.units > MOST_NUMBERS or self.network.layers > MOST_LAYERS:
-            raise ValueError(f"a network of {self.network.layers} layers of {self.network.units} for {size} numbers")
-        want = jax.eval_shape(self.network.init, jax.random.key(0), jax.ShapeDtypeStruct((size,), jnp.float32))
+        size, network = self.observation_size, self.network
+        window, ages = self.observation_config.history, self.observation_config.ages
+        if type(window) is not int or type(ages) is not bool or not 1 <= window <= size:
+            raise ValueError(f"observations of {window} ticks, ages: {ages}")
+        if network.memory not in get_args(Memory):
+            raise ValueError(f"memory {network.memory}")
+        if max(size, network.units, network.memory_units) > MOST_NUMBERS or network.layers > MOST_LAYERS:
+            raise ValueError(f"a network of {network.layers} layers of {network.units} for {size} numbers")
+        init = self.network.init
+        if "critic" not in self.params["params"]:
+            init = partial(init, method="act")
+        want = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct((size,), jnp.float32))
         stats = RunningStats.empty((size,))
         pairs = [("weights", want, self.params)]
         if self.observations is not None:
@@ -205,4 +353,14 @@ class Policy(struct.PyTreeNode):
 
 
 _STATS_FIELDS = ("mean", "var", "count")
-_NETWORK_FIELDS = ("action_size", "layers", "units", "activation", "kernel_init", "state_independent_std", "squash")
+_NETWORK_FIELDS = (
+    "action_size",
+    "layers",
+    "units",
+    "activation",
+    "kernel_init",
+    "state_independent_std",
+    "squash",
+    "memory",
+    "memory_units",
+)

@@ -6,8 +6,8 @@ All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import jax
@@ -24,17 +24,30 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.failure import find_failure
 from rexcli.rl.gradient_steps import LR_RANGE, TrainState, take_gradient_steps
 from rexcli.rl.graph_env import EnvState
-from rexcli.rl.networks import ActionDistribution, ActorCritic, Categorical, action_distribution, state_value
+from rexcli.rl.networks import (
+    ActionDistribution,
+    ActorCritic,
+    Categorical,
+    Part,
+    action_distribution,
+    forgotten,
+    remembered,
+    state_value,
+    unrolled,
+)
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
 from rexcli.rl.spaces import Dict, ObservationSpace
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
+from rexcli.system.init import init_graph_state
 
 EVALUATION = 0xE7A1
 """Sets the random numbers of an evaluation apart from those of training."""
 
 Params = Any
 T = TypeVar("T")
+PARTS: tuple[Part, Part] = ("actor", "critic")
+"""The networks that remember."""
 
 
 class Learned(struct.PyTreeNode):
@@ -59,6 +72,8 @@ class LearnerState(struct.PyTreeNode):
         updates: int32, the number of updates made.
         failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
         lr: float32, the learning rate where it adapts, else None.
+        memory: of recurrent networks, what `actor` and `critic` remember, each `[num_envs, memory_units]`.
+        privileged: running statistics of what only the critic sees, `[size]`; None where it sees nothing else.
     """
 
     params: Params
@@ -72,6 +87,8 @@ class LearnerState(struct.PyTreeNode):
     updates: jax.Array
     failed: jax.Array
     lr: jax.Array | None = None
+    memory: Mapping[str, jax.Array] = struct.field(default_factory=dict)
+    privileged: RunningStats | None = None
 
     @property
     def learned(self) -> Learned:
@@ -99,6 +116,10 @@ class Transitions(struct.PyTreeNode):
         next_observation: where the step led, before any reset, `[..., obs_dim]`.
         whole: the episode began at its beginning, see `VectorEnv.offset_step`.
         value_after: what the task says lies beyond a truncation; None to ask the critic.
+        starts: of recurrent networks, whether the step is an episode's first; else None.
+        memory: of recurrent networks, what they remembered before the first step, each `[num_envs, memory_units]`.
+        privileged: what only the critic sees, flattened, `[..., size]`; None where it sees nothing else.
+        next_privileged: the same, where the step led.
     """
 
     observation: jax.Array
@@ -110,12 +131,19 @@ class Transitions(struct.PyTreeNode):
     next_observation: jax.Array
     whole: jax.Array
     value_after: jax.Array | None
+    starts: jax.Array | None = None
+    memory: Mapping[str, jax.Array] = struct.field(default_factory=dict)
+    privileged: jax.Array | None = None
+    next_privileged: jax.Array | None = None
 
 
 class Samples(struct.PyTreeNode):
-    """The samples of an update, over which the loss is a mean, each `[samples, ...]`.
+    """The samples of an update, over which the loss is a mean, each `[samples, ...]`; of recurrent networks whole
+    sequences, `[num_envs, num_steps, ...]`.
 
-    `observation` is normalised; `value` is the critic's guess at collection, None where nothing is clipped to it.
+    `observation` is normalised, and so is `seen`, what the critic sees where that is more; `value` is its guess at
+    collection, None where nothing is clipped to it. `starts` and `memory` (`[num_envs, memory_units]`) are those of
+    `Transitions`.
     """
 
     observation: jax.Array
@@ -124,6 +152,9 @@ class Samples(struct.PyTreeNode):
     advantage: jax.Array
     target: jax.Array
     value: jax.Array | None = None
+    seen: jax.Array | None = None
+    starts: jax.Array | None = None
+    memory: Mapping[str, jax.Array] = struct.field(default_factory=dict)
 
 
 class PPO:
@@ -151,6 +182,17 @@ class PPO:
                 f"ppo.num_minibatches {settings.num_minibatches}: {settings.num_envs} environments x "
                 f"{settings.num_steps} steps do not split into so many equal parts; change one of the three"
             )
+        if settings.memory != "none" and settings.num_envs % settings.num_minibatches:
+            raise RexError(
+                f"ppo.num_minibatches {settings.num_minibatches}: with ppo.memory={settings.memory} a minibatch is "
+                f"whole sequences, and {settings.num_envs} environments do not split into so many equal parts; change "
+                "one of the two"
+            )
+        if settings.critic == "privileged" and self.privileged_size is None:
+            raise RexError(
+                f"ppo.critic=privileged: {type(environment).__name__} has no privileged(graph_state) that says "
+                "what only a simulator knows; write one, or give ppo.critic=observation"
+            )
         if settings.squash and not environment.action_space.bounded:
             raise RexError("ppo.squash: the action space has no bounds to squash into; give it some, or squash=false")
         if settings.desired_kl is not None:
@@ -169,12 +211,21 @@ class PPO:
             state_independent_std=settings.state_independent_std,
             squash=settings.squash,
             categories=environment.action_space.categories,
+            memory=settings.memory,
+            memory_units=settings.memory_units,
         )
 
     @cached_property
     def observation_space(self) -> ObservationSpace:
         """Of the task; networks and statistics see its observations flattened, `[obs_dim]`."""
         return self.environment.observation_space
+
+    @cached_property
+    def privileged_size(self) -> int | None:
+        """Numbers of what only the critic sees; None where the task has nothing for it."""
+        task = self.environment
+        known = jax.eval_shape(lambda: task.privileged(init_graph_state(task.system, jax.random.key(0))))
+        return None if known is None else sum(leaf.size for leaf in jax.tree.leaves(known))
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
@@ -195,10 +246,15 @@ class PPO:
         settings, size, action = self.settings, self.observation_space.size, self.environment.action_space.size
         state = jax.eval_shape(lambda: program.init(jax.random.key(0)))
         environment = float(sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
-        samples = 8.0 * self.num_samples * (size + 2 * action + 6)  # collected, and shuffled
+        more = self.privileged_size if settings.critic == "privileged" else None
+        seen = size + (more or 0)
+        remembers = settings.memory_units if self.network.recurrent else 0
+        numbers = size + 2 * action + 6 + (0 if more is None else 2 * more + seen) + 8 * remembers
+        samples = 8.0 * self.num_samples * numbers  # collected, and shuffled
         layers, units = settings.num_hidden_layers, settings.num_hidden_units
-        widths = [size, *[units] * layers, action]
-        network = 48.0 * sum(first * second for first, second in itertools.pairwise(widths))  # two, six times each
+        widths = [seen + remembers, *[units] * layers, action]
+        weights = sum(first * second for first, second in itertools.pairwise(widths))
+        network = 48.0 * (weights + 3 * remembers * (seen + remembers))  # two, six times each
         memory_limit.check(
             num_seeds * (2 * settings.num_envs * environment + network)
             + samples
@@ -214,8 +270,16 @@ class PPO:
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
         size = self.observation_space.size
-        params = self.network.init(network_rng, jnp.zeros(size))
+        observation, seen, privileged = jnp.zeros(size), None, None
+        if self.settings.critic == "privileged":
+            assert self.privileged_size is not None
+            privileged = RunningStats.empty((self.privileged_size,))
+            seen = jnp.zeros(size + self.privileged_size)
+        params = self.network.init(network_rng, observation, seen)
         zeros = jnp.zeros(self.settings.num_envs)
+        memory: dict[str, jax.Array] = {}
+        if self.network.recurrent:
+            memory = {part: jnp.zeros((self.settings.num_envs, self.settings.memory_units)) for part in PARTS}
         return LearnerState(
             params=params,
             optimizer=self.optimizer.init(params),
@@ -228,6 +292,8 @@ class PPO:
             updates=jnp.int32(0),
             failed=jnp.int32(-1),
             lr=None if self.settings.desired_kl is None else jnp.float32(self.settings.lr),
+            memory=memory,
+            privileged=privileged,
         )
 
     def policy(self, state: Learned) -> Policy:
@@ -235,7 +301,13 @@ class PPO:
         stats = state.observations if self.settings.normalize_obs else None
         space = self.observation_space
         names = space if isinstance(space, Dict) else None
-        return Policy(state.params, stats, self.network, self.environment.action_space, names)
+        params = state.params
+        if self.network.recurrent or self.settings.critic == "privileged":  # what the critic needs, no robot has
+            params = {
+                "params": {name: leaf for name, leaf in params["params"].items() if not name.startswith("critic")}
+            }
+        task = self.environment
+        return Policy(params, stats, self.network, task.action_space, names, task.observation_config)
 
     # ------------------------------------------------------------------ collect
 
@@ -250,10 +322,18 @@ class PPO:
         """`collect`, and what `watch` makes of the environments and actions before each step, `[num_steps, ...]`."""
         rng, act_rng = jax.random.split(state.rng)
 
-        def step(envs: VectorEnvState, rng: jax.Array) -> tuple[VectorEnvState, tuple[Transitions, T]]:
+        def step(
+            carry: tuple[VectorEnvState, jax.Array | None], rng: jax.Array
+        ) -> tuple[tuple[VectorEnvState, jax.Array | None], tuple[Transitions, T]]:
+            envs, memory = carry
+            starts = None if memory is None else envs.done
             envs, seen = self.envs.begin(program, envs)
             observation = self.observation_space.flatten(seen)
-            actions = self._policy(state, self._normalize(state, observation))
+            privileged = self._privileged(envs)
+            normalized = self._normalize(state, observation)
+            if memory is not None and starts is not None:
+                memory = remembered(self.network, state.params, "actor", normalized, forgotten(memory, starts))
+            actions = action_distribution(self.network, state.params, normalized, memory)
             raw = actions.sample(rng)
             chosen = self.environment.action_space.from_unit(actions.unit(raw))
             watched = watch(envs, chosen)
@@ -268,16 +348,30 @@ class PPO:
                 next_observation=self.observation_space.flatten(outcome.observation),
                 whole=envs.whole,
                 value_after=jax.vmap(self._value_after)(envs.env),
+                starts=starts,
+                privileged=privileged,
+                next_privileged=self._privileged(envs),
             )
-            return envs, (transitions, watched)
+            return (envs, memory), (transitions, watched)
 
         keys = jax.random.split(act_rng, self.settings.num_steps)
-        envs, (transitions, watched) = jax.lax.scan(step, state.envs, keys)
+        before = state.envs, state.memory.get("actor")
+        (envs, memory), (transitions, watched) = jax.lax.scan(step, before, keys)
+        if memory is not None:
+            transitions = transitions.replace(memory=state.memory)
+            state = state.replace(memory={**state.memory, "actor": memory})
         return state.replace(envs=envs, rng=rng), transitions, watched
 
     def find_failure(self, program: Program, state: LearnerState) -> str:
         """What was not finite first in the update after `state`, which is collected once more, as a line for people."""
         return find_failure(self.collect_watched, self.environment, program, state)
+
+    def _privileged(self, envs: VectorEnvState) -> jax.Array | None:
+        """What only the critic sees of each environment, `[num_envs, size]`; None where it sees nothing else."""
+        if self.settings.critic != "privileged":
+            return None
+        known = jax.tree.leaves(jax.vmap(self.environment.privileged)(envs.env.graph_state))
+        return jnp.concatenate([leaf.reshape(len(leaf), -1).astype(jnp.float32) for leaf in known], axis=-1)
 
     def _value_after(self, env: EnvState) -> jax.Array | None:
         return self.environment.value_after(env.graph_state, self.settings.gamma)
@@ -298,8 +392,20 @@ class PPO:
         scale = state.returns.scale if settings.normalize_reward else 1.0
 
         observation = self._normalize(state, seen.observation)
-        value = self._value(state, observation)
-        next_value = self._value(state, self._normalize(state, seen.next_observation))
+        next_observation = self._normalize(state, seen.next_observation)
+        at, after = (
+            _joined(observation, self._normalize_privileged(state, seen.privileged)),
+            _joined(next_observation, self._normalize_privileged(state, seen.next_privileged)),
+        )
+        if seen.starts is None:
+            value, next_value = (state_value(self.network, state.params, each) for each in (at, after))
+        else:
+            critic = partial(unrolled, self.network, state.params, "critic")
+            memory = critic(at, seen.starts, seen.memory["critic"])
+            value = state_value(self.network, state.params, at, memory)
+            later = remembered(self.network, state.params, "critic", after, memory)
+            next_value = state_value(self.network, state.params, after, later)
+            state = state.replace(memory={**state.memory, "critic": memory[-1]})
         if seen.value_after is not None:
             next_value = jnp.where(seen.truncated, seen.value_after / scale, next_value)
         advantage = generalized_advantages(
@@ -307,7 +413,8 @@ class PPO:
         )
         target = advantage + value
         old_value = None if settings.clip_vf_eps is None else value
-        samples = Samples(observation, seen.raw, seen.log_prob, advantage, target, old_value)
+        more = None if seen.privileged is None else at
+        samples = Samples(observation, seen.raw, seen.log_prob, advantage, target, old_value, more, seen.starts)
         metrics = {
             "reward_mean": seen.reward.mean(),
             "episodes": (done & seen.whole).sum().astype(jnp.float32),
@@ -316,6 +423,11 @@ class PPO:
         }
         # New observations count from the next update on: this one's probabilities were taken under the old scale.
         state = state.replace(observations=state.observations.update(seen.observation))
+        if state.privileged is not None and seen.privileged is not None:
+            state = state.replace(privileged=state.privileged.update(seen.privileged))
+        if seen.starts is not None:
+            sequences = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), samples)
+            return state, sequences.replace(memory=seen.memory), metrics
         return state, jax.tree.map(lambda leaf: leaf.reshape(self.num_samples, *leaf.shape[2:]), samples), metrics
 
     # ------------------------------------------------------------------ update
@@ -323,8 +435,8 @@ class PPO:
     def loss(self, params: Params, samples: Samples) -> tuple[jax.Array, Metrics]:
         """The clipped surrogate, the critic's squared error and the entropy bonus, equation 9 of the paper."""
         settings = self.settings
-        actions = action_distribution(self.network, params, samples.observation)
-        value = state_value(self.network, params, samples.observation)
+        actions = self._actions(params, samples)
+        value = self._values(params, samples)
         log_ratio = actions.log_prob(samples.raw) - samples.log_prob
         ratio = jnp.exp(log_ratio)
         advantage = (samples.advantage - samples.advantage.mean()) / (samples.advantage.std() + 1e-8)
@@ -369,7 +481,7 @@ class PPO:
             state, transitions = self.collect(program, state)
             state, samples, collected = self.advantages(state, transitions)
             state, updated = self.update(state, samples)
-            actions = self._policy(state, samples.observation)
+            actions = self._actions(state.params, samples)
             spread = {"entropy": actions.entropy().mean()}
             if isinstance(actions, ActionDistribution):
                 spread["std"] = jnp.exp(actions.log_std).mean()
@@ -378,7 +490,8 @@ class PPO:
         def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
             done, before, totals = carry
             after, metrics = once(before)
-            numbers = jax.tree.leaves((metrics, after.params, after.observations, after.returns))
+            learned = after.params, after.observations, after.returns, after.privileged
+            numbers = jax.tree.leaves((metrics, *learned))
             fine = jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()
             # One branch: XLA would fuse the whole check into each of as many selections, and compile for long.
             return jax.lax.cond(
@@ -400,11 +513,33 @@ class PPO:
     def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
         return state.observations.normalize(observation) if self.settings.normalize_obs else observation
 
-    def _policy(self, state: LearnerState, normalized: jax.Array) -> ActionDistribution | Categorical:
-        return action_distribution(self.network, state.params, normalized)
+    def _normalize_privileged(self, state: LearnerState, privileged: jax.Array | None) -> jax.Array | None:
+        if privileged is None or state.privileged is None or not self.settings.normalize_obs:
+            return privileged
+        return state.privileged.normalize(privileged)
 
-    def _value(self, state: LearnerState, normalized: jax.Array) -> jax.Array:
-        return state_value(self.network, state.params, normalized)
+    def _actions(self, params: Params, samples: Samples) -> ActionDistribution | Categorical:
+        """The distributions of actions at all samples."""
+        memory = self._memory(params, "actor", samples.observation, samples)
+        return action_distribution(self.network, params, samples.observation, memory)
+
+    def _values(self, params: Params, samples: Samples) -> jax.Array:
+        """The critic's guesses at all samples."""
+        seen = samples.observation if samples.seen is None else samples.seen
+        return state_value(self.network, params, seen, self._memory(params, "critic", seen, samples))
+
+    def _memory(self, params: Params, part: Part, seen: jax.Array, samples: Samples) -> jax.Array | None:
+        """What a network remembers at each step of sequences, `[sequences, num_steps, memory_units]`; None of one
+        without memory."""
+        if samples.starts is None:
+            return None
+        seen, starts = (each.swapaxes(0, 1) for each in (seen, samples.starts))
+        return unrolled(self.network, params, part, seen, starts, samples.memory[part]).swapaxes(0, 1)
+
+
+def _joined(observation: jax.Array, privileged: jax.Array | None) -> jax.Array:
+    """What the critic sees, `[..., size]`."""
+    return observation if privileged is None else jnp.concatenate([observation, privileged], axis=-1)
 
 
 def generalized_advantages(

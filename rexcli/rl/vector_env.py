@@ -81,7 +81,7 @@ class VectorEnv:
 
         # At steps at which nobody is done, nobody is initialised.
         env = jax.lax.cond(state.done.any(), restart, lambda: state.env)
-        observation = jax.vmap(lambda env: self.environment.observe(program.step_state(env.graph_state)))(env)
+        observation = jax.vmap(lambda env: self.environment.observation(program.step_state(env.graph_state)))(env)
         whole = state.whole | state.done
         if self.offset_step:
             whole &= ~(state.done & (state.starts == 0))

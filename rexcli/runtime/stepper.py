@@ -17,7 +17,7 @@ import numpy as np
 from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay, blend, hold, hold_floats, hold_shares, linear_share
 from rexcli.system.call import NodeCall, StepFunction
-from rexcli.system.init import Delays, init_graph_state
+from rexcli.system.init import Delays, init_graph_state, with_memory
 from rexcli.system.spec import Edge
 from rexcli.system.states import GraphState, StepState
 from rexcli.system.system import System
@@ -159,6 +159,7 @@ class Stepper:
         before = self.step_state(graph_state) if self.listener is not None else step_state
         name = self.system.supervisor
         own = before.replace(**{part: getattr(graph_state, part)[name] for part in ("rng", "params", "state")})
+        own = own.replace(memory=graph_state.memory)
         step_state, output = conform_step(name, own, self._initial[name], (step_state, output))
         graph_state = self._finish(graph_state, name, seq, before, step_state, output)
         self._cursor += 1
@@ -175,6 +176,7 @@ class Stepper:
         """One step of the supervisor, by its own code or a controller's, then all that precedes its next tick."""
         name, seq = self.system.supervisor, int(graph_state.step)
         step = controller or self.system.nodes[name].step
+        graph_state = with_memory(graph_state, controller)
         _, after, output = self._controller(step)(*self._arguments(graph_state, name, seq, self._initial[name]))
         return self.step(graph_state, after, output)[0]
 
@@ -239,7 +241,9 @@ class Stepper:
         since = start - starts[seq - 1] if seq > 0 else period(self.timeline.spec.node(name).rate)
         windows = {edge.input: self._window(graph_state, edge, seq) for edge in self.system.inputs(name)}
         clock = (np.int32(self._episode), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9))
-        return graph_state.rng[name], graph_state.params[name], graph_state.state[name], windows, *clock, sends
+        memory = graph_state.memory if name == self.system.supervisor else {}
+        kept = graph_state.rng[name], graph_state.params[name], graph_state.state[name]
+        return *kept, windows, *clock, sends, memory
 
     def _window(self, graph_state: GraphState, edge: Edge, seq: int) -> tuple[Any, ...]:
         newest = int(self._reads[edge.name][self._episode, seq]) - 1
@@ -334,6 +338,7 @@ class Stepper:
             rng={**graph_state.rng, name: after.rng},
             params={**graph_state.params, name: after.params},
             state={**graph_state.state, name: after.state},
+            memory=after.memory if name == self.system.supervisor else graph_state.memory,
         )
 
     def _forget(self, name: str) -> None:

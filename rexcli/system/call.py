@@ -45,10 +45,11 @@ class NodeCall:
         ts: Any,
         dt: Any,
         sends: PyTree,
+        memory: PyTree = None,
     ) -> tuple[StepState, StepState, PyTree]:
         inputs = Inputs(self.node.name, {name: _window(*window) for name, window in windows.items()})
         stamp_offset: Any = np.float32(0.0)
-        before = StepState(rng, params, state, inputs, eps, seq, ts, dt, stamp_offset)
+        before = StepState(rng, params, state, inputs, eps, seq, ts, dt, stamp_offset, memory or {})
         return before, *conform_step(self.node.name, before, sends, self._step(before))
 
     def __call__(
@@ -62,6 +63,7 @@ class NodeCall:
         ts: Any,
         dt: Any,
         sends: PyTree,
+        memory: PyTree = None,
     ) -> tuple[StepState, StepState, PyTree]:
         """Steps the node.
 
@@ -70,11 +72,12 @@ class NodeCall:
             windows: by input, `(seq [window], ts_sent [window], ts_recv [window], age [window], messages)` with the
                 messages' data as a tuple, oldest first.
             sends: the node's `init_output`.
+            memory: as in `StepState`; None for nothing.
 
         Returns:
             The step state that the node saw, the one that it returned, and its output, of the types that init gave.
         """
-        args = (rng, params, state, windows, eps, seq, ts, dt, sends)
+        args = (rng, params, state, windows, eps, seq, ts, dt, sends, memory)
         if self._device is not None:
             args = jax.device_put(args, self._device)
         try:

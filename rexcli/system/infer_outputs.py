@@ -58,6 +58,7 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
         ts=jnp.zeros(()),
         dt=jnp.ones(()) / system.specs[name].rate,
         stamp_offset=jnp.zeros(()),
+        memory=graph_state.memory if name == system.supervisor else {},
     )
 
 

@@ -92,6 +92,15 @@ def init_graph_state(
     return graph_state.replace(outputs={name: outputs[name] for name in system.init_order})
 
 
+def with_memory(graph_state: GraphState, controller: Any) -> GraphState:
+    """The state with what a controller remembers before its first step, `controller.initial_memory()`, where it has
+    one and nothing is there yet."""
+    initial = getattr(controller, "initial_memory", None)
+    if initial is None:
+        return graph_state
+    return graph_state.replace(memory={**initial(), **graph_state.memory})
+
+
 def _delays(
     system: System, name: str, rng: jax.Array, keys: jax.Array, graph_state: GraphState, given: Mapping[str, Any]
 ) -> dict[str, jax.Array]:

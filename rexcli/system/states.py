@@ -97,6 +97,7 @@ class StepState(struct.PyTreeNode):
         stamp_offset: float32, 0. On the wall clock, a step that returns another value took place so many seconds after
             its start, though not after its end: a sensor that knows when it sampled. `ts` that is moved counts as well,
             but has the grain of `ts`.
+        memory: of what acts in place of the supervisor's own step, see `GraphState.memory`.
     """
 
     rng: jax.Array
@@ -108,6 +109,7 @@ class StepState(struct.PyTreeNode):
     ts: jax.Array
     dt: jax.Array
     stamp_offset: jax.Array
+    memory: Mapping[str, PyTree] = struct.field(default_factory=dict)
 
 
 class GraphState(struct.PyTreeNode):
@@ -122,6 +124,8 @@ class GraphState(struct.PyTreeNode):
         delays: seconds by node and input, float32, of the edges that are declared with an `AdjustableDelay`.
         state: pytree by node.
         outputs: by node, what is kept of what it sent: each executor's own form, not for node code.
+        memory: what acts in place of the supervisor's own step carries from tick to tick: a task past observations, a
+            recurrent policy its state; empty where nothing does.
     """
 
     eps: jax.Array
@@ -132,3 +136,4 @@ class GraphState(struct.PyTreeNode):
     delays: Mapping[str, Mapping[str, jax.Array]]
     state: Mapping[str, PyTree]
     outputs: Mapping[str, PyTree]
+    memory: Mapping[str, PyTree] = struct.field(default_factory=dict)

@@ -81,7 +81,7 @@ def conform_step(
 
     Args:
         node: whose step.
-        before: has the node's `rng`, `params` and `state`.
+        before: has the node's `rng`, `params` and `state`, and the `memory` of what acts in its place.
         sends: the node's `init_output`.
         returned: by the step, or by what acts in its place.
         as_numpy: as for `conform`.
@@ -97,7 +97,7 @@ def conform_step(
     after, output = returned[0], as_output(returned[1])
     kept = {
         part: conform(node, part, getattr(before, part), getattr(after, part), as_numpy=as_numpy)
-        for part in ("rng", "params", "state")
+        for part in ("rng", "params", "state", *(["memory"] if before.memory else []))
     }
     return after.replace(**kept), conform(node, "output", sends, output, as_numpy=as_numpy)
 
@@ -111,7 +111,7 @@ class StepTypes:
 
     def __init__(self, node: str, before: Any, sends: PyTree):
         self._declared = node, before, sends
-        flat: tuple[list[Any], Any] = jax.tree.flatten((before.rng, before.params, before.state, sends))
+        flat: tuple[list[Any], Any] = jax.tree.flatten((before.rng, before.params, before.state, before.memory, sends))
         leaves, self._structure = flat
         self._types = [(_declared(leaf), jnp.shape(leaf)) for leaf in leaves]
 
@@ -119,12 +119,12 @@ class StepTypes:
         """`conform_step` with `as_numpy`, which need not be called where every leaf has its declared type already."""
         if type(returned) is tuple and len(returned) == 2 and isinstance(returned[0], StepState):
             after, output = returned[0], as_output(returned[1])
-            leaves, structure = jax.tree.flatten((after.rng, after.params, after.state, output))
+            leaves, structure = jax.tree.flatten((after.rng, after.params, after.state, after.memory, output))
             if structure == self._structure:
                 arrays = [_as_array(leaf, *declared) for leaf, declared in zip(leaves, self._types, strict=True)]
                 if not any(array is None for array in arrays):
-                    rng, params, state, output = jax.tree.unflatten(structure, arrays)
-                    return after.replace(rng=rng, params=params, state=state), output
+                    rng, params, state, memory, output = jax.tree.unflatten(structure, arrays)
+                    return after.replace(rng=rng, params=params, state=state, memory=memory), output
         return conform_step(*self._declared, returned, as_numpy=True)
 
 

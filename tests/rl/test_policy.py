@@ -63,7 +63,7 @@ def test_what_is_no_policy_is_refused_with_its_place(tmp_path):
         Policy.load(tmp_path / "policy")
     make_policy().save(tmp_path / "policy")
     about = tmp_path / "policy" / "policy.json"
-    about.write_text(about.read_text().replace('"format": 2', '"format": 99'))
+    about.write_text(about.read_text().replace('"format": 3', '"format": 99'))
     with pytest.raises(RexError, match="format 99"):
         Policy.load(tmp_path / "policy")
 

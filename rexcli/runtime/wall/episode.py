@@ -395,7 +395,8 @@ def _scheduled_nodes(
     }
     for node in nodes.values():
         name = node.name
-        node.given = node.call.given(graph_state.rng[name], graph_state.params[name], graph_state.state[name])
+        memory = graph_state.memory if name == spec.supervisor else {}
+        node.given = node.call.given(graph_state.rng[name], graph_state.params[name], graph_state.state[name], memory)
     for edge in spec.edges:
         source, target = nodes[edge.source], nodes[edge.target]
         queue = MessageQueue(edge, source.timing, source.schedule, target.schedule, graph_state.outputs[edge.source])

@@ -32,6 +32,7 @@ class CallState(NamedTuple):
     rng: Any
     params: PyTree
     state: PyTree
+    memory: PyTree = {}  # noqa: RUF012 - nobody writes into it
 
 
 class CallResult(NamedTuple):
@@ -58,7 +59,7 @@ class Call(Protocol):
     seconds: float | None
     """Measured duration of a step; None if a trial would have side effects, as hardware has."""
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
+    def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
         """What the first step of an episode takes."""
 
     def __call__(
@@ -127,19 +128,19 @@ class JittedCall:
         if pure:
             self._warm_up(given, messages)
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
+    def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
         rng = jax.random.key_data(rng) if self._typed_key else rng
-        return CallState(*self._put((rng, params, state)))
+        return CallState(*self._put((rng, params, state, memory)))
 
     def __call__(
         self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> CallResult:
-        rng, params, state, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
+        *after, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
         stamp_offset, nan = np.asarray(
             told
         ).tolist()  # waits for the result; float() and bool() of an array take far longer
-        after = CallState(rng, params, state)
-        return CallResult(after, after, stamp_offset, output, nan > 0)
+        kept = CallState(*after)
+        return CallResult(kept, kept, stamp_offset, output, nan > 0)
 
     def _arguments(
         self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
@@ -157,7 +158,7 @@ class JittedCall:
         return tree if self._device is None else jax.device_put(tree, self._device)
 
     def _plain(
-        self, rng: Any, params: PyTree, state: PyTree, data: Any, integers: Any, seconds: Any
+        self, rng: Any, params: PyTree, state: PyTree, memory: PyTree, data: Any, integers: Any, seconds: Any
     ) -> tuple[Any, ...]:
         key = jax.random.wrap_key_data(rng, impl=self._key_type) if self._typed_key else rng
         inputs: dict[str, InputState] = {}
@@ -171,12 +172,13 @@ class JittedCall:
             at += window
         nil = jnp.zeros(())
         seen = Inputs(self.node.name, inputs)
-        before = StepState(key, params, state, seen, integers[0], integers[1], seconds[0], seconds[1], nil)
+        clock = integers[0], integers[1], seconds[0], seconds[1], nil
+        before = StepState(key, params, state, seen, *clock, memory)
         after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
         stamp_offset = after.stamp_offset + (after.ts - before.ts)
         told = jnp.stack([jnp.asarray(stamp_offset, jnp.float32), _any_nan(output).astype(jnp.float32)])
-        return rng, after.params, after.state, output, told
+        return rng, after.params, after.state, after.memory, output, told
 
     def _warm_up(self, given: CallState, windows: Sequence[Sequence[ReceivedMessage]]) -> None:
         times = []
@@ -201,8 +203,8 @@ class PlainCall:
         self._may_be_nan = [may_be_nan(leaf) for leaf in jax.tree.leaves(initial)]
         self._types: StepTypes
 
-    def given(self, rng: Any, params: PyTree, state: PyTree) -> CallState:
-        given = CallState(rng, *jax.tree.map(self._array, (params, state)))
+    def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
+        given = CallState(rng, *jax.tree.map(self._array, (params, state, memory)))
         declared = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
         self._types = StepTypes(self.node.name, declared, self._initial)
         return given
@@ -213,7 +215,7 @@ class PlainCall:
         windowed = zip(self._inputs, windows, strict=True)
         inputs = Inputs(self.node.name, {name: self._input(messages, start) for name, messages in windowed})
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
-        before = StepState(*given, inputs, *clock)  # type: ignore[arg-type]
+        before = StepState(given.rng, given.params, given.state, inputs, *clock, given.memory)  # type: ignore[arg-type]
         after, output = self._types.conform(self._step(before))
         keep = self._keep
         kept = after.params if keep.params else None, after.state if keep.state else None
@@ -222,7 +224,7 @@ class PlainCall:
         nan = any(may_be and _has_nan(leaf) for leaf, may_be in leaves)
         stamp_offset = float(after.stamp_offset) + (float(after.ts) - float(before.ts))
         return CallResult(
-            CallState(after.rng, after.params, after.state),
+            CallState(after.rng, after.params, after.state, after.memory),
             CallState(after.rng, params, state),
             stamp_offset,
             output,

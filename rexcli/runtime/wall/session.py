@@ -32,7 +32,7 @@ from rexcli.runtime.wall.recording_queue import RecordingQueue
 from rexcli.runtime.wall.watchdog import SHORTEST, Watchdog
 from rexcli.runtime.wall.workers import Worker, WorkerCall
 from rexcli.system.call import StepFunction, find_device
-from rexcli.system.init import init_graph_state
+from rexcli.system.init import init_graph_state, with_memory
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
 
@@ -158,6 +158,7 @@ class WallClock:
         Raises:
             RexError: a step returns something else than it began with, or a device is not there.
         """
+        graph_state = with_memory(graph_state, self._controller)
         several = any(find_device(node.spec.device, name) is not None for name, node in self.system.nodes.items())
         calls: dict[str, Call] = {}
         for name, node in self.system.nodes.items():
@@ -168,7 +169,12 @@ class WallClock:
             calls[name] = prepare(
                 node,
                 self._controller if name == self.system.supervisor else None,
-                CallState(graph_state.rng[name], graph_state.params[name], graph_state.state[name]),
+                CallState(
+                    graph_state.rng[name],
+                    graph_state.params[name],
+                    graph_state.state[name],
+                    graph_state.memory if name == self.system.supervisor else {},
+                ),
                 graph_state.outputs[name],
                 windows,
                 several_devices=several,
@@ -224,7 +230,12 @@ class WallClock:
         """
         if (steps is None) == (seconds is None):
             raise RexError("give the length of an episode either as steps or as seconds")
-        first = init_graph_state(self.system, jax.random.fold_in(rng, 0), params, 0)
+
+        def begin(number: int) -> GraphState:
+            start = init_graph_state(self.system, jax.random.fold_in(rng, number), params, number)
+            return with_memory(start, self._controller)
+
+        first = begin(0)
         if not self._calls:
             self.prepare(first)
         if (missing := why_no_priority(self.settings.priority)) is not None:
@@ -250,7 +261,7 @@ class WallClock:
                         break
                     start = first
                     if number:
-                        start = init_graph_state(self.system, jax.random.fold_in(rng, number), params, number)
+                        start = begin(number)
                         drawn = emulation(number, start)
                     session.episode(number, start, steps, seconds, request, drawn)
             except BaseException as error:
