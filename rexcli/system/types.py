@@ -163,8 +163,11 @@ def _as_array(got: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
     """A leaf that may stay as it is, or a scalar that is an array at once; None for one to look at more closely."""
     if _is_so(got, dtype, shape, True):
         return got
-    scalar = isinstance(got, np.generic) and got.dtype == dtype
-    if shape == () and (scalar or (isinstance(got, float) and dtype == np.float32)):
+    if shape != ():
+        return None
+    same = isinstance(got, np.generic) and got.dtype == dtype
+    small = type(got) is int and abs(got) < 2**24 and dtype in (np.float32, np.int32)
+    if same or small or (isinstance(got, float) and dtype == np.float32):
         return np.asarray(got, dtype)
     return None
 

@@ -11,11 +11,14 @@ loses a tick that the bare loop keeps. The exit code says whether memory stayed,
 Seen on two cores of a virtual machine on which others trained, tested and compiled (load 5 to 11), 2026-11-25: at
 250 Hz for 1200 s, 201 MB were recorded; memory grew after the first minute by 5.9 MB (nodes) and 8.0 MB (recording), in
 steps when the machine was late, and by less than 0.1 MB in the quiet minutes between; the bare loop lost 7 of 300,000
-ticks, the nodes 1,468. At load 2 neither lost one in 50 s. At 500 Hz, with nothing else running, ten recorded nodes on
-two cores lost 38 of 30,000, 246 of 40,000, 399 of 45,000 and 478 of 30,000 ticks in runs of 60 to 90 s, and the bare
-loop none to two: all threads share one interpreter lock, and how long it takes to pass it on differs from run to run.
-(Each step read two of its results as Python numbers, which took as long as all the rest of it, and the thread that
-writes what executors have no time for did so without a pause: then they lost 22 %.)
+ticks, the nodes 1,468. At load 2 neither lost one in 50 s.
+
+At 500 Hz, ten recorded nodes on two cores, all threads share one interpreter lock, and how long it takes to pass it on
+differs from run to run. On 2026-11-27, in one sitting beside other work (load 5 to 6): 5.5 % of the ticks lost in
+20 s, the bare loop 3 of 10,000, p50 of lateness 0.05 to 0.24 ms; 0.2 % and none where all ten are jitted. The day's
+earlier program lost more ticks than it made, and stayed 3 ms late: each jitted node was a call of its own (0.05 ms
+in a tight loop, 0.1 ms between other code), and to record a step took 0.02 ms, for which two threads passed the lock to
+and fro. Nodes that are due together are one call now, which returns what is recorded as bytes.
 """
 
 from __future__ import annotations

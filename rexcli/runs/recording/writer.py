@@ -42,7 +42,7 @@ Signature = tuple[Any, ...]
 Integers = npt.NDArray[np.integer]
 
 
-class _Channel(NamedTuple):
+class Channel(NamedTuple):
     """Steps of one node that are made of the same arrays."""
 
     number: int
@@ -85,7 +85,7 @@ class RecordingWriter:
         self._closed = self._gone = False
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
-        self._layouts: dict[Signature, _Channel] = {}
+        self._layouts: dict[Signature, Channel] = {}
         self._edges = {edge.name: number for number, edge in enumerate(spec.edges)}
         self._numbers = itertools.count()
         self._flushes: dict[int, threading.Event] = {}
@@ -149,9 +149,17 @@ class RecordingWriter:
         if self._failed is not None or self._closed:
             return
         leaves = {field: {path: _native(value) for path, value in values.items()} for field, values in fields.items()}
-        channel = self._channel(node, leaves, 0)
-        head = ipc.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
-        self._note(b"".join([head, *(array.tobytes() for values in leaves.values() for array in values.values())]))
+        channel = self.channel(node, leaves)
+        packed = b"".join([array.tobytes() for values in leaves.values() for array in values.values()])
+        self.packed_step(channel, episode, seq, ts_start_ns, ts_end_ns, packed)
+
+    def packed_step(
+        self, channel: Channel, episode: int, seq: int, ts_start_ns: int, ts_end_ns: int, packed: bytes
+    ) -> None:
+        """Notes one step as `step` does, of which all arrays are given as their bytes, in the order of `channel`."""
+        if self._failed is None and not self._closed:
+            head = ipc.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
+            self._note(head + packed)
 
     def steps(
         self,
@@ -175,7 +183,7 @@ class RecordingWriter:
         if self._failed is not None or self._closed or not len(seq):
             return
         leaves = {field: {path: _native(value) for path, value in values.items()} for field, values in fields.items()}
-        channel = self._channel(node, leaves, 1)
+        channel = self.channel(node, leaves, 1)
         arrays = [array for values in leaves.values() for array in values.values()]
         header = np.stack([np.full(len(seq), episode, np.int64), seq, ts_start_ns, ts_end_ns])
         self._note_many(Kind.STEPS, channel.number, header, arrays, channel.nbytes)
@@ -293,8 +301,12 @@ class RecordingWriter:
         self._failed = f"{self.path}: recording stopped: {reason}"
         log.error(self._failed)
 
-    def _channel(self, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int) -> _Channel:
-        """The channel of steps that are made of these arrays, behind `lead` axes."""
+    def channel(self, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int = 0) -> Channel:
+        """The channel of steps that are made of such arrays, behind `lead` axes.
+
+        Raises:
+            RexError: an unknown node or field, or an array that holds no numbers.
+        """
         signature: list[Any] = [node]
         for field, values in fields.items():
             signature.append(field)
@@ -305,7 +317,7 @@ class RecordingWriter:
 
     def _add_layout(
         self, signature: Signature, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int
-    ) -> _Channel:
+    ) -> Channel:
         names = [timing.name for timing in self.spec.nodes]
         if node not in names:
             raise RexError(f"recording: no node is called '{node}'{suggest(node, names)}")
@@ -326,7 +338,7 @@ class RecordingWriter:
             if signature not in self._layouts:
                 number = len(self._layouts)
                 self._pending.append(Frame(Kind.LAYOUT, number, payload=told).pack())
-                self._layouts[signature] = _Channel(number, sum(leaf.nbytes for leaf in leaves))
+                self._layouts[signature] = Channel(number, sum(leaf.nbytes for leaf in leaves))
             return self._layouts[signature]
 
 

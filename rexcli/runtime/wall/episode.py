@@ -1,8 +1,9 @@
 """One episode in real time: every step of every node, called once, when the rules of time allow.
 
 An executor is a thread that serves some nodes. Nodes whose steps take microseconds share one, so that a message from
-one to the next costs no change of threads; a node that takes long, or may block, has one of its own. Executors share
-one lock, which is held for bookkeeping only, never during a step.
+one to the next costs no change of threads, and those that are due at the same time make their steps in one call; a node
+that takes long, or may block, has an executor of its own. Executors share one lock, which is held for bookkeeping only,
+never during a step.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rexcli.errors import RexError, RunError
 from rexcli.runtime.wall.emulation import Emulation
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
 from rexcli.runtime.wall.message_queue import MessageQueue, ReceivedMessage, TickSchedule
 from rexcli.runtime.wall.realtime import WakeEvent, now, reset_realtime, set_realtime
-from rexcli.runtime.wall.realtime_call import Call, CallResult
+from rexcli.runtime.wall.realtime_call import Call, CallResult, FusedCall, StepRequest
 from rexcli.system.states import GraphState
 from rexcli.timeline.phases import advances, phases, topological
 from rexcli.timeline.schedule import period
@@ -67,6 +68,7 @@ class ScheduledNode:
         self.outputs: list[tuple[MessageQueue, ScheduledNode]] = []
         self.given: Any = None
         self.executor: Executor
+        self.together: tuple[tuple[ScheduledNode, ...], FusedCall] | None = None
         self.tick = 0
         self.starts = 0
         self.due: int | None = None
@@ -104,6 +106,15 @@ class ScheduledNode:
         return max(0, (time - self._scheduled) // self.period - (self.running is not None))
 
 
+class StartedStep(NamedTuple):
+    """A step that has started: what it sees, what it is the first to read, and its tick."""
+
+    node: ScheduledNode
+    windows: Windows
+    read: Read
+    tick: int
+
+
 class Executor:
     """The nodes that one thread serves."""
 
@@ -122,6 +133,15 @@ class Executor:
                 chosen, first = node, node.due
         return chosen
 
+    @staticmethod
+    def due_with(node: ScheduledNode, time: int) -> tuple[ScheduledNode, ...]:
+        """The nodes whose steps start now that this one's does: all that it can be called with, or itself alone."""
+        if node.together is not None:
+            nodes, _ = node.together
+            if all(each.due is not None and each.due <= time for each in nodes):
+                return nodes
+        return (node,)
+
 
 class Episode:
     """Runs from `begin` until the supervisor has made its steps, the time is over, or somebody calls `close`.
@@ -132,6 +152,7 @@ class Episode:
         calls: each node's step.
         latencies: of each node.
         shared: the nodes that share one executor.
+        fused: calls of several of these at once, by their names in order.
         graph_state: where the nodes start.
         listener: gives each executor somebody to tell what happens.
         steps: of the supervisor, or None for as many as there are in `seconds`.
@@ -149,6 +170,7 @@ class Episode:
         calls: Mapping[str, Call],
         latencies: Mapping[str, LatencyStatistics],
         shared: Sequence[str],
+        fused: Mapping[tuple[str, ...], FusedCall],
         graph_state: GraphState,
         listener: Callable[[], StepListener],
         *,
@@ -175,6 +197,10 @@ class Episode:
         alone = [name for name in self.nodes if name not in shared]
         groups = [names for names in (shared, *([name] for name in alone)) if names]
         self.executors = [Executor([self.nodes[name] for name in names], listener()) for names in groups]
+        for names, call in fused.items():
+            nodes = tuple(self.nodes[name] for name in names)
+            for node in nodes:
+                node.together = nodes, call
 
     @property
     def steps_done(self) -> int:
@@ -223,11 +249,11 @@ class Episode:
                     if self._over(node, time):
                         return
                     due = None if node is None else node.due
-                    started = None
+                    started = []
                     if node is not None and due is not None and due <= time:
-                        started = self._start(node, time)
-                if node is not None and started is not None:
-                    self._step(node, time, *started)
+                        started = [self._start(each, time) for each in executor.due_with(node, time)]
+                if started:
+                    self._step(time, started)
                 else:
                     self._wait(executor, due)
         except BaseException as error:
@@ -266,14 +292,14 @@ class Episode:
             if self._until is not None and time > self._until:
                 self._close(time=self._until)
             elif node is self._supervisor and node.tick == self._steps and node.due is not None and node.due <= time:
-                windows, read, _ = self._start(node, time)
+                started = self._start(node, time)
                 node.running = None
                 self._close(time=time)
-                self._tell(node, time, time, windows, read, None)
+                self._tell(started, time, time, None)
         return self.closed
 
-    def _start(self, node: ScheduledNode, time: int) -> tuple[Windows, Read, int]:
-        """A step starts: what it sees, what it reads for the first time, and its tick."""
+    def _start(self, node: ScheduledNode, time: int) -> StartedStep:
+        """A step starts."""
         windows, read, age = [], [], None
         for queue in node.inputs:
             read += [(queue.edge.name, message) for message in queue.read(time)]
@@ -289,48 +315,58 @@ class Episode:
         node.starts += 1
         node.latency.add(time - node.due, age)
         node.running, node.due = time, None
-        return windows, read, node.tick
+        return StartedStep(node, windows, read, node.tick)
 
-    def _step(
-        self,
-        node: ScheduledNode,
-        start: int,
-        windows: Windows,
-        read: Read,
-        tick: int,
-    ) -> None:
-        done, error = None, None
-        try:
-            done = node.call(node.given, self.number, tick, start, node.since, windows)
-        except BaseException as raised:
-            error = _failure(node.name, tick, raised)
-        end = now() - self.began
+    def _step(self, start: int, started: Sequence[StartedStep]) -> None:
+        """Makes steps, which end together, and delivers what they send."""
+        results, error = self._call(start, started)
+        ended = now() - self.began
+        ends = [ended] * len(started)
         if self.emulation is not None:
-            end = start + self.emulation.busy(node.name, tick, end - start)
-        if done is not None and done.nan and self._refuse_nan:
+            ends = [start + self.emulation.busy(each.node.name, each.tick, ended - start) for each in started]
+        broken = next((each for each, done in zip(started, results, strict=False) if done.nan), None)
+        if broken is not None and self._refuse_nan:
             error = RunError(
-                f"node '{node.name}': step {tick} sends NaN, given to nobody; mend the step, or set wall.nan: allow"
+                f"node '{broken.node.name}': step {broken.tick} sends NaN, given to nobody; mend the step, or set "
+                "wall.nan: allow"
             )
         woken: set[Executor] = set()
         with self._lock:
             if self._finished:
                 return
-            node.running = None
+            for each in started:
+                each.node.running = None
             if error is not None:
                 self._close(error)
-            elif done is not None:
-                self._deliver(node, tick, end, done.output, woken)
-                node.given, node.last_end = done.given, end
-                node.latency.busy += end - start
-                node.expect(tick + 1)
+            else:
+                for each, done, end in zip(started, results, ends, strict=True):
+                    self._deliver(each.node, each.tick, end, done.output, woken)
+                for (node, _, _, tick), done, end in zip(started, results, ends, strict=True):
+                    node.given, node.last_end = done.given, end
+                    node.latency.busy += end - start
+                    node.expect(tick + 1)
         for executor in woken:
             executor.event.set()
-        if done is None:
-            for edge, message in read:
-                node.executor.listener.message(self.number, edge, message, -1)
-        else:
+        if not results:
+            for each in started:
+                for edge, message in each.read:
+                    each.node.executor.listener.message(self.number, edge, message, -1)
+            return
+        for each, done, end in zip(started, results, ends, strict=True):
             later = round(done.stamp_offset * 1e9) if done.stamp_offset > 0 else 0
-            self._tell(node, min(start + later, end), end, windows, read, done, tick)
+            self._tell(each, min(start + later, end), end, done)
+
+    def _call(self, start: int, started: Sequence[StartedStep]) -> tuple[list[CallResult], RunError | None]:
+        """The results of steps, or why there are none."""
+        node, windows, _, tick = started[0]
+        try:
+            if len(started) == 1:
+                return [node.call(node.given, self.number, tick, start, node.since, windows)], None
+            assert node.together is not None
+            requests = [StepRequest(each.node.given, each.tick, each.node.since, each.windows) for each in started]
+            return node.together[1](requests, self.number, start), None
+        except BaseException as raised:
+            return [], _failure(node.name, tick, raised)
 
     def _deliver(self, node: ScheduledNode, tick: int, sent: int, output: PyTree, woken: set[Executor]) -> None:
         """Puts a message into the queues of its readers; gathers the executors to wake."""
@@ -350,17 +386,8 @@ class Episode:
                 if target.due is not None and target.executor is not node.executor:
                     woken.add(target.executor)
 
-    def _tell(
-        self,
-        node: ScheduledNode,
-        start: int,
-        end: int,
-        windows: Windows,
-        read: Read,
-        done: CallResult | None,
-        tick: int | None = None,
-    ) -> None:
-        tick = node.tick if tick is None else tick
+    def _tell(self, started: StartedStep, start: int, end: int, done: CallResult | None) -> None:
+        node, windows, read, tick = started
         for edge, message in read:
             node.executor.listener.message(self.number, edge, message, tick)
         node.executor.listener.step(self.number, node.name, tick, start, end, windows, done)

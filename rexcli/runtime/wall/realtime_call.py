@@ -6,8 +6,9 @@ with `jit = False` is called as it is, and sees NumPy arrays.
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 
 from rexcli.runtime.nan import may_be_nan
 from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.runtime.wall.packing import Packing, as_bytes
 from rexcli.system.call import StepFunction, find_device, warn_untraceable
 from rexcli.system.infer_outputs import NOT_TRACEABLE
 from rexcli.system.node import Node
@@ -24,6 +26,8 @@ from rexcli.system.types import StepTypes, conform_step, is_key
 
 PyTree = Any
 WARM_UPS = 15
+TOLD = struct.Struct("=f?")
+"""What a jitted step tells in front of its packed fields: `stamp_offset`, and whether its output contains NaN."""
 
 
 class CallState(NamedTuple):
@@ -44,6 +48,7 @@ class CallResult(NamedTuple):
         stamp_offset: how much later than at its start the step says that it took place, s.
         output: what it sends.
         nan: whether the output contains NaN.
+        packed: what is recorded, as the call's `packing` has it.
     """
 
     given: CallState
@@ -51,6 +56,7 @@ class CallResult(NamedTuple):
     stamp_offset: float
     output: PyTree
     nan: bool
+    packed: bytes | None = None
 
 
 class Call(Protocol):
@@ -58,6 +64,8 @@ class Call(Protocol):
 
     seconds: float | None
     """Measured duration of a step; None if a trial would have side effects, as hardware has."""
+    packing: Packing | None
+    """Of what is recorded of each step; None if that is left in the result's `kept` and `output`."""
 
     def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
         """What the first step of an episode takes."""
@@ -90,7 +98,7 @@ def prepare(
     Raises:
         RexError: the step returns something of another structure, shape or type than it began with.
     """
-    plain = PlainCall(node, step or node.step, initial, tuple(windows), as_numpy=not node.jit)
+    plain = PlainCall(node, step or node.step, example, initial, tuple(windows), as_numpy=not node.jit)
     if not node.jit:
         return plain
     try:
@@ -121,12 +129,18 @@ class JittedCall:
         self._key_type = jax.random.key_impl(example.rng) if self._typed_key else None
         device = find_device(node.spec.device, node.name)
         self._device = (device or jax.devices()[0]) if several_devices else device
+        self.packing = Packing.of(node.spec.record, example.params, example.state, initial)
         given, messages = self.given(*example), tuple(windows.values())
-        traced = jax.jit(self._plain).trace(*self._arguments(given, 0, 0, 0, 0, messages))
+        traced = jax.jit(self.traced_step).trace(*self._arguments(given, 0, 0, 0, 0, messages))
         pure = not traced.jaxpr.effects
         self._call = traced.lower().compile()
         if pure:
-            self._warm_up(given, messages)
+            self.seconds = warm_up(lambda: self(given, 0, 0, 0, 0, messages))
+
+    @property
+    def device(self) -> Any:
+        """Where it runs; None for the default device."""
+        return self._device
 
     def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
         rng = jax.random.key_data(rng) if self._typed_key else rng
@@ -136,30 +150,22 @@ class JittedCall:
         self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> CallResult:
         *after, output, told = self._call(*self._arguments(given, eps, seq, start, since, windows))
-        stamp_offset, nan = np.asarray(
-            told
-        ).tolist()  # waits for the result; float() and bool() of an array take far longer
-        kept = CallState(*after)
-        return CallResult(kept, kept, stamp_offset, output, nan > 0)
+        return call_result(after, output, np.asarray(told).tobytes(), self.packing)
 
     def _arguments(
         self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> tuple[Any, ...]:
-        messages = [message for window in windows for message in window]
-        integers = np.array([eps, seq, *(message.seq for message in messages)], np.int32)
-        times = [start, since]
-        for message in messages:
-            times += message.sent, message.arrived, _age(message, start)
-        seconds = np.array(times, np.float64) / 1e9
-        data = tuple(message.data for message in messages)
-        return (*given, *self._put((data, integers, seconds.astype(np.float32))))
+        data, integers, times = step_arguments(eps, seq, start, since, windows)
+        return (*given, *self._put((data, *as_arrays(integers, times))))
 
     def _put(self, tree: PyTree) -> PyTree:
         return tree if self._device is None else jax.device_put(tree, self._device)
 
-    def _plain(
+    def traced_step(
         self, rng: Any, params: PyTree, state: PyTree, memory: PyTree, data: Any, integers: Any, seconds: Any
     ) -> tuple[Any, ...]:
+        """The step on what `step_arguments` gives: the next `CallState`, the output, and bytes: `TOLD`, then what is
+        recorded."""
         key = jax.random.wrap_key_data(rng, impl=self._key_type) if self._typed_key else rng
         inputs: dict[str, InputState] = {}
         at = 0
@@ -177,24 +183,123 @@ class JittedCall:
         after, output = conform_step(self.node.name, before, self._initial, self._step(before))
         rng = jax.random.key_data(after.rng) if self._typed_key else after.rng
         stamp_offset = after.stamp_offset + (after.ts - before.ts)
-        told = jnp.stack([jnp.asarray(stamp_offset, jnp.float32), _any_nan(output).astype(jnp.float32)])
-        return rng, after.params, after.state, after.memory, output, told
+        told = [as_bytes(jnp.asarray(stamp_offset, jnp.float32)), as_bytes(_any_nan(output))]
+        if self.packing is not None:
+            told.append(self.packing.trace(after.params, after.state, output))
+        return rng, after.params, after.state, after.memory, output, jnp.concatenate(told)
 
-    def _warm_up(self, given: CallState, windows: Sequence[Sequence[ReceivedMessage]]) -> None:
-        times = []
-        for _ in range(WARM_UPS):
-            began = time.perf_counter()
-            self(given, 0, 0, 0, 0, windows)
-            times.append(time.perf_counter() - began)
-        self.seconds = float(np.median(times))
+
+class StepRequest(NamedTuple):
+    """What one node of a `FusedCall` steps on; see `Call`."""
+
+    given: CallState
+    seq: int
+    since: int
+    windows: Sequence[Sequence[ReceivedMessage]]
+
+
+class FusedCall:
+    """The steps of several nodes as one XLA executable, for nodes whose steps are due at the same time: most of what a
+    short step takes is the call.
+
+    Args:
+        calls: of the nodes, all on the same device.
+        requests: an example for each.
+    """
+
+    def __init__(self, calls: Sequence[JittedCall], requests: Sequence[StepRequest]):
+        self._calls = calls
+        self._device = calls[0].device
+        self._call = jax.jit(self._traced_steps).trace(*self._arguments(requests, 0, 0)).lower().compile()
+        warm_up(lambda: self(requests, 0, 0))
+
+    def __call__(self, requests: Sequence[StepRequest], eps: int, start: int) -> list[CallResult]:
+        """One step of each node, at `start` ns."""
+        results, joined = self._call(*self._arguments(requests, eps, start))
+        told, at, done = np.asarray(joined).tobytes(), 0, []
+        for (*after, output), call in zip(results, self._calls, strict=True):
+            until = at + TOLD.size + (0 if call.packing is None else call.packing.nbytes)
+            done.append(call_result(after, output, told[at:until], call.packing))
+            at = until
+        return done
+
+    def _arguments(self, requests: Sequence[StepRequest], eps: int, start: int) -> tuple[Any, ...]:
+        given, messages = [], []
+        integers: list[int] = []
+        times: list[int] = []
+        for request in requests:
+            data, numbers, moments = step_arguments(eps, request.seq, start, request.since, request.windows)
+            given.append(request.given)
+            messages.append(data)
+            integers += numbers
+            times += moments
+        arguments = given, messages, *as_arrays(integers, times)
+        return arguments if self._device is None else jax.device_put(arguments, self._device)
+
+    def _traced_steps(self, given: Any, messages: Any, integers: Any, seconds: Any) -> tuple[Any, Any]:
+        results, told, at, moment = [], [], 0, 0
+        for call, state, data in zip(self._calls, given, messages, strict=True):
+            numbers, moments = 2 + len(data), 2 + 3 * len(data)
+            clock = integers[at : at + numbers], seconds[moment : moment + moments]
+            *result, last = call.traced_step(state.rng, state.params, state.state, state.memory, data, *clock)
+            results.append(result)
+            told.append(last)
+            at, moment = at + numbers, moment + moments
+        return results, jnp.concatenate(told)
+
+
+def step_arguments(
+    eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
+) -> tuple[tuple[PyTree, ...], list[int], list[int]]:
+    """What a jitted step takes beside its state: the data of all messages; integers (eps, seq, each message's seq); and
+    times, ns (start, since, each message's sending, arrival and age)."""
+    messages = [message for window in windows for message in window]
+    times = [start, since]
+    for message in messages:
+        times += message.sent, message.arrived, _age(message, start)
+    return tuple(message.data for message in messages), [eps, seq, *(message.seq for message in messages)], times
+
+
+def as_arrays(integers: Sequence[int], times: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Integers as int32, and ns as float32 seconds."""
+    return np.array(integers, np.int32), (np.array(times, np.float64) / 1e9).astype(np.float32)
+
+
+def call_result(after: Sequence[Any], output: PyTree, told: bytes, packing: Packing | None) -> CallResult:
+    """The result of a jitted step. What Python has to know of it comes in one array: to read several takes far
+    longer."""
+    stamp_offset, nan = TOLD.unpack_from(told)
+    state = CallState(*after)
+    return CallResult(state, state, stamp_offset, output, nan, None if packing is None else told[TOLD.size :])
+
+
+def warm_up(call: Callable[[], Any]) -> float:
+    """Calls it a few times; the median duration, s."""
+    times = []
+    for _ in range(WARM_UPS):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
 
 
 class PlainCall:
     """A step as Python calls it: of hardware, or of code that cannot be jitted."""
 
-    def __init__(self, node: Node, step: StepFunction, initial: PyTree, inputs: tuple[str, ...], as_numpy: bool):
+    def __init__(
+        self,
+        node: Node,
+        step: StepFunction,
+        example: CallState,
+        initial: PyTree,
+        inputs: tuple[str, ...],
+        as_numpy: bool,
+    ):
         self.node = node
         self.seconds: float | None = None
+        self.packing: Packing | None = None
+        if as_numpy and not any(map(is_key, jax.tree.leaves((example.params, example.state, initial)))):
+            self.packing = Packing.of(node.spec.record, example.params, example.state, initial)
         self._step = step
         self._inputs = inputs
         self._initial = initial
@@ -217,9 +322,14 @@ class PlainCall:
         clock = np.int32(eps), np.int32(seq), np.float32(start / 1e9), np.float32(since / 1e9), np.float32(0.0)
         before = StepState(given.rng, given.params, given.state, inputs, *clock, given.memory)  # type: ignore[arg-type]
         after, output = self._types.conform(self._step(before))
-        keep = self._keep
-        kept = after.params if keep.params else None, after.state if keep.state else None
-        (params, state), output = jax.tree.map(_own, (kept, output))
+        keep, packed = self._keep, None
+        if self.packing is None:
+            kept = after.params if keep.params else None, after.state if keep.state else None
+            (params, state), output = jax.tree.map(_own, (kept, output))
+        else:
+            params = state = None
+            output = jax.tree.map(_own, output)
+            packed = self.packing.pack(after.params, after.state, output)
         leaves = zip(jax.tree.leaves(output), self._may_be_nan, strict=True)
         nan = any(may_be and _has_nan(leaf) for leaf, may_be in leaves)
         stamp_offset = float(after.stamp_offset) + (float(after.ts) - float(before.ts))
@@ -229,6 +339,7 @@ class PlainCall:
             stamp_offset,
             output,
             nan,
+            packed,
         )
 
     def _input(self, messages: Sequence[ReceivedMessage], start: int) -> InputState:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter
+from rexcli.runs.recording.writer import Channel
 from rexcli.runtime.wall.message_queue import ReceivedMessage
+from rexcli.runtime.wall.packing import Packing
 from rexcli.runtime.wall.realtime_call import CallResult, clocks
 from rexcli.system.paths import leaf_paths
 from rexcli.system.states import InputState
@@ -34,8 +36,9 @@ LARGE = 2**17
 class RecordingQueue:
     """Collects the steps and messages of all executors, and writes them to a recording.
 
-    An executor that waits while no node has a step writes an entry, its own or another's, so that writing delays no
-    step. What no executor has time for is written by whoever calls `write_old`. One thread writes at a time.
+    A step whose result holds what is recorded as bytes is written at once. Of others, an executor that waits while no
+    node has a step writes an entry, its own or another's, so that writing delays no step. What no executor has time for
+    is written by whoever calls `write_old`. One thread writes such entries at a time.
 
     Args:
         writer: of the recording; None to forget everything.
@@ -46,6 +49,7 @@ class RecordingQueue:
         self._writer = writer
         self._system = system
         self._queues: list[ExecutorQueue] = []
+        self._channels: dict[str, Channel] = {}
         self._looked = 0.0
         self._writing = threading.Lock()
 
@@ -59,9 +63,19 @@ class RecordingQueue:
         if self._writer is not None:
             self._writer.flush()
 
+    def expect(self, packings: Mapping[str, Packing | None]) -> None:
+        """Says by node how its steps are packed.
+
+        Raises:
+            RexError: an array that holds no numbers.
+        """
+        if self._writer is not None:
+            known = {name: packing for name, packing in packings.items() if packing is not None}
+            self._channels = {name: self._writer.channel(name, packing.fields) for name, packing in known.items()}
+
     def for_executor(self) -> ExecutorQueue:
         """Creates the queue of one more executor."""
-        self._queues.append(ExecutorQueue(self._writer, self._system, self.write_one))
+        self._queues.append(ExecutorQueue(self._writer, self._system, self._channels, self.write_one))
         return self._queues[-1]
 
     def write_one(self) -> bool:
@@ -109,21 +123,31 @@ class ExecutorQueue:
 
     Args:
         writer, system: see `RecordingQueue`.
+        channels: of the nodes whose steps are packed.
         catch_up: writes one entry while an executor has nothing to do; returns whether it did.
     """
 
-    def __init__(self, writer: RecordingWriter | None, system: System, catch_up: Callable[[], bool]):
+    def __init__(
+        self,
+        writer: RecordingWriter | None,
+        system: System,
+        channels: Mapping[str, Channel],
+        catch_up: Callable[[], bool],
+    ):
         self.kept: deque[tuple[Any, ...]] = deque()
         self.large = False
         self.old = 0
         self._writer = writer
         self._system = system
+        self._channels = channels
         self._paths: dict[Any, tuple[str, ...]] = {}
         self.catch_up = catch_up
         self._inputs = {name: tuple(edge.input for edge in system.inputs(name)) for name in system.nodes}
 
     def message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
-        if self._writer is not None:
+        if self._at_once:
+            self._write_message(episode, edge, message, reader)
+        elif self._writer is not None:
             self.kept.append((episode, edge, message, reader))
 
     def step(
@@ -136,9 +160,22 @@ class ExecutorQueue:
         windows: Sequence[Sequence[ReceivedMessage]],
         done: CallResult | None,
     ) -> None:
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        if done is not None and done.packed is not None and self._at_once:
+            self._writer.packed_step(self._channels[node], episode, seq, start, end, done.packed)
+        else:
             kept = windows if self._system.specs[node].record.inputs else None
             self.kept.append((episode, node, seq, start, end, kept, done))
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether something may be written now: nothing older waits, and nobody would have to."""
+        return self._writer is not None and not self.kept and not self._writer.crowded
+
+    def _write_message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
+        if self._writer is not None:
+            self._writer.message(episode, edge, message.seq, message.sent, message.arrived, reader)
 
     def write(self, most: int = SLICE) -> bool:
         """Hands at most `most` entries to the writer; returns whether any are left."""
@@ -152,10 +189,12 @@ class ExecutorQueue:
             except IndexError:
                 return False
             if len(note) == 4:
-                episode, edge, message, reader = note
-                writer.message(episode, edge, message.seq, message.sent, message.arrived, reader)
+                self._write_message(*note)
             else:
                 episode, node, seq, start, end, windows, done = note
+                if done is not None and done.packed is not None:
+                    writer.packed_step(self._channels[node], episode, seq, start, end, done.packed)
+                    continue
                 try:
                     writer.step(episode, node, seq, start, end, self._fields(node, start, windows, done))
                 except RexError as error:

@@ -27,7 +27,7 @@ from rexcli.runtime.wall.episode import Episode, Executor
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality
 from rexcli.runtime.wall.message_queue import ReceivedMessage
 from rexcli.runtime.wall.realtime import now, process_priority, short_switch_interval, why_no_priority
-from rexcli.runtime.wall.realtime_call import Call, CallState, prepare
+from rexcli.runtime.wall.realtime_call import Call, CallState, FusedCall, JittedCall, StepRequest, prepare
 from rexcli.runtime.wall.recording_queue import RecordingQueue
 from rexcli.runtime.wall.watchdog import SHORTEST, Watchdog
 from rexcli.runtime.wall.workers import Worker, WorkerCall
@@ -35,6 +35,7 @@ from rexcli.system.call import StepFunction, find_device
 from rexcli.system.init import init_graph_state, with_memory
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
+from rexcli.timeline.phases import phases
 
 PyTree = Any
 Watch = Callable[[Episode], None]
@@ -151,6 +152,7 @@ class WallClock:
         self._controller = controller
         self._recording = RecordingQueue(writer, system)
         self._calls: dict[str, Call] = {}
+        self._fused: dict[tuple[str, ...], FusedCall] = {}
 
     def prepare(self, graph_state: GraphState) -> None:
         """Compiles, checks and warms up what can be jitted; `run` does it where it was not done.
@@ -161,8 +163,9 @@ class WallClock:
         graph_state = with_memory(graph_state, self._controller)
         several = any(find_device(node.spec.device, name) is not None for name, node in self.system.nodes.items())
         calls: dict[str, Call] = {}
+        seen: dict[str, dict[str, list[ReceivedMessage]]] = {}
         for name, node in self.system.nodes.items():
-            windows = {
+            windows = seen[name] = {
                 edge.input: [ReceivedMessage(-1, 0, 0, graph_state.outputs[edge.source])] * edge.window
                 for edge in self.system.inputs(name)
             }
@@ -182,7 +185,33 @@ class WallClock:
             if self.settings.emulate and calls[name].seconds is None:
                 raise not_emulated(name, "its step cannot be jitted, or calls back to Python")
         self._calls = calls
+        self._recording.expect({name: call.packing for name, call in calls.items()})
+        for names in self._due_together():
+            jitted = [call for name in names if isinstance(call := calls[name], JittedCall)]
+            requests = [
+                StepRequest(
+                    call.given(graph_state.rng[name], graph_state.params[name], graph_state.state[name], {}),
+                    0,
+                    0,
+                    tuple(seen[name].values()),
+                )
+                for name, call in zip(names, jitted, strict=True)
+            ]
+            self._fused[names] = FusedCall(jitted, requests)
         gc.collect()
+
+    def _due_together(self) -> list[tuple[str, ...]]:
+        """Nodes that share a thread and are due at the same time as a rule: of one rate and phase, and none waits for
+        another. Not the supervisor, with which an episode ends, and none whose delays are emulated one by one."""
+        groups: dict[Any, list[str]] = {}
+        phase = phases(self.system.timing)
+        for name in self.shared if not self.settings.emulate else ():
+            call = self._calls[name]
+            if name != self.system.supervisor and isinstance(call, JittedCall):
+                groups.setdefault((self.system.specs[name].rate, phase[name], call.device), []).append(name)
+        sources = {name: {edge.source for edge in self.system.inputs(name) if edge.blocking} for name in self._calls}
+        free = [[name for name in names if sources[name].isdisjoint(names)] for names in groups.values()]
+        return [tuple(sorted(names)) for names in free if len(names) > 1]
 
     @property
     def step_seconds(self) -> dict[str, float | None]:
@@ -248,7 +277,7 @@ class WallClock:
 
         drawn = emulation(0, first)  # compiled before any node is started
         self._recording.wait_until_ready()
-        session = _Session(self.system, self._calls, self.shared, self._recording, self.settings, watch)
+        session = _Session(self.system, self._calls, self.shared, self._fused, self._recording, self.settings, watch)
         with (
             signals.request_stop_on_signal() as request,
             short_switch_interval(),
@@ -280,13 +309,15 @@ class _Session:
         system: System,
         calls: Mapping[str, Call],
         shared: Sequence[str],
+        fused: Mapping[tuple[str, ...], FusedCall],
         notes: RecordingQueue,
         settings: WallSettings,
         watch: Watch | None,
     ):
         self.system = system
         self.error: BaseException | None = None
-        self._calls, self._shared, self._recording, self._settings, self._watch = calls, shared, notes, settings, watch
+        self._calls, self._shared, self._fused = calls, shared, fused
+        self._recording, self._settings, self._watch = notes, settings, watch
         self._latencies = {
             name: LatencyStatistics(name, spec.rate, notes.folder) for name, spec in system.specs.items()
         }
@@ -342,6 +373,7 @@ class _Session:
             self._calls,
             self._latencies,
             self._shared,
+            self._fused,
             graph_state,
             self._recording.for_executor,
             steps=steps,

@@ -15,7 +15,9 @@ from rexcli.errors import RexError
 from rexcli.runs.recording import Recording, RecordingWriter, read_recording
 from rexcli.runtime.in_memory import InMemoryRecorder
 from rexcli.runtime.stepper import Stepper
+from rexcli.runtime.wall import session
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.system.delays import Constant
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
 from rexcli.timeline.phases import advances, phases
@@ -162,6 +164,28 @@ def test_jitted_nodes_are_called_once_and_share_a_thread(tmp_path: Path) -> None
         counts = recording.values(name, "state")[""][0]
         done = 50 if name == "n2" else len(counts)
         assert counts[:done].tolist() == list(range(1, done + 1))
+
+
+def test_jitted_nodes_that_are_due_together_start_and_end_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("SHARE_SECONDS", "SHARE_OF_PERIOD", "SHARE_LOAD"):  # however slow the machine is just now
+        monkeypatch.setattr(session, limit, 100.0)
+    names = ["a", "b", "c"]
+    specs = [(NodeSpec(name, 100.0, delay=Constant(0.0)), Counter()) for name in [*names, "last", "reader"]]
+    edges = [Edge(f"{name}_last", name, "last", name, blocking=True) for name in names]
+    edges += [Edge("a_reader", "a", "reader", "a", blocking=True), Edge("a_b", "a", "b", "a")]
+    system = System(specs, edges, "last")
+    _, recording = record(system, tmp_path, steps=40)
+    steps = recording.timeline().steps
+    starts = np.array([steps[name].start[0, :40] for name in names])
+    ends = np.array([steps[name].end[0, :40] for name in names])
+    together = (starts == starts[0]).all(0)
+    assert together.mean() > 0.5
+    assert (ends == ends[0]).all(0)[together].all()
+    assert (steps["reader"].start[0, :40] >= ends[0]).all(), "it waits for a, and is not called with it"
+    for name in names:
+        assert recording.values(name, "state")[""][0, :40].tolist() == list(range(1, 41))
 
 
 def test_episodes_follow_one_another_each_from_its_own_start(tmp_path: Path) -> None:

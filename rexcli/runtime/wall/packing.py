@@ -1,0 +1,79 @@
+"""What a step records, as bytes in the order in which a recording has them: a jitted step returns them with its result,
+so that to record it takes hardly longer than not to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rexcli.system.paths import leaf_paths
+from rexcli.system.spec import RecordSettings
+from rexcli.system.types import is_key
+
+PyTree = Any
+Fields = dict[str, dict[str, np.ndarray]]
+MOST_BYTES = 4096
+"""Of a step: more is left in the step's own arrays, for a thread that is in no hurry."""
+
+
+class Packing:
+    """How the recorded fields of one node's steps are packed.
+
+    Attributes:
+        fields: by name and path an array of each leaf's shape and type.
+        nbytes: of a step.
+    """
+
+    def __init__(self, fields: Fields):
+        self.fields = fields
+        self.nbytes = sum(array.nbytes for arrays in fields.values() for array in arrays.values())
+
+    @classmethod
+    def of(cls, keep: RecordSettings, params: PyTree, state: PyTree, output: PyTree) -> Packing | None:
+        """The packing of steps that end with what has the shapes and types of these; None for one that holds messages
+        or takes more than `MOST_BYTES`."""
+        fields = {
+            field: {path: np.zeros(*_shape(leaf)) for path, leaf in leaf_paths(tree).items()}
+            for field, tree in _kept(keep, params, state, output).items()
+        }
+        packing = cls(fields)
+        return None if keep.inputs or packing.nbytes > MOST_BYTES else packing
+
+    def trace(self, params: PyTree, state: PyTree, output: PyTree) -> jax.Array:
+        """The bytes, `[nbytes]`, in a jitted step."""
+        return jnp.concatenate([jnp.zeros(0, jnp.uint8), *map(as_bytes, self._leaves(params, state, output))])
+
+    def pack(self, params: PyTree, state: PyTree, output: PyTree) -> bytes:
+        """The bytes of NumPy arrays."""
+        return b"".join([leaf.tobytes() for leaf in self._leaves(params, state, output)])
+
+    def _leaves(self, params: PyTree, state: PyTree, output: PyTree) -> list[Any]:
+        trees: Mapping[str, PyTree] = {"params": params, "state": state, "output": output}
+        return jax.tree.leaves([trees[field] for field in self.fields])
+
+
+def as_bytes(leaf: jax.Array) -> jax.Array:
+    """A traced array as the bytes that it has in memory, `[nbytes]`."""
+    if is_key(leaf):
+        leaf = jax.random.key_data(leaf)
+    if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+        leaf = jnp.stack([leaf.real, leaf.imag], -1)
+    if leaf.dtype == jnp.bool_:
+        leaf = leaf.astype(jnp.uint8)
+    return jax.lax.bitcast_convert_type(leaf, jnp.uint8).reshape(-1)
+
+
+def _kept(keep: RecordSettings, params: PyTree, state: PyTree, output: PyTree) -> dict[str, PyTree]:
+    fields = {"params": (keep.params, params), "state": (keep.state, state), "output": (keep.output, output)}
+    return {field: tree for field, (kept, tree) in fields.items() if kept}
+
+
+def _shape(leaf: Any) -> tuple[tuple[int, ...], Any]:
+    """Shape and type in a recording."""
+    if is_key(leaf):
+        leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return jnp.shape(leaf), jnp.result_type(leaf)
