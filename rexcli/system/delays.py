@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from functools import cached_property, partial
 from typing import Any
 
@@ -30,13 +31,12 @@ class Delay(ABC):
 
     def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
         """`num` samples for each of `episodes`, seconds, `[len(episodes), num]`; a row depends on its episode alone."""
+        return np.asarray(_draw_alike(_Alike(self), key, jnp.asarray(episodes, jnp.uint32), num))
 
-        @jax.jit
-        @jax.vmap
-        def draw(episode: jax.Array) -> jax.Array:
-            return self.sample(jax.random.fold_in(key, episode), num)
-
-        return np.asarray(draw(jnp.asarray(episodes, jnp.uint32)))
+    @cached_property
+    def identity(self) -> Hashable:
+        """What delays have in common that draw the same from the same key: their class and all that they hold."""
+        return _identity(self)
 
     @abstractmethod
     def quantile(self, share: float) -> float:
@@ -164,6 +164,40 @@ def _described(distribution: Any, index: int = 0) -> str:
         if key in ("_loc", "_scale", "_low", "_high", "_concentration", "_rate")
     ]
     return f"{type(distribution).__name__}({', '.join(fields)})"
+
+
+class _Alike:
+    """A delay that equals every other one that draws the same, so that all of them share one compilation."""
+
+    def __init__(self, delay: Delay):
+        self.delay = delay
+
+    def __hash__(self) -> int:
+        return hash(self.delay.identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Alike) and self.delay.identity == other.delay.identity
+
+
+def _identity(value: Any) -> Hashable:
+    """Something hashable that two values share only if they are the same; what cannot be told so is itself alone."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return kind, value
+    if kind in (list, tuple):
+        return kind, tuple(map(_identity, value))
+    if kind is np.ndarray and value.dtype != object:
+        return kind, value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, Delay):
+        held = {name: item for name, item in vars(value).items() if name != "identity"}
+        return kind, tuple((name, _identity(item)) for name, item in sorted(held.items()))
+    return kind, id(value)
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _draw_alike(alike: _Alike, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
+    """Compiled once for all delays that are alike: a hundred nodes of one kind have a hundred of these."""
+    return jax.vmap(lambda episode: alike.delay.sample(jax.random.fold_in(key, episode), num))(episodes)
 
 
 def _draw(distribution: Any, key: jax.Array, num: int) -> jax.Array:

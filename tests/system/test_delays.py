@@ -91,3 +91,26 @@ def test_what_is_no_time_is_refused(value):
 def test_distributions_that_are_no_delay_are_refused(distribution):
     with pytest.raises(RexError, match="delay Normal"):
         Random(distribution)
+
+
+def test_delays_that_are_alike_are_compiled_once():
+    traced = []
+
+    class Noted(Delay):
+        def __init__(self, low):
+            self.low = low
+
+        def sample(self, key, num):
+            traced.append(self.low)
+            return self.low + jax.random.uniform(key, (num,))
+
+        def quantile(self, share):
+            return self.low + share
+
+        def density(self, seconds):
+            return None
+
+    drawn = [Noted(low).sample_episodes(KEY, np.arange(2), 3) for low in (0.1, 0.1, 0.2, 0.1)]
+    assert traced == [0.1, 0.2]
+    np.testing.assert_array_equal(drawn[0], drawn[3])
+    assert (drawn[2] > drawn[0]).all()
