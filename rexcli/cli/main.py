@@ -258,6 +258,9 @@ def plot(
     key: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Swept keys to show.")] = None,
     max_rows: Annotated[int, typer.Option(help="Quantities in one picture.")] = 12,
     format: Annotated[str, typer.Option(metavar="png|svg|pdf", help="Of pictures that do not move.")] = "png",
+    group: Annotated[
+        str, typer.Option(metavar="auto|class|none", help="Which nodes are drawn as one; auto: of more than 24.")
+    ] = "auto",
     show: Annotated[bool, typer.Option("--show", help="Open them in this machine's viewer.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Draw again while the run goes on.")] = False,
     quiet: Quiet = False,
@@ -282,6 +285,7 @@ def plot(
         keys=tuple(key or ()),
         max_rows=max_rows,
         format=format,
+        group=group,
     )
     console.finish(result, command="plot")
 

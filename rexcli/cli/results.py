@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ POINTS = 200
 def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project) -> None:
     """Notes `results` in `run.json` and draws into `plots/`. A picture that fails is logged, not fatal.
 
+    Of a system of many nodes, the pictures take no longer than the command has taken so far: what is left is logged.
+
     `delays.npz` is written for the pictures, which instantiate nothing: the declared delays as plain numbers.
 
     Args:
@@ -28,6 +31,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
         project: whose pictures the experiment brings.
     """
     from rexcli.plot import draw_run
+    from rexcli.plot.declared import MANY
     from rexcli.runs.view import RunView
 
     for key, value in results.items():
@@ -35,7 +39,9 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
     if isinstance(delays, System):
         delays = delays_of(delays)
     run.write_arrays("delays.npz", delay_arrays(delays))
-    if draw_run(RunView(run.path), project=project):
+    view = RunView(run.path)
+    many = len(view.config.get("nodes") or ()) > MANY
+    if draw_run(view, project=project, seconds=time.process_time() if many else None):
         run.register("plots")
 
 

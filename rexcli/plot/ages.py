@@ -24,7 +24,7 @@ class Ages(Picture):
     needs = ("timeline.npz|recording.mcap",)
 
     def render(self, view: View, options: Options) -> Figure:
-        return draw(view.timeline(), Declared.of(view))
+        return draw(view.timeline(), Declared.of(view, options.group))
 
 
 def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:
@@ -44,21 +44,28 @@ def lateness(timeline: Timeline, name: str) -> np.ndarray:
 
 @style.styled
 def draw(timeline: Timeline, declared: Declared) -> Figure:
-    """Boxes from the 25th to the 75th percentile with the median, whiskers from the 5th to the 95th, the maximum."""
+    """Boxes from the 25th to the 75th percentile with the median, whiskers from the 5th to the 95th, the maximum.
+
+    Nodes that are drawn as one, and edges between such, share a row with all that there is of them.
+    """
     names = declared.rows(list(timeline.steps))
     if not names:
         raise RexError("the timeline has no nodes, so nothing has an age")
     edges = timeline.spec.edges
-    heights = [0.27 * max(1, len(edges)) + 0.2] * (len(edges) > 0) + [0.27 * len(names) + 0.2]
+    ages = [message_ages(timeline, edge) for edge in edges]
+    seen = pooled(_edge_titles(edges, declared), ages, [declared.colour(edge.source) for edge in edges])
+    late = pooled(
+        [declared.label(name) for name in names],
+        [lateness(timeline, name) for name in names],
+        [declared.colour(name) for name in names],
+    )
+    heights = [0.27 * max(1, len(seen[0])) + 0.2] * (len(edges) > 0) + [0.27 * len(late[0]) + 0.2]
     fig = style.figure(style.WIDTH, sum(heights) + 1.2 * len(heights) + 0.3)
     grid = np.atleast_1d(fig.subplots(len(heights), 1, height_ratios=heights))
     if edges:
-        titles = _edge_titles(edges)
-        colours = [declared.colour(edge.source) for edge in edges]
-        _boxes(grid[0], titles, [message_ages(timeline, edge) for edge in edges], colours)
+        _boxes(grid[0], *seen)
         style.tidy(grid[0], title="How old the newest message is that a step sees", x="age (ms)")
-    late = [lateness(timeline, name) for name in names]
-    _boxes(grid[-1], names, late, [declared.colour(name) for name in names])
+    _boxes(grid[-1], *late)
     style.tidy(grid[-1], title="How late steps start", x="start after schedule (ms)")
     style.legend_below(
         fig,
@@ -71,8 +78,21 @@ def draw(timeline: Timeline, declared: Declared) -> Figure:
     return fig
 
 
-def _edge_titles(edges: Sequence[EdgeTiming]) -> list[str]:
+def pooled(
+    titles: Sequence[str], values: Sequence[np.ndarray], colours: Sequence[str]
+) -> tuple[list[str], list[np.ndarray], list[str]]:
+    """What has the same title in one, with the colour of the first."""
+    places: dict[str, list[int]] = {}
+    for place, title in enumerate(titles):
+        places.setdefault(title, []).append(place)
+    joined = [np.concatenate([values[place] for place in some]) for some in places.values()]
+    return list(places), joined, [colours[some[0]] for some in places.values()]
+
+
+def _edge_titles(edges: Sequence[EdgeTiming], declared: Declared) -> list[str]:
     ends = [(edge.source, edge.target) for edge in edges]
+    if declared.groups:
+        return [" → ".join(map(declared.label, pair)) for pair in ends]
     return [edge.name if ends.count(pair) > 1 else " → ".join(pair) for edge, pair in zip(edges, ends, strict=True)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +20,7 @@ from rexcli.plot.registry import Options, Picture, View
 from rexcli.timeline.fates import fates
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
-from rexcli.timeline.spec import NANOSECONDS, NEVER
+from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming
 from rexcli.timeline.timeline import Timeline
 
 BAR = 0.56
@@ -60,7 +60,7 @@ class DataFlow(Picture):
     def render(self, view: View, options: Options) -> Figure:
         return draw(
             view.timeline(),
-            Declared.of(view),
+            Declared.of(view, options.group),
             episode=options.episode,
             start=options.start,
             max_seconds=options.max_seconds,
@@ -87,7 +87,8 @@ def draw(
 
     Args:
         timeline: one or many episodes.
-        declared: gives lanes their order and colours.
+        declared: gives lanes their order and colours. Of many nodes that are drawn in groups it is the first of each
+            that have a lane.
         episode: which.
         start: s.
         max_seconds: s; the window ends earlier where the episode does. If None, 0.5 s, or `READABLE` periods of the
@@ -100,7 +101,8 @@ def draw(
     if not 0 <= episode < timeline.num_episodes:
         raise RexError(f"episode {episode}: the timeline has {timeline.num_episodes}, counted from 0")
     timeline = timeline.select(slice(episode, episode + 1))
-    names = declared.rows(list(timeline.steps))
+    every = declared.rows(list(timeline.steps))
+    names = declared.few(every)
     last = max(
         (float(steps.end[0, steps.count[0] - 1]) for steps in timeline.steps.values() if steps.count[0]),
         default=0.0,
@@ -124,11 +126,17 @@ def draw(
     _messages(lanes, timeline, declared, steps, rows, (low, high), mode, paper)
     _graph(graph, timeline, declared, steps, rows, (low, high), paper)
     lanes.set_xlim(low, high)
-    style.tidy(lanes, title=f"Who computes when (arrows: sent → {'arrives' if mode == 'arrival' else 'is used'})")
+    some = f"; {len(names)} of {len(every)} nodes" if len(names) < len(every) else ""
+    style.tidy(lanes, title=f"Who computes when (arrows: sent → {'arrives' if mode == 'arrival' else 'is used'}){some}")
     style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
-    lost = any(fates(timeline, edge).lost[0].any() for edge in timeline.spec.edges)
+    lost = any(fates(timeline, edge).lost[0].any() for edge in _between(timeline, rows))
     style.legend_below(fig, _legend(lost))
     return fig
+
+
+def _between(timeline: Timeline, rows: Mapping[str, int]) -> list[EdgeTiming]:
+    """The edges between nodes that have a lane."""
+    return [edge for edge in timeline.spec.edges if edge.source in rows and edge.target in rows]
 
 
 def _panels(names: Sequence[str], row_height: float) -> tuple[Figure, Axes, Axes, float]:
@@ -217,7 +225,7 @@ def _messages(
     """Arrows from the bars that send messages to the rows of their readers; dotted lines where nobody reads, and
     crosses where messages are lost."""
     low, high = window
-    for edge in timeline.spec.edges:
+    for edge in _between(timeline, rows):
         messages = timeline.messages[edge.name]
         seq = np.flatnonzero(messages.arrive[0, : len(steps[edge.source].end)] < NEVER)
         seq = seq[steps[edge.source].end[seq] <= high]
@@ -262,7 +270,7 @@ def _graph(
     radii = {
         name: float(np.clip(0.36 * _spacing(node) * paper.per_second, 0.02, largest)) for name, node in steps.items()
     }
-    for edge in timeline.spec.edges:
+    for edge in _between(timeline, rows):
         source, target = steps[edge.source], steps[edge.target]
         reader = timeline.messages[edge.name].reader[0, : len(source.start)]
         read = np.flatnonzero((reader >= 0) & (source.start <= high))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,15 @@ from rexcli.system.spec import Edge
 
 if TYPE_CHECKING:
     from rexcli.plot.registry import View
+
+
+Grouping = Literal["auto", "none", "class"]
+"""Which nodes are drawn as one: of many nodes those of a group, and of a class; none; or all of a class."""
+
+MANY = 24
+"""Nodes that a person can still tell apart in one picture; of more, those of a group are drawn as one."""
+FEW = 4
+"""Nodes of one class that are a group without being declared as one."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class NodeLook:
     colour: str
     delay: Any = 0.0
     curve: Curve | None = field(default=None, compare=False)
+    rates: tuple[float, ...] = ()
+    """Where it stands for several nodes: all their rates."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +75,16 @@ class EdgeLook(Edge):
 
 @dataclass(frozen=True)
 class Declared:
-    """Nodes in the order in which pictures show them (`order`, then declaration), edges as declared."""
+    """Nodes in the order in which pictures show them (`order`, then declaration), edges as declared.
+
+    Attributes:
+        groups: by node, the name of what is drawn in its place, `car x 64`; empty where each is drawn for itself.
+    """
 
     nodes: tuple[NodeLook, ...]
     edges: tuple[EdgeLook, ...]
     supervisor: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -83,10 +99,50 @@ class Declared:
         rank = {name: index for index, name in enumerate(self.names)}
         return sorted(names, key=lambda name: rank.get(name, len(rank)))
 
+    def label(self, name: str) -> str:
+        """What a node is drawn as: itself, or its group."""
+        return self.groups.get(name, name)
+
+    def few(self, names: list[str], most: int = 16) -> list[str]:
+        """Of many nodes that are drawn in groups, those that stand for the others: the first ones of each group."""
+        if not self.groups or len(names) <= most:
+            return names
+        place: dict[str, int] = {}
+        rank = {}
+        for name in names:
+            rank[name] = place[self.label(name)] = place.get(self.label(name), -1) + 1
+        alone = {name for name in names if name not in self.groups or name == self.supervisor}
+        kept = set(sorted(names, key=lambda name: (name not in alone, rank[name]))[:most])
+        return [name for name in names if name in kept]
+
+    def collapsed(self) -> Declared:
+        """The system with one node for each group, and one edge for all that are alike between the same two."""
+        if not self.groups:
+            return self
+        members: dict[str, list[NodeLook]] = {}
+        for node in self.nodes:
+            members.setdefault(self.label(node.name), []).append(node)
+        nodes = tuple(
+            replace(some[0], name=label, rates=tuple(node.rate for node in some)) for label, some in members.items()
+        )
+        alike: dict[Any, list[EdgeLook]] = {}
+        for edge in self.edges:
+            ends = self.label(edge.source), self.label(edge.target)
+            looks = (edge.blocking, edge.skip, edge.jitter, edge.window, describe(edge), describe_network(edge))
+            alike.setdefault((ends, looks), []).append(edge)
+        edges = []
+        for (ends, _), some in alike.items():
+            named = {edge.group for edge in some}
+            name = next(iter(named)) if len(named) == 1 else None
+            count = f"{name or 'edges'} x {len(some)}" if len(some) > 1 else some[0].name
+            edges.append(replace(some[0], name=count, source=ends[0], target=ends[1]))
+        return Declared(nodes, tuple(edges), None if self.supervisor is None else self.label(self.supervisor))
+
     @classmethod
-    def of(cls, view: View) -> Declared:
+    def of(cls, view: View, grouping: Grouping = "auto") -> Declared:
         """The declared system of a run; delays that its classes chose, and densities, are those in `delays.npz`."""
         declared = cls.from_config(view.config)
+        declared = replace(declared, groups=_groups(view.config, declared, grouping))
         if not view.has("delays.npz"):
             return declared
         arrays, config = view.arrays("delays.npz"), _mapping(view.config.get("nodes"), "nodes")
@@ -109,11 +165,12 @@ class Declared:
         ranked = sorted(
             enumerate(entries), key=lambda item: (_number(item[1][1].get("order"), "order", 10**9), item[0])
         )
+        first = {entry.get("group"): index for index, (_, entry) in reversed(ranked) if entry.get("group")}
         nodes = tuple(
             NodeLook(
                 name=str(name),
                 rate=_number(entry.get("rate"), f"nodes.{name}.rate", float("nan")),
-                colour=style.colour(entry.get("color"), index),
+                colour=style.colour(entry.get("color"), first.get(entry.get("group"), index)),
                 delay=0.0 if entry.get("delay") is None else entry["delay"],
             )
             for index, (name, entry) in ranked
@@ -136,10 +193,30 @@ class Declared:
                     delay=0.0 if entry.get("delay") is None else entry["delay"],
                     loss=entry.get("loss") or 0.0,
                     reorder=bool(entry.get("reorder")),
+                    group=entry.get("group"),
                 )
             )
         supervisor = config.get("supervisor")
         return cls(nodes, tuple(edges), None if supervisor is None else str(supervisor))
+
+
+def _groups(config: Mapping[str, Any], declared: Declared, grouping: Grouping) -> dict[str, str]:
+    """By node, the group that is drawn in its place, see `Declared`."""
+    if grouping == "none" or (grouping == "auto" and len(declared.nodes) <= MANY):
+        return {}
+    members: dict[str, list[str]] = {}
+    entries = _mapping(config.get("nodes"), "nodes")
+    for name in declared.names:
+        entry = entries[name] if isinstance(entries[name], Mapping) else {}
+        kind = str(entry.get("_target_", "?")).rpartition(".")[2]
+        members.setdefault(str((grouping == "auto" and entry.get("group")) or f"{kind} "), []).append(name)
+    least = {group: FEW if group.endswith(" ") and grouping == "auto" else 2 for group in members}
+    return {
+        name: f"{group.strip()} x {len(names)}"
+        for group, names in members.items()
+        for name in names
+        if len(names) >= least[group]
+    }
 
 
 def _mapping(value: Any, key: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ class DelayHistograms(Picture):
     needs = ("timeline.npz|recording.mcap",)
 
     def render(self, view: View, options: Options) -> Figure:
-        return draw(gather(view.timeline(), Declared.of(view)), max_panels=2 * options.max_rows)
+        return draw(gather(view.timeline(), Declared.of(view, options.group)), max_panels=2 * options.max_rows)
 
 
 def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
@@ -71,17 +71,29 @@ def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
     for name in declared.rows(list(timeline.steps)):
         steps, expected = timeline.steps[name], timeline.spec.node(name).expected_delay / NANOSECONDS
         seconds = (steps.end - steps.start)[steps.start < NEVER] / NANOSECONDS
-        found.append(Delays(f"{name} computes", declared.colour(name), seconds, nodes.get(name), expected))
+        found.append(
+            Delays(f"{declared.label(name)} computes", declared.colour(name), seconds, nodes.get(name), expected)
+        )
     ends = [(edge.source, edge.target) for edge in timeline.spec.edges]
     for edge, pair in zip(timeline.spec.edges, ends, strict=True):
         arrive, sent = timeline.messages[edge.name].arrive, timeline.steps[edge.source].end
         seconds = (arrive - sent)[(arrive < NEVER) & (sent < NEVER)] / NANOSECONDS
         title = edge.name if ends.count(pair) > 1 else " → ".join(pair)
-        lost, _ = count_losses(*fates(timeline, edge).known())
+        if declared.groups:
+            title = " → ".join(map(declared.label, pair))
+        lost, _ = (0.0, 0.0) if declared.groups else count_losses(*fates(timeline, edge).known())
         title += f", {lost:.1%} lost" if lost else ""
         expected = edge.expected_delay / NANOSECONDS
         found.append(Delays(title, declared.colour(edge.source), seconds, edges.get(edge.name), expected))
-    return found
+    return _pooled(found) if declared.groups else found
+
+
+def _pooled(delays: list[Delays]) -> list[Delays]:
+    """Those of one title in one panel, with what the first of them declares."""
+    alike: dict[str, list[Delays]] = {}
+    for entry in delays:
+        alike.setdefault(entry.title, []).append(entry)
+    return [replace(some[0], seconds=np.concatenate([entry.seconds for entry in some])) for some in alike.values()]
 
 
 @style.styled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ def draw_run(
     folder: Path | None = None,
     only: Sequence[str] | None = None,
     project: Project | None = None,
+    seconds: float | None = None,
     **options: object,
 ) -> list[Path]:
     """Draws the pictures that a run can have, each into one file.
@@ -36,6 +38,8 @@ def draw_run(
             no run fails for want of a picture; one that was asked for by name raises.
         project: whose `nodes` define the pictures that the run brings; None for the one that the working directory
             is in.
+        seconds: after which no further picture is begun, unless some were asked for by name; None for no limit. What
+            is left out is logged, with the command that draws it.
         **options: see `Options`.
 
     Returns:
@@ -46,7 +50,8 @@ def draw_run(
             whose artifacts do not fit together.
         WriteError: a file cannot be written.
     """
-    return _draw([view], Path(folder or view.path / "plots"), only, _options(options), project, overlays=False)
+    target = Path(folder or view.path / "plots")
+    return _draw([view], target, only, _options(options), project, overlays=False, seconds=seconds)
 
 
 def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:
@@ -89,8 +94,11 @@ def _draw(
     project: Project | None,
     *,
     overlays: bool,
+    seconds: float | None = None,
 ) -> list[Path]:
-    written = []
+    written: list[Path] = []
+    left_out: list[str] = []
+    began = time.perf_counter()
     project = project or find_project()
     views = [cast(View, _Once(view)) for view in views]
     for name in names([view.config for view in views], only):
@@ -101,7 +109,9 @@ def _draw(
                 _refuse_code_of_runs(views, project)
             picture = find(name, path, project)
             fitting = [view for view, own in zip(views, declared, strict=True) if own == path and picture.fits(view)]
-            if fitting and (picture.overlays or not overlays):
+            if fitting and only is None and seconds is not None and time.perf_counter() - began > seconds:
+                left_out.append(name)
+            elif fitting and (picture.overlays or not overlays):
                 for view in [view for view in views if view not in fitting]:
                     logger.warning("picture '%s': %s has nothing to show there", name, view.path)
                 drawing = styled(picture.render)(fitting if picture.overlays else fitting[0], options)
@@ -125,7 +135,15 @@ def _draw(
                 raise
             else:
                 raise RexError(f"picture '{name}' of {where} could not be drawn: {said}") from error
+    if left_out:
+        command = f"rex plot {shown(views[0].path)} {' '.join(left_out)}"
+        logger.warning("not drawn, which would take longer than the run itself: %s draws it", command)
     return written
+
+
+def shown(path: Path) -> Path:
+    """A path as short as it can be typed here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _refuse_code_of_runs(views: Sequence[View], project: Project) -> None:

@@ -68,6 +68,8 @@ class Options:
         keys: the swept keys to show; empty: all.
         animation_seconds: the longest animation, s.
         format: of the files of pictures that do not move.
+        group: which nodes are drawn as one: `auto`, of a system of many those of a group (`nodes.*.group`) or else of
+            a class; `class`, all of one class; or `none`.
     """
 
     episode: int = 0
@@ -80,10 +82,13 @@ class Options:
     keys: tuple[str, ...] = ()
     animation_seconds: float = 6.0
     format: Literal["png", "svg", "pdf"] = "png"
+    group: Literal["auto", "none", "class"] = "auto"
 
     def __post_init__(self) -> None:
         if self.mode not in ("arrival", "usage"):
             raise RexError(f"mode {self.mode!r}: give 'arrival' or 'usage'")
+        if self.group not in ("auto", "none", "class"):
+            raise RexError(f"group {self.group!r}: give 'auto', 'none' or 'class'")
         if self.format not in ("png", "svg", "pdf"):
             raise RexError(f"format {self.format!r}: give 'png', 'svg' or 'pdf'")
         if self.max_seconds is not None and not self.max_seconds > 0:

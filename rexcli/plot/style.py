@@ -5,6 +5,7 @@ Figures are `matplotlib.figure.Figure` objects of their own, so that no picture 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -205,9 +206,12 @@ def shorten(text: str, inches: float, size: float = NORMAL, weight: str = "norma
 
 def listing(parts: Sequence[str], inches: float) -> str:
     """`a, b and 3 more`: as many of the parts as fit in small type."""
-    for shown in range(len(parts), 0, -1):
+
+    def text(shown: int) -> str:
         rest = f" and {len(parts) - shown} more" if shown < len(parts) else ""
-        text = ", ".join(parts[:shown]) + rest
-        if text_size(text, SMALL)[0] <= inches:
-            return text
-    return shorten(parts[0], inches, SMALL) if parts else ""
+        return ", ".join(parts[:shown]) + rest
+
+    if text_size(text(len(parts)), SMALL)[0] <= inches:
+        return text(len(parts))
+    fit = bisect_left(range(1, len(parts)), True, key=lambda shown: text_size(text(shown), SMALL)[0] > inches)
+    return text(fit) if fit else shorten(parts[0], inches, SMALL)

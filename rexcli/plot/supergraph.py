@@ -19,6 +19,9 @@ from rexcli.plot import style
 from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, Picture, View
 
+TANGLED = 48
+"""Slots among which a person can no longer follow arrows."""
+
 PARTITIONS = 40
 """Partitions in the strip at most."""
 
@@ -27,7 +30,7 @@ class Supergraph(Picture):
     needs = ("program.json",)
 
     def render(self, view: View, options: Options) -> Figure:
-        return draw(view.json("program.json"), Declared.of(view))
+        return draw(view.json("program.json"), Declared.of(view, options.group))
 
 
 @style.styled
@@ -35,7 +38,8 @@ def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
     """Draws a template.
 
     Above, the slots in the order in which the program runs them, each in its node's lane; an arrow is a dependency
-    (those that follow from others are left out). Then the share of partitions in which each slot runs; below, where
+    (those that follow from others are left out, and all among more than `TANGLED` slots).
+    Then the share of partitions in which each slot runs; below, where
     `usage` is known, the first partitions and which slots they use.
 
     Args:
@@ -49,7 +53,9 @@ def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
     slots = list(program.get("slots") or [])
     if not slots:
         raise RexError("program.json: it has no slots; compile the run again")
-    nodes = [str(slot["node"]) for slot in slots]
+    nodes = [declared.label(str(slot["node"])) for slot in slots]
+    by_label = declared.label
+    declared = declared.collapsed()
     share = np.asarray([float(slot.get("run_share", np.nan)) for slot in slots])
     names = declared.rows(list(dict.fromkeys(nodes)))
     usage = np.asarray(program.get("usage") or np.zeros((0, len(slots))), bool)[:PARTITIONS]
@@ -83,9 +89,13 @@ def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
     )
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=style.QUIET, marker=">", markersize=5, label="must run before")
-    ]
+    ] * (len(slots) <= TANGLED)
     for what, key in (("buffers (messages)", "buffers"), ("pruned", "pruned")):
-        text = _summary(program.get(key))
+        entry = program.get(key)
+        if isinstance(entry, Mapping):
+            ranked = sorted(entry.items(), key=lambda item: item[1] if isinstance(item[1], int) else 0)
+            entry = {by_label(name): value for name, value in ranked} if len(names) < len(entry) else entry
+        text = _summary(entry)
         if text:
             handles.append(Patch(alpha=0, label=f"{what}: {text}"))
     style.legend_below(fig, handles, columns=1 if len(handles) > 1 else None)
@@ -113,7 +123,7 @@ def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], 
         (int(before), index)
         for index, slot in enumerate(slots)
         for before in slot.get("after") or []
-        if 0 <= int(before) < index
+        if 0 <= int(before) < index and len(slots) <= TANGLED
     )
     size = float(np.clip(5.5 / len(slots), 0.03, 0.21))
     pitch = (style.WIDTH - 1.2) / len(slots)

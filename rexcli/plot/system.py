@@ -43,7 +43,7 @@ class SystemDiagram(Picture):
         return bool(view.config.get("nodes"))
 
     def render(self, view: View, options: Options) -> Figure:
-        return draw(Declared.of(view))
+        return draw(Declared.of(view, options.group))
 
 
 @style.styled
@@ -52,8 +52,11 @@ def draw(declared: Declared) -> Figure:
 
     Solid edges block, dashed ones don't, a diamond at the root marks `skip`. The supervisor has a heavy frame.
 
+    Nodes of a group are one box, and the edges of it that are alike one arrow.
+
     Artists carry ids for whoever looks for them: `node:<name>`, `edge:<name>`.
     """
+    declared = declared.collapsed()
     if not declared.nodes:
         raise RexError("a system without nodes has no picture: declare some under 'nodes'")
     labels = [_label(edge, declared) for edge in declared.edges]
@@ -118,7 +121,9 @@ def _arrow(axes: Axes, edge: EdgeLook, points: np.ndarray) -> None:
 
 
 def _lines(node: NodeLook) -> list[str]:
-    rate = "rate ?" if np.isnan(node.rate) else f"{style.number(node.rate)} Hz"
+    rates = sorted({node.rate, *node.rates})
+    known = [style.number(each) for each in (rates[0], rates[-1])]
+    rate = "rate ?" if np.isnan(rates).any() else f"{' … '.join(dict.fromkeys(known))} Hz"
     return [node.name, rate, f"takes {describe(node)}"]
 
 
@@ -126,7 +131,7 @@ def _label(edge: EdgeLook, declared: Declared) -> str:
     if len(declared.edges) > WORDY:
         return str(edge.window)
     twins = [other for other in declared.edges if (other.source, other.target) == (edge.source, edge.target)]
-    lines = [edge.name] if len(twins) > 1 else []
+    lines = [edge.name] if len(twins) > 1 or " x " in edge.name else []
     buffered = ", buffered" if edge.jitter == "buffer" else ""
     network = describe_network(edge)
     return "\n".join([*lines, f"window {edge.window}{buffered}", describe(edge), *([network] if network else [])])

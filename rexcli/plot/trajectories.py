@@ -80,7 +80,12 @@ class Trajectories(Picture):
     needs = ("recording.mcap|rollouts.npz",)
 
     def render(self, view: View, options: Options) -> Figure:
-        found, supervisor = quantities(view), Declared.of(view).supervisor
+        declared = Declared.of(view, options.group)
+        supervisor = declared.supervisor
+        names: tuple[str, ...] = ("",)
+        if declared.groups and not options.fields:
+            names = ("env/", *(f"{name}/" for name in declared.few(declared.names, options.max_rows)))
+        found = quantities(view, names)
         shown = choose(found, supervisor, options.fields, options.max_rows)
         return draw(shown, episode=options.episode, angles=settings(view.config).angles)
 
@@ -95,7 +100,13 @@ def quantities(view: View, names: Sequence[str] = ("",), seconds: tuple[float, f
     """
     declared = Declared.of(view)
     if view.has("rollouts.npz"):
-        found = from_rollouts(view.arrays("rollouts.npz"), declared)
+        kept = (*names, "env/")
+        arrays = {
+            name: array
+            for name, array in view.arrays("rollouts.npz").items()
+            if name.endswith(("/seq", "/ts")) or any(map(name.startswith, kept))
+        }
+        found = from_rollouts(arrays, declared)
         return [entry for entry in found if any(map(entry.name.startswith, names))]
     return from_recording(view.recording(), view.timeline(), declared, names, seconds)
 
