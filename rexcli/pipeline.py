@@ -161,8 +161,16 @@ def check_steps(system: System, controller: Controller | None = None) -> None:
     """Traces the steps, so that what one raises is raised before anything is made; not beside plain Python, which may
     be a robot's."""
     if all(node.jit for node in system.nodes.values()):
-        state = jax.eval_shape(lambda: with_memory(init_graph_state(system, jax.random.key(0)), controller))
-        trace_steps(system, state, list(system.nodes), controller)
+        traced = [name for name, node in system.nodes.items() if node.called_alone() is node]
+        shapes = jax.eval_shape if len(traced) == len(system.nodes) else lambda init: init()  # traced, others are slow
+        state = shapes(lambda: with_memory(init_graph_state(system, jax.random.key(0)), controller))
+        trace_steps(system, state, traced, controller)
+
+
+def engines(system: System, executor: Literal["stepper", "program", "wall"]) -> dict[str, str]:
+    """By what is told of a result, which engine computed the steps of nodes that have several."""
+    nodes = [node if executor == "program" else node.called_alone() for node in system.nodes.values()]
+    return {f"{node.name} engine": node.engine for node in nodes if node.engine is not None}
 
 
 MANY_STEPS = 4000

@@ -56,6 +56,7 @@ def record(job: Job) -> Result:
             "episodes": timeline.num_episodes,
             "steps": total,
             "executor": executor,
+            **pipeline.engines(system, executor),
             "simulated s": float(
                 max(steps.end[steps.start < 2**61].max(initial=0) for steps in timeline.steps.values())
             )

@@ -197,6 +197,7 @@ def _keep(run: Run, job: Job, system: System, outcome: Outcome) -> Mapping[str, 
     values = {
         "episodes": outcome.episodes,
         "steps": outcome.steps,
+        **pipeline.engines(system, "wall"),
         "wall s": outcome.seconds,
         "late p99 (ms)": max(worst) * 1e3 if worst else None,
         "missed": sum(each.missed for each in outcome.punctuality),

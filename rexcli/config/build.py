@@ -33,9 +33,10 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
         RexError: for a target that is missing or not trusted, options that its class does not take, delays that are
             none, and systems that cannot run; each names the file and the key.
     """
-    (project or find_project()).activate()
+    project = project or find_project()
+    project.activate()
     loader = Loader(experiment.trust, experiment.origins)
-    nodes = [_node(config, loader) for config in experiment.nodes.values()]
+    nodes = [_node(config, loader, project) for config in experiment.nodes.values()]
     edges = [
         replace(
             edge,
@@ -171,15 +172,15 @@ def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
     return metric
 
 
-def _node(config: NodeConfig, loader: Loader) -> tuple[NodeSpec, Any]:
-    """The node as declared, and its code, which gets those of the declared values that it takes."""
+def _node(config: NodeConfig, loader: Loader, project: Project) -> tuple[NodeSpec, Any]:
+    """The node as declared, and its code, which gets what it takes of the declared values and the project's folder."""
     key = f"nodes.{config.name}"
     values = {item.name: getattr(config, item.name) for item in fields(NodeSpec)}
     if config.delay is not None:
         values["delay"] = _declared(as_delay, config.delay, f"{key}.delay", loader)
     target = loader.find(config.target, f"{key}._target_")
     given = {name: value for name, value in values.items() if value is not None or name not in ("group", "index")}
-    return NodeSpec(**values), loader.call(target, config.options, key, given)
+    return NodeSpec(**values), loader.call(target, config.options, key, {**given, "project": project.root})
 
 
 def _declared(kind: Callable[[Any], T], value: Any, key: str, loader: Loader) -> T:

@@ -16,7 +16,7 @@ from rexcli.errors import RexError, shown, suggest
 TRUSTED = ("nodes", "rexcli", "distrax")
 """Packages that a `_target_` may name without further ado."""
 
-HOMES = ("nodes", "rexcli.system", "rexcli.rl", "rexcli.identify", "distrax")
+HOMES = ("nodes", "rexcli.system", "rexcli.rl", "rexcli.identify", "rexcli.worlds", "distrax")
 """Where what they name must be defined: of `rexcli` only what declares systems, not what writes files."""
 
 

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rexcli", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
+PACKAGES = ("rexcli", "jax", "jaxlib", "flax", "optax", "distrax", "numpy", "mujoco", "mujoco-mjx")
 
 
 def versions() -> dict[str, str | None]:

@@ -29,10 +29,10 @@ class NodeCall:
     """
 
     def __init__(self, node: Node, step: StepFunction | None = None):
-        self.node = node
-        self._step = step or node.step
+        self.node = node if step else node.called_alone()
+        self._step = step or self.node.step
         self._device = find_device(node.spec.device, node.name)
-        self._call = jax.jit(self._plain) if node.jit else self._plain
+        self._call = jax.jit(self._plain) if self.node.jit else self._plain
 
     def _plain(
         self,

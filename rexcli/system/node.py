@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -26,6 +27,9 @@ class Node:
     """Whether `step` is pure JAX. Set to False for code that talks to hardware or calls back to Python: on the wall
     clock it has a thread of its own, the same from `startup` to `stop`, and is given NumPy arrays."""
 
+    engine: str | None = None
+    """What computes its steps and in which version, where there is a choice: results say so."""
+
     spec: NodeSpec
     """How the node was declared; set before any method but `__init__` is called."""
 
@@ -42,6 +46,15 @@ class Node:
     def default_delay(self) -> Delay | float:
         """The computation delay, seconds, where the experiment declares none."""
         return 0.0
+
+    def called_alone(self) -> Node:
+        """The node where each of its steps is called by itself, by the stepper and on the wall clock, and not compiled
+        into a program with the others: itself, unless it has other code for that, which is a pure function too."""
+        return self
+
+    def files(self) -> Mapping[str, Path]:
+        """Files that it was made from, by a name for each: a run keeps their hashes, and what is text of them."""
+        return {}
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
         """Parameters: what stays fixed in an episode. `graph_state.params` holds those of nodes before this one."""

@@ -98,8 +98,12 @@ def prepare(
     Raises:
         RexError: the step returns something of another structure, shape or type than it began with.
     """
+    pure, node = node.jit, node if step else node.called_alone()
     plain = PlainCall(node, step or node.step, example, initial, tuple(windows), as_numpy=not node.jit)
     if not node.jit:
+        if pure:  # no trial of it has side effects
+            given, messages = plain.given(*example), tuple(windows.values())
+            plain.seconds = warm_up(lambda: plain(given, 0, 0, 0, 0, messages))
         return plain
     try:
         return JittedCall(node, step or node.step, example, initial, windows, several_devices)

@@ -1,0 +1,63 @@
+"""Reaching: bring the hand to a place and hold it there, against gravity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nodes.arm.agent import Agent
+from rexcli import Box, Environment, GraphState, StepState
+
+UPPER_ARM, FOREARM = 0.4, 0.3
+"""Lengths, m."""
+
+
+class Reach(Environment):
+    """Reward is minus the distance of the hand from its goal, and a little for being near.
+
+    Args:
+        seconds: length of a training episode.
+    """
+
+    def __init__(self, seconds: float = 3.0):
+        self.seconds = seconds
+
+    @property
+    def agent(self) -> Agent:
+        node: Any = self.supervisor
+        return node
+
+    @property
+    def action_space(self) -> Box:
+        limit = jnp.array(self.agent.torque)
+        return Box(-limit, limit)
+
+    def observe(self, step_state: StepState) -> jax.Array:
+        """Angles, speeds, where the hand is seen, the way from there to its goal, and how old all that is, `[13]`."""
+        seen = step_state.inputs["world"][-1]
+        angles = jnp.array([seen.data["shoulder"], seen.data["elbow"]])
+        speeds = jnp.array([seen.data["shoulder_speed"], seen.data["elbow_speed"]])
+        hand = seen.data["hand"][jnp.array([0, 2])]
+        goal = step_state.state
+        return jnp.concatenate(
+            [jnp.cos(angles), jnp.sin(angles), 0.1 * speeds, hand, goal, goal - hand, 100 * seen.age[None]]
+        )
+
+    def distance(self, graph_state: GraphState) -> jax.Array:
+        """Of the hand from its goal, m."""
+        angles = graph_state.state["world"].qpos
+        shoulder, whole = angles["shoulder"], angles["shoulder"] + angles["elbow"]
+        hand = -UPPER_ARM * jnp.array([jnp.sin(shoulder), jnp.cos(shoulder)])
+        hand -= FOREARM * jnp.array([jnp.sin(whole), jnp.cos(whole)])
+        return jnp.linalg.norm(hand - graph_state.state["agent"] + 1e-9)
+
+    def reward(self, graph_state: GraphState) -> jax.Array:
+        distance = self.distance(graph_state)
+        return jnp.exp(-((distance / 0.1) ** 2)) - distance
+
+    def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
+        """`distance`: of the hand from its goal, m."""
+        return {"distance": self.distance(graph_state)}

@@ -1,0 +1,168 @@
+"""A model file (MJCF or URDF) as MuJoCo compiles it: what is called how in it, and which files it was made from."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rexcli.errors import RexError, suggest
+
+BUNDLED = Path(__file__).resolve().parents[2]
+"""Where the `nodes/` that come with this package are."""
+
+
+COUNTS = {"body": "nbody", "joint": "njnt", "geom": "ngeom", "actuator": "nu", "sensor": "nsensor", "key": "nkey"}
+"""By kind, the field that says how many of them a model has."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Where a joint's numbers are in `qpos` and `qvel`.
+
+    Attributes:
+        number: of the joint.
+        qpos, qvel: its place in these.
+        turns: whether its position holds a quaternion: a ball or a free joint.
+    """
+
+    number: int
+    qpos: slice
+    qvel: slice
+    turns: bool
+
+
+class Model:
+    """A compiled model with its names.
+
+    Args:
+        path: of the file.
+        timestep: s, in place of the file's; None for that.
+        motors: torque motors to add: by joint the largest torque or force, N m or N.
+
+    Raises:
+        RexError: MuJoCo is not installed or cannot read the file, or it declares what no timeline knows of.
+    """
+
+    def __init__(self, path: Path, timestep: float | None = None, motors: Mapping[str, float] | None = None):
+        if importlib.util.find_spec("mujoco") is None:
+            raise RexError("rexcli.worlds.Mujoco needs MuJoCo: pip install 'rexcli[mujoco]'")
+        import mujoco
+
+        self.path = path
+        try:
+            spec = mujoco.MjSpec.from_file(str(path))
+            joints = [joint.name for joint in spec.joints]
+            for joint, limit in (motors or {}).items():
+                _add_motor(spec, joint, limit, joints)
+            if timestep is not None:
+                spec.option.timestep = timestep
+            self.mj: Any = spec.compile()
+        except (ValueError, mujoco.FatalError) as error:
+            raise RexError(f"model={path}: MuJoCo refuses it: {' '.join(str(error).split())}") from None
+        _check_delays(self)
+
+    @cached_property
+    def joints(self) -> dict[str, Joint]:
+        """By name, in order; one without a name is called after its number, `joint0`."""
+        import mujoco
+
+        sizes = {mujoco.mjtJoint.mjJNT_FREE: (7, 6), mujoco.mjtJoint.mjJNT_BALL: (4, 3)}
+        found = {}
+        for number, name in enumerate(self.names("joint")):
+            positions, velocities = sizes.get(mujoco.mjtJoint(self.mj.jnt_type[number]), (1, 1))
+            qpos, qvel = int(self.mj.jnt_qposadr[number]), int(self.mj.jnt_dofadr[number])
+            places = slice(qpos, qpos + positions), slice(qvel, qvel + velocities)
+            found[name] = Joint(number, *places, positions > 1)
+        return found
+
+    @cached_property
+    def sensors(self) -> dict[str, slice]:
+        """By name, where a sensor's numbers are in `sensordata`."""
+        ends = zip(self.mj.sensor_adr.tolist(), self.mj.sensor_dim.tolist(), strict=True)
+        return {name: slice(at, at + size) for name, (at, size) in zip(self.names("sensor"), ends, strict=True)}
+
+    def names(self, kind: str) -> list[str]:
+        """What there is of a kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number."""
+        at = getattr(self.mj, kind)
+        return [at(number).name or f"{kind}{number}" for number in range(getattr(self.mj, COUNTS[kind]))]
+
+    def number(self, kind: str, name: str, where: str) -> int:
+        """The number of what is called `name`.
+
+        Raises:
+            RexError: nothing is.
+        """
+        known = self.names(kind)
+        if name not in known:
+            hint = suggest(name, known) or "; it has none"
+            raise RexError(f"{where}: {self.path.name} has no {kind} '{name}'{hint}")
+        return known.index(name)
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """What it was made from, the meshes and included files too: by path below the folder that holds them all."""
+        import mujoco
+
+        paths = [self.path.resolve()]
+        if self.path.suffix == ".xml":
+            found = [Path(name) for name in mujoco.mju_getXMLDependencies(str(self.path.resolve()))]
+            paths += [path for path in (self.path.parent.resolve() / name for name in found) if path.is_file()]
+        paths = sorted({path.resolve() for path in paths})
+        base = Path(os.path.commonpath([path.parent for path in paths]))
+        return {path.relative_to(base).as_posix(): path for path in paths}
+
+
+def find(model: str, project: Path | None) -> Path:
+    """The file that an experiment names: below the project, or else of those that come with this package.
+
+    Raises:
+        RexError: there is none.
+    """
+    folders = [Path.cwd() if project is None else project, BUNDLED]
+    for folder in folders:
+        if (folder / model).is_file():
+            return folder / model
+    raise RexError(
+        f"model={model}: there is no such file below {folders[0]}; give its path from there, nodes/arm/arm.xml"
+    )
+
+
+def _add_motor(spec: Any, joint: str, limit: float, joints: list[str]) -> None:
+    import mujoco
+
+    if joint not in joints:
+        raise RexError(f"motors.{joint}: there is no joint of this name{suggest(joint, joints) or '; there is none'}")
+    if not limit > 0:
+        raise RexError(f"motors.{joint}={limit}: give the largest torque (or force) of the motor, more than 0")
+    if joint in [actuator.name for actuator in spec.actuators]:
+        raise RexError(f"motors.{joint}: the file has an actuator of this name; leave it out here")
+    motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    motor.ctrlrange, motor.ctrllimited = [-limit, limit], True
+    motor.gear[0] = motor.gainprm[0] = 1.0
+
+
+def _check_delays(model: Model) -> None:
+    """Refuses MuJoCo's own delays and sampling intervals: MJX ignores them, and no timeline would show them."""
+    edge = {"actuator": "the edge that brings its command", "sensor": "the edges that take it away"}
+    fixes = {
+        "delay": "give {} this delay",
+        "interval": "read it with a node of that rate",
+        "history": "give {} a window",
+    }
+    for kind, field in (*product(edge, ("delay", "history")), ("sensor", "interval")):
+        values = np.asarray(getattr(model.mj, f"{kind}_{field}", ()))
+        for name, value in zip(model.names(kind), values.reshape(len(values), -1), strict=False):
+            if value.any():
+                said = f"{kind} '{name}' has {'nsample' if field == 'history' else field}={value[0]:g}"
+                raise RexError(
+                    f"model={model.path}: {said}, of which no timeline knows, and which MJX ignores; leave it out "
+                    f"there, and {fixes[field].format(edge[kind])}"
+                )

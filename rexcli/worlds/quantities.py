@@ -1,0 +1,159 @@
+"""What of a model may be a parameter: `body_mass.pole`, `dof_damping.hinge`, `actuator_gain.motor` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from rexcli.errors import RexError, suggest
+from rexcli.worlds.model import Model
+
+Place = tuple[str, Any, Any]
+"""A field of the model, dotted; the index in it; and what is written there."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A kind of number that a model has.
+
+    Attributes:
+        kind: of what it is one: `body`, `joint`, `geom`, `actuator`; empty if the model has one alone.
+        read: from a `MjModel` and a number of that kind, what the file declares.
+        places: from a `MjModel`, a number of that kind and a value, what is written where.
+        inertial: whether what MuJoCo derives of the mass matrix changes with it.
+        positive: whether the file must have more than 0.
+    """
+
+    kind: str
+    read: Callable[[Any, int], Any]
+    places: Callable[[Any, int, Any], list[Place]]
+    inertial: bool = False
+    positive: bool = False
+
+
+def _mass(mj: Any, body: int, value: Any) -> list[Place]:
+    share = value / mj.body_mass[body]
+    return [("body_mass", body, value), ("body_inertia", body, share * mj.body_inertia[body])]
+
+
+def _gain(mj: Any, actuator: int, value: Any) -> list[Place]:
+    """A servo's feedback is its gain too: what is minus the gain follows it."""
+    gain, bias = mj.actuator_gainprm[actuator, 0], mj.actuator_biasprm[actuator]
+    follows = [at for at in (1, 2) if bias[at] == -gain and gain != 0]
+    return [
+        ("actuator_gainprm", (actuator, 0), value),
+        *(("actuator_biasprm", (actuator, at), -value) for at in follows),
+    ]
+
+
+def _of_dofs(field: str, **about: bool) -> Quantity:
+    """A number of all of a joint's degrees of freedom."""
+
+    def dofs(mj: Any, joint: int) -> slice:
+        first = int(mj.jnt_dofadr[joint])
+        return slice(first, first + {0: 6, 1: 3}.get(int(mj.jnt_type[joint]), 1))
+
+    def read(mj: Any, joint: int) -> Any:
+        values = getattr(mj, field)[dofs(mj, joint)]
+        return values[0] if (values == values[0]).all() else values
+
+    return Quantity("joint", read, lambda mj, joint, value: [(field, dofs(mj, joint), value)], **about)
+
+
+def _at(kind: str, field: str, *index: int, **about: bool) -> Quantity:
+    def place(number: int) -> Any:
+        return (number, *index) if index else number
+
+    return Quantity(
+        kind,
+        lambda mj, number: np.array(getattr(mj, field)[place(number)]),
+        lambda mj, number, value: [(field, place(number), value)],
+        **about,
+    )
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "body_mass": Quantity("body", lambda mj, body: mj.body_mass[body], _mass, inertial=True, positive=True),
+    "body_inertia": _at("body", "body_inertia", inertial=True, positive=True),
+    "body_ipos": _at("body", "body_ipos", inertial=True),
+    "geom_friction": _at("geom", "geom_friction", 0),
+    "dof_damping": _of_dofs("dof_damping"),
+    "dof_frictionloss": _of_dofs("dof_frictionloss", positive=True),
+    "dof_armature": _of_dofs("dof_armature", inertial=True),
+    "jnt_stiffness": _at("joint", "jnt_stiffness"),
+    "actuator_gain": Quantity("actuator", lambda mj, number: mj.actuator_gainprm[number, 0], _gain),
+    "actuator_gear": _at("actuator", "actuator_gear", 0),
+    "actuator_kv": Quantity(
+        "actuator",
+        lambda mj, number: -mj.actuator_biasprm[number, 2],
+        lambda mj, number, value: [("actuator_biasprm", (number, 2), -value)],
+        positive=True,
+    ),
+    "gravity": Quantity(
+        "",
+        lambda mj, _: np.linalg.norm(mj.opt.gravity),
+        lambda mj, _, value: [("opt.gravity", slice(None), value * mj.opt.gravity / np.linalg.norm(mj.opt.gravity))],
+        positive=True,
+    ),
+}
+"""By name. Units are MuJoCo's: kg, m, s, N, rad. `body_mass` keeps the body's shape: its inertia grows as it does."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a world, which is one number (or vector) in one or more places of its model.
+
+    Attributes:
+        name: in the node's params, dots between levels.
+        value: what the file declares, float32.
+        of: the quantities, and which one of their kind.
+    """
+
+    name: str
+    value: np.ndarray
+    of: tuple[tuple[Quantity, int], ...]
+
+    @property
+    def inertial(self) -> bool:
+        return any(quantity.inertial for quantity, _ in self.of)
+
+    def places(self, mj: Any, value: Any) -> list[Place]:
+        """What is written where in a model, whose numbers are those of the file."""
+        return [place for quantity, number in self.of for place in quantity.places(mj, number, value)]
+
+
+def parameter(model: Model, name: str, sources: Sequence[str], where: str) -> Parameter:
+    """A parameter from the names of what it is in the model, such as `body_mass.pole`.
+
+    Raises:
+        RexError: there is no such, it is 0 where that cannot change, or those that are to share it differ.
+    """
+    found, values = [], []
+    for source in sources:
+        word, _, of = source.partition(".")
+        if word not in QUANTITIES:
+            raise RexError(f"{where}={source}: there is no quantity '{word}'{suggest(word, list(QUANTITIES))}")
+        quantity = QUANTITIES[word]
+        if bool(of) != bool(quantity.kind):
+            fix = f"{word}.{(model.names(quantity.kind) or ['name'])[0]}" if quantity.kind else word
+            raise RexError(f"{where}={source}: give {fix}")
+        number = model.number(quantity.kind, of, f"{where}={source}") if quantity.kind else 0
+        value = np.asarray(quantity.read(model.mj, number), np.float32)
+        if quantity.positive and not (value > 0).all():
+            raise RexError(f"{where}={source}: it is {value} in {model.path.name}; give it more than 0 there")
+        found.append((quantity, number))
+        values.append(value)
+    if any(value.shape != values[0].shape or (value != values[0]).any() for value in values):
+        said = ", ".join(f"{source} {value}" for source, value in zip(sources, values, strict=True))
+        raise RexError(f"{where}: they share one number, and are {said} in {model.path.name}; make them equal there")
+    return Parameter(name, values[0], tuple(found))
+
+
+def write(mj: Any, places: Sequence[Place]) -> None:
+    """Writes into a `MjModel`."""
+    for field, index, value in places:
+        attrgetter(field)(mj)[index] = np.asarray(value)
