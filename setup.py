@@ -14,5 +14,5 @@ setup(
         *(f"{CONF}.{folder}" for folder in find_namespace_packages("conf")),
     ],
     package_dir={CONF: "conf"},
-    package_data={"": ["*.yaml"], "rexcli.report": ["*.css", "*.js"], "rexcli": ["templates/**/*"]},
+    package_data={"": ["*.yaml", "*.xml", "*.urdf"], "rexcli.report": ["*.css", "*.js"], "rexcli": ["templates/**/*"]},
 )

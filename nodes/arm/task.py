@@ -32,8 +32,7 @@ class Reach(Environment):
 
     @property
     def action_space(self) -> Box:
-        limit = jnp.array(self.agent.torque)
-        return Box(-limit, limit)
+        return Box([-limit for limit in self.agent.torque], list(self.agent.torque))
 
     def observe(self, step_state: StepState) -> jax.Array:
         """Angles, speeds, where the hand is seen, the way from there to its goal, and how old all that is, `[13]`."""

@@ -203,7 +203,7 @@ PURPOSES = {
     "ray": "sweeps on Ray (launcher=ray)",
     "optuna": "sweeps that search (sweeper=optuna)",
     "cma": "identify/optimizer=cma",
-    "mujoco": "the plants of conf=pendulum_real and pendulum_hard",
+    "mujoco": "rexcli.worlds.Mujoco, conf=arm; the plants of conf=pendulum_real and pendulum_hard",
     "import": "rex import; rex export --to rosbag2, parquet, lerobot",
     "gym": "rexcli.gym",
     "gymnax": "rexcli.gymnax",

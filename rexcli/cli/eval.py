@@ -8,6 +8,7 @@ from rexcli import pipeline
 from rexcli.cli.console import Console
 from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import job_on_run
+from rexcli.cli.kept_files import changed_files
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
@@ -24,6 +25,8 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     backend.prepare(experiment.compile.devices)
     policy, _ = pipeline.load_policy(str(view.path), job.project, seed=experiment.policy_seed)
     system = job.system()
+    for line in changed_files(view, system):
+        console.warn(f"{line}; this evaluates with what it is now")
     task = pipeline.environment(experiment, system)
     timeline, parents = pipeline.evaluation_timeline(experiment, system, task, job.project)
     program = pipeline.compile(experiment, system, timeline, task=task)

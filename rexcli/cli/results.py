@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rexcli.cli.kept_files import keep_files
 from rexcli.config.project import Project
 from rexcli.runs.rundir import Run
 from rexcli.system.delays import Constant, Delay
@@ -27,7 +28,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
     Args:
         run: to finish.
         results: by name, with units.
-        delays: of the system that ran; or by `<kind>/<name>`.
+        delays: the system that ran, whose nodes' files are kept too; or delays by `<kind>/<name>`.
         project: whose pictures the experiment brings.
     """
     from rexcli.plot import draw_run
@@ -37,6 +38,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
     for key, value in results.items():
         run.add_result(key, value)
     if isinstance(delays, System):
+        keep_files(run, delays)
         delays = delays_of(delays)
     run.write_arrays("delays.npz", delay_arrays(delays))
     view = RunView(run.path)

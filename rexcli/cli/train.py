@@ -12,6 +12,7 @@ import numpy as np
 from rexcli import pipeline
 from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import Job
+from rexcli.cli.kept_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
@@ -66,6 +67,8 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
+    if stopped is not None:
+        refuse_changed(stopped.view, system)
     task = pipeline.environment(experiment, system)
     loggers = build_loggers(experiment, job.project)
     parents: list[Path] = []
@@ -88,6 +91,7 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     with (
         without_group(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run
     ):
+        keep_files(run, system)
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))

@@ -128,7 +128,7 @@ def copy_bundled(folder: Path, system: str) -> list[Path]:
         Path(name) / path.relative_to(source): path.read_bytes()
         for name, source in (("conf", bundled_conf()), ("nodes", bundled_nodes()))
         for path in sorted(source.rglob("*"))
-        if path.suffix in (".yaml", ".py", ".md")
+        if path.suffix in (".yaml", ".py", ".md", ".xml", ".urdf")
         and "__pycache__" not in path.parts
         and Path(path.relative_to(source).parts[0]) not in foreign
     }

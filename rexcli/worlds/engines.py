@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, NamedTuple
 
 import jax
@@ -118,7 +120,8 @@ class MjxEngine:
 
     def __init__(self, model: Model, parameters: Sequence[Parameter]):
         try:
-            from mujoco import mjx
+            with redirect_stdout(StringIO()):  # it says that Warp is not installed, which is not used
+                from mujoco import mjx
         except ImportError as error:
             raise RexError(f"MJX is not there ({error}): pip install 'rexcli[mujoco]'") from None
         mj = model.mj
@@ -135,9 +138,10 @@ class MjxEngine:
                 )
         except NotImplementedError as error:
             raise RexError(f"model={model.path}: MJX cannot do this: {' '.join(str(error).split())}") from None
-        self._forward = jax.jit(mjx.forward)  # traced once for steps and sensors
+        self._forward = jax.jit(mjx.forward)  # traced once for steps and sensors, and all of it once for every step
+        self.step = jax.jit(self._step, static_argnames="substeps")
 
-    def step(
+    def _step(
         self, values: Sequence[Any], physics: Physics, ctrl: Any, time: Any, substeps: int
     ) -> tuple[Physics, jax.Array]:
         """As `CEngine.step`, in JAX."""

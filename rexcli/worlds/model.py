@@ -158,10 +158,9 @@ def _check_delays(model: Model) -> None:
         "history": "give {} a window",
     }
     for kind, field in (*product(edge, ("delay", "history")), ("sensor", "interval")):
-        values = np.asarray(getattr(model.mj, f"{kind}_{field}", ()))
-        for name, value in zip(model.names(kind), values.reshape(len(values), -1), strict=False):
-            if value.any():
-                said = f"{kind} '{name}' has {'nsample' if field == 'history' else field}={value[0]:g}"
+        for name, value in zip(model.names(kind), getattr(model.mj, f"{kind}_{field}", ()), strict=False):
+            if np.any(value):
+                said = f"{kind} '{name}' has {'nsample' if field == 'history' else field}={np.ravel(value)[0]:g}"
                 raise RexError(
                     f"model={model.path}: {said}, of which no timeline knows, and which MJX ignores; leave it out "
                     f"there, and {fixes[field].format(edge[kind])}"

@@ -35,13 +35,13 @@ class State:
     Attributes:
         qpos: by joint its position, m or rad; `[4]`, a quaternion, of a ball joint, `[7]` of a free one.
         qvel: by joint its velocity, m/s or rad/s; `[3]` and `[6]` of these.
-        act: activations of actuators that have them, `[na]`.
+        act: activations of actuators that have them, `[na]`; None where none has.
         warmstart: where the constraint solver begins, `[nv]`.
     """
 
     qpos: dict[str, jax.Array]
     qvel: dict[str, jax.Array]
-    act: jax.Array
+    act: jax.Array | None
     warmstart: jax.Array
 
 
@@ -95,6 +95,8 @@ class Mujoco(Node):
             raise RexError(f"substeps={substeps}: give 1 or more")
         timestep = None if substeps is None else 1 / rate / substeps
         self.model = Model(find(model, project), timestep, motors)
+        if self.model.mj.nv == 0:
+            raise RexError(f"model={model}: nothing in it can move; give a body a joint")
         self.substeps = substeps or _substeps(self.model, rate)
         self._declared_rate = rate
         self._controls = _controls(self.model, actuators)
@@ -145,7 +147,8 @@ class Mujoco(Node):
             for joint, start in self._start[part].items():
                 value = start if isinstance(start, np.ndarray) else draw(named_key(rng, f"{part}.{joint}"), start)
                 found[part][joint] = jnp.asarray(value, jnp.float32)
-        return State(**found, act=jnp.asarray(self._base.act, jnp.float32), warmstart=jnp.zeros(self.model.mj.nv))
+        act = jnp.asarray(self._base.act, jnp.float32) if self.model.mj.na else None
+        return State(**found, act=act, warmstart=jnp.zeros(self.model.mj.nv))
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
         """What the sensors show at the start."""
@@ -153,7 +156,7 @@ class Mujoco(Node):
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((values, state)))
         kind = MjxEngine if traced or self._always_mjx else CEngine
         ctrl = np.zeros(self.model.mj.nu, np.float32)
-        return self._output(state, self._engine(kind).step(values, self._physics(state), ctrl, 0.0, 0)[1])
+        return self._output(state, self._engine(kind).step(values, self._physics(state), ctrl, 0.0, substeps=0)[1])
 
     # ------------------------------------------------------------------ how it steps
 
@@ -161,9 +164,10 @@ class Mujoco(Node):
         engine = self._engine(MjxEngine if self.jit else CEngine)
         values, physics = self._values(step_state.params), self._physics(step_state.state)
         ctrl = self._ctrl(step_state.inputs)
-        physics, sensordata = engine.step(values, physics, ctrl, step_state.ts, self.substeps)
+        physics, sensordata = engine.step(values, physics, ctrl, step_state.ts, substeps=self.substeps)
+        act = physics.act if self.model.mj.na else None  # what is of no size has no place in a checkpoint
         state = State(
-            self._by_joint("qpos", physics.qpos), self._by_joint("qvel", physics.qvel), physics.act, physics.warmstart
+            self._by_joint("qpos", physics.qpos), self._by_joint("qvel", physics.qvel), act, physics.warmstart
         )
         return step_state.replace(state=state), self._output(state, sensordata)
 
@@ -177,7 +181,8 @@ class Mujoco(Node):
             np_.concatenate([np_.ravel(getattr(state, part)[joint]) for joint in self.model.joints] or [np.zeros(0)])
             for part in ("qpos", "qvel")
         )
-        return Physics(qpos, qvel, state.act, state.warmstart)
+        act = np.zeros(0, np.float32) if state.act is None else state.act
+        return Physics(qpos, qvel, act, state.warmstart)
 
     def _by_joint(self, part: str, values: Any) -> dict[str, Any]:
         places = {name: getattr(joint, part) for name, joint in self.model.joints.items()}
