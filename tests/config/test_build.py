@@ -180,7 +180,7 @@ def test_outside_a_project_the_bundled_files_serve(tmp_path: Path, monkeypatch: 
 def test_a_copy_of_a_system_has_nothing_of_another_and_runs_it_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert bundled_systems() == ("cartpole", "pendulum", "platoon", "quadrotor")
+    assert bundled_systems() == ("arm", "cartpole", "pendulum", "platoon", "quadrotor")
     for system in bundled_systems():
         files = {str(file) for file in copy_bundled(tmp_path / system, system)}
         folders = {file.split("/")[1] for file in files if file.startswith("nodes/") and file.count("/") > 1}
