@@ -11,13 +11,13 @@ from rexcli.config.project import Project
 @pytest.mark.parametrize(
     ("words", "incomplete", "expected"),
     [
-        ([], "conf=c", ["conf=child"]),
+        ([], "conf=ch", ["conf=child"]),
         ([], "ppo=", ["ppo=default", "ppo=quick", "ppo=slow", "ppo=swingup", "ppo=tutorial"]),
         (["conf=toy"], "nodes.", ["nodes.brain.", "nodes.eye."]),
         (["conf=toy", "seed=1"], "edges.brain_eye.s", ["edges.brain_eye.skip=", "edges.brain_eye.skip=true"]),
         (["conf=toy", "sweep=1,2"], "supervis", ["supervisor=", "supervisor=brain"]),
         (["conf", "="], "ch", ["child"]),
-        (["conf"], "=", ["child", "pendulum", "pendulum_hard", "pendulum_real", "sim2real", "sim2real_wide", "toy"]),
+        (["conf"], "=sim", ["sim2real", "sim2real_wide"]),
         (["conf", "=", "toy"], "nodes.brain.r", ["nodes.brain.rate=", "nodes.brain.rate=10"]),
         (["conf=nosuch"], "nodes.", []),
         (["conf=toy", "a=[1"], "nodes.", []),
