@@ -17,7 +17,7 @@ from rexcli.config.project import Project
         (["conf=toy", "seed=1"], "edges.brain_eye.s", ["edges.brain_eye.skip=", "edges.brain_eye.skip=true"]),
         (["conf=toy", "sweep=1,2"], "supervis", ["supervisor=", "supervisor=brain"]),
         (["conf", "="], "ch", ["child"]),
-        (["conf"], "=sim", ["sim2real", "sim2real_wide"]),
+        (["conf", "="], "sim", ["sim2real", "sim2real_wide"]),
         (["conf", "=", "toy"], "nodes.brain.r", ["nodes.brain.rate=", "nodes.brain.rate=10"]),
         (["conf=nosuch"], "nodes.", []),
         (["conf=toy", "a=[1"], "nodes.", []),
