@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rexcli.runtime.stepper import Stepper
     from rexcli.runtime.wall.session import WallClock
     from rexcli.system.adjustable import AdjustableDelay
-    from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Regimes, TruncatedNormal
+    from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Normal, Regimes, TruncatedNormal
     from rexcli.system.losses import GilbertElliott, IndependentLoss
     from rexcli.system.node import Node
     from rexcli.system.spec import Edge, NodeSpec
@@ -50,6 +50,7 @@ _HOMES = {
     "IndependentLoss": "rexcli.system.losses",
     "InputState": "rexcli.system.states",
     "LogNormal": "rexcli.system.delay_families",
+    "Normal": "rexcli.system.delay_families",
     "InMemoryRecorder": "rexcli.runtime.in_memory",
     "Logger": "rexcli.rl.loggers",
     "Message": "rexcli.system.states",

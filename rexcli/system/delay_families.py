@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
+from statistics import NormalDist
 from typing import Any
 
 import jax
@@ -24,6 +26,8 @@ from rexcli.system.delays import Delay, as_delay
 
 Floats = npt.NDArray[np.float64]
 
+FEW_SAMPLES = 2**16
+"""Up to so many, to draw more than are wanted takes less time than to compile a function that draws fewer."""
 SCORES = np.linspace(-5.5, 5.5, 705)
 """Normal scores at which the quantiles of a correlated delay are tabulated; linear in between."""
 
@@ -48,6 +52,59 @@ class Family(Delay):
     @abstractmethod
     def quantiles(self, shares: Floats) -> Floats:
         """Times, seconds, within which shares of the samples stay."""
+
+
+class Normal(Delay):
+    """A normal distribution of which every sample below 0 is 0: the same times as of `distrax.Normal`.
+
+    Args:
+        loc, scale: mean and standard deviation before they are cut off, seconds.
+    """
+
+    def __init__(self, loc: float, scale: float):
+        _check(self, loc=loc, scale=scale)
+        _check_positive(self, scale=scale)
+        self.loc, self.scale = float(loc), float(scale)
+
+    def __repr__(self) -> str:
+        return f"Normal(loc={self.loc:g}, scale={self.scale:g})"
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        return _draw_normal(self.loc, self.scale, key, num)
+
+    def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
+        # A sample depends on its number alone, so few lengths, each compiled once for all of this family, serve all.
+        length = num if num * len(episodes) > FEW_SAMPLES else 1 << max(6, (num - 1).bit_length())
+        drawn = _draw_normal_episodes(self.loc, self.scale, key, jnp.asarray(episodes, jnp.uint32), length)
+        return np.asarray(drawn)[:, :num]
+
+    def density(self, seconds: npt.ArrayLike) -> Floats:
+        z = (np.asarray(seconds, np.float64) - self.loc) / self.scale
+        return np.exp(-0.5 * z**2) / (self.scale * np.sqrt(2 * np.pi))
+
+    def cdf(self, seconds: npt.ArrayLike) -> Floats:
+        from scipy.special import ndtr
+
+        x = np.asarray(seconds, np.float64)
+        return np.where(x < 0, 0.0, ndtr((x - self.loc) / self.scale))
+
+    def quantile(self, share: float) -> float:
+        return max(0.0, self.loc + self.scale * NormalDist().inv_cdf(share))
+
+    def quantiles(self, shares: Floats) -> Floats:
+        from scipy.special import ndtri
+
+        return np.maximum(self.loc + self.scale * ndtri(shares), 0.0)
+
+
+@partial(jax.jit, static_argnums=3)
+def _draw_normal(loc: float, scale: float, key: jax.Array, num: int) -> jax.Array:
+    return jnp.maximum(loc + scale * jax.random.normal(key, (num,)), 0.0)
+
+
+@partial(jax.jit, static_argnums=4)
+def _draw_normal_episodes(loc: float, scale: float, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
+    return jax.vmap(lambda episode: _draw_normal(loc, scale, jax.random.fold_in(key, episode), num))(episodes)
 
 
 class TruncatedNormal(Family):

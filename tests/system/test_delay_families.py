@@ -11,7 +11,8 @@ from scipy.special import ndtri
 
 from rexcli.errors import RexError
 from rexcli.system.adjustable import AdjustableDelay
-from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Regimes, TruncatedNormal
+from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Normal, Regimes, TruncatedNormal
+from rexcli.system.delays import as_delay
 
 KEY = jax.random.key(3)
 COUNT = 40_000
@@ -62,6 +63,20 @@ def test_samples_have_the_quantiles_and_the_density_integrates_to_the_distributi
     assert np.trapezoid(delay.density(x), x) == pytest.approx(0.9, abs=1e-3)
 
 
+@pytest.mark.parametrize(("loc", "scale"), [(0.0075, 0.003), (0.002, 0.004), (-0.01, 0.005)])
+def test_normal_is_that_of_distrax_to_the_last_bit(loc, scale):
+    ours, theirs, episodes = Normal(loc, scale), as_delay(distrax.Normal(loc, scale)), np.arange(3)
+    for num in (1, 7, 333):
+        np.testing.assert_array_equal(
+            ours.sample_episodes(KEY, episodes, num), theirs.sample_episodes(KEY, episodes, num)
+        )
+    x = np.linspace(0.0, 0.02, 9)
+    np.testing.assert_allclose(ours.cdf(x), theirs.cdf(x), atol=1e-6)
+    np.testing.assert_allclose(ours.density(x), theirs.density(x), rtol=1e-4)
+    np.testing.assert_allclose(ours.quantiles(np.array([0.1, 0.9])), theirs.quantiles(np.array([0.1, 0.9])), atol=2e-4)
+    assert ours.quantile(0.99) == pytest.approx(theirs.quantile(0.99), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in SLOW_TO_COMPILE else ()) for name in FAMILIES],
@@ -92,6 +107,7 @@ def test_regimes_last_as_long_as_declared():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Normal(0.1, 0.0), "scale 0: give a number greater than 0"),
         (lambda: TruncatedNormal(0.1, 0.0), "scale 0: give a number greater than 0"),
         (lambda: TruncatedNormal(float("nan"), 1.0), "loc nan: give a finite number"),
         (lambda: TruncatedNormal(-1.0, 0.1), "more than 8 scales below 0"),
