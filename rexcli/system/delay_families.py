@@ -26,8 +26,6 @@ from rexcli.system.delays import Delay, as_delay
 
 Floats = npt.NDArray[np.float64]
 
-FEW_SAMPLES = 2**16
-"""Up to so many, to draw more than are wanted takes less time than to compile a function that draws fewer."""
 SCORES = np.linspace(-5.5, 5.5, 705)
 """Normal scores at which the quantiles of a correlated delay are tabulated; linear in between."""
 
@@ -73,10 +71,7 @@ class Normal(Delay):
         return _draw_normal(self.loc, self.scale, key, num)
 
     def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
-        # A sample depends on its number alone, so few lengths, each compiled once for all of this family, serve all.
-        length = num if num * len(episodes) > FEW_SAMPLES else 1 << max(6, (num - 1).bit_length())
-        drawn = _draw_normal_episodes(self.loc, self.scale, key, jnp.asarray(episodes, jnp.uint32), length)
-        return np.asarray(drawn)[:, :num]
+        return np.asarray(_draw_normal_episodes(self.loc, self.scale, key, jnp.asarray(episodes, jnp.uint32), num))
 
     def density(self, seconds: npt.ArrayLike) -> Floats:
         z = (np.asarray(seconds, np.float64) - self.loc) / self.scale
@@ -104,6 +99,7 @@ def _draw_normal(loc: float, scale: float, key: jax.Array, num: int) -> jax.Arra
 
 @partial(jax.jit, static_argnums=4)
 def _draw_normal_episodes(loc: float, scale: float, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
+    """Compiled once for all of the family, since its parameters are inputs."""
     return jax.vmap(lambda episode: _draw_normal(loc, scale, jax.random.fold_in(key, episode), num))(episodes)
 
 
