@@ -118,6 +118,11 @@ def controller(
     if experiment.policy is not None:
         policy, path = load_policy(experiment.policy, project, seed=experiment.policy_seed)
         parents.append(path)
+    elif experiment.policy_seed != "best":
+        where = experiment.origins.where("policy_seed")
+        raise RexError(
+            f"{where}: policy_seed={experiment.policy_seed}: of no run; give policy=RUN too, or leave it out"
+        )
     source = experiment.action.source or ("node" if policy is None else "policy")
     task = None if experiment.env is None else build_environment(experiment, system, project)
     return make_controller(source, system, task, value=experiment.action.value, policy=policy), parents

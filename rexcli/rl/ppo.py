@@ -225,7 +225,7 @@ class PPO:
         """Numbers of what only the critic sees; None where the task has nothing for it."""
         task = self.environment
         known = jax.eval_shape(lambda: task.privileged(init_graph_state(task.system, jax.random.key(0))))
-        return None if known is None else sum(leaf.size for leaf in jax.tree.leaves(known))
+        return sum(leaf.size for leaf in jax.tree.leaves(known)) or None
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:

@@ -47,13 +47,15 @@ def recurrent_ppo(task=ToZero, **changes):
     return ppo, jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
 
 
+@functools.cache
 def make_policy(config=SEEN, key=0, space=None, memory="gru"):
     """With random weights, of what `tiny_system` shows: one number, and where ages are seen, one age."""
     size = (1 + config.ages) * config.history
     space = space or Box([-2.0], [2.0])
     network = ActorCritic(1, 2, 8, "relu", "xavier_uniform", categories=space.categories, memory=memory, memory_units=5)
-    params = jax.jit(lambda key: network.init(key, jnp.zeros(size), method="act"))(jax.random.key(key))
-    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(key + 1), leaf.shape), params)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(size), method="act"))
+    rng = np.random.default_rng(key)
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), jnp.float32), shapes)
     stats = RunningStats(jnp.full(size, 0.1), jnp.full(size, 0.3), jnp.float32(100))
     return Policy(params, stats, network, space, None, config)
 
@@ -146,7 +148,8 @@ def test_a_history_is_that_of_numpy():
     task, program = seeing(), tiny_program()
     env = GraphEnv(task, program)
     step, look = jax.jit(env.step), jax.jit(program.step_state)
-    state, observation = env.reset(jax.random.key(0), starting_step=3)
+    reset = jax.jit(lambda: env.reset(jax.random.key(0), starting_step=3))
+    state, observation = reset()
     frames = []
     for turn in range(6):
         raw = look(state.graph_state)
@@ -157,7 +160,7 @@ def test_a_history_is_that_of_numpy():
         state, outcome = step(state, jnp.array([0.5]))
         observation = outcome.observation
     assert task.observation_space.size == 6
-    again, first = env.reset(jax.random.key(0), starting_step=3)
+    again, first = reset()
     np.testing.assert_allclose(first, np.tile(frames[0], 3), atol=1e-6)
     assert not again.graph_state.memory["observations"]["begun"]
 
@@ -169,7 +172,7 @@ class Named(ToZero):
 
 def test_a_dict_of_observations_is_stacked_by_name():
     task, program = seeing(task=Named), tiny_program()
-    _, seen = GraphEnv(task, program).reset(jax.random.key(0))
+    _, seen = jax.eval_shape(lambda: GraphEnv(task, program).reset(jax.random.key(0)))
     assert {name: (leaf.shape, str(leaf.dtype)) for name, leaf in seen.items()} == {
         "ages": ((3, 1), "float32"),
         "late": ((3,), "bool"),
@@ -216,8 +219,13 @@ def test_the_export_is_the_simulated_policy_on_every_executor(tmp_path):
     timeline = simulate(system.timing, sample, episodes=1, steps=12)
     keep = {"agent": ("inputs", "output")}
     program = tiny_program()
-    state, _ = program.reset(program.init(jax.random.key(3)))
-    state, record = jax.jit(lambda state: program.rollout(state, 12, controller=controller, keep=keep))(state)
+
+    @jax.jit
+    def roll(key):
+        start, _ = program.reset(program.init(key))
+        return program.rollout(start, 12, controller=controller, keep=keep)
+
+    state, record = roll(jax.random.key(3))
     world = record["agent"].fields["inputs"]["world"]
     sent = record["agent"].fields["output"][:, 0]
     assert np.ptp(sent) > 0.1, "the policy acts"
