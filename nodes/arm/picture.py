@@ -13,8 +13,8 @@ from rexcli.plot.declared import Declared
 
 DPI = 80
 REACH = UPPER_ARM + FOREARM
-SHOULDER = ("world/state/qpos/shoulder", "world/output/qpos/shoulder", "world/output/shoulder")
-ELBOW = ("world/state/qpos/elbow", "world/output/qpos/elbow", "world/output/elbow")
+SHOULDER = ("world/state/qpos.shoulder", "world/output/qpos.shoulder", "world/output/shoulder")
+ELBOW = ("world/state/qpos.elbow", "world/output/qpos.elbow", "world/output/elbow")
 GOAL = ("agent/state",)
 
 
@@ -29,7 +29,7 @@ class Arm(Picture):
         return draw(
             motion.needed(found, SHOULDER, episode),
             motion.needed(found, ELBOW, episode),
-            motion.series(found, GOAL, episode),
+            motion.series(found, GOAL, episode, components=2),
             colour=Declared.of(view).colour("world"),
             start=options.start,
             seconds=options.animation_seconds,

@@ -89,6 +89,14 @@ class Model:
         ends = zip(self.mj.sensor_adr.tolist(), self.mj.sensor_dim.tolist(), strict=True)
         return {name: slice(at, at + size) for name, (at, size) in zip(self.names("sensor"), ends, strict=True)}
 
+    @cached_property
+    def constrained(self) -> bool:
+        """Whether the constraint solver may have something to do: limits, dry friction, equalities, contacts."""
+        mj = self.mj
+        touches = mj.ngeom > 1 and (mj.geom_contype.any() or mj.geom_conaffinity.any())
+        each = (mj.jnt_limited, mj.tendon_limited, mj.dof_frictionloss, mj.tendon_frictionloss)
+        return bool(mj.neq or mj.npair or touches or any(field.any() for field in each))
+
     def names(self, kind: str) -> list[str]:
         """What there is of a kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number."""
         at = getattr(self.mj, kind)

@@ -36,13 +36,13 @@ class State:
         qpos: by joint its position, m or rad; `[4]`, a quaternion, of a ball joint, `[7]` of a free one.
         qvel: by joint its velocity, m/s or rad/s; `[3]` and `[6]` of these.
         act: activations of actuators that have them, `[na]`; None where none has.
-        warmstart: where the constraint solver begins, `[nv]`.
+        warmstart: where the constraint solver begins, `[nv]`; None where nothing constrains or touches anything.
     """
 
     qpos: dict[str, jax.Array]
     qvel: dict[str, jax.Array]
     act: jax.Array | None
-    warmstart: jax.Array
+    warmstart: jax.Array | None
 
 
 class Mujoco(Node):
@@ -52,9 +52,9 @@ class Mujoco(Node):
 
     Two engines step it. A compiled program (rollouts, training, evaluation, identification, long recordings) has MJX,
     in float32. Where a step is called by itself (short recordings, the wall clock), that is MuJoCo's own C code, in
-    float64: it compiles nothing, and is hundreds of times as fast there. They agree to about 1e-5 over a second of
-    smooth motion, and no longer where the motion itself is chaotic. `engine: mjx` has MJX everywhere: a recording then
-    is that of the compiled program bit for bit, and takes as long. A recording says which one it was.
+    float64: it compiles nothing, where MJX takes from seconds to minutes. They agree to 1e-4 over a second of smooth
+    motion; contacts and chaotic motion part them sooner. `engine: mjx` has MJX everywhere: a recording then
+    is as near to the compiled program as that of any other node. A recording says which one it was.
 
     Args:
         model: MJCF or URDF file, from the project's folder.
@@ -147,8 +147,8 @@ class Mujoco(Node):
             for joint, start in self._start[part].items():
                 value = start if isinstance(start, np.ndarray) else draw(named_key(rng, f"{part}.{joint}"), start)
                 found[part][joint] = jnp.asarray(value, jnp.float32)
-        act = jnp.asarray(self._base.act, jnp.float32) if self.model.mj.na else None
-        return State(**found, act=act, warmstart=jnp.zeros(self.model.mj.nv))
+        act, warmstart = jnp.asarray(self._base.act, jnp.float32), jnp.zeros(self.model.mj.nv)
+        return self._state(found["qpos"], found["qvel"], act, warmstart)
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
         """What the sensors show at the start."""
@@ -165,11 +165,13 @@ class Mujoco(Node):
         values, physics = self._values(step_state.params), self._physics(step_state.state)
         ctrl = self._ctrl(step_state.inputs)
         physics, sensordata = engine.step(values, physics, ctrl, step_state.ts, substeps=self.substeps)
-        act = physics.act if self.model.mj.na else None  # what is of no size has no place in a checkpoint
-        state = State(
-            self._by_joint("qpos", physics.qpos), self._by_joint("qvel", physics.qvel), act, physics.warmstart
-        )
+        qpos, qvel = self._by_joint("qpos", physics.qpos), self._by_joint("qvel", physics.qvel)
+        state = self._state(qpos, qvel, physics.act, physics.warmstart)
         return step_state.replace(state=state), self._output(state, sensordata)
+
+    def _state(self, qpos: dict[str, Any], qvel: dict[str, Any], act: Any, warmstart: Any) -> State:
+        """Without what the model has no use for: what is of no size has no place in a checkpoint."""
+        return State(qpos, qvel, act if self.model.mj.na else None, warmstart if self.model.constrained else None)
 
     def _values(self, params: PyTree) -> list[Any]:
         leaves = leaf_paths(params)
@@ -182,7 +184,8 @@ class Mujoco(Node):
             for part in ("qpos", "qvel")
         )
         act = np.zeros(0, np.float32) if state.act is None else state.act
-        return Physics(qpos, qvel, act, state.warmstart)
+        warmstart = np.zeros(self.model.mj.nv, np.float32) if state.warmstart is None else state.warmstart
+        return Physics(qpos, qvel, act, warmstart)
 
     def _by_joint(self, part: str, values: Any) -> dict[str, Any]:
         places = {name: getattr(joint, part) for name, joint in self.model.joints.items()}

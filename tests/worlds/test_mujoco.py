@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rexcli import InMemoryRecorder, RexError, pipeline
+from rexcli.cli.kept_files import refuse_changed
 from rexcli.cli.main import main
 from rexcli.runs.view import find_run
 from rexcli.testing import NodeTester
@@ -273,5 +274,10 @@ def test_a_urdf_file_gets_motors_and_is_kept_with_the_run(
     run = find_run("latest", tmp_path / "outputs")
     assert run.results["world engine"].startswith("MuJoCo")
     assert (run.path / "files/world/lever.urdf").read_text() == URDF
+    system = pipeline.build(pipeline.compose("lever"))
+    refuse_changed(run, system)
+    written(tmp_path, URDF.replace('mass value="1"', 'mass value="2"'), "lever.urdf")
+    with pytest.raises(RexError, match=r"node 'world': lever.urdf changed since .* put that back to go on"):
+        refuse_changed(run, system)
     assert main(["show", "conf=lever", "nodes.world.model=lever.udf"]) == 2
     assert "there is no such file" in capsys.readouterr().err
