@@ -47,15 +47,19 @@ def recurrent_ppo(task=ToZero, **changes):
     return ppo, jax.jit(ppo.init)(tiny_program(), jax.random.key(0))
 
 
+def random_params(init, seed=0):
+    """Random weights of the shapes that `init` gives."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), jnp.float32), jax.eval_shape(init))
+
+
 @functools.cache
 def make_policy(config=SEEN, key=0, space=None, memory="gru"):
     """With random weights, of what `tiny_system` shows: one number, and where ages are seen, one age."""
     size = (1 + config.ages) * config.history
     space = space or Box([-2.0], [2.0])
     network = ActorCritic(1, 2, 8, "relu", "xavier_uniform", categories=space.categories, memory=memory, memory_units=5)
-    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(size), method="act"))
-    rng = np.random.default_rng(key)
-    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), jnp.float32), shapes)
+    params = random_params(lambda: network.init(jax.random.key(0), jnp.zeros(size), method="act"), key)
     stats = RunningStats(jnp.full(size, 0.1), jnp.full(size, 0.3), jnp.float32(100))
     return Policy(params, stats, network, space, None, config)
 
@@ -68,29 +72,24 @@ def seeing(config=SEEN, task=ToZero, system=None):
 
 @functools.cache
 def memories():
-    """Memories over a sequence, and after one step, as functions of parameters."""
+    """A network's memory over a sequence, and after one step, as functions of parameters."""
     network = ActorCritic(1, 1, 4, memory="gru", memory_units=3)
-    init = jax.jit(lambda key: network.init(key, jnp.zeros(2)))
-    sequence = jax.jit(lambda params, *of: [unrolled(network, params, part, *of) for part in ("actor", "critic")])
-    step = jax.jit(lambda params, *of: [remembered(network, params, part, *of) for part in ("actor", "critic")])
-    return init, sequence, step
+    sequence = jax.jit(lambda params, *of: unrolled(network, params, "critic", *of))
+    step = jax.jit(lambda params, *of: remembered(network, params, "critic", *of))
+    return lambda: network.init(jax.random.key(0), jnp.zeros(2)), sequence, step
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 10_000))
 def test_a_sequence_is_step_by_step_with_resets_on_the_way(seed):
     init, sequence, step = memories()
-    rng = np.random.default_rng(seed)
-    params = init(jax.random.key(seed))
+    rng, params = np.random.default_rng(seed), random_params(init, seed)
     seen, starts = rng.normal(size=(7, 4, 2)).astype(np.float32), rng.random((7, 4)) < 0.3
-    state = rng.normal(size=(4, 3)).astype(np.float32)
-    whole = sequence(params, seen, starts, state)
-    now = [state, state]
+    now = rng.normal(size=(4, 3)).astype(np.float32)
+    whole = sequence(params, seen, starts, now)
     for at in range(7):
-        kept = np.where(starts[at][:, None], 0, now)
-        now = [step(params, seen[at], each)[part] for part, each in enumerate(kept)]
-        for part in (0, 1):
-            np.testing.assert_allclose(whole[part][at], now[part], atol=1e-6)
+        now = step(params, seen[at], np.where(starts[at][:, None], np.float32(0), now))
+        np.testing.assert_allclose(whole[at], now, atol=1e-6)
 
 
 def test_an_update_starts_from_the_probabilities_of_what_was_collected_and_goes_on_where_it_ended():
@@ -284,7 +283,7 @@ def test_an_ensemble_chooses_what_is_most_probable_on_average():
     members = [make_policy(plain, key, Discrete(3), "none") for key in (0, 3, 6)]
     ensemble = Ensemble.of(members)
     observations = np.linspace(-2, 2, 9, dtype=np.float32)[:, None]
-    logits = np.array([policy.distribution(observations).logits for policy in members])
+    logits = np.array(jax.jit(jax.vmap(lambda policy: policy.distribution(observations).logits))(ensemble.members))
     probable = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).mean(axis=0).argmax(axis=-1)
     np.testing.assert_array_equal(ensemble.apply(ensemble.init_state(), observations)[0], probable)
     assert len(set(probable.tolist())) > 1
