@@ -7,32 +7,23 @@ YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recordi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts
-from rexcli.config.build import build_environment, build_optimizer, build_system
+from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
 from rexcli.config.schema import Experiment
 from rexcli.errors import DeclarationError, RexError, suggest
-from rexcli.identify.identify import Identification
-from rexcli.identify.identify import identify as run_identification
-from rexcli.identify.levenberg import LevenbergMarquardt
-from rexcli.identify.optimizer import Progress
-from rexcli.identify.problem import Problem
-from rexcli.identify.recorded import signals_of
-from rexcli.identify.replay import replaying
-from rexcli.identify.unknowns import Unknowns
 from rexcli.rl.actions import Controller, make_controller
 from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
@@ -40,7 +31,6 @@ from rexcli.rl.ensemble import Ensemble
 from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy, evaluation_steps
 from rexcli.rl.policy import Actor, Policy
-from rexcli.rl.ppo import PPO
 from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Training
@@ -54,10 +44,7 @@ from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state, with_memory
-from rexcli.system.paths import leaf_paths
-from rexcli.system.randomize import drawn_of_timeline
 from rexcli.system.system import System
-from rexcli.timeline.edit import stack
 from rexcli.timeline.timeline import Timeline
 from rexcli.timelines import EVALUATION, evaluation_timeline, record_timeline
 from rexcli.timelines import saved_plan as saved_plan
@@ -366,70 +353,6 @@ def plan_for(experiment: Experiment, timeline: Timeline, *, observed: Collection
     return make_plan(timeline, mode=declared.mode, prune=declared.prune, lookahead=declared.ahead, observed=observed)
 
 
-def identification_problem(
-    experiment: Experiment, project: Project | None = None
-) -> tuple[Problem, Timeline, System, list[Path]]:
-    """What `identify` declares, on the recordings of `from=RUN` and `identify.recordings`.
-
-    Returns:
-        The problem, the timeline of all recordings, the system with its replayed nodes, and the runs.
-
-    Raises:
-        RexError: for what is declared wrong, and recordings that do not show what is needed.
-    """
-    declared = experiment.identify
-    if experiment.from_run is None:
-        raise RexError("identify needs a recording: give its run, rex identify latest:record")
-    unknowns = Unknowns(declared)
-    (build_optimizer(experiment, project) or LevenbergMarquardt()).check(unknowns)
-    edges = dict(experiment.edges)
-    for name in declared.edges:
-        if name not in edges:
-            raise RexError(f"identify.edges: no edge is called '{name}'{suggest(name, list(edges))}")
-        edges[name] = replace(edges[name], delay=unknowns.adjustable(name, experiment.nodes[edges[name].target].rate))
-    experiment = replace(experiment, edges=edges, randomize=None)  # one number of each is looked for
-    system = build_system(experiment, project)
-    timelines, recordings, parents = [], [], []
-    for run in [str(experiment.from_run), *declared.recordings]:
-        view = find_run(run, (project or find_project()).outputs, having=("recording.mcap",))
-        timeline, _ = timeline_for(replace(experiment, from_run=str(view.path)), system, project)
-        timelines.append(timeline)
-        recordings.append(view.recording())
-        parents.append(view.path)
-    timeline = stack(timelines)
-    replay = [system.supervisor] if declared.replay is None else declared.replay
-    if system.supervisor not in replay:
-        raise RexError(f"identify.replay: the supervisor, '{system.supervisor}', is to be replayed; add it")
-    system = replaying(system, replay, recordings)
-    simulated = [name for name in system.nodes if name not in replay]
-    signals = signals_of(declared.signals, recordings, timeline, simulated, experiment.plots.angles)
-    plan = make_plan(timeline, mode=experiment.compile.mode, prune=False)
-    program = Program(system, plan, backend.choose_skip(experiment.compile.skip))
-    devices = backend.choose_devices(experiment.compile.devices)
-    problem = Problem(program, timeline, signals, unknowns, declared, jax.random.key(experiment.seed), devices)
-    return problem, timeline, system, parents
-
-
-def identify(
-    experiment: Experiment, project: Project | None = None, progress: Progress = lambda share, note: None
-) -> Identification:
-    """Parameters and delays with which the experiment reproduces recordings, as `identify` says."""
-    problem, *_ = identification_problem(experiment, project)
-    return solve(experiment, problem, project, progress)
-
-
-def solve(
-    experiment: Experiment,
-    problem: Problem,
-    project: Project | None = None,
-    progress: Progress = lambda share, note: None,
-) -> Identification:
-    """Solves a problem of `identification_problem`."""
-    declared = experiment.identify
-    optimizer = build_optimizer(experiment, project)
-    return run_identification(problem, optimizer, seed=experiment.seed, refine=declared.refine, progress=progress)
-
-
 def check_rollout(experiment: Experiment, program: Program) -> None:
     """Refuses what `rollout` could not do, before anything is made."""
     backend.choose_devices(experiment.compile.devices)
@@ -452,6 +375,8 @@ def trace(program: Program, controller: Controller | None = None) -> None:
 
 def algorithm(experiment: Experiment, task: Environment) -> Algorithm:
     """The learning algorithm that an experiment declares, on its task."""
+    from rexcli.rl.ppo import PPO  # Optax takes half a second to import, and most commands train nothing
+
     return PPO(task, experiment.ppo)
 
 
@@ -527,55 +452,6 @@ def rollout(
     done = replace(done, nan=f"{place}; there is NaN in {struck} of {done.num} rollouts")
     log.warning("%s", done.nan)
     return done
-
-
-def drawn(experiment: Experiment, system: System, episode: Sequence[int]) -> dict[str, np.ndarray]:
-    """What episodes of `record` or `rollout` drew as `experiment.randomize` says, by name, `[episodes]`.
-
-    Parameters and adjustable delays are as the episode has them; of the timeline's delays it is the number by which
-    they are changed, `nodes.sensor.delay.scale`.
-
-    Args:
-        experiment: whose seed.
-        system: that it declares.
-        episode: of the timeline, for each.
-    """
-    rng, ranges = jax.random.key(experiment.seed), system.randomize
-
-    def one(number: jax.Array, eps: jax.Array) -> dict[str, jax.Array]:
-        state = init_graph_state(system, jax.random.fold_in(rng, number), eps=eps)
-        found: dict[str, jax.Array] = {}
-        for node, entries in ranges.nodes.items():
-            leaves = leaf_paths(state.params[node])
-            found |= {f"{node}.{name}": leaves[entry.path or name] for name, entry in entries.items()}
-        for key in system.posterior:
-            section, node, *path = key.split("/")
-            if section == "nodes":
-                found[f"{node}.{path[0]}"] = leaf_paths(state.params[node])[path[0]]
-        for name in [*ranges.edges, *(key.split("/")[1] for key in system.posterior if key.startswith("edges/"))]:
-            edge = system.edges[name]
-            if edge.input in system.adjustable(edge.target):
-                found[f"edges.{name}.delay"] = state.delays[edge.target][edge.input]
-        return found
-
-    columns: dict[str, np.ndarray] = {}
-    if not (ranges.nodes or ranges.edges or ranges.computation or system.posterior):
-        return columns
-    numbers, eps = jnp.arange(len(episode)), jnp.asarray(episode, jnp.int32)
-    if all(node.jit for node in system.nodes.values()):
-        values = jax.jit(jax.vmap(one))(numbers, eps)
-    else:
-        values = jax.tree.map(lambda *each: np.stack(each), *map(one, numbers, eps))
-    for name, value in values.items():
-        flat = np.asarray(value).reshape(len(episode), -1)
-        names = [name] if value.ndim == 1 else [f"{name}.{index}" for index in range(flat.shape[1])]
-        columns |= dict(zip(names, flat.T, strict=True))
-    for kind, section, entries in (("node", "nodes", ranges.computation), ("edge", "edges", ranges.edges)):
-        for name, entry in entries.items():
-            if f"{section}.{name}.delay" not in columns:
-                changed = drawn_of_timeline(experiment.seed, f"{kind} {name}", np.asarray(episode), entry)
-                columns[f"{section}.{name}.delay.{entry.operation}"] = changed
-    return columns
 
 
 def train(

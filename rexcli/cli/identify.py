@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rexcli import pipeline
+from rexcli import identification
 from rexcli.cli.job import Job
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
@@ -20,9 +20,9 @@ def identify(job: Job) -> Result:
 
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
-    problem, timeline, system, parents = pipeline.identification_problem(experiment, job.project)
+    problem, timeline, system, parents = identification.make_problem(experiment, job.project)
     with job.new_run(parents) as run, job.console.progress("identify", 1000, "‰") as progress:
-        found = pipeline.solve(
+        found = identification.solve(
             experiment, problem, job.project, lambda share, note: progress.update(max(1, round(1000 * share)), note)
         )
         run.write_arrays("timeline.npz", to_arrays(timeline))

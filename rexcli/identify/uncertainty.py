@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from rexcli.identify.problem import Problem, robust_weight
 
@@ -78,6 +77,8 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
 
     What the data do not tell of a number, its bounds do: a normal prior with the deviation of a uniform one.
     """
+    from scipy.stats import t as student
+
     rows, errors, jacobian = problem.rows, *problem.linearize(z, central=True)
     use = rows.fitted
     counts = np.sqrt(robust_weight(problem.loss, errors / problem.loss_scale))
@@ -98,7 +99,7 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
     alone = np.diag(information)[unknown] / max(noise, 1e-300)
     return Uncertainty(
         covariance,
-        float(stats.t.ppf(0.975, max(2, blocks - 1))),
+        float(student.ppf(0.975, max(2, blocks - 1))),
         1 / np.sqrt(alone + 1 / PRIOR**2),
         np.sqrt(np.mean(jacobian[:, : problem.num_params] ** 2, axis=0)),
     )

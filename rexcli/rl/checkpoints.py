@@ -8,14 +8,17 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import orbax.checkpoint as ocp
 
 from rexcli.errors import RexError
 from rexcli.runs.formats import decode_json, encode_json
 from rexcli.runs.storage import atomic_folder, is_temporary, make_folder, require_space, sha256
+
+if TYPE_CHECKING:
+    from orbax.checkpoint import StandardCheckpointer
 
 Arrays = dict[str, npt.NDArray]
 
@@ -26,9 +29,6 @@ DIGESTS = "sha256.json"
 """The file with the digests of all files of a checkpoint."""
 OVERHEAD = 2**20
 """Bytes that a checkpoint takes beside its arrays, at most."""
-
-BY_ITSELF = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
-"""Process 0 has all that is saved, so Orbax need not wait for the other processes."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,12 @@ def _check_whole(path: Path) -> None:
         raise ValueError("it has other files than were written")
 
 
-def _checkpointer() -> ocp.StandardCheckpointer:
-    return ocp.StandardCheckpointer(multiprocessing_options=BY_ITSELF)
+def _checkpointer() -> StandardCheckpointer:
+    """Process 0 has all that is saved, so Orbax need not wait for the other processes."""
+    import orbax.checkpoint as ocp  # takes a second to import
+
+    alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -62,7 +62,7 @@ from typing import Any
 
 import numpy as np
 
-from rexcli import pipeline
+from rexcli import identification
 from rexcli.config.compose import compose
 from rexcli.identify.identify import Identification
 from tests.benchmarks.identify.truths import CONF, Truth, draw
@@ -76,7 +76,7 @@ def identified(truth: Truth, *words: str) -> tuple[Identification, float]:
     """What is found of a truth, and in how many seconds, compilation included."""
     began = time.perf_counter()
     experiment = compose("model", [f"from={truth.run}", *words], config_dir=CONF)
-    found = pipeline.identify(experiment)
+    found = identification.identify(experiment)
     return found, time.perf_counter() - began
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rexcli import pipeline
+from rexcli import identification
 from rexcli.cli.main import main
 from rexcli.config.compose import compose
 from rexcli.config.project import Project
@@ -16,7 +16,7 @@ from tests.identify.conftest import LOOP, TRUE
 
 def identified(project: Project, *words: str):
     """What Python finds; by name."""
-    found = pipeline.identify(compose("model", ["from=latest:record", *words], project=project), project)
+    found = identification.identify(compose("model", ["from=latest:record", *words], project=project), project)
     return found, {each.name: each for each in found.estimates}
 
 
@@ -88,7 +88,7 @@ def test_an_estimate_at_its_bound_is_none(cart: Project) -> None:
 
 def test_a_bare_array_is_a_signal_too(cart: Project) -> None:
     words = ["from=latest:record", "identify.signals.driver={u: {path: ''}}"]
-    problem, *_ = pipeline.identification_problem(compose("model", words, project=cart), cart)
+    problem, *_ = identification.make_problem(compose("model", words, project=cart), cart)
     rows = problem.rows
     errors = problem.errors(problem.start()[None])[0][
         rows.signal == [s.name for s in problem.signals].index("driver.u")
@@ -143,6 +143,6 @@ def test_a_world_too_coarse_for_its_delays_is_told(cart: Project) -> None:
     assert main(["record", "conf=robot", "record.seconds=8", *wires, "--quiet"]) == 0
     quick = find_run("latest:record", cart.outputs)
     experiment = compose("model", [f"from={quick.path}", "nodes.world.rate=20"], project=cart)
-    rows = {each.name: each for each in pipeline.identify(experiment, cart).estimates}
+    rows = {each.name: each for each in identification.identify(experiment, cart).estimates}
     verdict = rows["sum of world_sensor and driver_world"].verdict
     assert verdict == "not identifiable: no shorter delay can act; simulate faster (nodes.world.rate)"
