@@ -15,10 +15,11 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from rexcli import memory_limit
 from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
-from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts
+from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts, thinned
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
@@ -424,6 +425,25 @@ def check_evaluation(experiment: Experiment, program: Program, task: Environment
         raise RexError(f"{experiment.origins.where(key)}: {error}") from error
 
 
+def kept(experiment: Experiment, program: Program) -> tuple[dict[str, tuple[str, ...]], str | None]:
+    """What `rollout` keeps, fields by node, and a line on what is too much and left out; None if nothing is."""
+    declared = experiment.rollout
+    names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
+    keep: dict[str, tuple[str, ...]] = dict.fromkeys(names, tuple(declared.keep.fields))
+    if declared.keep.nodes is not None or declared.keep.limit is None:
+        return keep, None
+    steps = check_rollouts(program, declared.num, declared.steps)
+    keep, left_out = thinned(program, declared.num, steps, keep, declared.keep.limit * 2**30)
+    if not left_out:
+        return keep, None
+    fields = ", ".join(f"{node}/{field} ({memory_limit.shown(size)})" for (node, field), size in left_out.items())
+    nodes = ",".join(dict.fromkeys(node for node, _ in left_out))
+    return keep, (
+        f"rollout.keep leaves out {fields}: all together is more than rollout.keep.limit={declared.keep.limit:g} GiB; "
+        f"to keep it all the same, name it (rollout.keep.nodes=[{nodes}]), or raise the limit"
+    )
+
+
 def rollout(
     experiment: Experiment,
     program: Program,
@@ -434,8 +454,7 @@ def rollout(
     """`rollout.num` episodes in parallel. NaN in them is logged, and told in `Rollouts.nan`."""
     check_rollout(experiment, program)
     declared = experiment.rollout
-    fields: tuple[str, ...] = tuple(declared.keep.fields)
-    names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
+    keep, _ = kept(experiment, program)
     done = run_rollouts(
         program,
         jax.random.key(experiment.seed),
@@ -443,7 +462,7 @@ def rollout(
         steps=declared.steps,
         params=params,
         controller=controller,
-        keep=dict.fromkeys(names, fields),
+        keep=keep,
         devices=backend.choose_devices(experiment.compile.devices),
     )
     if (found := find_nan(done, program.system.timing)) is None:

@@ -28,6 +28,9 @@ def rollout(job: Job) -> Result:
         plan = pipeline.saved_plan(experiment, timeline, job.project) or pipeline.plan_for(experiment, timeline)
         program = pipeline.compile(experiment, system, timeline, plan)
     pipeline.check_rollout(experiment, program)
+    _, left_out = pipeline.kept(experiment, program)
+    if left_out is not None:
+        job.console.warn(left_out)
     plan_seconds = time.perf_counter() - began
     pipeline.trace(program, controller)
     assert program.plan is not None

@@ -32,7 +32,8 @@ Column = Callable[[np.ndarray], int]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the tables, and by node the sequence number of the first message that counts as sent.
+    """One row of the tables, and by node the sequence number of the first message that counts as sent: by name, and as
+    `first`, `[nodes]`.
 
     `spans` has what is computed from nanoseconds, `dt` and `age`; a table of its own, so that XLA leaves it where it
     is if no node reads them.
@@ -42,6 +43,7 @@ class Row:
     floats: jax.Array
     spans: jax.Array
     first_seq: dict[str, jax.Array]
+    first: jax.Array
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from rexcli.compiler.alike import batches, see_alike, stacked, unstacked
 from rexcli.compiler.inputs import Input, Row, place, see, shielded
 from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
@@ -66,6 +67,7 @@ class _Slot:
     ts: int
     dt: int
     inputs: tuple[Input, ...]
+    level: int = -1
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,7 @@ class Program:
         row = jnp.minimum(row, self.ints.shape[1] - 1)
         first_seq = self.before[eps, jnp.where(origin == 0, 0, origin + first)]
         ints, floats, spans = (table[eps, row] for table in (self.ints, self.floats, self.spans))
-        return Row(ints, floats, spans, dict(zip(self.layout.nodes, first_seq, strict=True)))
+        return Row(ints, floats, spans, dict(zip(self.layout.nodes, first_seq, strict=True)), first_seq)
 
     def _advance(
         self,
@@ -379,10 +381,14 @@ class Program:
     def _run_row(
         self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None
     ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
-        """Runs the slots of a row, but for the supervisor's, in order."""
+        """Runs the slots of a row, but for the supervisor's, in order; those together that are alike."""
         table = self._row(graph_state, row)
         records: dict[str, list[NodeRecord]] = {}
-        for slot in self.layout.slots[:-1]:
+        for batch in batches(self.system, self.layout.slots[:-1], graph_state):
+            if len(batch) > 1:
+                graph_state = self._run_alike(graph_state, batch, table, keep or {}, records)
+                continue
+            slot = batch[0]
             name = slot.node
             node = self.system.nodes[name]
             before = self._step_state(graph_state, slot, table)
@@ -413,6 +419,75 @@ class Program:
                 after = before.replace(rng=rng, params=params, state=state)
                 records.setdefault(name, []).append(_entry(keep[name], runs, before, after, output))
         return graph_state, records
+
+    def _run_alike(
+        self,
+        graph_state: GraphState,
+        slots: list[_Slot],
+        table: Row,
+        keep: Mapping[str, tuple[str, ...]],
+        records: dict[str, list[NodeRecord]],
+    ) -> GraphState:
+        """Runs slots that do not depend on one another, and whose nodes are alike, as one; see `alike`."""
+        names, node = [slot.node for slot in slots], self.system.nodes[slots[0].node]
+        sends = _sends(graph_state.outputs[node.name])
+
+        def column(values: jax.Array, of: str) -> jax.Array:
+            return values.at[np.array([getattr(slot, of) for slot in slots])].get(mode="promise_in_bounds")
+
+        rng, params, state = (
+            stacked([each[name] for name in names]) for each in (graph_state.rng, graph_state.params, graph_state.state)
+        )
+        ts, at = column(table.floats, "ts"), column(table.ints, "entry")
+        runs = at != jnp.asarray([slot.spare for slot in slots], at.dtype)
+        inputs = see_alike(graph_state, slots, table, ts, self.layout.nodes.index)
+        seq, dt = column(table.ints, "at"), column(table.spans, "dt")
+        before = StepState(rng, params, state, inputs, graph_state.eps, seq, ts, dt, jnp.zeros(()))
+        axes: Any = StepState(0, 0, 0, 0, None, 0, 0, 0, None)  # type: ignore[arg-type]
+
+        def one(state: StepState, runs: jax.Array) -> tuple[PyTree, ...]:
+            state = shielded(state, runs)
+            after, output = conform_step(node.name, state, sends, node.step(state))
+            return after.rng, after.params, after.state, output
+
+        def step(before: StepState, runs: jax.Array) -> tuple[PyTree, ...]:
+            ran = jax.vmap(one, (axes, 0))(before, runs)
+            nothing = jax.tree.map(jnp.zeros_like, ran[3])
+            left = (before.rng, before.params, before.state, nothing)
+            return jax.tree.map(lambda new, old: jnp.where(_beside(runs, new), new, old), ran, left)
+
+        def leave(before: StepState, runs: jax.Array) -> tuple[PyTree, ...]:
+            nothing = jax.tree.map(lambda leaf: jnp.zeros((len(slots), *leaf.shape), leaf.dtype), sends)
+            return before.rng, before.params, before.state, nothing
+
+        if self.layout.skip == "cond":
+            rng, params, state, output = jax.lax.cond(runs.any(), step, leave, before, runs)
+        else:
+            rng, params, state, output = step(before, runs)
+        left = {
+            "rng": unstacked(rng, len(slots)),
+            "params": unstacked(params, len(slots)),
+            "state": unstacked(state, len(slots)),
+            "output": unstacked(output, len(slots)),
+        }
+        ring = {
+            name: _write(graph_state.outputs[name], left["output"][index], at[index])
+            for index, name in enumerate(names)
+        }
+        for index, name in enumerate(names):
+            if name in keep:
+                fields = {field: left[field][index] for field in keep[name] if field != "inputs"}
+                if "inputs" in keep[name]:
+                    own = {read: jax.tree.map(lambda leaf, i=index: leaf[i], seen) for read, seen in inputs.items()}
+                    fields["inputs"] = Inputs(name, own)
+                done = jnp.where(runs[index], seq[index], -1)
+                records.setdefault(name, []).append(NodeRecord(done, ts[index], fields))
+        return graph_state.replace(
+            rng={**graph_state.rng, **dict(zip(names, left["rng"], strict=True))},
+            params={**graph_state.params, **dict(zip(names, left["params"], strict=True))},
+            state={**graph_state.state, **dict(zip(names, left["state"], strict=True))},
+            outputs={**graph_state.outputs, **ring},
+        )
 
     def _kept(self, graph_state: GraphState) -> _Kept:
         """Returns what the supervisor's node keeps between steps."""
@@ -475,7 +550,7 @@ def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...
 
     slots = []
     ints, floats, spans = columns
-    for slot in table.slots():
+    for slot, level in zip(table.slots(), table.levels or [-1] * len(table.nodes), strict=True):
         ring = plan.rings[slot.node]
         at, ts, dt = column(ints, slot.at), column(floats, slot.ts), column(spans, slot.dt)
         entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
@@ -484,7 +559,7 @@ def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...
             edge = system.edges[read.edge]
             sends, period = plan.rings[edge.source], 1 / system.specs[edge.target].rate
             inputs.append(place(edge, read, sends, period, *(partial(column, to) for to in columns)))
-        slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs)))
+        slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs), level))
     return tuple(slots), columns
 
 
@@ -500,6 +575,11 @@ class _Kept(NamedTuple):
 def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:
     values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
     return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
+
+
+def _beside(runs: jax.Array, leaf: jax.Array) -> jax.Array:
+    """`[slots]` so that it goes with `[slots, ...]`."""
+    return runs.reshape(len(runs), *(1,) * (leaf.ndim - 1))
 
 
 def _flat(record: T) -> T:

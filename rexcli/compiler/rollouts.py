@@ -19,6 +19,7 @@ from rexcli.compiler.program import Controller, NodeRecord, Program, Record
 from rexcli.errors import RexError
 from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
 from rexcli.system.paths import leaf_paths
+from rexcli.system.states import GraphState
 from rexcli.system.types import is_key
 from rexcli.timeline.phases import topological
 from rexcli.timeline.spec import SystemTiming
@@ -201,19 +202,60 @@ def _check_size(
 ) -> None:
     """Refuses rollouts of which what is kept, and handed over, does not fit into memory."""
     state = jax.eval_shape(lambda: program.init(jax.random.key(0), params))
-    each = float(_bytes(state))
-    held = {name: {"params": state.params[name], "state": state.state[name]} for name in program.layout.nodes}
-    names = dict.fromkeys(program.layout.nodes, ("state", "output")) if keep is None else keep
-    for slot in program.layout.slots:
-        for field in names.get(slot.node, ()):
-            tree = held[slot.node].get(field)
-            sent = jax.eval_shape(lambda ring: jax.tree.map(lambda leaf: leaf[0], ring), state.outputs[slot.node])
-            each += steps * _bytes(sent if tree is None else tree)
+    each = _bytes(state) + steps * sum(kept_sizes(program, state, keep).values())
     memory_limit.check(
         2 * num * each,
         f"{num} rollouts of {steps} steps",
         "give fewer (rollout.num), shorter ones (rollout.steps), or keep less of them (rollout.keep)",
     )
+
+
+def kept_sizes(
+    program: Program, state: GraphState | None = None, keep: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[tuple[str, str], int]:
+    """Bytes of what a rollout keeps in each step, by node and field.
+
+    Args:
+        program: that rolls out.
+        state: as `init` returns it, of which shapes and types are looked at; None to find them.
+        keep: as for `compile_rollouts`.
+    """
+    state = jax.eval_shape(lambda: program.init(jax.random.key(0))) if state is None else state
+    names = dict.fromkeys(program.layout.nodes, ("state", "output")) if keep is None else keep
+    sizes: dict[tuple[str, str], int] = {}
+    for slot in program.layout.slots:
+        sent = {read.name: read.window * _message(state, read.source) for read in slot.inputs}
+        held = {
+            "params": _bytes(state.params[slot.node]),
+            "inputs": sum(sent.values()),
+            "state": _bytes(state.state[slot.node]),
+            "output": _message(state, slot.node),
+        }
+        for field in names.get(slot.node, ()):
+            sizes[slot.node, field] = sizes.get((slot.node, field), 0) + held[field]
+    return sizes
+
+
+def thinned(
+    program: Program, num: int, steps: int, keep: Mapping[str, tuple[str, ...]], limit: float
+) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], float]]:
+    """What is left of `keep` if the largest fields are left out until all rollouts together keep at most `limit` bytes.
+
+    Returns:
+        What is left, and how many bytes each field takes that is not, by node and field.
+    """
+    sizes = {place: float(num * steps * size) for place, size in kept_sizes(program, keep=keep).items()}
+    left_out: dict[tuple[str, str], float] = {}
+    while sum(sizes.values()) > limit:
+        largest = max(sizes, key=sizes.__getitem__)
+        left_out[largest] = sizes.pop(largest)
+    left = {name: tuple(each for each in fields if (name, each) not in left_out) for name, fields in keep.items()}
+    return left, left_out
+
+
+def _message(state: GraphState, name: str) -> int:
+    """Bytes of one output of a node, of whose ring `state` has all entries."""
+    return sum(leaf.size // leaf.shape[0] * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.outputs[name]))
 
 
 def _bytes(tree: PyTree) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from rexcli.errors import RexError
 from rexcli.timeline.readers import first_readers
 from rexcli.timeline.reading import Reading
 from rexcli.timeline.schedule import period
-from rexcli.timeline.spec import EdgeTiming
+from rexcli.timeline.spec import EdgeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Timeline
+
+SHORT = 16
+"""Slots of a template whose order is left as it was found: too few are alike for it to matter."""
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -98,6 +102,9 @@ class Table:
     before: dict[str, Ints]
     spare: dict[str, int]
     reading: dict[str, Reading]
+    levels: tuple[int, ...] = ()
+    """Of each slot: those of one level depend on none of each other in any row, and lie side by side. Empty for a
+    short template, which stays in the order in which it was found."""
 
     def episode(self, number: int) -> Table:
         """The same of one episode alone."""
@@ -132,22 +139,29 @@ class Table:
         """
         entries = {node.name: 1 for node in self.timeline.spec.nodes}
         written = dict(self.before)
-        for name, tick in zip(self.nodes, self.tick, strict=True):
-            runs = tick >= 0
-            for edge in self.timeline.spec.inputs(name):
-                newest = np.take_along_axis(self.newest[edge.name], np.maximum(tick, 0), axis=1)
-                early = runs & (newest >= written[edge.source])
-                if early.any():
-                    raise RexError(
-                        f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} of "
-                        f"'{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
-                    )
-                oldest = newest - self.window(edge) + 1
-                if edge.name in self.reading:
-                    oldest = self._seq(edge, newest, np.maximum(tick, 0)).min(axis=2)
-                span = np.where(runs, written[edge.source] - oldest, 1)
-                entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
-            written[name] = written[name] + runs
+        levels = self.levels or range(len(self.nodes))
+        slots = zip(levels, self.nodes, self.tick, strict=True)
+        for _, level in groupby(slots, key=lambda slot: slot[0]):
+            together = [(name, tick) for _, name, tick in level]
+            # What runs as one reads before any of it writes, what does not reads after: the ring serves both.
+            after = written | {name: written[name] + (tick >= 0) for name, tick in together}
+            for name, tick in together:
+                runs = tick >= 0
+                for edge in self.timeline.spec.inputs(name):
+                    newest = np.take_along_axis(self.newest[edge.name], np.maximum(tick, 0), axis=1)
+                    early = runs & (newest >= written[edge.source])
+                    if early.any():
+                        raise RexError(
+                            f"edge '{edge.name}': tick {tick[early][0]} of '{name}' reads message {newest[early][0]} "
+                            f"of '{edge.source}', which is sent no earlier; give '{edge.source}' or the edge a delay"
+                        )
+                    oldest = newest - self.window(edge) + 1
+                    if edge.name in self.reading:
+                        oldest = self._seq(edge, newest, np.maximum(tick, 0)).min(axis=2)
+                    sent = (written if edge.source == name else after)[edge.source]
+                    span = np.where(runs, sent - oldest, 1)
+                    entries[edge.source] = max(entries[edge.source], int(span.max(initial=1)))
+            written = after
         return entries
 
     def window(self, edge: EdgeTiming) -> int:
@@ -221,6 +235,12 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
     supervisor = np.arange(placement.tick.shape[2], dtype=np.int32) - (placement.warmup - 1)
     supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, np.int32(-1))
     nodes, ticks = [*placement.nodes, timeline.spec.supervisor], [*placement.tick, supervisor]
+    levels: list[int] = []
+    if len(nodes) > SHORT:
+        levels = _levels(timeline.spec, nodes, ticks, cuts.newest)
+        order = sorted(range(len(nodes)), key=levels.__getitem__)
+        nodes, ticks = [nodes[place] for place in order], [ticks[place] for place in order]
+        levels.sort()
     before = {name: np.zeros_like(supervisor) for name in timeline.steps}
     for name, tick in zip(nodes, ticks, strict=True):
         ran = (tick >= 0).astype(np.int32)
@@ -229,7 +249,7 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
     reading = {name: each for name, each in found.items() if each is not None}
     spare = {edge.name: _spare(timeline, edge, reading.get(edge.name)) for edge in timeline.spec.edges}
     spare = {name: messages for name, messages in spare.items() if messages}
-    table = Table(timeline, cuts.newest, nodes, ticks, before, spare, reading)
+    table = Table(timeline, cuts.newest, nodes, ticks, before, spare, reading, tuple(levels))
     for name in nodes:
         for edge in timeline.spec.inputs(name):
             window = table.window(edge)
@@ -239,6 +259,32 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
                 f"give a smaller one (edges.{edge.name}.window)",
             )
     return table
+
+
+def _levels(spec: SystemTiming, nodes: Sequence[str], ticks: Sequence[Ints], newest: Mapping[str, Counts]) -> list[int]:
+    """Of each slot, one more than the highest of those that it depends on in some row; the supervisor's is the highest.
+
+    Args:
+        spec: of the system.
+        nodes, ticks: of each slot.
+        newest: as in `Cuts`.
+    """
+    inputs: dict[str, list[EdgeTiming]] = {}
+    for edge in spec.edges:
+        inputs.setdefault(edge.target, []).append(edge)
+    own: dict[str, list[int]] = {}
+    levels: list[int] = []
+    for slot, (name, tick) in enumerate(zip(nodes[:-1], ticks, strict=False)):
+        level = max((levels[other] + 1 for other in own.get(name, ())), default=0)
+        for edge in inputs.get(name, ()):
+            above = [other for other in own.get(edge.source, ()) if levels[other] >= level]
+            read = np.take_along_axis(newest[edge.name], np.maximum(tick, 0), axis=1) if above else tick
+            for other in above:
+                if ((read == ticks[other]) & (tick >= 0) & (ticks[other] >= 0)).any():
+                    level = max(level, levels[other] + 1)
+        levels.append(level)
+        own.setdefault(name, []).append(slot)
+    return [*levels, max(levels, default=0) + 1]
 
 
 def _spare(timeline: Timeline, edge: EdgeTiming, reading: Reading | None) -> int:

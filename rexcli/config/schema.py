@@ -118,6 +118,9 @@ class KeepConfig:
     """Node names; None for all."""
     fields: list[Literal["params", "inputs", "state", "output"]] = field(default_factory=lambda: ["state", "output"])
     """Fields of their steps."""
+    limit: float | None = field(default=4.0, metadata={"check": positive("GiB")})
+    """GiB of all rollouts together, where `nodes` is null: more is thinned by leaving out the largest fields, such as a
+    camera's images. Nodes that are named are kept, or refused where they do not fit into memory. None for no limit."""
 
 
 @dataclass(frozen=True)

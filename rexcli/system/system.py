@@ -74,6 +74,8 @@ class System:
         )
         self.output_structures: dict[Any, PyTree] = {}
         """What nodes without `init_output` send, once it was found, see `rexcli.system.infer_outputs`."""
+        self.traced_steps: dict[Any, Any] = {}
+        """What the steps of nodes compute, once it was looked at, see `rexcli.compiler.alike`."""
 
     def adjustable(self, name: str) -> dict[str, AdjustableDelay]:
         """By input of node `name`, the delays that each episode sets for itself."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rexcli.compiler.rollouts import rollout_arrays, run_rollouts
+from rexcli.compiler.rollouts import kept_sizes, rollout_arrays, run_rollouts, thinned
 from rexcli.errors import RexError
 from tests.compiler import three_nodes
 
@@ -74,6 +74,22 @@ def test_how_many_there_are_changes_none_of_them(rollouts):
         rtol=2e-5,
         atol=2e-5,
     )
+
+
+def test_what_is_kept_is_thinned_from_the_largest_on(rollouts):
+    program = three_nodes.program()
+    keep = {"world": ("state", "output"), "agent": ("output", "inputs")}
+    sizes = kept_sizes(program, keep=keep)
+    # As many bytes as there really are: of an entry of each slot.
+    held = sum(leaf[0].nbytes / three_nodes.STEPS for leaf in jax.tree.leaves(rollouts.record["world"].fields["state"]))
+    assert sizes["world", "state"] == held
+    total = 2 * 10 * sum(sizes.values())
+    assert thinned(program, 2, 10, keep, total) == (keep, {})
+    left, out = thinned(program, 2, 10, keep, total - 1)
+    largest = max(sizes, key=sizes.__getitem__)
+    assert out == {largest: 20.0 * sizes[largest]}
+    assert largest[1] not in left[largest[0]]
+    assert thinned(program, 2, 10, keep, 0.5)[0] == {"world": (), "agent": ()}
 
 
 def test_parameters_and_controller_come_from_outside():

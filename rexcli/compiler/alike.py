@@ -1,0 +1,233 @@
+"""Nodes that are alike, as the vehicles of a platoon: their steps in one place of the program run as one.
+
+Two nodes are alike if their steps do the same to states, messages and parameters of the same structure: that is told by
+tracing them, not by their class alone, since a step may use the number or the name of its node. What is different
+about them, as what they read and when, is data in the tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from rexcli.compiler.inputs import Input, Row, see
+from rexcli.compiler.packing import SMALL
+from rexcli.system.states import GraphState, Inputs, InputState, StepState
+from rexcli.system.system import System
+from rexcli.system.types import conform_step, is_key
+
+PyTree = Any
+FEWEST = 4
+"""Steps that are worth running as one."""
+
+
+class Slot(Protocol):
+    """What is looked at of a slot of the program, see `program._Slot`."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def inputs(self) -> tuple[Input, ...]: ...
+    @property
+    def level(self) -> int: ...
+
+
+def batches(system: System, slots: Sequence[Any], graph_state: GraphState) -> Iterator[list[Any]]:
+    """Slots in the order in which they run, those together that run as one.
+
+    Args:
+        system: whose nodes.
+        slots: in order; those of a level (not below 0) do not depend on one another.
+        graph_state: of which shapes and types are looked at.
+    """
+    begin = 0
+    while begin < len(slots):
+        end = begin + 1
+        while slots[begin].level >= 0 and end < len(slots) and slots[end].level == slots[begin].level:
+            end += 1
+        yield from _alike(system, slots[begin:end], graph_state)
+        begin = end
+
+
+def _alike(system: System, slots: Sequence[Any], graph_state: GraphState) -> list[list[Any]]:
+    """Slots that do not depend on one another, by what they do; those of which there are few each by itself."""
+    groups = _split(slots, lambda slot: _shape(system, slot, graph_state))
+    return [part for group in groups for part in _split(group, lambda slot: _traced(system, slot, graph_state))]
+
+
+def _split(slots: Sequence[Any], look: Callable[[Any], Hashable]) -> list[list[Any]]:
+    """Those that look the same together, if they are not few."""
+    found: dict[Hashable, list[Any]] = {}
+    for slot in slots:
+        found.setdefault(look(slot) if len(slots) >= FEWEST else slot.node, []).append(slot)
+    groups = ([group] if len(group) >= FEWEST else [[slot] for slot in group] for group in found.values())
+    return [part for group in groups for part in group]
+
+
+def _shape(system: System, slot: Slot, graph_state: GraphState) -> Hashable:
+    """The class of a slot's node, and the structure of all that its step sees and leaves."""
+    name = slot.node
+    inputs = tuple((read.name, read.window, _types(graph_state.outputs[read.source], 1)) for read in slot.inputs)
+    kept = (graph_state.rng[name], graph_state.params[name], graph_state.state[name])
+    return type(system.nodes[name]), _types(kept), _types(graph_state.outputs[name], 1), inputs
+
+
+def _types(tree: PyTree, lead: int = 0) -> Hashable:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple((leaf.shape[lead:], leaf.dtype) for leaf in leaves)
+
+
+def _traced(system: System, slot: Slot, graph_state: GraphState) -> Hashable:
+    """What the step of a slot's node computes, as something hashable; traced once."""
+    key = slot.node, _shape(system, slot, graph_state)
+    if key not in system.traced_steps:
+        system.traced_steps[key] = _computation(system, slot, graph_state)
+    return system.traced_steps[key]
+
+
+def _computation(system: System, slot: Slot, graph_state: GraphState) -> Hashable:
+    name, node = slot.node, system.nodes[slot.node]
+
+    def like(tree: PyTree, *lead: int, skip: int = 0) -> PyTree:
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*lead, *leaf.shape[skip:]), leaf.dtype), tree)
+
+    def numbers(kind: Any, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, kind)
+
+    seen = {}
+    for read in slot.inputs:
+        seconds = numbers(jnp.float32, read.window)
+        messages = like(graph_state.outputs[read.source], read.window, skip=1)
+        seen[read.name] = InputState(numbers(jnp.int32, read.window), seconds, seconds, seconds, messages)
+    rng, params, state = (like(each[name]) for each in (graph_state.rng, graph_state.params, graph_state.state))
+    second = numbers(jnp.float32)
+    eps: Any = jax.ShapeDtypeStruct(jnp.shape(graph_state.eps), jnp.result_type(graph_state.eps))
+    before = StepState(rng, params, state, Inputs(name, seen), eps, numbers(jnp.int32), second, second, second)
+    sends = like(graph_state.outputs[name], skip=1)
+
+    def step(state: StepState) -> PyTree:
+        after, output = conform_step(name, state, sends, node.step(state))
+        return after.rng, after.params, after.state, output
+
+    closed = jax.make_jaxpr(step)(before)
+    text = re.sub("0x[0-9a-f]+", "", str(closed.jaxpr))
+    if "callback" in text:  # what it calls may not take many at once
+        return object()
+    return text, tuple(_constants(closed))
+
+
+def _constants(of: Any) -> Iterator[Hashable]:
+    """All numbers that a traced function has in it, but for scalars, which its text has."""
+    if isinstance(of, ClosedJaxpr):
+        yield from map(_number, of.consts)
+        yield from _constants(of.jaxpr)
+    elif isinstance(of, Jaxpr):
+        for equation in of.eqns:
+            yield from (_number(each.val) for each in equation.invars if isinstance(each, Literal))
+            yield from _constants(tuple(equation.params.values()))
+    elif isinstance(of, tuple | list):
+        for each in of:
+            yield from _constants(each)
+    elif isinstance(of, np.ndarray | jax.Array):
+        yield _number(of)
+
+
+def _number(value: Any) -> Hashable:
+    if isinstance(value, jax.core.Tracer):
+        return object()
+    array = np.asarray(jax.random.key_data(value) if is_key(value) else value)
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def see_alike(
+    graph_state: GraphState, slots: Sequence[Slot], table: Row, ts: jax.Array, place: Callable[[str], int]
+) -> Inputs:
+    """What slots that are alike see, leaves `[slots, window, ...]`.
+
+    Args:
+        graph_state, table: of the row.
+        slots: that are alike.
+        ts: when each starts, s, `[slots]`.
+        place: of a node in `table.first`.
+    """
+    seen = {}
+    for number, first in enumerate(slots[0].inputs):
+        reads = [slot.inputs[number] for slot in slots]
+        plain = all(read.adjustable is None and read.held == read.window for read in reads)
+        if plain and len({read.consecutive for read in reads}) == 1:
+            seen[first.name] = _see_plain(graph_state, reads, table, ts, place)
+        else:
+            each = [see(graph_state, read, table, ts[index]) for index, read in enumerate(reads)]
+            seen[first.name] = stacked(each)
+    return Inputs(slots[0].node, seen)
+
+
+def _see_plain(
+    graph_state: GraphState, reads: Sequence[Input], table: Row, ts: jax.Array, place: Callable[[str], int]
+) -> InputState:
+    window = np.arange(reads[0].window)
+
+    def columns(values: jax.Array, begin: Sequence[int]) -> jax.Array:
+        return _taken(values, np.asarray(begin)[:, None] + window)
+
+    if reads[0].consecutive:
+        newest = _taken(table.ints, np.asarray([read.seq for read in reads]))
+        seq = newest[:, None] + jnp.asarray(window - window[-1], jnp.int32)
+    else:
+        seq = columns(table.ints, [read.seq for read in reads])
+    there = seq >= _taken(table.first, np.asarray([place(read.source) for read in reads]))[:, None]
+    entries = columns(table.ints, [read.entries for read in reads])
+    return InputState(
+        seq=jnp.where(there, seq, -1),
+        ts_sent=jnp.where(there, columns(table.floats, [read.sent for read in reads]), 0.0),
+        ts_recv=jnp.where(there, columns(table.floats, [read.received for read in reads]), 0.0),
+        age=jnp.where(there, columns(table.spans, [read.age for read in reads]), ts[:, None]),
+        data=_messages(graph_state, [read.source for read in reads], entries),
+    )
+
+
+def _messages(graph_state: GraphState, sources: Sequence[str], entries: jax.Array) -> PyTree:
+    """The messages at `entries`, `[sources, window]`, of the rings of these sources."""
+    rings = {source: graph_state.outputs[source] for source in sources}
+    number = {source: index for index, source in enumerate(rings)}
+
+    def leaf(*some: jax.Array) -> jax.Array:
+        if some[0][0].size > SMALL:  # not worth copying all of them
+            return jnp.stack(
+                [
+                    jnp.stack(
+                        [
+                            jax.lax.dynamic_index_in_dim(some[number[source]], entry, keepdims=False)
+                            for entry in entries[row].astype(jnp.uint32)
+                        ]
+                    )
+                    for row, source in enumerate(sources)
+                ]
+            )
+        begins = np.cumsum([0, *(ring.shape[0] for ring in some)])
+        offset = np.asarray([begins[number[source]] for source in sources], np.int32)
+        return _taken(jnp.concatenate(some), entries + offset[:, None])
+
+    return jax.tree.map(leaf, *rings.values())
+
+
+def stacked(trees: Sequence[PyTree]) -> PyTree:
+    """Pytrees of one structure in one, leaves `[trees, ...]`."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def unstacked(tree: PyTree, number: int) -> list[PyTree]:
+    """The opposite of `stacked`."""
+    leaves, structure = jax.tree.flatten(tree)
+    parts = [[jax.lax.index_in_dim(leaf, index, keepdims=False) for index in range(number)] for leaf in leaves]
+    return [jax.tree.unflatten(structure, [part[index] for part in parts]) for index in range(number)]
+
+
+def _taken(values: jax.Array, indices: Any) -> jax.Array:
+    return values.at[indices].get(mode="promise_in_bounds")
