@@ -378,7 +378,7 @@ def init(
         typer.Option(
             "--example",
             metavar="NAME",
-            help="Copy a system that comes with rex: pendulum, cartpole, quadrotor, platoon.",
+            help="Copy a system that comes with rex: pendulum, cartpole, quadrotor, platoon, arm.",
         ),
     ] = None,
     quiet: Quiet = False,

