@@ -56,7 +56,7 @@ class Model:
             raise RexError("rexcli.worlds.Mujoco needs MuJoCo: pip install 'rexcli[mujoco]'")
         import mujoco
 
-        self.path = path
+        self.path, self.timestep, self.motors = path, timestep, motors or {}
         try:
             spec = mujoco.MjSpec.from_file(str(path))
             joints = [joint.name for joint in spec.joints]

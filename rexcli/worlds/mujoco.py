@@ -22,6 +22,7 @@ from rexcli.system.ranges import Range
 from rexcli.system.states import GraphState, InputState, StepState
 from rexcli.worlds.engines import CEngine, MjxEngine, Physics
 from rexcli.worlds.model import Model, find
+from rexcli.worlds.process import ProcessEngine
 from rexcli.worlds.quantities import Parameter, parameter
 
 PyTree = Any
@@ -69,7 +70,7 @@ class Mujoco(Node):
         keyframe: of the model, that it starts from.
         substeps: physics steps in one step of the node; None: as many as the file's timestep asks for.
         motors: torque motors to add, by joint the largest torque, N m (or force, N): for URDF files, which have none.
-        engine: `auto`, or `mjx` for MJX everywhere.
+        engine: `auto`; `process`, the same with MuJoCo in a process of its own; or `mjx` for MJX everywhere.
         rate, project: come from the experiment.
 
     Raises:
@@ -87,7 +88,7 @@ class Mujoco(Node):
         keyframe: str | None = None,
         substeps: int | None = None,
         motors: dict[str, float] | None = None,
-        engine: Literal["auto", "mjx"] = "auto",
+        engine: Literal["auto", "process", "mjx"] = "auto",
         rate: float = 50.0,
         project: Path | None = None,
     ):
@@ -105,6 +106,7 @@ class Mujoco(Node):
         self._base = _base(self.model, keyframe)
         self._start = {"qpos": _starts(self.model, "qpos", qpos), "qvel": _starts(self.model, "qvel", qvel)}
         self._always_mjx = engine == "mjx"
+        self._alone = ProcessEngine if engine == "process" else CEngine
         self._engines: dict[type, Any] = {}
 
     # ------------------------------------------------------------------ how it is executed
@@ -119,7 +121,8 @@ class Mujoco(Node):
     @property
     def engine(self) -> str:  # type: ignore[override]
         name, package = ("MJX", "mujoco-mjx") if self.jit else ("MuJoCo", "mujoco")
-        return f"{name} {version(package)}"
+        where = ", in a process of its own" if not self.jit and self._alone is ProcessEngine else ""
+        return f"{name} {version(package)}{where}"
 
     def files(self) -> Mapping[str, Path]:
         return self.model.files
@@ -128,7 +131,7 @@ class Mujoco(Node):
         """Just under a period, s: what it simulates is true at the end of its step."""
         return 0.999 / self.rate
 
-    def _engine(self, kind: type[CEngine] | type[MjxEngine]) -> Any:
+    def _engine(self, kind: type[CEngine] | type[MjxEngine] | type[ProcessEngine]) -> Any:
         if kind not in self._engines:
             self._engines[kind] = kind(self.model, list(self._parameters.values()))
         return self._engines[kind]
@@ -161,7 +164,7 @@ class Mujoco(Node):
     # ------------------------------------------------------------------ how it steps
 
     def step(self, step_state: StepState) -> tuple[StepState, PyTree]:
-        engine = self._engine(MjxEngine if self.jit else CEngine)
+        engine = self._engine(MjxEngine if self.jit else self._alone)
         values, physics = self._values(step_state.params), self._physics(step_state.state)
         ctrl = self._ctrl(step_state.inputs)
         physics, sensordata = engine.step(values, physics, ctrl, step_state.ts, substeps=self.substeps)

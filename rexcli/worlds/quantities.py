@@ -111,11 +111,13 @@ class Parameter:
         name: in the node's params, dots between levels.
         value: what the file declares, float32.
         of: the quantities, and which one of their kind.
+        sources: their names, such as `body_mass.pole`.
     """
 
     name: str
     value: np.ndarray
     of: tuple[tuple[Quantity, int], ...]
+    sources: tuple[str, ...]
 
     @property
     def inertial(self) -> bool:
@@ -150,7 +152,7 @@ def parameter(model: Model, name: str, sources: Sequence[str], where: str) -> Pa
     if any(value.shape != values[0].shape or (value != values[0]).any() for value in values):
         said = ", ".join(f"{source} {value}" for source, value in zip(sources, values, strict=True))
         raise RexError(f"{where}: they share one number, and are {said} in {model.path.name}; make them equal there")
-    return Parameter(name, values[0], tuple(found))
+    return Parameter(name, values[0], tuple(found), tuple(sources))
 
 
 def write(mj: Any, places: Sequence[Place]) -> None:

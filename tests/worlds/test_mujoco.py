@@ -19,6 +19,7 @@ from rexcli.testing import NodeTester
 from rexcli.worlds import Mujoco
 from rexcli.worlds.engines import CEngine, MjxEngine, Physics
 from rexcli.worlds.model import Model
+from rexcli.worlds.process import ProcessEngine
 from rexcli.worlds.quantities import parameter
 
 slow = pytest.mark.slow
@@ -239,6 +240,27 @@ def test_starts_inputs_and_fields_are_as_they_are_named(tmp_path: Path) -> None:
         other = Mujoco(world.model.path.as_posix(), {"servo": source, "pull": 0.0}, rate=100)
         with pytest.raises(RexError, match=said):
             NodeTester(other, 100, inputs).step()
+
+
+@slow
+@needs_mujoco
+def test_a_process_of_its_own_gives_the_same_numbers_and_is_missed_when_it_is_gone(tmp_path: Path) -> None:
+    file, seen = written(tmp_path, TOUCHING.format(mass=0.5)), []
+    for engine in ("auto", "process"):
+        world = Mujoco(
+            file, {"servo": "agent", "pull": 0.0}, parameters={"mass": "body_mass.pole"}, rate=100, engine=engine
+        )
+        tester = NodeTester(world, 100, {"agent": jnp.zeros(1)}, params={"mass": 0.7})
+        seen.append([tester.step(agent=jnp.array([0.3])) for _ in range(10)])
+    for mine, other in zip(*map(jax.tree.leaves, seen), strict=True):
+        assert np.array_equal(mine, other)
+    alone = tester._call.node
+    assert alone.engine.endswith("in a process of its own")
+    process = alone._engines[ProcessEngine]._process
+    process.kill()
+    process.wait()
+    with pytest.raises(RexError, match="the process that steps the world ended with code -9"):
+        tester.step()
 
 
 @slow
