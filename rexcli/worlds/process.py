@@ -1,6 +1,7 @@
 """MuJoCo in a process of its own: the same numbers through two pipes, and nothing that it does ends the run's process.
 
-python -m rexcli.worlds.process      # reads a line of JSON that says what to step, then one request after another
+It reads a line of JSON that says what to step, then one request after another, float32 numbers of which both know how
+many.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class ProcessEngine:
             "motors": dict(model.motors),
             "parameters": [[each.name, list(each.sources)] for each in parameters],
         }
-        command = [sys.executable, "-P", "-m", "rexcli.worlds.process"]
+        command = [sys.executable, "-P", "-c", "from rexcli.worlds import process; process.main()"]
         path = os.pathsep.join([str(BUNDLED), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = subprocess.Popen(
             command,
@@ -115,5 +116,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What the process does."""
     serve(sys.stdin.buffer, sys.stdout.buffer)
