@@ -6,7 +6,9 @@ Says how many ticks were missed, how large the file is beside the raw images, ho
 ended, and whether the `mcap` library reads every frame as it was sent. `--noise` is the standard deviation of the
 pixels' noise, out of 255: it decides how far images can be compressed at all.
 
-FIGURES
+Seen on two cores, 2026-11-27, at a load of 9 by others: 1,800 frames in 60 s, all as they were sent, none missed, 0.937
+of raw; the command ended 42 s after the last frame, of which some 15 s were its own CPU: it reads the whole file twice,
+for the timeline and for the pictures.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ def main() -> None:
             command, cwd=name, env={**os.environ, "PYTHONPATH": root}, check=True, capture_output=True, text=True
         )
         ended = time.time()
-        run = Path(json.loads(done.stdout)["path"])
+        run = Path(json.loads(done.stdout)["run"])
         file = run / "recording.mcap"
         count, same = read(file if file.is_absolute() else folder / file, given.noise)
         size = (file if file.is_absolute() else folder / file).stat().st_size
