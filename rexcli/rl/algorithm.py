@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
 
 import jax
 
@@ -27,17 +28,23 @@ class Algorithm(Protocol):
     Attributes:
         environment: the task, bound to a system.
         settings: have `num_seeds`, `num_evals` (of the whole training) and `num_eval_envs` (episodes of each).
+        numbers: the settings, by name, that are arguments of the compiled training, so that trainings which differ in
+            nothing else share one compilation.
         num_updates: updates of each seed in the whole training.
         num_samples: environment steps that one update takes.
     """
 
     environment: Environment
     settings: Any
+    numbers: Mapping[str, float]
     num_updates: int
     num_samples: int
 
     def check_size(self, program: Program, num_seeds: int) -> None:
         """Raises `RexError` where so many seeds do not fit into memory."""
+
+    def given(self, numbers: Mapping[str, jax.Array]) -> Self:
+        """The same algorithm with other values for its `numbers`, float32 scalars that may be traced."""
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
         """A seed before its first update."""

@@ -236,7 +236,11 @@ class Environment:
         return jnp.asarray(False)
 
     def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
-        """What lies beyond the end of a truncated episode, as a discounted return; None to ask the critic."""
+        """What lies beyond the end of a truncated episode, as a discounted return; None to ask the critic.
+
+        `gamma` is traced, so that every discount shares one compiled training, unless this method asks for its number,
+        as by `if gamma < 1`.
+        """
         return None
 
     def privileged(self, graph_state: GraphState) -> PyTree:

@@ -71,7 +71,7 @@ def take_gradient_steps(
         """As Stable-Baselines3 (Raffin et al., 2021) does it: the step that finds the divergence too large is not made,
         and none after it."""
         at, stopped = carry
-        limit = 1.5 * (settings.target_kl or 0.0)
+        limit = 1.5 * (0.0 if settings.target_kl is None else settings.target_kl)
 
         def tried() -> tuple[PyTree, Metrics]:
             after, metrics = step(at, minibatch)
@@ -109,7 +109,7 @@ def take_gradient_steps(
     return at, means
 
 
-def adapted_lr(lr: jax.Array, kl: jax.Array, desired_kl: float) -> jax.Array:
+def adapted_lr(lr: jax.Array, kl: jax.Array, desired_kl: jax.Array | float) -> jax.Array:
     """The learning rate after an epoch whose minibatches had a mean divergence `kl`.
 
     It is that of rl_games' `standard` schedule with rsl_rl's factor and range. It stays after an epoch of which no step

@@ -5,10 +5,12 @@ All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +50,12 @@ Params = Any
 T = TypeVar("T")
 PARTS: tuple[Part, Part] = ("actor", "critic")
 """The networks that remember."""
+NUMBERS = (
+    "lr", "gamma", "gae_lambda", "clip_eps", "clip_vf_eps", "target_kl", "desired_kl", "ent_coef", "vf_coef",
+    "max_grad_norm",
+)  # fmt: skip
+"""The settings that are arguments of the compiled training. One that is None, or an entropy bonus of 0, is left out of
+the program instead, which is then another."""
 
 
 class Learned(struct.PyTreeNode):
@@ -202,6 +210,7 @@ class PPO:
             if not low <= settings.lr <= high:
                 raise RexError(f"ppo.lr {settings.lr:g}: desired_kl keeps it from {low:g} to {high:g}; start there")
         self.envs = VectorEnv(environment, settings.num_envs, settings.fixed_init, settings.offset_step)
+        self.numbers: Mapping[str, float] = self._numbers()
         self.network = ActorCritic(
             action_size=environment.action_space.size,
             layers=settings.num_hidden_layers,
@@ -215,6 +224,32 @@ class PPO:
             memory_units=settings.memory_units,
         )
 
+    def _numbers(self) -> dict[str, float]:
+        """Those of `NUMBERS` that the program takes."""
+        settings = self.settings
+        numbers = {name: value for name in NUMBERS if (value := getattr(settings, name)) is not None}
+        if not settings.ent_coef:
+            del numbers["ent_coef"]
+        if not self._value_after_is_traced():
+            del numbers["gamma"]
+        return numbers
+
+    def _value_after_is_traced(self) -> bool:
+        """Whether the task's `value_after` does with a traced discount; one that asks `if gamma < 1` does not."""
+        task = self.environment
+        state = jax.eval_shape(lambda: init_graph_state(task.system, jax.random.key(0)))
+        try:
+            jax.eval_shape(task.value_after, state, jax.ShapeDtypeStruct((), jnp.float32))
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+            return False
+        return True
+
+    def given(self, numbers: Mapping[str, Any]) -> Self:
+        """See `Algorithm`."""
+        other = copy.copy(self)
+        other.settings = replace(self.settings, **numbers)
+        return other
+
     @cached_property
     def observation_space(self) -> ObservationSpace:
         """Of the task; networks and statistics see its observations flattened, `[obs_dim]`."""
@@ -227,7 +262,7 @@ class PPO:
         known = jax.eval_shape(lambda: task.privileged(init_graph_state(task.system, jax.random.key(0))))
         return sum(leaf.size for leaf in jax.tree.leaves(known)) or None
 
-    @cached_property
+    @property
     def optimizer(self) -> optax.GradientTransformation:
         """Adam behind a clip of the gradient's norm, on one flat vector, which is faster than on many small ones."""
         settings = self.settings
@@ -449,7 +484,7 @@ class PPO:
             error = jnp.maximum(error, jnp.square(near - samples.target))
         value_loss = 0.5 * error.mean()
         loss = policy_loss + settings.vf_coef * value_loss
-        if settings.ent_coef:
+        if "ent_coef" in self.numbers:
             loss -= settings.ent_coef * actions.entropy().mean()
         return loss, {
             "policy_loss": policy_loss,
@@ -562,11 +597,12 @@ def generalized_advantages(
         gamma: discount a step.
         gae_lambda: how far to trust rewards over the critic.
     """
-    error = reward + gamma * jnp.where(terminated, 0.0, next_value) - value
+    # Products inside `where`: a traced discount is then rounded, to the last bit, as a constant one would be.
+    error = reward + jnp.where(terminated, 0.0, gamma * next_value) - value
 
     def back(later: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         error, done = now
-        advantage = error + gamma * gae_lambda * jnp.where(done, 0.0, later)
+        advantage = error + jnp.where(done, 0.0, gamma * gae_lambda * later)
         return advantage, advantage
 
     return jax.lax.scan(back, jnp.zeros_like(error[0]), (error, done), reverse=True)[1]

@@ -116,6 +116,7 @@ class SeedBatch:
         own: the seeds of this process.
         states: the learners, each leaf `[num_seeds, ...]`, NumPy.
         best: what each had learned when `keep` was last called for it, likewise.
+        numbers: those of the algorithm, by name, of each seed.
         evaluation, updates: how many were made, by each seed.
     """
 
@@ -138,12 +139,17 @@ class SeedBatch:
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
         keys = jax.random.split(setup.rng, self.num_seeds)
-        start = jax.jit(lambda program, keys: jax.lax.map(partial(algorithm.init, program), keys)).trace(program, keys)
+        self.numbers = {name: np.full(self.num_seeds, number, np.float32) for name, number in algorithm.numbers.items()}
+
+        def begin(program: Program, keys: jax.Array, numbers: dict[str, jax.Array]) -> PyTree:
+            return jax.lax.map(lambda seed: algorithm.given(seed[1]).init(program, seed[0]), (keys, numbers))
+
+        start = jax.jit(begin).trace(program, keys, self.numbers)
         self.keys = jax.tree.map(is_key, start.out_info)
         run = jax.shard_map(
             self._seeds_of_device,
             mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec("seeds"), PartitionSpec("seeds"), PartitionSpec("seeds")),
+            in_specs=(PartitionSpec(), *[PartitionSpec("seeds")] * 4),
             out_specs=PartitionSpec("seeds"),
             check_vma=False,
         )
@@ -151,7 +157,7 @@ class SeedBatch:
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
             starting = beside.submit(start.lower().compile)
             self.run = jax.jit(run, donate_argnums=1).lower(self.programs, *example).compile()
-            self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys)))
+            self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys, self.numbers)))
         self.best = jax.tree.map(np.copy, self.states.learned)
 
     def _example(self, states: PyTree) -> PyTree:
@@ -161,23 +167,23 @@ class SeedBatch:
         def some(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct((width, *leaf.shape[1:]), leaf.dtype, sharding=self.spread)
 
-        numbers = (jax.ShapeDtypeStruct((width,), kind) for kind in (jnp.int32, jnp.bool_))
-        return jax.tree.map(some, (states, *numbers))
+        updates, judge = (jax.ShapeDtypeStruct((width,), kind) for kind in (jnp.int32, jnp.bool_))
+        numbers = dict.fromkeys(self.numbers, jax.ShapeDtypeStruct((width,), jnp.float32))
+        return jax.tree.map(some, (states, updates, judge, numbers))
 
-    def _seeds_of_device(self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array) -> PyTree:
-        """The seeds of one device, each leaf with a leading `[seeds]`."""
+    def _seeds_of_device(self, programs: Programs, *seeds: PyTree) -> PyTree:
+        """What `_one` makes of each seed of one device, each leaf with a leading `[seeds]`."""
         one = partial(self._one, programs)
         if self.seeds_per_device > 1:
-            return jax.vmap(one)(packed, updates, judge)
+            return jax.vmap(one)(*seeds)
         # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
-        packed, updates, judge = jax.tree.map(lambda leaf: leaf[0], (packed, updates, judge))
-        return jax.tree.map(lambda leaf: leaf[None], one(packed, updates, judge))
+        return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], seeds)))
 
     def _one(
-        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array
+        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, numbers: dict[str, jax.Array]
     ) -> tuple[PyTree, Metrics, Metrics]:
         """One seed: its updates, then, if `judge`, an evaluation (else zeros)."""
-        algorithm, seconds = self.setup.algorithm, self.setup.eval_seconds
+        algorithm, seconds = self.setup.algorithm.given(numbers), self.setup.eval_seconds
         program, evaluation = programs
         state, metrics = algorithm.learn(program, self._unpack(packed), updates)
         rng = state.evaluation_key
@@ -195,8 +201,8 @@ class SeedBatch:
         return _pack(state), metrics, jax.lax.cond(judge, judged, lambda: nothing)
 
     def _place(self, seeds: Sequence[int], updates: Sequence[int], judge: Sequence[bool]) -> tuple[PyTree, ...]:
-        rows = jax.tree.map(lambda leaf: leaf[np.asarray(seeds)], self.states)
-        return jax.device_put((rows, np.array(updates, np.int32), np.array(judge)), self.spread)
+        rows, numbers = jax.tree.map(lambda leaf: leaf[np.asarray(seeds)], (self.states, self.numbers))
+        return jax.device_put((rows, np.array(updates, np.int32), np.array(judge), numbers), self.spread)
 
     def advance(self, until: int) -> dict[str, Floats]:
         """Takes every own seed to `until` updates, and evaluates it; returns metrics by name, `[own seeds]`."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.gradient_steps import random_order
-from rexcli.rl.ppo import PPO, Samples, Transitions, generalized_advantages
+from rexcli.rl.ppo import NUMBERS, PPO, Samples, Transitions, generalized_advantages
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 
@@ -95,6 +95,33 @@ def test_what_the_task_knows_beyond_a_truncation_replaces_the_critic():
     seen = collected(ppo, state, truncated=jnp.ones((16, 8), bool), value_after=jnp.full((16, 8), 7.0))
     _, samples, _ = jax.jit(ppo.advantages)(state, seen)
     np.testing.assert_allclose(samples.target, 1 + 0.9 * 7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("annealed", [False, True])
+def test_a_number_of_the_settings_is_an_argument_of_the_program_and_nowhere_in_it(annealed):
+    changes = {"anneal_lr": True} if annealed else {"target_kl": 0.01, "desired_kl": 0.02}
+    changes |= {"ent_coef": 0.01, "clip_vf_eps": 0.2}
+
+    def program(ppo):
+        def learn(state, numbers):
+            return ppo.given(numbers).learn(tiny_program(), state, 1)
+
+        state = jax.eval_shape(lambda: ppo.init(tiny_program(), jax.random.key(0)))
+        return jax.jit(learn).lower(state, {name: jnp.float32(value) for name, value in ppo.numbers.items()}).as_text()
+
+    ppo = PPO(ToZero().bind(tiny_system()), replace(TINY, **changes))
+    assert set(ppo.numbers) == set(NUMBERS) - ({"target_kl", "desired_kl"} if annealed else set())
+    other = {name: 0.7 * value for name, value in ppo.numbers.items()}
+    assert program(ppo) == program(PPO(ppo.environment, replace(ppo.settings, **other)))
+
+
+def test_a_task_that_asks_for_the_discount_in_python_is_compiled_for_each():
+    class Choosy(ToZero):
+        def value_after(self, graph_state, gamma):
+            return self.reward(graph_state) / (1 - gamma) if gamma < 1 else None
+
+    assert "gamma" not in PPO(Choosy().bind(tiny_system()), TINY).numbers
+    assert {"gamma", "lr"} <= set(PPO(ToZero().bind(tiny_system()), TINY).numbers)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,18 @@ def test_a_seed_learns_the_same_whether_told_on_often_or_once():
     both = once()[0].history[-1].metrics["eval/return_mean"]
     fewer = train_tiny(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
     np.testing.assert_array_equal(both, fewer)
+
+
+def test_a_training_with_other_numbers_finds_its_program_compiled():
+    def compiled():
+        return {path.name for path in Path(jax.config.jax_compilation_cache_dir).glob("*-cache")}
+
+    whole, before = once()[0], compiled()
+    assert any("seeds_of_device" in name for name in before)
+    numbers = {"lr": 1e-3, "gamma": 0.9, "gae_lambda": 0.8, "clip_eps": 0.1, "vf_coef": 1.0, "max_grad_norm": 1.0}
+    other = train_tiny(settings=replace(TINY, **numbers))
+    assert compiled() == before
+    assert table(other) != table(whole)
 
 
 def test_progress_and_the_best_policies_are_of_the_best_evaluation():
