@@ -16,6 +16,9 @@ Seen on two cores, 2026-11-27, with eight other processes running, seconds of CP
 | 16 | each | 3.71 | 0.05 | 0.12 | 1.88 | 4.72 | 392,693 | 578 |
 | 64 | as one | 8.01 | 0.70 | 0.31 | 3.69 | 10.11 | 105,371 | 844 |
 | 64 | each | 7.58 | 0.73 | 0.24 | 6.56 | 18.86 | 44,868 | 1,122 |
+| 256 | as one | 7.31 | 4.33 | 0.86 | 9.68 | 40.95 | 9,387 | 1,624 |
+
+`rex rollout` with 64 vehicles, whole: 37 s of CPU, 80 s where eight others ran.
 
 Compilation still grows with their number: what each keeps is an array of its own between steps.
 """
