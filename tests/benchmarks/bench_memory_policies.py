@@ -7,6 +7,18 @@ each frame, and an agent that sees no more than the newest frame (positions, no 
 the last force that it asked for. All have the same settings and as many environment steps; each seed's best policy is
 judged on delays that no training has met. Shown are means over the seeds with 95 % intervals (Student's t).
 `nodes.world.start=random` makes it the swing-up, which takes some million steps.
+
+Seen on two cores that were busy with other work, 2026-11-27, ten seeds of 200,000 steps:
+
+| memory | return (at most 240) | length (s) |
+| --- | --- | --- |
+| GRU | 136.021 ± 4.826 | 7.976 ± 0.048 |
+| stack of 4 | 111.509 ± 1.725 | 7.987 ± 0.024 |
+| none | 108.637 ± 5.247 | 7.969 ± 0.044 |
+
+The GRU earns more than both others, which cannot be told apart. So short a training teaches nobody to hold the pole to
+the end (`hold` is 0 for all), and 300,000 steps of the swing-up taught stack and single tick nothing (returns of
+77.3 ± 3.6 and 76.3 ± 2.6).
 """
 
 from __future__ import annotations
