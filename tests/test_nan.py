@@ -132,13 +132,11 @@ def test_rollouts_say_where_and_how_many() -> None:
     assert find_nan(run_rollouts(program, KEY, 4, steps=3), program.system.timing) is None
 
 
-@pytest.mark.parametrize(
-    ("broken", "word"), [(jnp.nan, "NaN"), pytest.param(jnp.inf, "infinite", marks=pytest.mark.slow)]
-)
-def test_a_training_says_which_node_broke_and_when(broken: float, word: str) -> None:
-    system = tank_system(broken)
+@pytest.mark.slow
+def test_a_training_says_which_node_broke_and_when() -> None:
+    system = tank_system(jnp.inf)
     program = Program(system, make_plan(tank_timeline(system), observed=("tank",)))
-    with pytest.raises(RexError, match=rf"every seed.*node 'tank': state.level is {word} in step {BROKEN}, at"):
+    with pytest.raises(RexError, match=f"every seed.*node 'tank': state.level is infinite in step {BROKEN}, at"):
         train_tiny(HalfFull().bind(system), TINY, program=program)
 
 
