@@ -34,14 +34,15 @@ class Packing:
 
     @classmethod
     def of(cls, keep: RecordSettings, params: PyTree, state: PyTree, output: PyTree) -> Packing | None:
-        """The packing of steps that end with what has the shapes and types of these; None for one that holds messages
-        or takes more than `MOST_BYTES`."""
+        """The packing of steps that end with what has the shapes and types of these; None for one that holds messages,
+        takes more than `MOST_BYTES`, or has numbers of less than a byte."""
         fields = {
             field: {path: np.zeros(*_shape(leaf)) for path, leaf in leaf_paths(tree).items()}
             for field, tree in _kept(keep, params, state, output).items()
         }
         packing = cls(fields)
-        return None if keep.inputs or packing.nbytes > MOST_BYTES else packing
+        whole = all(_bits(array.dtype) >= 8 for arrays in fields.values() for array in arrays.values())
+        return packing if whole and not keep.inputs and packing.nbytes <= MOST_BYTES else None
 
     def trace(self, params: PyTree, state: PyTree, output: PyTree) -> jax.Array:
         """The bytes, `[nbytes]`, in a jitted step."""
@@ -70,6 +71,12 @@ def as_bytes(leaf: jax.Array) -> jax.Array:
 def _kept(keep: RecordSettings, params: PyTree, state: PyTree, output: PyTree) -> dict[str, PyTree]:
     fields = {"params": (keep.params, params), "state": (keep.state, state), "output": (keep.output, output)}
     return {field: tree for field, (kept, tree) in fields.items() if kept}
+
+
+def _bits(dtype: Any) -> int:
+    if jnp.issubdtype(dtype, jnp.integer):
+        return int(jnp.iinfo(dtype).bits)
+    return int(jnp.finfo(dtype).bits) if jnp.issubdtype(dtype, jnp.floating) else 8
 
 
 def _shape(leaf: Any) -> tuple[tuple[int, ...], Any]:

@@ -54,7 +54,9 @@ def test_keys_are_packed_as_their_numbers() -> None:
     assert traced.tobytes() == np.asarray(jax.random.key_data(key)).tobytes()
 
 
-def test_messages_and_large_arrays_are_not_packed() -> None:
+def test_messages_large_arrays_and_small_numbers_are_not_packed() -> None:
+    for dtype in ("int4", "uint4", "float4_e2m1fn"):
+        assert Packing.of(RecordSettings(), None, jnp.zeros(3, dtype), None) is None
     assert Packing.of(RecordSettings(inputs=True), None, None, jnp.zeros(1)) is None
     assert Packing.of(RecordSettings(), None, None, jnp.zeros(MOST_BYTES // 4)) is not None
     assert Packing.of(RecordSettings(), None, None, jnp.zeros(MOST_BYTES // 4 + 1)) is None
