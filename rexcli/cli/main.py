@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from rexcli.cli import errors
+from rexcli.cli import errors, profiler
 from rexcli.cli.console import Console
 from rexcli.cli.examples import epilog
 from rexcli.errors import INTERRUPTED, RexError, Terminated
@@ -428,8 +428,12 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of any command, anywhere: print where time goes, and write a trace of it."),
+    ] = None,
 ) -> None:
-    pass
+    pass  # `main` has taken --profile from the words
 
 
 def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
@@ -442,14 +446,18 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
     Returns:
         The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted, 143 terminated.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        words, profile = profiler.split(sys.argv[1:] if argv is None else argv)
+    except RexError as error:
+        return _report(error)
     _set_up_logging()
     command = _command_for(words)
     with signals.raise_on_signal(restore=not last) as request:
         try:
-            code = command.main(
-                _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
-            )
+            with profiler.profiling(profile):
+                code = command.main(
+                    _completed(words) or ["--help"], prog_name="rex", standalone_mode=False, obj=("rex", *words)
+                )
             sys.stdout.flush()
             return int(code or 0)
         except KeyboardInterrupt as error:
