@@ -28,7 +28,7 @@ MAX_SLOTS = 24
 """Longer programs take XLA too long to compile here."""
 
 
-EXAMPLES = int(os.environ.get("REX_LAW_EXAMPLES", 8))
+EXAMPLES = int(os.environ.get("REX_LAW_EXAMPLES", 6))
 
 
 def agree_on_many(group: int) -> None:

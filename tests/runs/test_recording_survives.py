@@ -212,7 +212,7 @@ def test_a_recorder_killed_with_its_writer_leaves_a_file_that_every_reader_opens
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_recorder_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     alone = seed % 2 == 0

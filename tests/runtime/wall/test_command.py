@@ -180,7 +180,7 @@ def test_a_killed_run_keeps_all_but_its_last_second(project: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("turn", range(15))
+@pytest.mark.parametrize("turn", range(8))
 def test_kills_at_random_moments(project: Path, turn: int) -> None:
     check_kill(project, float(np.random.default_rng(turn).uniform(0.0, 3.0)))
 
