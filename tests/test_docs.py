@@ -24,6 +24,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 NEEDS_MUJOCO = "sim2real.md"
 """A page that `tests/test_sim2real.py` follows."""
+TRAINS_LONG = "on_a_robot.md"
 SWEEPS = "sweeps.md"
 """Of this page only what is quick is run here; `tests/sweep` runs sweeps with every launcher."""
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.S | re.M)
@@ -78,7 +79,14 @@ def test_what_is_quick_on_the_page_of_sweeps_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in (NEEDS_MUJOCO, SWEEPS)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.long if page == TRAINS_LONG else ())
+        for page in PAGES
+        if page not in (NEEDS_MUJOCO, SWEEPS)
+    ],
+)
 def test_everything_on_a_page_works(page: str, tmp_path: Path) -> None:
     follow(page, tmp_path, slow=True)
 

@@ -109,6 +109,7 @@ def test_sigterm_in_any_process_stops_all_and_one_process_goes_on(trainings, who
     assert_same(RunView(run.path), whole)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_training_that_lost_a_process_goes_on_in_three(trainings, whole):
     leader, helper = trainings.group(2, *WORDS, "name=lost", timeout=10)

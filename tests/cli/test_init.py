@@ -40,6 +40,7 @@ def test_its_own_tests_pass_whoever_runs_them(project: Path) -> None:
     assert "3 passed" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_its_policy_learns_to_reach_the_middle(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--json"]) == 0

@@ -110,7 +110,7 @@ def test_an_adjustable_delay_needs_messages_in_order():
 
 @pytest.mark.slow
 @given(data=st.data(), drawn=systems(5, CLOSE_RATES))
-@settings(max_examples=24, phases=NO_SHRINKING, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, phases=NO_SHRINKING, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 def test_in_many_random_systems(data, drawn):
     """Every edge loses messages, alone or in bursts, and some overtake others."""
     losses = st.sampled_from([0.1, 0.5, rex.GilbertElliott(0.3, 6), rex.GilbertElliott(0.2, 8, 0.5, 0.1)])

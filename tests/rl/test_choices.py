@@ -297,6 +297,7 @@ def test_a_cart_pole_is_held_up_by_one_choice():
     assert policy > 160, "of 200 steps"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_pendulum_learns_the_same_from_a_dict():
     from nodes.pendulum import SwingUp

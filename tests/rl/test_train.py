@@ -124,6 +124,7 @@ def test_turns_give_every_seed_its_updates_and_no_device_a_rest(seeds, devices, 
     np.testing.assert_array_equal(made, updates)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_pendulum_swings_up():
     from rexcli.config.schema import PPOSettings

@@ -56,6 +56,7 @@ def go_the_road(project: Path, recording: RunView) -> None:
     assert np.isfinite(trained.results["return mean"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_of_simulated_nodes(project: Path) -> None:
     rex(project, "record", "conf=pendulum", "clock=wall", "record.steps=70")

@@ -181,6 +181,7 @@ def test_signals_at_random_moments_stop_all_nodes(tmp_path: Path) -> None:
     signals_at_random_moments(tmp_path, 10)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_twenty_signals_at_random_moments(tmp_path: Path) -> None:
     signals_at_random_moments(tmp_path, 20)
