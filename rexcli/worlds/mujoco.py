@@ -23,7 +23,7 @@ from rexcli.system.states import GraphState, InputState, StepState
 from rexcli.worlds.engines import CEngine, MjxEngine, Physics
 from rexcli.worlds.model import Model, find
 from rexcli.worlds.process import ProcessEngine
-from rexcli.worlds.quantities import Parameter, parameter
+from rexcli.worlds.quantities import Parameter, check_apart, parameter
 
 PyTree = Any
 Start = dict[str, float | list[float] | dict[str, float]]
@@ -285,10 +285,12 @@ def _sensors(model: Model, given: Any) -> dict[str, slice]:
 
 def _parameters(model: Model, given: Any) -> dict[str, Parameter]:
     named = dict(given) if isinstance(given, Mapping) else {name: name for name in given or []}
-    return {
+    found = {
         name: parameter(model, name, [of] if isinstance(of, str) else of, f"parameters.{name}")
         for name, of in named.items()
     }
+    check_apart(model, list(found.values()))
+    return found
 
 
 def _base(model: Model, keyframe: str | None) -> Physics:

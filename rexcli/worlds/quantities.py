@@ -155,6 +155,26 @@ def parameter(model: Model, name: str, sources: Sequence[str], where: str) -> Pa
     return Parameter(name, values[0], tuple(found), tuple(sources))
 
 
+def check_apart(model: Model, parameters: Sequence[Parameter]) -> None:
+    """Refuses parameters that write the same number of the model, of which one would be ignored.
+
+    Raises:
+        RexError: naming both.
+    """
+    written: dict[tuple[str, int], tuple[str, int]] = {}
+    for each in parameters:
+        for at, ((quantity, number), source) in enumerate(zip(each.of, each.sources, strict=True)):
+            for field, index, _ in quantity.places(model.mj, number, each.value):
+                array = attrgetter(field)(model.mj)
+                for place in np.arange(array.size).reshape(array.shape)[index].ravel().tolist():
+                    other, _ = first = written.setdefault((field, place), (each.name, at))
+                    if first != (each.name, at):
+                        raise RexError(
+                            f"parameters.{each.name}={source}: parameter '{other}' changes {field} there too; leave "
+                            "one of the two out"
+                        )
+
+
 def write(mj: Any, places: Sequence[Place]) -> None:
     """Writes into a `MjModel`."""
     for field, index, value in places:

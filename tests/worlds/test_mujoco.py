@@ -179,6 +179,15 @@ def test_what_is_asked_of_a_model_that_it_has_not_is_refused(tmp_path: Path) -> 
         ({**told, "parameters": {"m": "body_mass"}}, "give body_mass.world"),
         ({**told, "parameters": {"m": "dof_frictionloss.hinge"}}, "it is 0.0 in world.xml; give it more than 0 there"),
         ({**told, "parameters": {"m": ["body_mass.pole", "body_mass.cart"]}}, "they share one number"),
+        (
+            {**told, "parameters": {"m": "body_mass.pole", "i": "body_inertia.pole"}},
+            "parameters.i=body_inertia.pole: parameter 'm' changes body_inertia there too",
+        ),
+        ({**told, "parameters": {"m": "body_mass.pole", "n": "body_mass.pole"}}, "parameter 'm' changes body_mass"),
+        (
+            {**told, "parameters": {"p": "actuator_gain.servo", "d": ["dof_damping.hinge", "dof_damping.hinge"]}},
+            "parameters.d=dof_damping.hinge: parameter 'd' changes dof_damping there too",
+        ),
         ({**told, "qpos": {"hing": 1.0}}, "has no joint 'hing'; did you mean 'hinge'"),
         ({**told, "qpos": {"hinge": [1.0, 2.0]}}, "give one number"),
         ({**told, "qvel": {"hinge": {"low": 1.0}}}, "give low and high"),
