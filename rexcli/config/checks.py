@@ -38,6 +38,10 @@ def folder_name(value: str) -> str | None:
     return None if plain and not set(value) & set("/\\:") else "give a name for a folder, letters, digits, - and _"
 
 
+class MissingKey(RexError):
+    """What must be given is not."""
+
+
 def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
     """`value` as `kind`: a dataclass, a container or scalar type, a `Literal`, or a union of these.
 
@@ -73,14 +77,19 @@ def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise _error(origins, key, value, "give a mapping, name: {…}")
-        return {
-            _name(name, key, origins): read(args[1], item, f"{key}.{name}", origins) for name, item in value.items()
-        }
+        items = {}
+        for name, item in value.items():
+            try:
+                items[_name(name, key, origins)] = read(args[1], item, f"{key}.{name}", origins)
+            except MissingKey as error:  # of a name that nobody declared, which may be another one misspelt
+                close = suggest(str(name), [str(other) for other in value if other != name])
+                raise RexError(f"{error}{close if 'mean' in close else ''}") from None
+        return items
     if origin in (list, tuple):
         if isinstance(value, str) or not isinstance(value, list | tuple):
             raise _error(origins, key, value, f"give {describe(kind)}")
-        items = [read(args[0], item, f"{key}.{index}", origins) for index, item in enumerate(value)]
-        return tuple(items) if origin is tuple else items
+        listed = [read(args[0], item, f"{key}.{index}", origins) for index, item in enumerate(value)]
+        return tuple(listed) if origin is tuple else listed
     return _read_scalar(kind, value, key, origins)
 
 
@@ -165,7 +174,7 @@ def _read_dataclass(kind: Any, value: Any, key: str, origins: Origins) -> Any:
             path = f"{key}.{name}" if key else name
             example = "the path of a class, such as nodes.pendulum.Agent"
             fix = example if name == "_target_" else describe(hints[item.name])
-            raise RexError(f"{origins.where(path)}: {path} is missing: give {fix}")
+            raise MissingKey(f"{origins.where(path)}: {path} is missing: give {fix}")
     return kind(**given)
 
 

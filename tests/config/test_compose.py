@@ -111,6 +111,7 @@ def test_the_same_distribution_keeps_its_other_parameters(toy: Project) -> None:
         ("toy", "edges.eye_brain.from=ey", ["edges.eye_brain.from=ey", "did you mean 'eye'?"]),
         ("toy", "edges.new.to=eye", ["edges.new.from is missing"]),
         ("toy", "nodes.arm.rate=3", ["command line: nodes.arm._target_ is missing"]),
+        ("toy", "nodes.ey.rate=3", ["command line: nodes.ey._target_ is missing", "did you mean 'eye'?"]),
         ("toy", "+edges.again={from: eye, to: brain}", ["edges.again", "edges.eye_brain", "name"]),
         ("toy", "supervisor=brian", ["command line: supervisor=brian", "did you mean 'brain'?"]),
         ("toy", "init_order=[eye,arm]", ["init_order=arm"]),
