@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").write_text("a file")
     assert main(["compile", "timeline.episodes=1", "timeline.steps=3"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    *stages, line = capsys.readouterr().err.splitlines()
+    assert all(re.fullmatch(r"[a-z ]+: [0-9.]+ s", stage) for stage in stages)
     assert f"{tmp_path}/outputs" in line
     assert line.endswith("mend that, or write elsewhere")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -163,7 +164,8 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(project, capsys, words, hi
 
     before = runs()
     assert main(words) == 2
-    error = capsys.readouterr().err.strip()
+    *stages, error = capsys.readouterr().err.splitlines()
+    assert all(re.fullmatch(r"[a-z ]+: [0-9.]+ s", stage) for stage in stages)
     assert error.startswith("error: ")
     assert len(error.splitlines()) == 1
     assert hint in error
