@@ -93,13 +93,13 @@ def read(path: Path, noise: float) -> tuple[int, int]:
     with path.open("rb") as file:
         reader = make_reader(file, decoder_factories=[DecoderFactory()])
         for _, _, message, decoded in reader.iter_decoded_messages(topics=TOPICS):
-            image = np.frombuffer(bytes(getattr(decoded, "data", None) or decoded.output), np.uint8)
+            image = np.frombuffer(bytes(decoded.data), np.uint8)
             same += np.array_equal(image.reshape(480, 640, 3), sent[message.sequence % len(sent)])
             found += 1
     return found, same
 
 
-TOPICS = ["/camera"]
+TOPICS = ["/camera/output"]
 
 
 def main() -> None:

@@ -343,7 +343,7 @@ GIANT_LAYOUT = OBJECT_LAYOUT.replace("object", "int8").replace("[]}", "[1000000,
         ({}, {"spec": "{}"}),
         ({}, {"spec": "null"}),
         ({}, {"info": "[1]"}),
-        ({}, {"format": "3"}),
+        ({}, {"format": "4"}),
     ],
 )
 def test_a_strangers_recording_is_refused_by_name(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from rexcli.runs.recording import images
 from rexcli.runs.recording.appender import Appender
 from rexcli.runs.recording.chunks import ChunkWriter
+from rexcli.runs.recording.images import Images
 from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import (
     LOST,
@@ -19,21 +21,26 @@ from rexcli.runs.recording.layout import (
     Layout,
     message_schema,
     type_name,
+    unique,
 )
 from rexcli.timeline.arrays import spec_from_json
 from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming
 
-FORMAT = "2"
+FORMAT = "3"
 
 
 @dataclass(slots=True)
 class _Channel:
-    """An MCAP channel; `id` is None until its first record is written. `layout` is None for an edge."""
+    """An MCAP channel; `id` is None until its first record is written. `layout` is None for an edge.
+
+    `images` are a node's channels of images: the number of the leaf, how it is written, and the channel.
+    """
 
     topic: str
     name: str
     layout: Layout | None
     id: int | None = None
+    images: list[tuple[int, Images, int]] = field(default_factory=list)
 
 
 class Encoder:
@@ -52,6 +59,8 @@ class Encoder:
         self._mcap = ChunkWriter(self._file)
         self._channels: dict[tuple[bool, int], _Channel] = {}
         self._message_schema: int | None = None
+        self._image_schema: int | None = None
+        self._topics: set[str] = set()
         self._step_schemas: dict[str, int] = {}
         self._offsets: dict[int, int] = {}
         self._latest = 0
@@ -61,6 +70,9 @@ class Encoder:
         system = spec_from_json(spec)
         for number, edge in enumerate(system.edges):
             self._channels[False, number] = _Channel(edge_topic(system, edge), edge.name, None)
+        self._topics = {channel.topic for channel in self._channels.values()} | {
+            f"/{each.name}" for each in system.nodes
+        }
         self._mcap.begin("rexcli")
         self._mcap.add_metadata("rex", {"format": FORMAT, "spec": spec, "info": info})
         self._file.flush()
@@ -70,13 +82,19 @@ class Encoder:
         self._channels[True, number] = _Channel(f"/{node}", node, Layout.from_json(layout))
 
     def append(self, frames: Sequence[Frame]) -> None:
-        """Appends steps and messages: messages ahead of the steps that may read them, each channel's in their order."""
+        """Appends steps and messages, each channel's in their order.
+
+        Messages come ahead of the steps that may read them. Images do so too, in chunks of their own: a step that is
+        there has its images, and whoever wants none of them need not unpack them.
+        """
         alike: dict[tuple[bool, int], list[Frame]] = {}
         for frame in frames:
             alike.setdefault((frame.kind in (Kind.STEP, Kind.STEPS), frame.channel), []).append(frame)
-        runs = [self._records(self._channels[key], alike[key]) for key in sorted(alike)]
-        if runs:
+        found = [(self._channels[key], *self._records(self._channels[key], alike[key])) for key in sorted(alike)]
+        if found:
+            runs = [records for _, records, _ in found]
             self._set_times(runs)
+            self._mcap.add([run for each in found for run in _images(*each)])
             self._mcap.add(runs)
             self._file.flush()
             self.count += sum(map(len, runs))
@@ -95,8 +113,8 @@ class Encoder:
         """Closes the file as it is. A second call does nothing."""
         self._file.close()
 
-    def _records(self, channel: _Channel, frames: Sequence[Frame]) -> np.ndarray:
-        """Records of the frames of one channel."""
+    def _records(self, channel: _Channel, frames: Sequence[Frame]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Records of the frames of one channel, and all leaves of a node's, `[records, ...]` each."""
         layout = channel.layout
         names = MESSAGE_HEADER if layout is None else STEP_HEADER
         parts = [_columns(frame, len(names), layout) for frame in frames if frame.kind in (Kind.STEPS, Kind.MESSAGES)]
@@ -117,7 +135,7 @@ class Encoder:
         if channel.id is None:
             channel.id = self._register(channel)
         records["channel"] = channel.id
-        return records
+        return records, values
 
     def _set_times(self, runs: Sequence[np.ndarray]) -> None:
         """Where records lie on the file's own time axis: a step where it ends, a message where it arrives, episodes one
@@ -146,12 +164,32 @@ class Encoder:
             name += "" if number == 1 else f"Layout{number}"
             schema = self._mcap.add_schema(f"{PACKAGE}/msg/{name}", "ros2msg", layout.schema(name).encode())
             metadata = {"kind": "node", "name": channel.name, "layout": layout.to_json()}
+            channel.images = [self._register_image(channel, layout, leaf) for leaf in layout.images]
         else:
             if self._message_schema is None:
                 encoded = message_schema().encode()
                 self._message_schema = self._mcap.add_schema(f"{PACKAGE}/msg/Message", "ros2msg", encoded)
             schema, metadata = self._message_schema, {"kind": "edge", "name": channel.name}
         return self._mcap.add_channel(channel.topic, "cdr", schema, metadata)
+
+    def _register_image(self, channel: _Channel, layout: Layout, number: int) -> tuple[int, Images, int]:
+        """The channel of a leaf's images, of topic `/<node>/<field>/<key path>`."""
+        if self._image_schema is None:
+            self._image_schema = self._mcap.add_schema(images.SCHEMA_NAME, "ros2msg", images.SCHEMA.encode())
+        topic = unique("/".join([channel.topic, *layout.places[number]]), self._topics)
+        metadata = {"kind": "image", "name": channel.name, "layout": layout.to_json(), "leaf": str(number)}
+        added = self._mcap.add_channel(topic, "cdr", self._image_schema, metadata)
+        return number, Images(channel.name, layout.leaves[number]), added
+
+
+def _images(channel: _Channel, steps: np.ndarray, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Records of the images of steps."""
+    found = []
+    for number, layout, to in channel.images:
+        records = layout.encode(steps, leaves[number])
+        records["channel"] = to
+        found.append(records)
+    return found
 
 
 def _columns(frame: Frame, width: int, layout: Layout | None) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -17,12 +17,14 @@ import numpy as np
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
+from mcap.reader import make_reader
+from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, MessageIndex, Metadata, Schema
 from mcap.stream_reader import breakup_chunk, get_chunk_data_stream
 
 from rexcli.errors import RexError
 from rexcli.runs.formats import decode_json
 from rexcli.runs.recording.appender import MAGIC
+from rexcli.runs.recording.images import Images
 from rexcli.runs.recording.json_records import JsonPart, last_episode
 from rexcli.runs.recording.layout import LOST, MESSAGES, Layout, Leaf, Records
 from rexcli.timeline.arrays import spec_from_json
@@ -37,7 +39,7 @@ DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowE
 AHEAD, AHEAD_BYTES = 2, 2**26
 """Chunks that are unpacked before they are asked for, and of which size at most."""
 
-FORMATS = ("1", "2")
+FORMATS = ("1", "2", "3")
 """Formats that are read; `encoder.FORMAT` is written."""
 
 _HEAD = struct.Struct("<BQH")
@@ -50,6 +52,8 @@ _READ: dict[int, Any] = {
     Opcode.METADATA: Metadata,
     Opcode.DATA_END: DataEnd,
 }
+_READ_INDEXES = {**_READ, Opcode.MESSAGE_INDEX: MessageIndex}
+_NONE: dict[int, Any] = {}
 
 log = logging.getLogger("rex.recording")
 
@@ -80,6 +84,7 @@ class CdrPart:
     Attributes:
         count: how many there are.
         error: what reading raised; the records from there on are left out.
+        images: where the leaves are that are images.
     """
 
     kind: str
@@ -87,6 +92,7 @@ class CdrPart:
     layout: Layout | None
     count: int = 0
     error: BaseException | None = None
+    images: Mapping[Leaf, ImagePart] = field(default_factory=dict)
     _runs: list[_Run] = field(default_factory=list)
     _headers: list[dict[str, np.ndarray]] = field(default_factory=list)
 
@@ -122,6 +128,65 @@ class CdrPart:
             raise self.error
         return self._runs
 
+    def read(self, data: bytes, run: _Run, rows: np.ndarray, leaves: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
+        """Leaves of some records of a run, whose chunk `data` is."""
+        assert self.layout is not None
+        return self.layout.decode(self.records.read(data, run.at, run.length)[rows], leaves)
+
+
+@dataclass
+class ImagePart:
+    """The images of one leaf of a part, one a record of it and in the same order.
+
+    Attributes:
+        records: how they are laid out.
+        count: how many there are. Those that none of the part's records follows are left out.
+        error: what reading raised; the images from there on are left out.
+    """
+
+    records: Images
+    count: int = 0
+    error: BaseException | None = None
+    _runs: list[_Run] = field(default_factory=list)
+
+    def add(self, records: np.ndarray, chunk: int, at: int) -> None:
+        """Notes images that follow one another in a chunk, from byte `at` on."""
+        self._note(_Run(chunk, at, len(records)))
+
+    def add_index(self, chunk: int, offsets: Sequence[int]) -> None:
+        """Notes the images of a chunk that is not unpacked, by the bytes at which they begin."""
+        size = self.records.dtype.itemsize
+        begins = [i for i, at in enumerate(offsets) if i == 0 or at != offsets[i - 1] + size]
+        for begin, end in zip(begins, [*begins[1:], len(offsets)], strict=True):
+            self._note(_Run(chunk, offsets[begin], end - begin))
+
+    def runs(self, part: CdrPart) -> list[_Run]:
+        """Where the images of the records of a part are.
+
+        Raises:
+            ValueError: some have none.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.count < part.count:
+            raise ValueError(f"{part.count} steps of '{part.name}' with {self.count} images")
+        return self._runs
+
+    def read(self, data: bytes, run: _Run, rows: np.ndarray, seq: np.ndarray) -> dict[Leaf, np.ndarray]:
+        """Some images of a run, whose chunk `data` is.
+
+        Args:
+            seq: the ticks whose images they are, `[rows]`.
+        """
+        records = self.records.read(data, run.at, run.length)[rows]
+        if (records["sequence"] != seq.astype(np.uint32)).any():
+            raise ValueError("images of other steps")
+        return {self.records.leaf: self.records.decode(records)}
+
+    def _note(self, run: _Run) -> None:
+        self.count += run.length
+        self._runs.append(run)
+
 
 class _Run(NamedTuple):
     """Records that follow one another: in the chunk at which place of the file, from which byte on, and how many."""
@@ -146,15 +211,21 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
         path: the file.
         wanted: parts, leaves of each, and which of its records, bool `[records]`.
     """
-    runs: list[tuple[_Run, int, int]] = []
-    for place, (part, leaves, use) in enumerate(wanted):
+    sources: list[tuple[CdrPart, ImagePart | None, Sequence[Leaf], np.ndarray]] = []
+    for part, leaves, use in wanted:
         if isinstance(part, JsonPart):
             rows = np.flatnonzero(use)
             yield Block(part, rows, {leaf: values[rows] for leaf, values in part.leaves(leaves).items()})
         elif isinstance(part, CdrPart):
-            firsts = np.cumsum([0, *(run.length for run in part.runs())]).tolist()
-            found = zip(part.runs(), firsts, strict=False)
-            runs += [(run, first, place) for run, first in found if use[first : first + run.length].any()]
+            images = [part.images[leaf] for leaf in leaves if leaf in part.images]
+            plain = [leaf for leaf in leaves if leaf not in part.images]
+            sources += [(part, image, (), use) for image in images] + ([(part, None, plain, use)] if plain else [])
+    runs: list[tuple[_Run, int, int]] = []
+    for place, (part, image, _, use) in enumerate(sources):
+        there = part.runs() if image is None else image.runs(part)
+        firsts = np.cumsum([0, *(run.length for run in there)]).tolist()
+        found = zip(there, firsts, strict=False)
+        runs += [(run, first, place) for run, first in found if use[first : first + run.length].any()]
     runs.sort(key=lambda each: each[0].chunk)
 
     groups = [(chunk, list(group)) for chunk, group in groupby(runs, key=lambda each: each[0].chunk)]
@@ -168,12 +239,13 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
 
         for _, group, data in unpacked(chunks()):
             for run, first, place in group:
-                part, leaves, use = wanted[place]
-                assert isinstance(part, CdrPart)
-                assert part.layout is not None
+                part, image, leaves, use = sources[place]
                 rows = np.flatnonzero(use[first : first + run.length])
-                records = np.frombuffer(data, part.records.dtype, run.length, run.at)
-                yield Block(part, first + rows, part.layout.decode(records[rows], leaves))
+                if image is None:
+                    values = part.read(data, run, rows, leaves)
+                else:
+                    values = image.read(data, run, rows, part.headers()["seq"][first + rows])
+                yield Block(part, first + rows, values)
 
 
 def unpacked(records: Iterator[tuple[R, T]]) -> Iterator[tuple[R, T, bytes]]:
@@ -240,11 +312,16 @@ def read_file(path: Path) -> Content:
     problems: list[str] = []
     reading = _Reading()
     try:
-        for record, place, data in _whole_records(path, problems.append):
+        channels, skip = _image_chunks(path)
+        for channel in channels:
+            reading.add_channel(channel, CdrPart)
+        for record, place, data in _whole_records(path, problems.append, skip):
             if isinstance(record, Metadata):
                 reading.metadata[record.name] = record.metadata
             elif isinstance(record, Chunk):
                 reading.add_chunk(record, place, data)
+            elif isinstance(record, MessageIndex):
+                reading.parts[record.channel_id].add_index(place, sorted(at for _, at in record.records))
         if "rex" not in reading.metadata:
             what = f"damaged: {problems[0]}" if problems else "an MCAP file, but no recording of `rex record`"
             raise RexError(what)
@@ -256,7 +333,7 @@ def read_file(path: Path) -> Content:
         content = Content(
             spec=spec_from_json(about["spec"]),
             info=dict(decode_json(about["info"])),
-            parts=[*reading.parts.values()],
+            parts=reading.joined(),
             complete=reading.metadata.get("rex.end", {}).get("complete") == "true" and not problems,
             damaged=bool(problems),
             last_episode=reading.last_episode,
@@ -282,13 +359,14 @@ class _Reading:
         self.metadata: dict[str, dict[str, str]] = {}
         self.parts: dict[int, Any] = {}
         self.last_episode: int | None = None
+        self._images: dict[tuple[str, Layout], dict[Leaf, ImagePart]] = {}
 
     def add_chunk(self, chunk: Chunk, place: int, data: bytes) -> None:
         """Notes what is in a chunk, of which `data` is the content."""
         if self.metadata.get("rex", {}).get("format") == "1":
             for record in breakup_chunk(chunk):
                 if isinstance(record, Channel):
-                    self._add_channel(record, JsonPart)
+                    self.add_channel(record, JsonPart)
                 elif isinstance(record, Message):
                     self.parts[record.channel_id].add(record.data)
                     self.last_episode = last_episode(record.data)
@@ -299,32 +377,72 @@ class _Reading:
             end = at + _BEFORE_REST + size
             if opcode == Opcode.CHANNEL:
                 channel = Channel.read(ReadDataStream(BytesIO(data[at + _BEFORE_REST : end])))
-                self._add_channel(channel, CdrPart)
+                self.add_channel(channel, CdrPart)
             elif opcode == Opcode.MESSAGE and self.parts[number].error is None:
                 part = self.parts[number]
                 try:
                     records = part.records.run(data, at)
                     part.add(records, place, at)
-                    self.last_episode = max(self.last_episode or 0, int(records["episode"].max()))
+                    if isinstance(part, CdrPart):
+                        self.last_episode = max(self.last_episode or 0, int(records["episode"].max()))
                     end = at + records.nbytes
                 except DAMAGE as error:
                     part.error = error
             at = end
 
-    def _add_channel(self, channel: Channel, part: Callable[..., Any]) -> None:
-        if channel.id not in self.parts:
-            kind, name = channel.metadata.get("kind", ""), channel.metadata.get("name", "")
-            layout = Layout.from_json(channel.metadata["layout"]) if kind == "node" else None
+    def add_channel(self, channel: Channel, part: Callable[..., Any]) -> None:
+        """Notes a channel, of whose records `part` is made."""
+        if channel.id in self.parts:
+            return
+        kind, name = channel.metadata.get("kind", ""), channel.metadata.get("name", "")
+        layout = Layout.from_json(channel.metadata["layout"]) if kind in ("node", "image") else None
+        if kind == "image" and layout is not None:
+            leaf = layout.leaves[int(channel.metadata["leaf"])]
+            self.parts[channel.id] = self._images.setdefault((name, layout), {})[leaf] = ImagePart(Images(name, leaf))
+        else:
             self.parts[channel.id] = part(kind, name, layout)
 
+    def joined(self) -> list[Part]:
+        """The parts, each with its images."""
+        found = [part for part in self.parts.values() if not isinstance(part, ImagePart)]
+        for part in found:
+            if isinstance(part, CdrPart) and part.layout is not None and part.layout.images:
+                leaves = [part.layout.leaves[number] for number in part.layout.images]
+                images = self._images.get((part.name, part.layout), {})
+                part.images = {leaf: images.get(leaf) or ImagePart(Images(part.name, leaf)) for leaf in leaves}
+        return found
 
-def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord, int, bytes]]:
-    """Records of the data section that are whole, where each begins, and what is in a chunk."""
+
+def _image_chunks(path: Path) -> tuple[list[Channel], set[int]]:
+    """Of a file that was finished and has images: its channels, and where the chunks are that hold images alone.
+
+    Only in such a file is it sure that a chunk is whole which nobody unpacks. If its summary is damaged, all is read.
+    """
+    try:
+        with path.open("rb") as file:
+            summary = make_reader(file, validate_crcs=True).get_summary()
+    except (OSError, McapError, struct.error, EOFError, *DAMAGE):
+        return [], set()
+    channels = [] if summary is None else list(summary.channels.values())
+    images = {channel.id for channel in channels if channel.metadata.get("kind") == "image"}
+    if summary is None or not images:
+        return [], set()
+    held = [(chunk.chunk_start_offset, set(chunk.message_index_offsets)) for chunk in summary.chunk_indexes]
+    return channels, {place for place, numbers in held if numbers and numbers <= images}
+
+
+def _whole_records(
+    path: Path, on_damage: OnDamage, skip: Collection[int] = ()
+) -> Iterator[tuple[McapRecord, int, bytes]]:
+    """Records of the data section that are whole, where each begins, and what is in a chunk.
+
+    Of the chunks that begin at `skip` there are the indexes in their place, as if they began there.
+    """
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise RexError(f"{path}: damaged: not an MCAP file")
-            whole = unpacked(_records(file, path.stat().st_size))
+            whole = unpacked(_records(file, path.stat().st_size, skip))
             while True:
                 try:
                     found = next(whole, None)
@@ -344,19 +462,25 @@ def _whole_records(path: Path, on_damage: OnDamage) -> Iterator[tuple[McapRecord
         raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _records(file: BinaryIO, size: int) -> Iterator[tuple[McapRecord, int]]:
-    """Records up to the end of the data section, and where each begins."""
+def _records(file: BinaryIO, size: int, skip: Collection[int]) -> Iterator[tuple[McapRecord, int]]:
+    """Records up to the end of the data section, and where each begins; of chunks at `skip` their indexes."""
+    skipped: int | None = None
     while True:
         place = file.tell()
-        record = _read_record(file, size)
+        record = _read_record(file, size, _NONE if place in skip else _READ if skipped is None else _READ_INDEXES)
         if isinstance(record, DataEnd):
             return
-        if record is not None:
+        if place in skip:
+            skipped = place
+        elif isinstance(record, MessageIndex) and skipped is not None:
+            yield record, skipped
+        elif record is not None:
+            skipped = None
             yield record, place
 
 
-def _read_record(file: BinaryIO, size: int) -> McapRecord | None:
-    """The next record of a file of `size` bytes; None if it is of no interest.
+def _read_record(file: BinaryIO, size: int, kinds: Mapping[int, Any] = _READ) -> McapRecord | None:
+    """The next record of a file of `size` bytes; None if it is of none of `kinds`.
 
     (`mcap`'s own reader would make a Python object of each entry of an index.)
     """
@@ -367,7 +491,7 @@ def _read_record(file: BinaryIO, size: int) -> McapRecord | None:
     end = file.tell() + length
     if end > size:
         raise EOFError(f"a record of {length} bytes")
-    record = _READ[opcode].read(ReadDataStream(file)) if opcode in _READ else None
+    record = kinds[opcode].read(ReadDataStream(file)) if opcode in kinds else None
     if opcode == Opcode.MESSAGE:  # outside of a chunk, as others than `rex` write it
         record = Message.read(ReadDataStream(file), length)
     file.seek(end)

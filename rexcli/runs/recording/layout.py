@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, count
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -95,10 +95,17 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Layout:
-    """The fields and leaves of a node's steps. `fields` names the recorded ones, those without leaves too."""
+    """The fields and leaves of a node's steps.
+
+    Attributes:
+        fields: the recorded ones, those without leaves too.
+        leaves: their arrays.
+        images: the numbers of the leaves that lie in channels of their own, see `images`.
+    """
 
     fields: tuple[str, ...]
     leaves: tuple[Leaf, ...]
+    images: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for leaf in self.leaves:
@@ -110,7 +117,7 @@ class Layout:
         leaves = [
             {"field": leaf.field, "path": leaf.path, "dtype": leaf.dtype, "shape": leaf.shape} for leaf in self.leaves
         ]
-        return json.dumps({"fields": self.fields, "leaves": leaves})
+        return json.dumps({"fields": self.fields, "leaves": leaves, "images": self.images})
 
     @classmethod
     def from_json(cls, text: str) -> Layout:
@@ -124,7 +131,10 @@ class Layout:
             raise ValueError("a shape below 0")
         if len({(leaf.field, leaf.path) for leaf in leaves}) < len(leaves):
             raise ValueError("two arrays of one name")
-        return cls(tuple(map(str, data["fields"])), leaves)
+        images = tuple(map(int, data.get("images", ())))
+        if not set(images) <= set(range(len(leaves))):
+            raise ValueError("an image that is none of the arrays")
+        return cls(tuple(map(str, data["fields"])), leaves, images)
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
@@ -146,10 +156,13 @@ class Layout:
 
     @cached_property
     def _in_order(self) -> list[int]:
-        """The leaves in their order in a record: depth first, fields and keys in the order in which they first come."""
+        """The leaves in their order in a record: depth first, fields and keys in the order in which they first come.
+
+        Without images, and without those that hold nothing.
+        """
         tree: dict[str, Any] = {}
         for index, place in enumerate(self.places):
-            if self.leaves[index].count:
+            if self.leaves[index].count and index not in self.images:
                 _nest(tree, place, index)
         order: list[int] = []
 
@@ -183,7 +196,7 @@ class Layout:
         return self.records.encode(header, [leaves[index] for index in self._in_order])
 
     def decode(self, records: np.ndarray, wanted: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
-        """Some leaves of records, `[records, ...]` each."""
+        """Some leaves of records, `[records, ...]` each; no images."""
         place = {self.leaves[index]: number for number, index in enumerate(self._in_order)}
         return {
             leaf: self.records.decode(records, place[leaf])
@@ -222,17 +235,22 @@ class Layout:
         return f"\n{'=' * 80}\n".join([whole, *nested]) + "\n"
 
 
-class Records:
-    """The structure of a channel's records.
+class Field(NamedTuple):
+    """Numbers in a record, all of one type. `length` is None for a single one."""
+
+    name: str
+    number: np.dtype
+    length: int | None = None
+
+
+class Structure:
+    """Records of a channel, of which each field has the same place in all: an array of a NumPy structure.
 
     Args:
-        header: names of integers, int64, in front.
-        leaves: that follow.
+        fields: in the order in which a message has them.
     """
 
-    def __init__(self, header: Sequence[str], leaves: Sequence[Leaf]):
-        fields = [(key, np.dtype("<i8"), 1) for key in header]
-        fields += [(str(index), leaf.number_type, leaf.count) for index, leaf in enumerate(leaves)]
+    def __init__(self, fields: Sequence[Field]):
         names = [name for name, _ in _ENVELOPE]
         formats: list[np.dtype] = [kind for _, kind in _ENVELOPE]
         offsets = [0, *accumulate(kind.itemsize for kind in formats[:-1])]
@@ -240,34 +258,18 @@ class Records:
         for name, number, length in fields:
             at = -(-at // number.itemsize) * number.itemsize  # CDR aligns each to its own size, from the first field on
             names.append(name)
-            formats.append(number if name in header else np.dtype((number, (length,))))
+            formats.append(number if length is None else np.dtype((number, (length,))))
             offsets.append(_BEFORE_FIELDS + at)
-            at += number.itemsize * length
-        self.header = tuple(header)
-        self.leaves = tuple(leaves)
+            at += number.itemsize * (1 if length is None else length)
         size = _BEFORE_FIELDS + at
         self.dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
 
-    def encode(self, header: Columns, leaves: Sequence[np.ndarray] = ()) -> np.ndarray:
-        """Records of columns, `[records]` and `[records, ...]`; `channel` and the times of the log are still to set."""
-        records = np.zeros(len(header["seq"]), self.dtype)
+    def blank(self, seq: np.ndarray) -> np.ndarray:
+        """Records, `[records]`, of which fields, `channel` and the times of the log are still to set."""
+        records = np.zeros(len(seq), self.dtype)
         records["opcode"], records["size"] = _MESSAGE, self.dtype.itemsize - _RECORD_HEAD
-        records["encoding"], records["sequence"] = _LITTLE_ENDIAN, header["seq"] & 0xFFFFFFFF
-        for name in self.header:
-            records[name] = header[name]
-        for index, (leaf, values) in enumerate(zip(self.leaves, leaves, strict=True)):
-            flat = np.ascontiguousarray(values).reshape(len(records), -1)
-            numbers = flat if leaf.dtype in _SMALL_TYPES else flat.view(flat.real.dtype)
-            records[str(index)] = numbers
+        records["encoding"], records["sequence"] = _LITTLE_ENDIAN, seq & 0xFFFFFFFF
         return records
-
-    def decode(self, records: np.ndarray, index: int) -> np.ndarray:
-        """One leaf of records, `[records, ...]`."""
-        leaf, numbers = self.leaves[index], np.ascontiguousarray(records[str(index)])
-        if leaf.dtype.startswith("complex"):
-            numbers = numbers.view(leaf.numpy_type.newbyteorder("<"))
-        with np.errstate(over="ignore"):
-            return numbers.reshape((len(records), *leaf.shape)).astype(leaf.numpy_type, copy=False)
 
     def run(self, data: bytes, at: int) -> np.ndarray:
         """The records of one channel that follow one another in `data` from byte `at` on, where there is one.
@@ -285,10 +287,53 @@ class Records:
             found += len(more) if alike.all() else int(alike.argmin())
             if not alike.all():
                 break
-        records = np.frombuffer(data, self.dtype, found, at)
-        if not found or (first["size"] != size - _RECORD_HEAD) or (records["encoding"] != _LITTLE_ENDIAN).any():
+        return self.read(data, at, found)
+
+    def read(self, data: bytes, at: int, count: int) -> np.ndarray:
+        """So many records that follow one another in `data` from byte `at` on.
+
+        Raises:
+            ValueError: there are fewer, or they are not laid out so.
+        """
+        records = np.frombuffer(data, self.dtype, count, at)
+        wanted = {"opcode": _MESSAGE, "size": self.dtype.itemsize - _RECORD_HEAD, "encoding": _LITTLE_ENDIAN}
+        if not count or any((records[key] != value).any() for key, value in wanted.items()):
             raise ValueError("a record that is not laid out as its channel says")
         return records
+
+
+class Records(Structure):
+    """Steps or messages.
+
+    Args:
+        header: names of integers, int64, in front.
+        leaves: that follow.
+    """
+
+    def __init__(self, header: Sequence[str], leaves: Sequence[Leaf]):
+        fields = [Field(key, np.dtype("<i8")) for key in header]
+        super().__init__([*fields, *(Field(str(i), leaf.number_type, leaf.count) for i, leaf in enumerate(leaves))])
+        self.header = tuple(header)
+        self.leaves = tuple(leaves)
+
+    def encode(self, header: Columns, leaves: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """Records of columns, `[records]` and `[records, ...]`; `channel` and the times of the log are still to set."""
+        records = self.blank(header["seq"])
+        for name in self.header:
+            records[name] = header[name]
+        for index, (leaf, values) in enumerate(zip(self.leaves, leaves, strict=True)):
+            flat = np.ascontiguousarray(values).reshape(len(records), -1)
+            numbers = flat if leaf.dtype in _SMALL_TYPES else flat.view(flat.real.dtype)
+            records[str(index)] = numbers
+        return records
+
+    def decode(self, records: np.ndarray, index: int) -> np.ndarray:
+        """One leaf of records, `[records, ...]`."""
+        leaf, numbers = self.leaves[index], np.ascontiguousarray(records[str(index)])
+        if leaf.dtype.startswith("complex"):
+            numbers = numbers.view(leaf.numpy_type.newbyteorder("<"))
+        with np.errstate(over="ignore"):
+            return numbers.reshape((len(records), *leaf.shape)).astype(leaf.numpy_type, copy=False)
 
 
 MESSAGES = Records(MESSAGE_HEADER, ())

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rexcli.errors import RexError, suggest
 from rexcli.runs.formats import plain
 from rexcli.runs.recording import ipc
+from rexcli.runs.recording.images import images_of
 from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import FIELDS, Layout, Leaf
 from rexcli.runs.recording.process import WriterProcess
@@ -330,7 +331,7 @@ class RecordingWriter:
             for path, array in values.items()
         )
         try:
-            layout = Layout(tuple(fields), leaves)
+            layout = Layout(tuple(fields), leaves, images_of(leaves))
         except RexError as error:
             raise RexError(f"recording: node '{node}': {error}") from None
         told = json.dumps({"node": node, "layout": layout.to_json()}).encode()
