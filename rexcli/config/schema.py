@@ -406,10 +406,12 @@ class InitialConfig:
 
     of: str | None = field(default=None, metadata={"key": "from"})
     """The signal, `sensor.th`, whose recorded value it begins with; None for what the node's `init_state` gives."""
+    derivative: bool = False
+    """Whether it begins with how fast that signal changed, of speeds that no sensor shows."""
     estimate: bool = True
     """Whether its deviation from that is estimated too."""
     spread: float | None = field(default=None, metadata={"check": positive("its unit")})
-    """The deviation that is to be expected, in its own unit; None for half of the signal's."""
+    """The deviation that is to be expected, in its own unit; None for half of the signal's, or of its slope's."""
     path: str | None = None
     """Its name with dots, where it lies inside of another; None for the key under which this stands."""
 
@@ -431,7 +433,9 @@ class IdentifyConfig:
     recordings: list[str] = field(default_factory=list)
     """More runs beside `from=RUN`, to be reproduced with the same values."""
     segment: float | None = field(default=None, metadata={"check": positive("seconds")})
-    """Seconds after which the simulation begins anew from a state of its own, as errors grow; None: never."""
+    """Seconds after which the simulation begins anew from a state of its own, as errors grow; None: never.
+
+    What is held out begins anew as often, from states that are estimated there; constants and delays are not."""
     held_out: float = field(default=0.25, metadata={"check": between(0, 0.9)})
     """Share of each episode, at its end, that is predicted and not fitted."""
     loss: Literal["linear", "huber", "soft_l1", "cauchy"] = "linear"

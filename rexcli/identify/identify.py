@@ -91,6 +91,7 @@ def identify(
         pull = noise_of(problem, problem.errors(found.z[None])[0][problem.rows.fitted])[1] / PRIOR**2
         found = search.check(descend(search, found.z, 8, 1e-5, pull=pull))
     unsure = uncertainty_of(problem, found.z)
+    problem.estimate_ahead(found.z)
     simulated = problem.pick(problem.simulate(found.z[None]))[0]
     identification = Identification(
         problem,

@@ -39,7 +39,7 @@ class Initial:
 
     Attributes:
         node, path: which state.
-        base: by episode and segment, `[episodes, segments]`; NaN: what the node's `init_state` gives.
+        base: by episode and segment, `[episodes, segments]`; NaN: what the node's `init_state` gives, later what it is.
         spread: one coordinate's worth, in its own unit; 0 if it is not estimated.
     """
 
@@ -54,32 +54,54 @@ class Segments:
     """Where simulations begin: supervisor steps, the first of each episode is 0.
 
     Attributes:
-        begin: `[episodes, segments]`, past an episode's last the number of its steps.
+        begin: `[episodes, segments]`, those that are fitted first; past an episode's last the number of its steps.
         of_step: which segment each supervisor step belongs to, `[episodes, steps]`.
+        fitted: how many of the segments are.
     """
 
     begin: np.ndarray
     of_step: np.ndarray
+    fitted: int
+
+    @property
+    def held_out(self) -> int:
+        return self.begin.shape[1] - self.fitted
 
     @classmethod
-    def of(cls, timeline: Timeline, seconds: float | None, held_out: float) -> Segments:
-        """Of `seconds` each; what is held out is one with the last one that is fitted."""
-        steps = timeline.num_steps
-        rate = timeline.spec.node(timeline.spec.supervisor).rate
-        length = int(steps.max()) if seconds is None else max(1, round(seconds * rate))
-        fitted = np.maximum(1, np.round(steps * (1 - held_out)).astype(int))
-        count = max(1, int(np.max(fitted // length)))
-        last = np.maximum(fitted // length, 1)[:, None]
-        number = np.arange(count)
-        begin = np.where(number < last, number * length, steps[:, None])
-        of_step = np.minimum(np.arange(int(steps.max())) // length, last - 1)
-        return cls(begin, of_step)
+    def of(cls, steps: np.ndarray, length: int | None, held_out: float) -> Segments:
+        """Of so many steps each, in what is fitted and in what is held out, the last of either longer; if `length` is
+        None, one that goes on through both.
+
+        Args:
+            steps: of each episode, `[episodes]`.
+            length: of a segment.
+            held_out: share of each episode, at its end.
+        """
+        number = np.arange(int(steps.max()))
+        if length is None:
+            return cls(np.zeros((len(steps), 1), int), np.zeros((len(steps), len(number)), int), 1)
+        fitted = fitted_steps(steps, held_out)
+        parts, of_step, count = [], np.zeros((len(steps), len(number)), int), 0
+        for first, size in ((np.zeros_like(steps), fitted), (fitted, steps - fitted)):
+            here = np.maximum(size // length, size > 0)[:, None]
+            each = np.arange(here.max())
+            parts.append(np.where(each < here, first[:, None] + each * length, steps[:, None]))
+            inside = (number >= first[:, None]) & (number < (first + size)[:, None])
+            of_step = np.where(inside, count + np.minimum((number - first[:, None]) // length, here - 1), of_step)
+            count += len(each)
+        return cls(np.concatenate(parts, axis=1), of_step, parts[0].shape[1])
+
+
+def fitted_steps(steps: np.ndarray, held_out: float) -> np.ndarray:
+    """How many supervisor steps of each episode are fitted, `[episodes]`."""
+    return np.asarray(np.maximum(1, np.round(steps * (1 - held_out)).astype(int)))
 
 
 class Problem:
     """Which values make simulated signals the recorded ones.
 
-    A candidate is a vector of coordinates: those of the unknowns, 0 to 1, then the deviations of the initial states.
+    A candidate is a vector of coordinates: those of the unknowns, 0 to 1, then the deviations of the initial states of
+    the segments that are fitted. Those of the segments that are held out are in `ahead`: see `estimate_ahead`.
 
     Args:
         program: of the system with its replayed nodes, on the recorded timeline, nothing pruned.
@@ -104,7 +126,9 @@ class Problem:
         self.program, self.timeline, self.signals, self.unknowns = program, timeline, list(signals), unknowns
         self.rng, self.devices = rng, list(devices)
         self.loss, self.loss_scale = config.loss, config.loss_scale
-        self.segments = Segments.of(timeline, config.segment, config.held_out)
+        rate = timeline.spec.node(timeline.spec.supervisor).rate
+        length = None if config.segment is None else max(1, round(config.segment * rate))
+        self.segments = Segments.of(timeline.num_steps, length, config.held_out)
         state = jax.eval_shape(lambda: init_graph_state(program.system, rng))
         self._check_places(state)
         self.initial = [
@@ -113,15 +137,19 @@ class Problem:
             for name, entry in entries.items()
         ]
         self.estimated = [index for index, each in enumerate(self.initial) if each.spread > 0]
-        episodes, segments = self.segments.begin.shape
         self.num_params = len(unknowns.free)
-        self.size = self.num_params + episodes * segments * len(self.estimated)
+        self.size = self.num_params + self._states_in(self.segments.fitted)
+        self.ahead = np.zeros(self._states_in(self.segments.held_out))
         self.rollouts = 0
         """How many episodes were simulated so far."""
         self.weights = np.array([signal.weight / signal.deviation for signal in self.signals])
         """By which each signal's error is multiplied, 1 over its unit."""
         self._simulators: dict[int, Callable[..., Any]] = {}
         self.held_out = config.held_out
+
+    def _states_in(self, segments: int) -> int:
+        """How many states are estimated in so many segments of all episodes."""
+        return len(self.segments.begin) * segments * len(self.estimated)
 
     # ------------------------------------------------------------------ what is declared
 
@@ -154,24 +182,39 @@ class Problem:
         if entry.of is None:
             if entry.spread is None and entry.estimate:
                 raise RexError(f"{key}: give spread, by how much it may deviate; or from, the signal that shows it")
+            if entry.derivative:
+                raise RexError(f"{key}: derivative: of what? Give from, the signal whose slope it is")
             return Initial(node, path, np.full(begin.shape, np.nan), entry.spread or 0.0 if entry.estimate else 0.0)
         names = [signal.name for signal in self.signals]
         if entry.of not in names:
             raise RexError(f"{key}.from={entry.of}: identify.signals has no such{suggest(entry.of, names)}")
         signal = self.signals[names.index(entry.of)]
-        base = np.stack([self._recorded_at(signal, episode, row) for episode, row in enumerate(begin)])
-        spread = (entry.spread or SPREAD * signal.deviation) if entry.estimate else 0.0
+        shown = [self._shown(signal, episode, entry.derivative, key) for episode in range(len(begin))]
+        base = np.stack([self._recorded_at(signal, episode, shown[episode], row) for episode, row in enumerate(begin)])
+        deviation = float(np.std(np.concatenate(shown))) if entry.derivative else signal.deviation
+        spread = (entry.spread or SPREAD * deviation) if entry.estimate else 0.0
         return Initial(node, path, base, spread)
 
-    def _recorded_at(self, signal: Signal, episode: int, steps: np.ndarray) -> np.ndarray:
-        """The newest value of a signal that had been sent when a supervisor step begins, or the first."""
+    def _shown(self, signal: Signal, episode: int, derivative: bool, key: str) -> np.ndarray:
+        """The values of a signal that there are, or their slopes, 1/s."""
+        there = np.flatnonzero(signal.there[episode])
+        values = signal.values[episode, there, 0]
+        if not derivative:
+            return np.asarray(values)
+        times = self.timeline.steps[signal.node].start[episode, there] / 1e9
+        if len(there) < 2 or not (np.diff(times) > 0).all():
+            raise RexError(f"{key}: episode {episode} of the recording does not show how {signal.name} changes")
+        return np.asarray(np.gradient(np.unwrap(values) if signal.angle else values, times))
+
+    def _recorded_at(self, signal: Signal, episode: int, shown: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """What was shown by the newest message that had been sent when a supervisor step begins, or by the first."""
         supervisor = self.timeline.steps[self.timeline.spec.supervisor].start[episode]
         sent = self.timeline.steps[signal.node].end[episode]
         there = np.flatnonzero(signal.there[episode])
         if not len(there):
             raise RexError(f"{signal.name}: episode {episode} of the recording has no value of it; leave it out")
         at = np.searchsorted(sent[there], supervisor[np.minimum(steps, len(supervisor) - 1)], side="right") - 1
-        return np.asarray(signal.values[episode, there[np.maximum(at, 0)], 0])
+        return shown[np.maximum(at, 0)]
 
     # ------------------------------------------------------------------ simulations
 
@@ -186,7 +229,10 @@ class Problem:
         return np.concatenate([np.ones(self.num_params), np.full(self.size - self.num_params, np.inf)])
 
     def one(self, program: Program, data: PyTree, z: jax.Array, eps: jax.Array) -> tuple[PyTree, list[jax.Array]]:
-        """One candidate on one episode: ticks and times of what was compared, and by signal the simulated values."""
+        """One candidate on one episode: ticks and times of what was compared, and by signal the simulated values.
+
+        Behind a candidate's coordinates `z` may have those in `ahead`; without them, these are 0.
+        """
         params, delays = self.unknowns.placed(z)
         system = program.system
         key = jax.random.fold_in(self.rng, eps)
@@ -228,8 +274,13 @@ class Problem:
         self, state: GraphState, data: PyTree, z: jax.Array, eps: jax.Array, segment: jax.Array
     ) -> dict[str, PyTree]:
         """By node, the states with which a segment begins."""
-        episodes, segments = self.segments.begin.shape
-        deviations = z[self.num_params :].reshape(episodes, segments, len(self.estimated))
+        episodes = len(self.segments.begin)
+        z = jnp.pad(z, (0, self.size + self.ahead.size - len(z)))
+        fitted, ahead = (
+            part.reshape(episodes, -1, len(self.estimated)) if self.estimated else jnp.zeros((episodes, 0, 0))
+            for part in jnp.split(z[self.num_params :], [self.size - self.num_params])
+        )
+        deviations = jnp.concatenate([fitted, ahead], axis=1)
         values: dict[str, dict[str, jax.Array]] = {}
         for index, each in enumerate(self.initial):
             base = data["base"][index][eps, segment]
@@ -276,14 +327,16 @@ class Problem:
     def _rounded(self, width: int) -> int:
         return -(-width // len(self.devices)) * len(self.devices)
 
-    def simulate(self, z: np.ndarray, width: int | None = None) -> list[np.ndarray]:
+    def simulate(self, z: np.ndarray, width: int | None = None, ahead: np.ndarray | None = None) -> list[np.ndarray]:
         """By signal the simulated values of candidates `[candidates, size]`: `[candidates, episodes, steps, slots, n]`.
 
         Args:
             z: candidates, any number.
             width: how many at a time; each number is compiled once.
+            ahead: of each candidate, in place of `self.ahead`, `[candidates, ahead]`.
         """
         width = self._rounded(width or self.width)
+        z = np.hstack([z, np.tile(self.ahead, (len(z), 1)) if ahead is None else ahead])
         parts = []
         for begin in range(0, len(z), width):
             part = z[begin : begin + width]
@@ -343,10 +396,10 @@ class Problem:
             self.simulate(self.start()[None])
         return Rows.of(self)
 
-    def errors(self, z: np.ndarray, width: int | None = None) -> np.ndarray:
+    def errors(self, z: np.ndarray, width: int | None = None, ahead: np.ndarray | None = None) -> np.ndarray:
         """Weighted errors of candidates, `[candidates, rows]`; what is not finite is very large."""
         rows = self.rows
-        return self.weigh(self.pick(self.simulate(z, width)), rows)
+        return self.weigh(self.pick(self.simulate(z, width, ahead)), rows)
 
     def pick(self, simulated: Sequence[np.ndarray]) -> np.ndarray:
         """Simulated values in the order of the rows, `[candidates, rows]`."""
@@ -371,17 +424,19 @@ class Problem:
     @property
     def directions(self) -> int:
         """Directions in which candidates are moved for a Jacobian."""
-        colours = min(2, self.segments.begin.shape[1])
-        return self.num_params + colours * len(self.estimated)
+        return self.num_params + min(2, self.segments.fitted) * len(self.estimated)
 
     @cached_property
     def _coloured(self) -> np.ndarray:
-        """The direction that moves each coordinate, `[size]`. Initial states of every second segment move together,
-        for nothing that is under way lasts longer than a segment."""
-        episodes, segments = self.segments.begin.shape
-        colour = (np.arange(segments) % 2)[None, :, None] * len(self.estimated) + np.arange(len(self.estimated))
-        colours = np.broadcast_to(colour, (episodes, segments, len(self.estimated))).ravel()
-        return np.concatenate([np.arange(self.num_params), self.num_params + colours])
+        """The direction that moves each coordinate, `[size]`."""
+        return np.concatenate([np.arange(self.num_params), self.num_params + self._colours(self.segments.fitted)])
+
+    def _colours(self, segments: int) -> np.ndarray:
+        """The direction that moves each initial state. Those of every second segment move together, for nothing that
+        is under way lasts longer than a segment."""
+        states = len(self.estimated)
+        colour = (np.arange(segments) % 2)[None, :, None] * states + np.arange(states)
+        return np.broadcast_to(colour, (len(self.segments.begin), segments, states)).ravel()
 
     @cached_property
     def _steps(self) -> np.ndarray:
@@ -433,19 +488,46 @@ class Problem:
 
     def _spread(self, slopes: np.ndarray) -> np.ndarray:
         """A Jacobian `[rows, size]` from slopes along the directions, `[directions, rows]`."""
+        known, states = slopes[: self.num_params].T, slopes[self.num_params :]
+        return np.hstack([known, self._spread_states(states, 0, self.segments.fitted)])
+
+    def _spread_states(self, slopes: np.ndarray, first: int, count: int) -> np.ndarray:
+        """A Jacobian `[rows, states]` by the initial states of `count` segments from the `first` on, of which errors
+        within these segments are all that is meant, from slopes along their directions."""
         rows, states = self.rows, len(self.estimated)
-        jacobian = np.zeros((rows.size, self.size))
-        jacobian[:, : self.num_params] = slopes[: self.num_params].T
-        segments = self.segments.begin.shape[1]
+        jacobian = np.zeros((rows.size, self._states_in(count)))
         at = np.arange(rows.size)
         for back in (0, 1):
-            segment = rows.segment - back
-            use = segment >= 0
+            segment = rows.segment - first - back
+            use = (segment >= 0) & (segment + back < count)
             for state in range(states):
-                column = self.num_params + (rows.episode * segments + segment) * states + state
-                direction = self.num_params + (segment % 2) * states + state
+                column = (rows.episode * count + segment) * states + state
+                direction = (segment % 2) * states + state
                 jacobian[at[use], column[use]] = slopes[direction[use], at[use]]
         return jacobian
+
+    def estimate_ahead(self, z: np.ndarray) -> None:
+        """Estimates the initial states of the segments that are held out, as those of the others were, by what their
+        own signals showed; the unknowns stay what they are in `z`."""
+        from scipy.optimize import least_squares
+
+        use, count = ~self.rows.fitted, self.segments.held_out
+        if not self.ahead.size or not use.any():
+            return
+        colours = self._colours(count)
+        directions = np.arange(colours.max() + 1)
+
+        def errors(ahead: np.ndarray) -> np.ndarray:
+            return self.errors(np.tile(z, (len(ahead), 1)), ahead=ahead) / self.loss_scale
+
+        def jacobian(ahead: np.ndarray) -> np.ndarray:
+            moved = errors(np.vstack([ahead, ahead + STEP * (colours == directions[:, None])]))
+            slopes = (moved[1:] - moved[0]) * self.loss_scale
+            slopes = np.where(self.rows.angle, self._unwrap(slopes), slopes) / STEP / self.loss_scale
+            return self._spread_states(slopes, self.segments.fitted, count)[use]
+
+        options: Any = {"loss": self.loss, "xtol": 1e-4, "ftol": 1e-4, "max_nfev": 20}
+        self.ahead = least_squares(lambda at: errors(at[None])[0, use], self.ahead, jac=jacobian, **options).x
 
 
 HUGE = 1e3
@@ -491,7 +573,7 @@ class Rows:
             width = signal.values.shape[2]
             place = np.flatnonzero(np.repeat(there.ravel(), width))
             places.append(place)
-            fitted = step < np.maximum(1, np.round(steps * (1 - problem.held_out)))[:, None, None]
+            fitted = step < fitted_steps(steps, problem.held_out)[:, None, None]
             repeated = {
                 "signal": np.full(seq.shape, index),
                 "episode": episode,

@@ -58,7 +58,7 @@ def draw(signals: Mapping[str, np.ndarray], *, episode: int = 0, max_rows: int =
         [
             Line2D([], [], color=RECORDED, marker=".", linestyle="none", label="recorded"),
             Line2D([], [], color=SIMULATED, label="simulated with what was found"),
-            Patch(color=style.FAINT, alpha=0.35, label="held out: predicted, not fitted"),
+            Patch(color=style.FAINT, alpha=0.35, label="held out: of no influence on the estimates"),
         ],
     )
     return fig

@@ -60,6 +60,7 @@ def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.
         (["identify.edges.sensor_world={low: 0, high: 1}"], "no edge is called 'sensor_world'"),
         (["identify.edges.driver_world.low=-0.1"], "a delay is 0 or more seconds"),
         (["identify.initial.world.y={from: sensor.x}"], "there is no single real number 'y'"),
+        (["identify.initial.world.v={from: null, derivative: true, spread: 1.0}"], "derivative: of what"),
         (["identify.replay=[driver]"], "the supervisor, 'brain', is to be replayed"),
         (["identify.held_out=0.9", "identify.segment=0.1"], "are too few"),
         (["identify.edges.driver_world.interpolation=latest"], "interpolation=latest has no slope"),
@@ -95,6 +96,17 @@ def test_a_bare_array_is_a_signal_too(cart: Project) -> None:
     ]
     np.testing.assert_allclose(errors, 0, atol=1e-6)  # the recorded commands, sent again
     assert len(errors) > 200
+
+
+def test_a_speed_that_no_sensor_shows_begins_with_a_slope(cart: Project) -> None:
+    shown = ["from=latest:record", "identify.initial.world.v={from: sensor.v}"]
+    sloped = ["from=latest:record", "identify.initial.world.v={from: sensor.x, derivative: true}"]
+    true, found = (
+        identification.make_problem(compose("model", words, project=cart), cart)[0].initial[1]
+        for words in (shown, sloped)
+    )
+    assert found.spread == pytest.approx(true.spread, rel=0.2)
+    np.testing.assert_allclose(found.base, true.base, atol=4 * 0.01 / 0.05)  # the noise of two positions a step apart
 
 
 def test_a_simulation_that_reproduces_nothing_identifies_nothing(
