@@ -42,6 +42,7 @@ def test_the_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = dict(zip(estimates["name"], estimates["estimate"], strict=True))
     assert found["world.inertia"] == pytest.approx(1.7 * 0.000159931461600856, rel=0.2)
     assert found["world.motor_constant"] == pytest.approx(0.8 * 0.03333912, rel=0.2)
+    assert found["sum of world_sensor and actuator_world"] == pytest.approx(0.022, abs=0.006)  # s
     world = trained.config["nodes"]["world"]["params"]
     assert world["inertia"] == pytest.approx(found["world.inertia"])
     assert trained.config["nodes"]["sensor"]["delay"]["_target_"] != "rexcli.TruncatedNormal"
