@@ -71,11 +71,11 @@ class Console:
         if self.quiet:
             return
         if is_terminal(self._talk):
-            parts = fitting(table, _width())
+            parts = fitting(table, width())
             for part in parts:
                 self._rich_table(part)
         else:
-            parts = [table] if table.keep is None else fitting(table, _width())
+            parts = [table] if table.keep is None else fitting(table, width())
             print("\n".join(plain_table(parts[0])), file=self._talk, flush=True)
         if left := [name for name in table.columns if not any(name in part.columns for part in parts)]:
             self.note(f"no room for {', '.join(left)}; --columns all or --json shows all")
@@ -185,6 +185,7 @@ class Progress:
         self._started = time.monotonic()
         self._first: float | None = None
         self._first_done = 0
+        self._last = 0.0
         self._shown = 0.0
         self._terminal = is_terminal(stream)
         self.done = 0
@@ -202,15 +203,15 @@ class Progress:
         now = time.monotonic()
         if self._first is None:
             self._first, self._first_done = now, done
-        self.done = done
+        self.done, self._last = done, now
         every = 0.2 if self._terminal else PLAIN_EVERY
         waited = FIRST_AFTER if self._shown == 0 else every
         if self._quiet or now - (self._shown or self._started) < waited:
             return
         self._shown = now
-        line = self._line(now, note)
+        line = self._line(note)
         if self._terminal:
-            self._stream.write(f"\r\x1b[K{line[: _width() - 1]}")
+            self._stream.write(f"\r\x1b[K{line[: width() - 1]}")
         else:
             self._stream.write(f"{line}\n")
         self._stream.flush()
@@ -221,14 +222,15 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def _line(self, now: float, note: str) -> str:
-        """The rate counts from the first sign of life on: what came before was compilation. Before a second one there
-        is none."""
-        since, amount = now - (self._first or now), self.done - self._first_done
-        pace = ""
-        if amount > 0 and since > 0:
-            rate = amount / since
-            pace = f", {count(rate)}/s, {seconds((self.total - self.done) / rate)} left"
+    @property
+    def rate(self) -> float | None:
+        """Done a second, from the first sign of life to the last, for what came before was compilation; None without a
+        second one."""
+        since, amount = self._last - (self._first or self._last), self.done - self._first_done
+        return amount / since if amount > 0 and since > 0 else None
+
+    def _line(self, note: str) -> str:
+        pace = f", {count(self.rate)}/s, {seconds((self.total - self.done) / self.rate)} left" if self.rate else ""
         share = f"{min(1.0, self.done / self.total):.0%}" if self.total else ""
         text = f"{self.what} {share} {count(self.done)}/{count(self.total)} {self.unit}{pace}"
         return f"{text}  {note}" if note else text
@@ -280,7 +282,8 @@ def shorten(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _width() -> int:
+def width() -> int:
+    """Columns of the terminal."""
     import shutil
 
     return shutil.get_terminal_size().columns

@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from rexcli.cli import errors, profiler
-from rexcli.cli.console import Console
+from rexcli.cli.console import Console, width
 from rexcli.cli.examples import epilog
 from rexcli.errors import INTERRUPTED, RexError, Terminated
 from rexcli.runtime import signals
@@ -33,6 +33,7 @@ class Commands(TyperGroup):
 
     def format_help(self, context: Any, formatter: Any) -> None:
         self.rich_markup_mode = None
+        formatter.width = min(formatter.width, max(20, width() - 2))  # else at least 50
         super().format_help(context, formatter)
 
     def format_commands(self, context: Any, formatter: Any) -> None:
@@ -73,8 +74,8 @@ def _complete_pictures(incomplete: str) -> list[str]:
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[conf=NAME] [KEY=VALUE]...",
-        help="The experiment and Hydra overrides.",
+        metavar="KEY=VALUE",
+        help="The experiment, as conf=NAME, and Hydra overrides.",
         show_default=False,
         autocompletion=_complete,
     ),
@@ -206,7 +207,7 @@ def evaluate(
     context: typer.Context,
     run: RunArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the run's own experiment.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the run's own experiment.")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -223,7 +224,7 @@ def fit(
     context: typer.Context,
     run: RunArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as fit.families=[gamma,mixture].")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help=r"Such as fit.families=\[gamma,mixture].")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -238,13 +239,14 @@ def fit(
 @app.command("plot", rich_help_panel="On runs")
 def plot(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="[RUN]... [PICTURE]...",
+            metavar="RUN|PICTURE",
             help="Folders (a sweep's too), latest or latest:COMMAND; pictures, as training. Default: latest, all.",
             autocompletion=_complete_pictures,
+            show_default=False,
         ),
-    ],
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/plots.")] = None,
     episode: Annotated[int, typer.Option(help="Of the recording or timeline.")] = 0,
     start: Annotated[float, typer.Option(help="Where the data flow begins, s.")] = 0.0,
@@ -271,7 +273,7 @@ def plot(
 
     console = Console(quiet, as_json)
     result = plot_runs(
-        words,
+        words or [],
         out,
         console,
         show=show,
@@ -293,7 +295,7 @@ def plot(
 @app.command("report", rich_help_panel="On runs")
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Folders (a sweep's too), latest or latest:COMMAND.")
+        list[str], typer.Argument(metavar="RUN", help="Folders (a sweep's too), latest or latest:COMMAND.")
     ],
     out: Annotated[
         str | None,
@@ -319,7 +321,7 @@ def ls(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FOLDER] [FILTER]...",
+            metavar="FOLDER|FILTER",
             help="Only the runs in this folder, or a sweep; such as status=done 'hold>0.9' since=2d ppo.lr=1e-3.",
             show_default=False,
         ),
@@ -356,7 +358,7 @@ def diff(
 @app.command("export", rich_help_panel="On runs")
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="csv|npz|parquet|rosbag2|lerobot", help="The form.")] = "csv",
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="csv, npz, parquet, rosbag2 or lerobot.")] = "csv",
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv, …")] = None,
     storage: Annotated[
         str | None, typer.Option("--storage", metavar="mcap|sqlite3", help="Of a bag; default: mcap.")
@@ -509,6 +511,8 @@ def _take_words_as_typed(command: Any) -> None:
             described = getattr(parameter, "type_descriptor", None)
             if described is not None and described.annotation in (str, list[str], bool):
                 parameter.get_runtime_param = _AsTyped
+                if parameter.metavar is None or parameter.param_type_name == "argument":
+                    parameter.display_type_rich = lambda ctx: None  # `--quiet <bool>` would ask for a value
         return found
 
     for each in (command, *command.commands.values()):

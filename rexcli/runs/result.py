@@ -61,7 +61,7 @@ def fitting(table: Table, width: int) -> list[Table]:
         for i, column in enumerate(table.columns)
     ]
     if table.keep is not None:
-        shown, left = list(range(table.keep)), width + 2 - sum(widths[: table.keep])
+        shown, left = list(range(table.keep)), width - sum(widths[: table.keep])
         for i in range(table.keep, len(widths)):
             if widths[i] <= left:
                 shown.append(i)

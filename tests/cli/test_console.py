@@ -151,3 +151,13 @@ def test_a_table_too_wide_for_the_terminal_comes_in_parts():
     assert all(len(line) <= 60 for part in parts for line in plain_table(part))
     assert [value for part in parts for value in part.rows[0][1:]] == list(range(12))
     assert fitting(table, 1000) == [table]
+
+
+@pytest.mark.parametrize("columns", [36, 37, 38, 39, 46])
+def test_columns_give_way_before_a_name_is_broken(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name, out = "r" * 30, Terminal()
+    Console(stdout=out, stderr=io.StringIO()).table(
+        Table("", ("run", "age", "hold"), [(name, "3 d", 0.9)], keep=1),
+    )
+    assert name in out.getvalue()

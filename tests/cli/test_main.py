@@ -161,6 +161,21 @@ def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
     assert "Usage" in capsys.readouterr().out
 
 
+def test_help_says_all_that_it_should_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rich takes brackets for its own, and newer versions of Typer show the type of a flag."""
+    assert main(["fit", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "fit.families=[gamma,mixture]." in said
+    assert "[OPTIONS] {RUN} [KEY=VALUE]..." in said or "[OPTIONS] RUN [KEY=VALUE]..." in said
+    assert "bool" not in said
+
+
+def test_help_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["show", "--help"], ["export", "--help"]])
 def test_help_needs_neither_jax_nor_hydra(argv: list[str]) -> None:
     code = (
