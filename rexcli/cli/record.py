@@ -63,7 +63,7 @@ def record(job: Job) -> Result:
             )
             / 1e9,
             "wall s": seconds,
-            "steps/s": total / seconds,
+            "steps/s": progress.rate or total / seconds,
         }
         with job.console.stage("draw"):
             draw(run, values, system, job.project)

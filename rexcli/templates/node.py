@@ -8,8 +8,8 @@ Beside what is in conf/*.yaml already, an experiment declares it so:
         rate: 50                 # Hz
         delay: 0.002             # s in which it is busy; or a distribution, as {_target_: rexcli.LogNormal, …}
         gain: 1.0                # arguments of the class
-    edges:
-      SOURCE_thing:              # for each node that it reads
+    edges:                       # one for each node that it reads
+      SOURCE_thing:
         from: SOURCE
         to: thing
         name: source             # the input's name in the code below
@@ -44,7 +44,8 @@ class Thing(Node):
     def step(self, step_state: StepState) -> tuple[StepState, jax.Array]:
         """One step: its new state, and what it sends. `dt` is the time since the last one, s.
 
-        The newest message is `inputs[NAME][-1]`, with `data`, `age` (s) and `seq` (-1 before any came).
+        The newest message is `inputs[NAME][-1]`, with `data`, `age` (s) and `seq` (-1 before any came); `inputs[NAME]`
+        has the same of all in the window, oldest first: `inputs[NAME].age` is `[window]`.
         """
         newest = step_state.inputs["source"][-1].data
         numbers = jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(newest)])
