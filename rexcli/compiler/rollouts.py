@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -81,8 +82,8 @@ class CompiledRollouts:
 
     def batches(self, rng: jax.Array) -> Record:
         """Runs them; fields come as they lie on the devices, `[episodes, rollouts of each, entries, ...]`."""
-        program, params, index = self._arguments
-        return jax.block_until_ready(self._call(program, params, jax.device_put(rng, self._everywhere), index))
+        program, given, index = self._arguments
+        return jax.block_until_ready(self._call(program, given, jax.device_put(rng, self._everywhere), index))
 
     def run(self, rng: jax.Array) -> Rollouts:
         """Runs them; rollout i starts from `fold_in(rng, i)`, however many there are."""
@@ -141,9 +142,14 @@ def compile_rollouts(
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
     index = np.arange(episodes * width, dtype=np.uint32).reshape(width, episodes).T  # rollout i rides episode i % E
     mesh = Mesh(np.array(members), ("rollouts",))
-    batches = _sharded_batches(program.layout.nodes, mesh, episodes, steps, controller, keep)
+    # The numbers of a policy are arguments, so that those of another find the program compiled.
+    leaves, structure = jax.tree.flatten(controller)
+    is_data = all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
+    act = partial(jax.tree.unflatten, structure) if is_data else lambda _: controller
+    batches = _sharded_batches(program.layout.nodes, mesh, episodes, steps, act, keep)
     everywhere = NamedSharding(mesh, PartitionSpec())
-    program, given, rng = jax.device_put((program, dict(params or {}), rng), everywhere)
+    given = dict(params or {}), leaves if is_data else []
+    program, given, rng = jax.device_put((program, given, rng), everywhere)
     placed = jax.device_put(index, NamedSharding(mesh, SPREAD))
     began = time.perf_counter()
     compiled = jax.jit(batches).lower(program, given, rng, placed).compile()
@@ -163,23 +169,25 @@ def _sharded_batches(
     mesh: Mesh,
     episodes: int,
     steps: int,
-    controller: Controller | None,
+    act: Callable[[list[jax.Array]], Controller | None],
     keep: Mapping[str, tuple[str, ...]] | None,
 ) -> Callable[..., Record]:
-    """What each device runs: its rollouts of one episode as a batch, and the episodes one after another."""
+    """What each device runs: its rollouts of one episode as a batch, and the episodes one after another. It is given
+    parameters, and the leaves that `act` makes the controller of."""
     names = nodes if keep is None else tuple(keep)
     out_axes = NodeRecord(seq=None, ts=None, fields=0)  # type: ignore[arg-type]
 
-    def one(program: Program, params: PyTree, eps: jax.Array, key: jax.Array) -> Record:
+    def one(program: Program, given: PyTree, eps: jax.Array, key: jax.Array) -> Record:
+        params, leaves = given
         graph_state = program.init(key, params, eps=eps)
         graph_state, _ = program.reset(graph_state)
-        return program.rollout(graph_state, steps, controller=controller, keep=keep)[1]
+        return program.rollout(graph_state, steps, controller=act(leaves), keep=keep)[1]
 
-    def batches(program: Program, params: PyTree, rng: jax.Array, index: jax.Array) -> Record:
+    def batches(program: Program, given: PyTree, rng: jax.Array, index: jax.Array) -> Record:
         def batch(args: tuple[jax.Array, jax.Array]) -> Record:
             eps, members = args
             keys = jax.vmap(jax.random.fold_in, (None, 0))(rng, members)
-            return jax.vmap(one, (None, None, None, 0), dict.fromkeys(names, out_axes))(program, params, eps, keys)
+            return jax.vmap(one, (None, None, None, 0), dict.fromkeys(names, out_axes))(program, given, eps, keys)
 
         return jax.lax.map(batch, (jnp.arange(episodes, dtype=jnp.int32), index))
 

@@ -12,7 +12,7 @@ from flax import struct
 
 from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
-from rexcli.rl.environment import Environment
+from rexcli.rl.environment import AsItIs, Environment
 from rexcli.rl.observed_nodes import check_observed
 from rexcli.rl.policy import Actor
 from rexcli.system.init import with_memory
@@ -119,35 +119,15 @@ def evaluate_policy(
     It is compiled once for a task, a layout of the program and a network: again only where an attribute of the task
     has been given another value.
     """
-    return _evaluate_policy(program, policy, rng, _AsItIs(environment), episodes=episodes, seconds=seconds)
+    return _evaluate_policy(program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds)
 
 
 @partial(jax.jit, static_argnames=("task", "episodes", "seconds"))
 def _evaluate_policy(
-    program: Program, policy: Actor, rng: jax.Array, task: _AsItIs, *, episodes: int, seconds: float
+    program: Program, policy: Actor, rng: jax.Array, task: AsItIs, *, episodes: int, seconds: float
 ) -> Evaluation:
     act = policy.controller(task.task)
     return evaluate(program, task.task, act, rng, episodes=episodes, seconds=seconds)
-
-
-class _AsItIs:
-    """A task as it is now: equal to itself as long as none of its attributes is given another value."""
-
-    def __init__(self, task: Environment):
-        self.task = task
-        self._attributes: dict[Any, Any] = {}
-        for name, value in vars(task).items():
-            entries = value.items() if isinstance(value, Mapping) else [(None, value)]
-            self._attributes |= {(name, key): entry for key, entry in entries if not name.startswith("_")}
-
-    def __hash__(self) -> int:
-        return id(self.task)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _AsItIs) or self.task is not other.task:
-            return False
-        mine, others = self._attributes, other._attributes
-        return mine.keys() == others.keys() and all(value is others[name] for name, value in mine.items())
 
 
 class _Running(struct.PyTreeNode):

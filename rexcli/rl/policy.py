@@ -21,7 +21,7 @@ from flax import struct, traverse_util
 from rexcli.config.schema import Memory, ObservationConfig
 from rexcli.errors import RexError
 from rexcli.rl import history
-from rexcli.rl.environment import Environment
+from rexcli.rl.environment import AsItIs, Environment
 from rexcli.rl.networks import (
     ActionDistribution,
     ActorCritic,
@@ -84,8 +84,10 @@ class Actor(Protocol):
         """The supervisor's step under it."""
 
 
+@jax.tree_util.register_pytree_node_class
 class PolicyController:
-    """The supervisor's step under a policy, `step_state -> (step_state, output)`, for any executor.
+    """The supervisor's step under a policy, `step_state -> (step_state, output)`, for any executor. A pytree, as the
+    policy is.
 
     Args:
         policy: acts.
@@ -99,6 +101,15 @@ class PolicyController:
     def __init__(self, policy: Actor, environment: Environment, deterministic: bool = True):
         _check_alike(policy, environment)
         self.policy, self.environment, self.deterministic = policy, environment, deterministic
+
+    def tree_flatten(self) -> tuple[tuple[Actor], tuple[AsItIs, bool]]:
+        return (self.policy,), (AsItIs(self.environment), self.deterministic)
+
+    @classmethod
+    def tree_unflatten(cls, fixed: tuple[AsItIs, bool], policies: tuple[Actor]) -> PolicyController:
+        controller = object.__new__(cls)
+        controller.policy, controller.environment, controller.deterministic = policies[0], fixed[0].task, fixed[1]
+        return controller
 
     def initial_memory(self) -> dict[str, PyTree]:
         """What is carried from tick to tick, in `GraphState.memory`, as an episode begins."""
