@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +25,61 @@ class _Handler(logging.FileHandler):
             super().close()
 
 
+_OWN: ContextVar[logging.Handler | None] = ContextVar("own log", default=None)
+"""The log of the run that is at work in this context; None where that is not known."""
+
+
+class _Logs:
+    """All logs that are open. The first one turns the logger and Python's warnings to them, the last one back."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger(ROOT)
+        self._open: list[logging.Handler] = []
+
+    def add(self, handler: logging.Handler) -> None:
+        if not self._open:
+            self._level, self._show = self._logger.level, warnings.showwarning
+            warnings.showwarning = self._warn
+            if self._logger.getEffectiveLevel() > logging.INFO:
+                self._logger.setLevel(logging.INFO)
+        self._open.append(handler)
+        self._logger.addHandler(handler)
+
+    def remove(self, handler: logging.Handler) -> None:
+        self._logger.removeHandler(handler)
+        self._open.remove(handler)
+        if not self._open:
+            self._logger.setLevel(self._level)
+            if warnings.showwarning == self._warn:
+                warnings.showwarning = self._show
+
+    def _warn(self, message: Any, category: Any, filename: str, lineno: int, *rest: Any, **options: Any) -> None:
+        text = warnings.formatwarning(message, category, filename, lineno).strip()
+        for handler in self._open:
+            handler.handle(record("warnings", logging.WARNING, text))
+        self._show(message, category, filename, lineno, *rest, **options)
+
+
+_LOGS = _Logs()
+
+
 @contextmanager
 def log_to(path: Path) -> Iterator[logging.Handler]:
-    """Appends to `path` for as long as the block runs. What other handlers get stays as it is."""
-    logger = logging.getLogger(ROOT)
-    handler = _open(path)
+    """Appends to `path` for as long as the block runs. What other handlers get stays as it is.
+
+    Several may be open, each in a context of its own (`contextvars`): what is said there goes to its log alone.
+    """
+    handler, before = _open(path), _OWN.get()
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level, show = logger.level, warnings.showwarning
-
-    def show_and_log(message: Any, category: Any, filename: str, lineno: int, *rest: Any, **options: Any) -> None:
-        text = warnings.formatwarning(message, category, filename, lineno).strip()
-        handler.handle(record("warnings", logging.WARNING, text))
-        show(message, category, filename, lineno, *rest, **options)
-
-    if logger.getEffectiveLevel() > logging.INFO:
-        logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    warnings.showwarning = show_and_log
+    handler.addFilter(lambda _: _OWN.get() in (None, handler))
+    _LOGS.add(handler)
+    _OWN.set(handler)
     try:
         yield handler
     finally:
-        if warnings.showwarning is show_and_log:
-            warnings.showwarning = show
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        _OWN.set(before)
+        _LOGS.remove(handler)
         handler.close()
 
 
