@@ -3,6 +3,9 @@
 The program runs one seed's updates and then an evaluation. On CPU every device runs it for a seed of its own, and
 where seeds do not divide by devices they take turns, so that no core is idle; on an accelerator, seeds that share a
 device run side by side. Between evaluations the whole state is plain arrays.
+
+Trainings that differ only in what the program takes as arguments (the algorithm's `numbers`, the seed, on CPU also the
+timelines) may share one program: then the seeds of all of them take their turns in it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +90,27 @@ class TrainingSetup:
         updates, number = self.algorithm.num_updates, self.num_evaluations
         return [(each, round(updates * each / number)) for each in range(done + 1, number + 1)]
 
+    def shares_program(self, other: TrainingSetup) -> bool:
+        """Whether one compiled program can serve both trainings, see `SeedProgram`."""
+        return self.group is other.group is ALONE and self._fixed() == other._fixed()
+
+    def has_room(self, trainings: int) -> bool:
+        """Whether so many trainings like this one fit into memory together."""
+        try:
+            self.algorithm.check_size(self.program, trainings * self.num_seeds)
+        except RexError:
+            return False
+        return True
+
+    def _fixed(self) -> tuple[Any, ...]:
+        """All that `SeedProgram` takes for fixed."""
+        algorithm = self.algorithm.given(dict.fromkeys(self.algorithm.numbers, jnp.float32(0.0)))
+        leaves, structure = jax.tree.flatten((self.program, self.evaluation))
+        on_cpu = self.devices[0].platform == "cpu"
+        tables = [(leaf.shape, leaf.dtype) if on_cpu else id(leaf) for leaf in leaves]
+        kind = type(algorithm), algorithm.settings, tuple(algorithm.numbers)
+        return id(algorithm.environment), *kind, structure, tables, self.eval_seconds, list(self.devices)
+
     def _check_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Refuses a checkpoint in which a leaf is missing or has another shape or type, or of another length."""
         init = jax.vmap(partial(self.algorithm.init, self.program))
@@ -106,75 +130,95 @@ class TrainingSetup:
                 raise _does_not_fit(f"{name}={number}, of {most}")
 
 
-class SeedBatch:
-    """The states of all seeds, on the host, and the compiled program that moves on those of this process.
+class Turn(NamedTuple):
+    """So many updates of one seed of a batch, and, if `judge`, an evaluation after them."""
+
+    batch: SeedBatch
+    seed: int
+    updates: int
+    judge: bool
+
+
+class SeedProgram:
+    """The compiled program that moves seeds on: those of one training, or of several that share it.
 
     Attributes:
-        setup: of the training.
-        num_seeds: of all processes together.
-        group: the processes.
-        own: the seeds of this process.
-        states: the learners, each leaf `[num_seeds, ...]`, NumPy.
-        best: what each had learned when `keep` was last called for it, likewise.
-        numbers: those of the algorithm, by name, of each seed.
-        evaluation, updates: how many were made, by each seed.
+        keys: which leaves of a learner's state are PRNG keys.
+
+    Args:
+        setups: of the trainings, each of which shares its program with the first, see `TrainingSetup.shares_program`.
+            On CPU what each learns is the same, bit for bit, as if it had the program to itself.
     """
 
-    def __init__(self, setup: TrainingSetup):
-        self.setup = setup
-        self.num_seeds = setup.num_seeds
-        self.group = setup.group
-        self.own = self.group.share(self.num_seeds)
-        self.evaluation = self.updates = 0
-        algorithm, program, devices = setup.algorithm, setup.program, list(setup.devices)
-        on_cpu = devices[0].platform == "cpu"
-        if on_cpu:
-            self.devices = devices[: len(self.own)]
+    def __init__(self, setups: Sequence[TrainingSetup]):
+        self._setup = setup = setups[0]
+        own = len(setup.group.share(setup.num_seeds))
+        devices, seeds = list(setup.devices), own * len(setups)
+        if devices[0].platform == "cpu":
+            self._devices, self._each = devices[:seeds], 1
+            self._alone = min(len(devices), own)
         else:
-            self.devices = devices[: max(n for n in range(1, len(devices) + 1) if len(self.own) % n == 0)]
-        self.seeds_per_device = 1 if on_cpu else len(self.own) // len(self.devices)
-        mesh = Mesh(np.array(self.devices), ("seeds",))
-        self.spread, everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("seeds",), ()))
-        self.programs = jax.device_put((program, setup.evaluation), everywhere)
+            self._devices = devices[: max(n for n in range(1, len(devices) + 1) if seeds % n == 0)]
+            self._each, self._alone = seeds // len(self._devices), own
+        self._width = len(self._devices) * self._each
+        mesh = Mesh(np.array(self._devices), ("seeds",))
+        self._spread = NamedSharding(mesh, PartitionSpec("seeds"))
+        self._placed: dict[tuple[int, ...], list[jax.Array]] = {}
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
-        keys = jax.random.split(setup.rng, self.num_seeds)
-        self.numbers = {name: np.full(self.num_seeds, number, np.float32) for name, number in algorithm.numbers.items()}
-
         def begin(program: Program, keys: jax.Array, numbers: dict[str, jax.Array]) -> PyTree:
-            return jax.lax.map(lambda seed: algorithm.given(seed[1]).init(program, seed[0]), (keys, numbers))
+            return jax.lax.map(lambda seed: setup.algorithm.given(seed[1]).init(program, seed[0]), (keys, numbers))
 
-        start = jax.jit(begin).trace(program, keys, self.numbers)
+        numbers = {name: np.zeros(setup.num_seeds, np.float32) for name in setup.algorithm.numbers}
+        start = jax.jit(begin).trace(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers)
         self.keys = jax.tree.map(is_key, start.out_info)
+        self._structure = jax.tree.structure((setup.program, setup.evaluation))
         run = jax.shard_map(
             self._seeds_of_device,
             mesh=mesh,
-            in_specs=(PartitionSpec(), *[PartitionSpec("seeds")] * 4),
+            in_specs=PartitionSpec("seeds"),
             out_specs=PartitionSpec("seeds"),
             check_vma=False,
         )
-        example = self._example(_packed(start.out_info))
+        example = self._tables([setup] * len(self._devices)), *self._example(_packed(start.out_info))
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
             starting = beside.submit(start.lower().compile)
-            self.run = jax.jit(run, donate_argnums=1).lower(self.programs, *example).compile()
-            self.states = jax.tree.map(np.array, _pack(starting.result()(program, keys, self.numbers)))
-        self.best = jax.tree.map(np.copy, self.states.learned)
+            self._run = jax.jit(run, donate_argnums=1).lower(*example).compile()
+            self._begin = starting.result()
+
+    def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
+        """The states of all seeds of a training before their first update, packed."""
+        return _pack(self._begin(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers))
 
     def _example(self, states: PyTree) -> PyTree:
-        """The shapes of what `run` takes beside the program, of all seeds' `states`."""
-        width = len(self.devices) * self.seeds_per_device
+        """The shapes of what `_run` takes beside the tables, of all seeds' `states`."""
 
         def some(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct((width, *leaf.shape[1:]), leaf.dtype, sharding=self.spread)
+            return jax.ShapeDtypeStruct((self._width, *leaf.shape[1:]), leaf.dtype, sharding=self._spread)
 
-        updates, judge = (jax.ShapeDtypeStruct((width,), kind) for kind in (jnp.int32, jnp.bool_))
-        numbers = dict.fromkeys(self.numbers, jax.ShapeDtypeStruct((width,), jnp.float32))
+        updates, judge = (jax.ShapeDtypeStruct((self._width,), kind) for kind in (jnp.int32, jnp.bool_))
+        numbers = dict.fromkeys(self._setup.algorithm.numbers, jax.ShapeDtypeStruct((self._width,), jnp.float32))
         return jax.tree.map(some, (states, updates, judge, numbers))
 
-    def _seeds_of_device(self, programs: Programs, *seeds: PyTree) -> PyTree:
+    def _tables(self, setups: Sequence[TrainingSetup]) -> list[jax.Array]:
+        """The leaves of both programs of a training for each device, each leaf with a leading `[devices]`."""
+        leaves = [jax.tree.leaves((setup.program, setup.evaluation)) for setup in setups]
+        which = tuple(id(leaf) for each in leaves for leaf in each)
+        if which not in self._placed:
+            self._placed[which] = [
+                jax.make_array_from_single_device_arrays(
+                    (len(each), *each[0].shape),
+                    self._spread,
+                    [jax.device_put(leaf, device)[None] for leaf, device in zip(each, self._devices, strict=True)],
+                )
+                for each in zip(*leaves, strict=True)
+            ]
+        return self._placed[which]
+
+    def _seeds_of_device(self, tables: list[jax.Array], *seeds: PyTree) -> PyTree:
         """What `_one` makes of each seed of one device, each leaf with a leading `[seeds]`."""
-        one = partial(self._one, programs)
-        if self.seeds_per_device > 1:
+        one = partial(self._one, jax.tree.unflatten(self._structure, [leaf[0] for leaf in tables]))
+        if self._each > 1:
             return jax.vmap(one)(*seeds)
         # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
         return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], seeds)))
@@ -183,9 +227,9 @@ class SeedBatch:
         self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, numbers: dict[str, jax.Array]
     ) -> tuple[PyTree, Metrics, Metrics]:
         """One seed: its updates, then, if `judge`, an evaluation (else zeros)."""
-        algorithm, seconds = self.setup.algorithm.given(numbers), self.setup.eval_seconds
+        algorithm, seconds = self._setup.algorithm.given(numbers), self._setup.eval_seconds
         program, evaluation = programs
-        state, metrics = algorithm.learn(program, self._unpack(packed), updates)
+        state, metrics = algorithm.learn(program, self.unpack(packed), updates)
         rng = state.evaluation_key
 
         def judged() -> Metrics:
@@ -200,32 +244,95 @@ class SeedBatch:
         metrics = {f"train/{name}": value for name, value in metrics.items()}
         return _pack(state), metrics, jax.lax.cond(judge, judged, lambda: nothing)
 
-    def _place(self, seeds: Sequence[int], updates: Sequence[int], judge: Sequence[bool]) -> tuple[PyTree, ...]:
-        rows, numbers = jax.tree.map(lambda leaf: leaf[np.asarray(seeds)], (self.states, self.numbers))
-        return jax.device_put((rows, np.array(updates, np.int32), np.array(judge), numbers), self.spread)
+    def unpack(self, packed: PyTree) -> Any:
+        """The inverse of `_pack`."""
+        wrap = partial(jax.random.wrap_key_data, impl=jax.random.key_impl(self._setup.rng))
+        return jax.tree.map(lambda leaf, typed: wrap(leaf) if typed else leaf, packed, self.keys)
+
+    def advance(self, batches: Sequence[tuple[SeedBatch, int]]) -> list[dict[str, Floats]]:
+        """Takes every own seed of each batch to so many updates, and evaluates it.
+
+        Returns:
+            Of each batch, metrics by name, `[own seeds]`.
+        """
+        # Each batch has the turns that it would have alone, so that its means are taken over the same updates.
+        turns = [turn for batch, until in batches for turn in batch.turns(until, self._alone)]
+        for first in range(0, len(turns), self._width):
+            self._take(turns[first : first + self._width])
+        return [batch.metrics() for batch, _ in batches]
+
+    def _take(self, turns: Sequence[Turn]) -> None:
+        """Turns of different seeds, all at once; devices that are left over do nothing."""
+        idle = turns[0]._replace(updates=0, judge=False)
+        all_turns = [*turns, *[idle] * (self._width - len(turns))]
+        rows = [jax.tree.map(lambda leaf, n=turn.seed: leaf[n], turn.batch.states) for turn in all_turns]
+        numbers = [{name: each[turn.seed] for name, each in turn.batch.numbers.items()} for turn in all_turns]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *zip(rows, numbers, strict=True))
+        updates = np.array([turn.updates for turn in all_turns], np.int32)
+        judge = np.array([turn.judge for turn in all_turns])
+        given = jax.device_put((stacked[0], updates, judge, stacked[1]), self._spread)
+        tables = self._tables([turn.batch.setup for turn in all_turns[:: self._each]])
+        done = jax.tree.map(np.asarray, self._run(tables, *given))
+        for place, turn in enumerate(turns):
+            turn.batch.take(turn, *jax.tree.map(lambda leaf, n=place: leaf[n], done))
+
+
+class SeedBatch:
+    """The states of all seeds of a training, on the host.
+
+    Attributes:
+        setup: of the training.
+        program: moves on the seeds of this process; compiled for this training alone if None is given.
+        num_seeds: of all processes together.
+        group: the processes.
+        own: the seeds of this process.
+        states: the learners, each leaf `[num_seeds, ...]`, NumPy.
+        best: what each had learned when `keep` was last called for it, likewise.
+        numbers: those of the algorithm, by name, of each seed.
+        evaluation, updates: how many were made, by each seed.
+    """
+
+    def __init__(self, setup: TrainingSetup, program: SeedProgram | None = None):
+        self.setup = setup
+        self.num_seeds = setup.num_seeds
+        self.group = setup.group
+        self.own = self.group.share(self.num_seeds)
+        self.evaluation = self.updates = 0
+        self.program = program or SeedProgram([setup])
+        numbers = setup.algorithm.numbers
+        self.numbers = {name: np.full(self.num_seeds, number, np.float32) for name, number in numbers.items()}
+        self.states = jax.tree.map(np.array, self.program.begin(setup, self.numbers))
+        self.best = jax.tree.map(np.copy, self.states.learned)
+        self._parts: dict[int, list[tuple[int, dict[str, float]]]] = {}
 
     def advance(self, until: int) -> dict[str, Floats]:
         """Takes every own seed to `until` updates, and evaluates it; returns metrics by name, `[own seeds]`."""
+        return self.program.advance([(self, until)])[0]
+
+    def turns(self, until: int, together: int) -> list[Turn]:
+        """What takes every own seed to `until` updates and an evaluation, `together` of them at a time."""
         updates, self.updates = until - self.updates, until
         self.evaluation += 1
-        together = len(self.devices) * self.seeds_per_device
-        left = np.full(self.num_seeds, updates)
-        parts: dict[int, list[tuple[int, dict[str, float]]]] = {seed: [] for seed in self.own}
-        for turns, shares in schedule(len(self.own), together, updates):
-            seeds = [self.own[turn] for turn in turns]
-            left[seeds] -= shares
-            judge = [bool(left[seed] == 0) for seed in seeds]
-            states, metrics, evaluation = self.run(self.programs, *self._place(seeds, shares, judge))
-            for whole, part in zip(jax.tree.leaves(self.states), jax.tree.leaves(states), strict=True):
-                whole[np.asarray(seeds)] = np.asarray(part)
-            metrics, evaluation = jax.tree.map(np.asarray, (metrics, evaluation))
-            for place, seed in enumerate(seeds):
-                values = {name: value[place] for name, value in metrics.items()}
-                if judge[place]:
-                    values |= {name: value[place] for name, value in evaluation.items()}
-                parts[seed].append((shares[place], values))
-        names = sorted(parts[self.own[0]][-1][1])
-        return {name: np.array([_mean(part, name) for part in parts.values()], np.float32) for name in names}
+        self._parts = {seed: [] for seed in self.own}
+        left = dict.fromkeys(self.own, updates)
+        turns = []
+        for places, shares in schedule(len(self.own), together, updates):
+            for place, share in zip(places, shares, strict=True):
+                seed = self.own[place]
+                left[seed] -= share
+                turns.append(Turn(self, seed, share, left[seed] == 0))
+        return turns
+
+    def take(self, turn: Turn, state: PyTree, metrics: dict[str, float], evaluation: dict[str, float]) -> None:
+        """Notes what came of a turn."""
+        for whole, part in zip(jax.tree.leaves(self.states), jax.tree.leaves(state), strict=True):
+            whole[turn.seed] = part
+        self._parts[turn.seed].append((turn.updates, metrics | (evaluation if turn.judge else {})))
+
+    def metrics(self) -> dict[str, Floats]:
+        """Of the turns that were taken last, by name, `[own seeds]`."""
+        names = sorted(self._parts[self.own[0]][-1][1])
+        return {name: np.array([_mean(part, name) for part in self._parts.values()], np.float32) for name in names}
 
     # ------------------------------------------------------------------ with other processes
 
@@ -275,11 +382,6 @@ class SeedBatch:
 
     # ------------------------------------------------------------------ states
 
-    def _unpack(self, packed: PyTree) -> Any:
-        """The inverse of `_pack`."""
-        wrap = partial(jax.random.wrap_key_data, impl=jax.random.key_impl(self.setup.rng))
-        return jax.tree.map(lambda leaf, typed: wrap(leaf) if typed else leaf, packed, self.keys)
-
     def policy(self, seed: int, best: bool = False) -> Policy:
         """One seed's policy as it stands, or as `keep` last kept it."""
         states = self.best if best else self.states.learned
@@ -309,7 +411,7 @@ class SeedBatch:
     def find_failure(self, seed: int) -> str:
         """What was not finite first in a seed that failed, as a line for people."""
         state = jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), self.states)
-        return self.setup.algorithm.find_failure(self.setup.program, self._unpack(state))
+        return self.setup.algorithm.find_failure(self.setup.program, self.program.unpack(state))
 
     def failed(self) -> dict[int, int]:
         """The update at which a seed met a number that is not finite, by seed."""

@@ -14,8 +14,9 @@ on CPU a seed's policy and its evaluations are the same, bit for bit, however ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,10 @@ import numpy.typing as npt
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.policy import Policy
-from rexcli.rl.seed_batch import SeedBatch, TrainingSetup
+from rexcli.rl.seed_batch import SeedBatch, SeedProgram, TrainingSetup
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,80 +94,170 @@ class Training:
         return self.timesteps / self.train_seconds if self.train_seconds else 0.0
 
 
-def train(
-    setup: TrainingSetup,
-    *,
-    on_compiled: Callable[[float], None] | None = None,
-    on_evaluation: Callable[[Progress], None] | None = None,
-    on_checkpoint: Callable[[Checkpoint], None] | None = None,
-    stop: Callable[[], bool] | None = None,
-) -> Training:
-    """Trains all seeds; in a group of processes, leads it.
+@dataclass(frozen=True)
+class TrainingRequest:
+    """A training that is to be made, and who is told of it.
 
-    Args:
+    Attributes:
         setup: of the training.
         on_compiled: is told the seconds that compilation took.
         on_evaluation: is told how training stands.
         on_checkpoint: after that, is given all that it takes to go on from there.
         stop: is asked after each evaluation whether training is to end there, as on Ctrl-C.
+    """
+
+    setup: TrainingSetup
+    on_compiled: Callable[[float], None] | None = None
+    on_evaluation: Callable[[Progress], None] | None = None
+    on_checkpoint: Callable[[Checkpoint], None] | None = None
+    stop: Callable[[], bool] | None = None
+
+
+Outcome = Training | BaseException
+"""What came of a request: what training gave, or what it raised."""
+Stages = Generator[TrainingRequest, Training, T]
+"""Work with a training in its middle: yields what is to be trained, goes on with what came of it, and returns a result.
+Where training raises, `throw` raises that in its place."""
+
+
+def train(setup: TrainingSetup, **callbacks: Any) -> Training:
+    """Trains all seeds; in a group of processes, leads it. Callbacks are those of `TrainingRequest`.
 
     Raises:
         RexError: where no seed gave finite numbers, or of another process.
     """
-    began = time.perf_counter()
-    batch = SeedBatch(setup)
-    lowest = np.full(batch.num_seeds, -np.inf, np.float32)
-    training = Training(batch.policies(), lowest, compile_seconds=time.perf_counter() - began)
-    if on_compiled:
-        on_compiled(training.compile_seconds)
-    began = time.perf_counter()
-    if setup.start is not None:
-        began -= setup.start.seconds
-        _restore(training, batch, setup.start)
-    batch.scatter()
+    (outcome,) = train_together([TrainingRequest(setup, **callbacks)])
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def run_stages(stages: Stages[T]) -> T:
+    """Makes the training that `stages` asks for, and returns its result."""
+    (outcome,) = train_together([next(stages)])
+    return finish_stages(stages, outcome)
+
+
+def finish_stages(stages: Stages[T], outcome: Outcome) -> T:
+    """The result of `stages` once what they asked for is made."""
     try:
-        for number, updates in setup.evaluations(batch.evaluation):
-            metrics, stopped = batch.collect(batch.advance(updates))
-            stopped |= stop is not None and stop()
-            training.train_seconds = time.perf_counter() - began
-            _keep_best(training, batch, metrics["eval/return_mean"])
-            all_failed = len(training.failed) == batch.num_seeds
-            if not all_failed:
-                batch.announce(stopped)
-            timesteps = updates * setup.algorithm.num_samples
-            training.timesteps = timesteps * batch.num_seeds
-            progress = Progress(number, setup.num_evaluations, updates, timesteps, training.train_seconds, metrics)
-            training.history.append(progress)
-            if on_evaluation:
-                on_evaluation(progress)
-            if on_checkpoint:
-                on_checkpoint(batch.checkpoint(training.train_seconds, training.best_returns))
-            if all_failed:
-                seed = min(training.failed, key=training.failed.__getitem__)
-                where = training.failures.get(seed) or batch.find_failure(seed)
-                raise RexError(
-                    "training met numbers that are not finite in every seed, first in update "
-                    f"{training.failed[seed]}: {where}"
-                )
-            if training.failed and not training.failures:
-                seed = min(training.failed, key=training.failed.__getitem__)
-                training.failures[seed] = batch.find_failure(seed)
-            if stopped:
-                training.interrupted = True
-                break
-    except KeyboardInterrupt as error:
-        setup.group.end(error)
-        training.interrupted, training.stopped_by = True, error
-    return training
+        if isinstance(outcome, BaseException):
+            stages.throw(outcome)
+        else:
+            stages.send(outcome)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("these stages ask for a second training")
 
 
-def _restore(training: Training, batch: SeedBatch, start: Checkpoint) -> None:
-    """Takes a training back to where a checkpoint was made."""
-    batch.restore(start)
-    training.best_returns = start.best_returns.copy()
-    training.policies = batch.policies(best=True)
-    training.timesteps = start.updates * batch.setup.algorithm.num_samples * batch.num_seeds
-    training.train_seconds = start.seconds
+def train_together(requests: Sequence[TrainingRequest]) -> list[Outcome]:
+    """Makes trainings that share a program (`TrainingSetup.shares_program`) side by side.
+
+    What one raises, as where all its seeds failed, ends that one alone.
+    """
+    began = time.perf_counter()
+    members: list[_Member] = []
+    try:
+        program = SeedProgram([request.setup for request in requests])
+        members += [_Member(request, SeedBatch(request.setup, program)) for request in requests]
+        seconds = time.perf_counter() - began
+        for member in members:
+            member.attempt(member.begin, seconds)
+        while under_way := [member for member in members if member.left]:
+            given = program.advance([(member.batch, member.left[0][1]) for member in under_way])
+            for member, metrics in zip(under_way, given, strict=True):
+                member.attempt(member.evaluated, metrics)
+    except BaseException as error:
+        if not members:
+            return [error] * len(requests)
+        for member in members:
+            member.end(error)
+    return [member.error or member.training for member in members]
+
+
+class _Member:
+    """One of the trainings that are made together.
+
+    Attributes:
+        left: number and updates of the evaluations that it has before it.
+        training: what it gave so far.
+        error: what ended it.
+    """
+
+    def __init__(self, request: TrainingRequest, batch: SeedBatch):
+        self.request, self.batch = request, batch
+        self.left = request.setup.evaluations()
+        self.training = Training(batch.policies(), np.full(batch.num_seeds, -np.inf, np.float32))
+        self.error: BaseException | None = None
+        self._began = 0.0
+
+    def attempt(self, what: Callable[[Any], None], given: Any) -> None:
+        """Calls one of its methods; an error ends this training, and no other."""
+        try:
+            what(given)
+        except Exception as error:
+            self.end(error)
+
+    def end(self, error: BaseException) -> None:
+        """Ends it before its time: with what it has, where somebody wants it to end."""
+        if not self.left:
+            return
+        self.left = []
+        if isinstance(error, KeyboardInterrupt):
+            self.batch.group.end(error)
+            self.training.interrupted, self.training.stopped_by = True, error
+        else:
+            self.error = error
+
+    def begin(self, compile_seconds: float) -> None:
+        """Tells of the compilation, and goes back to where the training is to go on."""
+        training, batch, start = self.training, self.batch, self.request.setup.start
+        training.compile_seconds = compile_seconds
+        if self.request.on_compiled:
+            self.request.on_compiled(compile_seconds)
+        self._began = time.perf_counter()
+        if start is not None:
+            self._began -= start.seconds
+            batch.restore(start)
+            training.best_returns = start.best_returns.copy()
+            training.policies = batch.policies(best=True)
+            training.timesteps = start.updates * batch.setup.algorithm.num_samples * batch.num_seeds
+            training.train_seconds = start.seconds
+            self.left = batch.setup.evaluations(batch.evaluation)
+        batch.scatter()
+
+    def evaluated(self, metrics: dict[str, Floats]) -> None:
+        """Takes the next evaluation of this process's seeds, `[own seeds]`."""
+        request, setup, batch, training = self.request, self.request.setup, self.batch, self.training
+        number, updates = self.left[0]
+        metrics, stopped = batch.collect(metrics)
+        stopped |= request.stop is not None and request.stop()
+        training.train_seconds = time.perf_counter() - self._began
+        _keep_best(training, batch, metrics["eval/return_mean"])
+        all_failed = len(training.failed) == batch.num_seeds
+        if not all_failed:
+            batch.announce(stopped)
+        timesteps = updates * setup.algorithm.num_samples
+        training.timesteps = timesteps * batch.num_seeds
+        progress = Progress(number, setup.num_evaluations, updates, timesteps, training.train_seconds, metrics)
+        training.history.append(progress)
+        if request.on_evaluation:
+            request.on_evaluation(progress)
+        if request.on_checkpoint:
+            request.on_checkpoint(batch.checkpoint(training.train_seconds, training.best_returns))
+        if all_failed:
+            seed = min(training.failed, key=training.failed.__getitem__)
+            where = training.failures.get(seed) or batch.find_failure(seed)
+            raise RexError(
+                "training met numbers that are not finite in every seed, first in update "
+                f"{training.failed[seed]}: {where}"
+            )
+        if training.failed and not training.failures:
+            seed = min(training.failed, key=training.failed.__getitem__)
+            training.failures[seed] = batch.find_failure(seed)
+        self.left = [] if stopped else self.left[1:]
+        training.interrupted = stopped
 
 
 def _keep_best(training: Training, batch: SeedBatch, returns: Floats) -> None:

@@ -13,9 +13,9 @@ from rexcli import RexError
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.ppo import PPO
 from rexcli.rl.seed_batch import TrainingSetup, schedule
-from rexcli.rl.train import train
+from rexcli.rl.train import TrainingRequest, train, train_together
 from tests.rl.pendulum import make_program, make_system, make_task
-from tests.rl.tiny import TINY, ToZero, table, tiny_system, train_tiny
+from tests.rl.tiny import TINY, ToZero, table, tiny_setup, tiny_system, train_tiny
 
 
 @functools.cache
@@ -51,6 +51,24 @@ def test_a_seed_learns_the_same_whether_told_on_often_or_once():
     both = once()[0].history[-1].metrics["eval/return_mean"]
     fewer = train_tiny(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
     np.testing.assert_array_equal(both, fewer)
+
+
+def test_trainings_side_by_side_give_what_they_give_alone_and_fail_alone():
+    """With three seeds that take turns on fewer devices, another learning rate and another key; one meets NaN."""
+    task = ToZero().bind(tiny_system())
+    setups = [
+        tiny_setup(task, replace(TINY, num_seeds=3, num_evals=2, lr=lr), key)
+        for lr, key in ((3e-3, 0), (np.nan, 0), (1e-3, 5))
+    ]
+    assert all(setups[0].shares_program(setup) for setup in setups)
+    first, failed, last = train_together([TrainingRequest(setup) for setup in setups])
+    assert "not finite in every seed, first in update 0" in str(failed)
+    for setup, together in ((setups[0], first), (setups[2], last)):
+        alone = train(setup)
+        assert table(together) == table(alone)
+        jax.tree.map(np.testing.assert_array_equal, together.policies, alone.policies)
+    one = tiny_setup(task, replace(TINY, num_seeds=3, num_evals=2, ent_coef=0.01))
+    assert not setups[0].shares_program(one)
 
 
 def test_a_training_with_other_numbers_finds_its_program_compiled():
