@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Generator, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +21,8 @@ class CommandSpec:
 
     Attributes:
         name: the command's.
-        module: where its function of the same name is, `(Job) -> Result`; imported when it runs.
+        module: where its function of the same name is, `(Job) -> Result`; imported when it runs. What can be made side
+            by side with others of its kind has a `stages` beside it, see `rexcli.cli.train`.
         conf: the experiment's name as it was typed; None for the default.
         argv: the whole command line, for the run's record.
         project: where `conf/`, `nodes/` and `outputs/` are.
@@ -36,6 +38,11 @@ class CommandSpec:
     config_dir: str | None
     quiet: bool
     as_json: bool
+
+    @property
+    def trains(self) -> bool:
+        """Whether it stops for a training in its middle, so that several can be made side by side."""
+        return hasattr(importlib.import_module(self.module), "stages")
 
     def on(self, conf: str | None, config_dir: str | None) -> CommandSpec:
         return replace(self, conf=conf, config_dir=config_dir)
@@ -53,13 +60,19 @@ class CommandSpec:
         """Runs it once, in a new folder by time."""
         return self._run(Job(self.name, experiment, self.project, self._console(), self.argv))
 
-    def run_in(self, folder: Path, experiment: Experiment, label: str | None) -> Result:
+    def run_in(
+        self, folder: Path, experiment: Experiment, label: str | None, known: MutableMapping[str, Any] | None = None
+    ) -> Generator[Any, Any, Result]:
         """Runs it as a sweep's job; see `rexcli.sweep.jobs.Command`."""
         argv = self.argv
         if experiment.resume == str(folder):
             trusted = [word for word in argv if word.startswith("trusted_targets=")]
             argv = (*argv[:2], f"resume={folder}", *trusted)
-        return self._run(Job(self.name, experiment, self.project, self._console(label), argv, folder))
+        job = Job(self.name, experiment, self.project, self._console(label), argv, folder)
+        if known is None or not self.trains:
+            return self._run(job)
+        result: Result = yield from importlib.import_module(self.module).stages(job, known=known)
+        return result
 
     def _run(self, job: Job) -> Result:
         function = getattr(importlib.import_module(self.module), self.name)

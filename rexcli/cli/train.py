@@ -1,8 +1,12 @@
-"""`rex train`: PPO on the environment, several seeds in parallel; keeps the best policy."""
+"""`rex train`: PPO on the environment, several seeds in parallel; keeps the best policy.
+
+All but the training itself is in `stages`, which a sweep may go through for several jobs at once: what they ask for is
+then trained side by side, see `rexcli.sweep.side_by_side`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from rexcli.cli.process_group import broadcast, stop_requests, train_worker, wit
 from rexcli.cli.results import draw
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
+from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
 from rexcli.config.build import build_loggers
 from rexcli.config.compose import experiment_from_config, plain_config
@@ -25,17 +30,20 @@ from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.distributed import join
+from rexcli.rl.environment import Environment
 from rexcli.rl.loggers import LoggedRun, Logger, Loggers
 from rexcli.rl.policy import Policy
-from rexcli.rl.process_group import ProcessGroup
+from rexcli.rl.ppo import NUMBERS
+from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.seed_batch import TrainingSetup
-from rexcli.rl.train import Progress, Training
-from rexcli.rl.train import train as train_seeds
+from rexcli.rl.train import Progress, Stages, Training, TrainingRequest, run_stages
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime import signals
+from rexcli.system.system import System
 from rexcli.timeline.arrays import to_arrays
+from rexcli.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -56,46 +64,39 @@ def train(job: Job) -> Result:
     if declared.distributed.coordinator is not None:
         backend.prepare(declared.compile.devices)
     with join(declared.distributed, declared.ppo.num_seeds if declared.resume is None else None) as group:
-        return lead(job, group) if group.index == 0 else train_worker(job, group)
+        return run_stages(stages(job, group)) if group.index == 0 else train_worker(job, group)
 
 
-def lead(job: Job, group: ProcessGroup) -> Result:
-    """What process 0 does, or the only process that there is."""
+def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any] | None = None) -> Stages[Result]:
+    """What process 0 does, or the only process that there is.
+
+    Args:
+        job: the training.
+        group: the processes that share its seeds.
+        known: what earlier jobs have made that others may take; they are to train side by side.
+    """
     stopped = None if job.experiment.resume is None else find_stopped(job)
     if stopped is not None:
         job = replace(job, experiment=replace(stopped.experiment, distributed=job.experiment.distributed))
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
-    system = job.system()
-    if stopped is not None:
-        refuse_changed(stopped.view, system)
-    task = pipeline.environment(experiment, system)
     loggers = build_loggers(experiment, job.project)
-    parents: list[Path] = []
-    if stopped is not None and stopped.view.has("plan.npz"):
-        timeline = stopped.view.timeline()
-        program = pipeline.compile(experiment, system, timeline, stopped.view.plan(timeline))
-    else:
-        with job.console.stage("simulate"):
-            timeline, parents = pipeline.timeline_for(experiment, system, job.project, task=task)
-        with job.console.stage("plan"):
-            saved = pipeline.saved_plan(experiment, timeline, job.project, observed=task.observed)
-            program = pipeline.compile(experiment, system, timeline, saved, task=task)
-    with job.console.stage("plan evaluations"):
-        on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
-        final = pipeline.evaluation_program(experiment, program, task)
+    ground = _ground(job, stopped, {} if known is None else known)
+    system, task, timeline, program = ground.system, ground.task, ground.timeline, ground.program
     start = None if stopped is None else stopped.checkpoint
-    setup = pipeline.training_setup(experiment, program, task, on_the_way, group=group, start=start)
+    setup = pipeline.training_setup(experiment, program, task, ground.on_the_way, group=group, start=start)
     assert program.plan is not None
     broadcast(group, experiment, stopped is not None, timeline, program.plan)
     with (
-        without_group(job).new_run(parents) if stopped is None else Run.reopen(stopped.view.path, argv=job.argv) as run
+        without_group(job).new_run(ground.parents)
+        if stopped is None
+        else Run.reopen(stopped.view.path, argv=job.argv) as run
     ):
         keep_files(run, system)
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        training = _train(job, run, setup, loggers)
+        training = yield from _train(job, run, setup, loggers)
         group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
@@ -111,9 +112,9 @@ def lead(job: Job, group: ProcessGroup) -> Result:
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         with job.console.stage("evaluate"):
-            evaluation = pipeline.evaluate(experiment, final, task, training.policy)
+            evaluation = pipeline.evaluate(experiment, ground.final, task, training.policy)
             values |= evaluation_values(evaluation)
-            rollouts, nan = sample_rollouts(experiment, final, task, training.policy)
+            rollouts, nan = sample_rollouts(experiment, ground.final, task, training.policy)
             run.write_arrays("rollouts.npz", rollouts)
         with job.console.stage("draw"):
             draw(run, values, system, job.project)
@@ -122,7 +123,57 @@ def lead(job: Job, group: ProcessGroup) -> Result:
     return Result(values=values, path=run.path, objective=objective, warnings=warnings)
 
 
-def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Training:
+@dataclass(frozen=True)
+class _Ground:
+    """What a training stands on: the system, its task, and the programs to train and to evaluate on."""
+
+    system: System
+    task: Environment
+    timeline: Timeline
+    parents: list[Path]
+    program: Program
+    on_the_way: Program
+    final: Program
+
+
+def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _Ground:
+    """The ground of a training; that of an earlier one in `known` if it was made from the same.
+
+    Numbers of PPO have no part in it, and the seed none in the system.
+    """
+    experiment = job.experiment
+    plain = plain_config(experiment)
+    plain["ppo"] = {key: value for key, value in plain["ppo"].items() if key not in NUMBERS}
+    kept = {} if stopped is None else {each["name"]: each["sha256"] for each in stopped.view.artifacts}
+    whole = repr((plain, kept.get("timeline.npz"), kept.get("plan.npz")))
+    bare = repr({**plain, "seed": None})
+    if bare not in known:
+        system = job.system()
+        known[bare] = system, pipeline.environment(experiment, system)
+    system, task = known[bare]
+    if stopped is not None:
+        refuse_changed(stopped.view, system)
+    if whole in known:
+        ground: _Ground = known[whole]
+        return ground
+    parents: list[Path] = []
+    if stopped is not None and stopped.view.has("plan.npz"):
+        timeline = stopped.view.timeline()
+        program = pipeline.compile(experiment, system, timeline, stopped.view.plan(timeline))
+    else:
+        with job.console.stage("simulate"):
+            timeline, parents = pipeline.timeline_for(experiment, system, job.project, task=task)
+        with job.console.stage("plan"):
+            saved = pipeline.saved_plan(experiment, timeline, job.project, observed=task.observed)
+            program = pipeline.compile(experiment, system, timeline, saved, task=task)
+    with job.console.stage("plan evaluations"):
+        on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
+        final = pipeline.evaluation_program(experiment, program, task)
+    known[whole] = ground = _Ground(system, task, timeline, parents, program, on_the_way, final)
+    return ground
+
+
+def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Stages[Training]:
     """The training itself: its progress shown, each evaluation logged, each checkpoint on disk."""
     metrics = list(setup.algorithm.environment.metrics)
     seeds = job.experiment.ppo.num_seeds
@@ -147,13 +198,7 @@ def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger
             job.console.note(f"compile: {seconds:.1f} s")
             bar.begin(timesteps * seeds)
 
-        training = train_seeds(
-            setup,
-            on_compiled=on_compiled,
-            on_evaluation=on_evaluation,
-            on_checkpoint=on_checkpoint,
-            stop=stop,
-        )
+        training = yield TrainingRequest(setup, on_compiled, on_evaluation, on_checkpoint, stop)
         log.finish("interrupted" if training.interrupted else "done")
         return training
 

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,9 @@ from rexcli.runs.result import Result, cell
 from rexcli.runs.view import RunView
 from rexcli.sweep.folder import SIGN_OF_LIFE, job_row, set_aside, stop_file, write_job
 from rexcli.sweep.overrides import identity
+
+Known = MutableMapping[str, Any]
+"""What jobs have made that others may take, by what it was made from."""
 
 LAST_WORDS = 60.0
 """Seconds that a job has to come to its end once the sweep that started it is gone."""
@@ -46,6 +49,10 @@ class Command(Protocol):
     def config_dir(self) -> str | None:
         """One more folder of YAML files."""
 
+    @property
+    def trains(self) -> bool:
+        """Whether it makes a training, so that several can be made side by side."""
+
     def on(self, conf: str | None, config_dir: str | None) -> Self:
         """The same command on another experiment."""
 
@@ -62,13 +69,17 @@ class Command(Protocol):
     def warn(self, text: str) -> None:
         """Tells them of something that looks wrong."""
 
-    def run_in(self, folder: Path, experiment: Experiment, label: str | None) -> Result:
-        """Runs the command on one experiment.
+    def run_in(
+        self, folder: Path, experiment: Experiment, label: str | None, known: Known | None = None
+    ) -> Generator[Any, Any, Result]:
+        """Runs the command on one experiment, to the end; or, given `known`, where the command trains, as
+        `rexcli.rl.train.Stages`.
 
         Args:
             folder: where its run goes.
             experiment: composed and checked.
             label: what each line that it says begins with, where several jobs speak at once.
+            known: what earlier jobs have made that this one may take, and that it adds to.
         """
 
 
@@ -91,6 +102,16 @@ class SweepJob:
     keys: tuple[str, ...] = ()
 
     def __call__(self, _: Any) -> float | None:
+        try:
+            next(self.stages())
+        except StopIteration as end:
+            objective: float | None = end.value
+            return objective
+        raise RuntimeError("a job that runs by itself asked for its training")
+
+    def stages(self, known: Known | None = None) -> Generator[Any, Any, float | None]:
+        """The whole job as `Command.run_in` runs it; returns its objective. Hydra's settings are read in its first part
+        alone."""
         from hydra.core.hydra_config import HydraConfig
 
         settings: Any = HydraConfig.get()
@@ -113,7 +134,8 @@ class SweepJob:
                 )
                 if goes_on:
                     experiment = replace(experiment, resume=str(folder))
-                result = command.run_in(folder, experiment, None if self.inside else f"job {folder.name}: ")
+                label = None if self.inside and known is None else f"job {folder.name}: "
+                result = yield from command.run_in(folder, experiment, label, known)
         except Exception as error:
             write_job(folder, overrides, "failed", describe(error))
             self.command.note(f"job {folder.name} failed: {describe(error)}")

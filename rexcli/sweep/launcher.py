@@ -30,6 +30,9 @@ from rexcli.sweep.overrides import identity
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
+SIDE_BY_SIDE = "rexcli.sweep.side_by_side.SideBySide"
+"""The launcher of this package."""
+
 
 class ResumingLauncher(Launcher):
     """Stands between a sweeper and its launcher; hands on the jobs that are not done and reads the results of all.
@@ -128,7 +131,7 @@ def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, atte
     from omegaconf import OmegaConf
 
     target = str(cfg.hydra.launcher._target_)
-    inside, fragile = target.endswith(".BasicLauncher"), target.endswith(".JoblibLauncher")
+    inside, fragile = target.endswith((".BasicLauncher", SIDE_BY_SIDE)), target.endswith(".JoblibLauncher")
     given: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
     keys = tuple(override.key_or_group for override in composing.parse(given) if override.is_sweep_override())
     job = SweepJob(command, attempt, inside, provenance.this_process() if fragile else None, keys)
@@ -148,14 +151,16 @@ def _resuming_sweeper(cfg: Any, context: Any, job: SweepJob, folder: Path, fragi
 
     Every sweeper makes its launcher in its `setup`, by `Plugins.instantiate_launcher`, and keeps it under a name of its
     own. Hydra has no hook there and takes launchers from its own packages alone. So that method is replaced while the
-    sweeper is made. What sweepers check before they launch would compose every job once more, after `variants` has
-    seen every value; it is left out.
+    sweeper is made, and makes this package's launcher too. What sweepers check before they launch would compose every
+    job once more, after `variants` has seen every value; it is left out.
     """
     from hydra.core.plugins import Plugins
 
     plugins: Any = Plugins.instance()
     original = plugins.instantiate_launcher
-    plugins.instantiate_launcher = lambda **given: ResumingLauncher(original(**given), folder, fragile)
+    side_by_side = str(cfg.hydra.launcher._target_) == SIDE_BY_SIDE
+    make = _side_by_side if side_by_side else original
+    plugins.instantiate_launcher = lambda **given: ResumingLauncher(make(**given), folder, fragile)
     try:
         sweeper = plugins.instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
     finally:
@@ -163,6 +168,14 @@ def _resuming_sweeper(cfg: Any, context: Any, job: SweepJob, folder: Path, fragi
     if hasattr(sweeper, "validate_batch_is_legal"):
         sweeper.validate_batch_is_legal = lambda _: None
     return sweeper
+
+
+def _side_by_side(config: Any, **given: Any) -> Launcher:
+    from rexcli.sweep.side_by_side import SideBySide  # which imports JAX
+
+    launcher = SideBySide(config.hydra.launcher.n_jobs)
+    launcher.setup(config=config, **given)
+    return launcher
 
 
 @contextmanager

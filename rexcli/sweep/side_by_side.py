@@ -1,0 +1,136 @@
+"""`launcher=vmap`: jobs whose trainings share one compiled program are trained by it, side by side, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from contextvars import Context, copy_context
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import JobReturn
+
+from rexcli.errors import RexError
+from rexcli.rl.ppo import NUMBERS
+from rexcli.rl.seed_batch import TrainingSetup
+from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, finish_stages, train_together
+from rexcli.sweep.jobs import Known, SweepJob
+from rexcli.sweep.overrides import identity
+
+WITHIN = ("seed", *(f"ppo.{name}" for name in NUMBERS))
+"""Keys of which jobs may have different values and share a program all the same."""
+
+
+class _Begun(NamedTuple):
+    """A job that has come as far as its training: what is left of it, what it asks for, and the context of its log."""
+
+    stages: Stages[float | None]
+    request: TrainingRequest
+    context: Context
+
+
+class SideBySide(BasicLauncher):
+    """Takes jobs one after another as far as their training; trains those of one program together once there is no
+    room for more of them, or there are no more; and finishes each.
+
+    Args:
+        n_jobs: how many at most are trained together; None for as many as fit into memory.
+
+    Raises:
+        RexError: for fewer than one.
+    """
+
+    def __init__(self, n_jobs: int | None = None):
+        super().__init__()
+        if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):
+            raise RexError(f"hydra.launcher.n_jobs={n_jobs}: give 1 or more, or null for as many as fit into memory")
+        self._most = n_jobs
+        self._known: Known = {}
+        self._waiting: list[list[_Begun]] = []
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        self._job: SweepJob = task_function
+        super().setup(hydra_context=hydra_context, task_function=self._begin, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        returned: dict[int, JobReturn] = {}
+        command = self._job.command
+        if not command.trains:
+            command.note(f"rex {command.name} has no training to make side by side: its jobs run one after another")
+        try:
+            for places in _by_program(job_overrides):
+                self._known.clear()
+                done = super().launch([job_overrides[place] for place in places], initial_job_idx)
+                returned |= zip(places, done, strict=True)
+                while self._waiting:
+                    self._train(self._waiting[0])
+        except BaseException as error:
+            for jobs in self._waiting:
+                with suppress(KeyboardInterrupt):
+                    self._finish(jobs, [error] * len(jobs))
+            raise
+        return [returned[place] for place in range(len(job_overrides))]
+
+    def _begin(self, _: Any) -> None:
+        """Takes a job as far as its training. One that makes none, or has failed, is then at its end."""
+        stages, context = self._job.stages(self._known), copy_context()
+        try:
+            begun = _Begun(stages, context.run(next, stages), context)
+        except StopIteration:
+            return
+        setup = begun.request.setup
+        alike = [jobs for jobs in self._waiting if jobs[0].request.setup.shares_program(setup)]
+        if alike and self._has_room(setup, len(alike[0]) + 1):
+            alike[0].append(begun)
+            return
+        self._waiting.append([begun])
+        for jobs in alike:
+            self._train(jobs)
+
+    def _has_room(self, setup: TrainingSetup, trainings: int) -> bool:
+        return (self._most is None or trainings <= self._most) and setup.has_room(trainings)
+
+    def _train(self, jobs: list[_Begun]) -> None:
+        """Trains jobs that wait for it together, and finishes each."""
+        outcomes = train_together([each.request for each in jobs])
+        stopped = [each.stopped_by for each in outcomes if isinstance(each, Training) and each.interrupted]
+        if stopped:
+            self._job.command.note("stopping: jobs keep what they made; Ctrl-C again to wait no longer")
+        self._finish(jobs, outcomes, *stopped[:1])
+        self._waiting.remove(jobs)
+
+    def _finish(self, jobs: list[_Begun], outcomes: Sequence[Outcome], stopped: BaseException | None = None) -> None:
+        """Takes jobs to their ends.
+
+        Args:
+            jobs: of which nothing is left then.
+            outcomes: of their trainings.
+            stopped: what stopped them all, those that were trained already included.
+
+        Raises:
+            KeyboardInterrupt: where one of them was interrupted, or all are now.
+        """
+        raised: BaseException | None = None
+        for outcome in outcomes:
+            job = jobs.pop(0)
+            own = outcome.stopped_by if isinstance(outcome, Training) and outcome.interrupted else None
+            try:
+                given = outcome if stopped is None or own is stopped else stopped
+                job.context.run(finish_stages, job.stages, given)
+            except KeyboardInterrupt as error:
+                raised = raised or error
+                if error is not own:  # Ctrl-C once more, or while a job was finished
+                    stopped = error
+        if raised is not None:
+            raise raised
+
+
+def _by_program(jobs: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """The places of jobs whose overrides let them share a program, those of one seed side by side."""
+    words = [identity(job) for job in jobs]
+    others = [[text for text in job if text.partition("=")[0] not in WITHIN] for job in words]
+    seeds = [[text for text in job if text.startswith("seed=")] for job in words]
+    order = sorted(range(len(jobs)), key=lambda place: (others.index(others[place]), seeds.index(seeds[place])))
+    for _, places in groupby(order, key=lambda place: others[place]):
+        yield list(places)
