@@ -204,14 +204,21 @@ class Run:
     @contextmanager
     def recording(self, spec: SystemTiming, info: Mapping[str, Any] | None = None) -> Iterator[RecordingWriter]:
         """`recording.mcap`, the one artifact that grows in its place, so that a killed run keeps it."""
+        digest = None
         try:
             with RecordingWriter(self._place("recording.mcap"), spec, info) as writer:
                 yield writer
+            digest = writer.sha256
         finally:
-            self.register("recording.mcap")
+            self.register("recording.mcap", digest)
 
-    def register(self, name: str) -> None:
-        """Notes a file (or every file in a folder) of the run, in place of what was noted under its name."""
+    def register(self, name: str, sha256: str | None = None) -> None:
+        """Notes a file (or every file in a folder) of the run, in place of what was noted under its name.
+
+        Args:
+            name: of it.
+            sha256: of the file, where that is known and it need not be read for it.
+        """
         path = self._place(name)
         for known in list(self._artifacts):
             if known == name or known.startswith(f"{name}/"):
@@ -220,7 +227,7 @@ class Run:
         for file in files:
             inside = file.relative_to(self.path)
             if file.is_file() and not storage.is_temporary(inside):
-                size, digest = file.stat().st_size, storage.sha256(file)
+                size, digest = file.stat().st_size, sha256 or storage.sha256(file)
                 self._artifacts[inside.as_posix()] = {
                     "name": inside.as_posix(),
                     "size": size,

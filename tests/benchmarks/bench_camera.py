@@ -37,11 +37,19 @@ edges:
 """
 
 NODES = """
+import atexit
 import time
 from pathlib import Path
 
 import numpy as np
 from rexcli import Node
+
+cpu = []
+
+
+@atexit.register
+def end():
+    Path("cpu").write_text(str(time.process_time() - cpu[-1] if cpu else 0.0))
 
 
 def frames(noise, count=16):
@@ -68,6 +76,7 @@ class Camera(Node):
 
     def stop(self):
         Path("last").write_text(str(self.last))
+        cpu.append(time.process_time())
 
 
 class Detector(Node):
@@ -128,7 +137,8 @@ def main() -> None:
         print(
             f"frames {count}, of them as sent {same}; missed {missed}; {size / (count * 921600):.3f} of raw; ", end=""
         )
-        print(f"the command ended {ended - last:.1f} s after the last frame")
+        cpu = float((folder / "cpu").read_text())
+        print(f"the command ended {ended - last:.1f} s after the last frame, {cpu:.1f} s of its own CPU")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter, read_recording
+from rexcli.runs.storage import sha256
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER, EdgeTiming, NodeTiming, SystemTiming
 from tests.runs.executions import CHAIN, assert_same, chain_timeline, events, record, recorded
@@ -272,8 +273,9 @@ def test_many_threads_may_write(tmp_path: Path) -> None:
 
 def test_info_comes_back(tmp_path: Path) -> None:
     info = {"colors": {"agent": "grape"}, "seed": 3}
-    with RecordingWriter(tmp_path / "r.mcap", CHAIN, info):
-        pass
+    with RecordingWriter(tmp_path / "r.mcap", CHAIN, info) as writer:
+        writer.flush()
+    assert writer.sha256 == sha256(tmp_path / "r.mcap")
     recording = read_recording(tmp_path / "r.mcap")
     assert (recording.info, recording.spec, recording.num_episodes) == (info, CHAIN, 0)
     with pytest.raises(RexError, match="not one whole step of supervisor 'agent'"):

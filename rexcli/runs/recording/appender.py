@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 
@@ -27,9 +28,13 @@ class Appender:
 
     Args:
         handle: of the open file, empty.
+
+    Attributes:
+        digest: SHA-256 of what was appended, without the end mark; of a file that was finished, of all of it.
     """
 
     def __init__(self, handle: int):
+        self.digest = hashlib.sha256()
         self._handle = handle
         self._pending: list[bytes] = []
         self._written = 0
@@ -76,6 +81,7 @@ class Appender:
                 write_at(self._handle, self._end_mark, self._written)
             raise
         self._written += len(data)
+        self.digest.update(data)
 
 
 def write_at(handle: int, data: bytes, offset: int) -> None:

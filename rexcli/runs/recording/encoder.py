@@ -99,8 +99,8 @@ class Encoder:
             self._file.flush()
             self.count += sum(map(len, runs))
 
-    def finish(self, complete: bool) -> None:
-        """Writes the summary and the index.
+    def finish(self, complete: bool) -> str:
+        """Writes the summary and the index; returns the SHA-256 of the whole file, hexadecimal.
 
         Args:
             complete: the execution came to its end.
@@ -108,6 +108,7 @@ class Encoder:
         self._mcap.add_metadata("rex.end", {"complete": "true" if complete else "false"})
         self._mcap.finish()
         self._file.finish()
+        return self._file.digest.hexdigest()
 
     def close(self) -> None:
         """Closes the file as it is. A second call does nothing."""

@@ -85,7 +85,7 @@ class Service:
     """What the process does with the frames of one recording.
 
     Answers are `{"flushed": number}`, `{"failed": why, "count": records in the file}` (once; all later frames are
-    only taken) and `{"closed": true}`.
+    only taken) and `{"closed": true, "sha256": of the file}`.
     """
 
     def __init__(self, answers: int, file: int):
@@ -128,11 +128,10 @@ class Service:
     def finish(self) -> None:
         """Writes the rest and the end."""
         self.append()
-        if self._began:
-            self._try(self._encoder.finish, self._complete)
+        digest = self._try(self._encoder.finish, self._complete) if self._began else None
         self._encoder.close()
         if not self._failed:
-            self._answer(closed=True)
+            self._answer(closed=True, sha256=digest)
 
     def _begin(self, frame: Frame) -> None:
         opening = json.loads(frame.payload)
@@ -144,16 +143,17 @@ class Service:
         told = json.loads(frame.payload)
         self._encoder.add_layout(frame.channel, told["node"], told["layout"])
 
-    def _try(self, action: Any, *arguments: Any) -> None:
-        """Calls an action on the file, unless an earlier one failed."""
+    def _try(self, action: Any, *arguments: Any) -> Any:
+        """What an action on the file gives; None if it or an earlier one failed."""
         if self._failed:
-            return
+            return None
         try:
-            action(*arguments)
+            return action(*arguments)
         except Exception as error:
             self._failed = True
             reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
             self._answer(failed=reason, count=self._encoder.count)
+            return None
 
     def _answer(self, **told: Any) -> None:
         with suppress(OSError):  # nobody may be left to hear it

@@ -68,6 +68,9 @@ class RecordingWriter:
         info: anything that JSON can hold, for people and pictures (colours, units, the command).
         interval: seconds between two appends.
 
+    Attributes:
+        sha256: of the file, hexadecimal, once it is closed; None if nobody knows.
+
     Raises:
         RexError: the file cannot be made, or the process cannot be started.
     """
@@ -82,6 +85,7 @@ class RecordingWriter:
     ):
         self.path = Path(path)
         self.spec = spec
+        self.sha256: str | None = None
         self._failed: str | None = None
         self._closed = self._gone = False
         self._pending: deque[bytes] = deque()
@@ -283,6 +287,7 @@ class RecordingWriter:
             for line in answers:
                 answer = json.loads(line)
                 closed |= "closed" in answer
+                self.sha256 = answer.get("sha256")
                 if "failed" in answer:
                     self._fail(f"{answer['failed']}; {answer['count']} records are kept")
                 if "flushed" in answer:
