@@ -19,7 +19,14 @@ from rexcli import memory_limit
 from rexcli.compiler import backend, recording
 from rexcli.compiler.plan import Plan, make_plan
 from rexcli.compiler.program import Program
-from rexcli.compiler.rollouts import Rollouts, check_rollouts, find_nan, run_rollouts, thinned
+from rexcli.compiler.rollouts import (
+    CompiledRollouts,
+    Rollouts,
+    check_rollouts,
+    compile_rollouts,
+    find_nan,
+    thinned,
+)
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose as compose_experiment
 from rexcli.config.project import Project, find_project
@@ -364,16 +371,6 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
             raise RexError(f"rollout.keep.nodes: no node is called '{name}'{suggest(name, known)}")
 
 
-def trace(program: Program, controller: Controller | None = None) -> None:
-    """Traces an episode, so that what a node's step raises is raised before anything is made."""
-
-    def episode(program: Program) -> PyTree:
-        graph_state, _ = program.reset(program.init(jax.random.key(0)))
-        return program.rollout(graph_state, 1, controller=controller, keep={})[0]
-
-    jax.eval_shape(episode, program)
-
-
 def algorithm(experiment: Experiment, task: Environment) -> Algorithm:
     """The learning algorithm that an experiment declares, on its task."""
     from rexcli.rl.ppo import PPO  # Optax takes half a second to import, and most commands train nothing
@@ -444,18 +441,18 @@ def kept(experiment: Experiment, program: Program) -> tuple[dict[str, tuple[str,
     )
 
 
-def rollout(
+def compile_rollout(
     experiment: Experiment,
     program: Program,
     *,
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
-) -> Rollouts:
-    """`rollout.num` episodes in parallel. NaN in them is logged, and told in `Rollouts.nan`."""
+) -> CompiledRollouts:
+    """`rollout.num` episodes in parallel, ready to run: what tracing a node's step raises is raised here."""
     check_rollout(experiment, program)
     declared = experiment.rollout
     keep, _ = kept(experiment, program)
-    done = run_rollouts(
+    return compile_rollouts(
         program,
         jax.random.key(experiment.seed),
         declared.num,
@@ -465,6 +462,23 @@ def rollout(
         keep=keep,
         devices=backend.choose_devices(experiment.compile.devices),
     )
+
+
+def rollout(
+    experiment: Experiment,
+    program: Program,
+    *,
+    controller: Controller | None = None,
+    params: Mapping[str, PyTree] | None = None,
+    compiled: CompiledRollouts | None = None,
+) -> Rollouts:
+    """`rollout.num` episodes in parallel. NaN in them is logged, and told in `Rollouts.nan`.
+
+    `compiled` is what `compile_rollout` gave for the same arguments, where it was called already.
+    """
+    if compiled is None:
+        compiled = compile_rollout(experiment, program, controller=controller, params=params)
+    done = compiled.run(jax.random.key(experiment.seed))
     if (found := find_nan(done, program.system.timing)) is None:
         return done
     place, struck = found

@@ -32,10 +32,11 @@ def rollout(job: Job) -> Result:
     if left_out is not None:
         job.console.warn(left_out)
     plan_seconds = time.perf_counter() - began
-    pipeline.trace(program, controller)
+    with job.console.stage("compile"):
+        compiled = pipeline.compile_rollout(experiment, program, controller=controller)
     assert program.plan is not None
     with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
-        done = pipeline.rollout(experiment, program, controller=controller)
+        done = pipeline.rollout(experiment, program, controller=controller, compiled=compiled)
         progress.advance()
         run.write_arrays("timeline.npz", to_arrays(timeline))
         write_drawn(run, drawn(system, experiment.seed, done.episode.tolist()))

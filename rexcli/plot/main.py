@@ -68,6 +68,10 @@ def save(drawing: Figure | Animation, path: Path) -> Path:
         if isinstance(drawing, Animation):
             _save_gif(drawing, temporary)
         else:
+            engine = drawing.get_layout_engine()
+            if engine is not None and drawing.axes:  # Matplotlib would draw all of it once, unseen, for its layout
+                engine.execute(drawing)
+                drawing.set_layout_engine(None)
             drawing.savefig(temporary, metadata={"Software": "rexcli"} if path.suffix == ".png" else None)
     return path
 

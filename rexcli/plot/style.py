@@ -136,14 +136,12 @@ def ink_on(name: str) -> str:
 @lru_cache(maxsize=4096)
 def text_size(text: str, size: float = NORMAL, weight: str = "normal") -> tuple[float, float]:
     """Width and height in inches that `text` takes at `size` points."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.cbook import is_math_text
+    from matplotlib.textpath import text_to_path
 
     lines = text.split("\n")
-    font = FontProperties(family="DejaVu Sans", weight=weight)
-    widths = [
-        TextPath((0, 0), line, size=size, prop=font, usetex=False).get_extents().width if line.strip() else 0.0
-        for line in lines
-    ]
+    font = FontProperties(family="DejaVu Sans", weight=weight, size=size)
+    widths = [text_to_path.get_text_width_height_descent(line, font, is_math_text(line))[0] for line in lines]
     return max(widths) / 72, (len(lines) * 1.25 * size) / 72
 
 

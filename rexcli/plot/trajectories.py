@@ -387,9 +387,9 @@ def band(entry: Quantity, component: int = 0) -> tuple[np.ndarray, np.ndarray]:
     masked = np.where(good, values, np.nan)[:, ticks]
     if not ticks.any():
         return np.zeros(0), np.zeros((5, 0))
-    return np.nanmedian(np.where(good, time, np.nan)[:, ticks], 0), np.nanpercentile(
-        masked, [5, 25, 50, 75, 95], axis=0
-    )
+    # A column that has NaN is slow, and takes all others with it.
+    percentile = np.nanpercentile if np.isnan(masked).any() else np.percentile
+    return np.nanmedian(np.where(good, time, np.nan)[:, ticks], 0), percentile(masked, [5, 25, 50, 75, 95], axis=0)
 
 
 def _bands(axes: Axes, entry: Quantity, component: int, colour: str) -> None:
