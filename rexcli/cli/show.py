@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from rexcli import memory_limit
@@ -32,20 +35,70 @@ QUICK = 2**28
 
 
 def show(job: Job) -> Result:
-    """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run."""
+    """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run.
+
+    Replicas that are declared alike have one line; as JSON, each has its own.
+    """
     system = job.system()
     measured, episodes, steps = simulate_quickly(job.experiment, system)
+    every = job.console.as_json
+    nodes = _alike(system.specs, lambda name: None if every else _node_kind(system, measured, name))
+    edges = _alike(system.edges, lambda name: None if every else _edge_kind(system, name))
+    found = warnings(system, measured, steps)
     return Result(
         tables=[
             _system(job.experiment, system, f"{episodes} episodes of {steps} simulated steps"),
-            _nodes(system, measured),
-            _edges(system),
-            _messages(measured),
-            _delays(system),
+            _nodes(system, measured, nodes),
+            _edges(system, edges),
+            _messages(system, measured, edges),
+            _delays(system, nodes, edges),
             *_drawn(system),
         ],
-        warnings=list(warnings(system, measured, steps)),
+        warnings=list(found if every else _once(found)),
     )
+
+
+def _alike(names: Iterable[str], kind: Callable[[str], tuple[Any, ...] | None]) -> list[list[str]]:
+    """Which names share a line: those of one kind; one whose kind is None has its own."""
+    lines: dict[Any, list[str]] = {}
+    for name in names:
+        lines.setdefault(kind(name) or name, []).append(name)
+    return list(lines.values())
+
+
+def _node_kind(system: System, measured: Statistics, name: str) -> tuple[Any, ...] | None:
+    """What the replicas have in common that share a line; None for a node that is none."""
+    spec = system.specs[name]
+    if spec.group is None:
+        return None
+    timing = spec.rate, measured.nodes[name].phase, spec.scheduling, spec.advance, repr(spec.delay)
+    return ("node", spec.group, type(system.nodes[name]).__name__, *timing)
+
+
+def _edge_kind(system: System, name: str) -> tuple[Any, ...] | None:
+    edge = system.edges[name]
+    if edge.group is None:
+        return None
+    return "edge", edge.group, edge.window, _edge_options(edge), _network(edge), system.timing.edge(name).expected_delay
+
+
+def _label(group: str | None, names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{group} x {len(names)}"
+
+
+def _ends(system: System, nodes: Iterable[str]) -> str:
+    """The nodes at one end of edges that share a line."""
+    names = sorted(set(nodes))
+    return names[0] if len(names) == 1 else ", ".join(dict.fromkeys(system.specs[name].group or name for name in names))
+
+
+def _once(found: Iterable[str]) -> Iterator[str]:
+    """Warnings without those that differ from an earlier one in numbers alone, as of replicas, which it counts."""
+    alike: dict[str, list[str]] = {}
+    for line in found:
+        alike.setdefault(re.sub(r"\d+(\.\d+)?", "#", line), []).append(line)
+    for lines in alike.values():
+        yield lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more like it)"
 
 
 def simulate_quickly(experiment: Experiment, system: System) -> tuple[Statistics, int, int]:
@@ -140,7 +193,11 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: 
 
 
 def _system(experiment: Experiment, system: System, simulated: str) -> Table:
-    order = ", ".join(system.init_order)
+    order = ", ".join(
+        _label(group, names)
+        for group, run in groupby(system.init_order, lambda name: system.specs[name].group)
+        for names in ([list(run)] if group is not None else [[name] for name in run])
+    )
     task = None if experiment.env is None else experiment.env.target
     shortest = "" if not any(map(system.adjustable, system.specs)) else ", with adjustable delays at their shortest"
     rows = [
@@ -155,33 +212,54 @@ def _system(experiment: Experiment, system: System, simulated: str) -> Table:
     return Table("experiment", ("key", "value"), rows)
 
 
-def _nodes(system: System, measured: Statistics) -> Table:
+def _nodes(system: System, measured: Statistics, lines: list[list[str]]) -> Table:
     columns = ("node", "class", "rate Hz", "phase ms", "load", "load p99", "late ms", "late ms p99")
-    rows = [
-        (
-            name,
-            type(system.nodes[name]).__name__,
-            spec.rate,
-            measured.nodes[name].phase * 1e3,
-            _percent(measured.nodes[name].load.mean),
-            _percent(measured.nodes[name].load.p99),
-            measured.nodes[name].lateness.mean * 1e3,
-            measured.nodes[name].lateness.p99 * 1e3,
+    rows, options = [], []
+    for names in lines:
+        spec, seen = system.specs[names[0]], [measured.nodes[name] for name in names]
+        rows.append(
+            (
+                _label(spec.group, names),
+                type(system.nodes[names[0]]).__name__,
+                spec.rate,
+                seen[0].phase * 1e3,
+                _percent(_mean(each.load.mean for each in seen)),
+                _percent(_most(each.load.p99 for each in seen)),
+                _mean(each.lateness.mean for each in seen) * 1e3,
+                _most(each.lateness.p99 for each in seen) * 1e3,
+            )
         )
-        for name, spec in system.specs.items()
-    ]
-    options = [
-        ", ".join(word for word, on in (("phase", spec.scheduling == "phase"), ("advance", spec.advance)) if on)
-        for spec in system.specs.values()
-    ]
-    return _with_options(Table("nodes", columns, rows), "timing", options)
+        words = (("phase", spec.scheduling == "phase"), ("advance", spec.advance))
+        options.append(", ".join(word for word, on in words if on))
+    return _with_options(Table(_title("nodes", lines), columns, rows), "timing", options)
 
 
-def _edges(system: System) -> Table:
+def _edges(system: System, lines: list[list[str]]) -> Table:
     columns = ("edge", "from", "to", "window", "options")
-    rows = [(name, edge.source, edge.target, edge.window, _edge_options(edge)) for name, edge in system.edges.items()]
-    inputs = [edge.input if edge.input != edge.source else "" for edge in system.edges.values()]
+    rows, inputs = [], []
+    for names in lines:
+        edges = [system.edges[name] for name in names]
+        ends = (_ends(system, (getattr(edge, end) for edge in edges)) for end in ("source", "target"))
+        rows.append((_label(edges[0].group, names), *ends, edges[0].window, _edge_options(edges[0])))
+        given = list(dict.fromkeys(edge.input if edge.input != edge.source else "" for edge in edges))
+        inputs.append(given[0] if len(given) == 1 else f"{given[0]} to {given[-1]}")
     return _with_options(Table("edges", columns, rows), "input", inputs)
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are numbers."""
+    found = [value for value in values if not math.isnan(value)]
+    return float(np.mean(found)) if found else math.nan
+
+
+def _most(values: Iterable[float]) -> float:
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _title(what: str, lines: list[list[str]]) -> str:
+    """A table's title, which says what a line of several shows."""
+    several = any(len(names) > 1 for names in lines)
+    return f"{what} (of several: the mean, and the largest p99 and max)" if several else what
 
 
 def _edge_options(edge: Edge) -> str:
@@ -203,34 +281,37 @@ def _with_options(table: Table, name: str, options: list[str]) -> Table:
     return Table(table.title, (*table.columns, name), rows)
 
 
-def _messages(measured: Statistics) -> Table:
+def _messages(system: System, measured: Statistics, lines: list[list[str]]) -> Table:
     """Age: how old the newest message is at a step. No news: steps that see nothing new."""
-    table = Table(
-        "messages",
-        ("edge", "age ms", "age ms p99", "age ms max", "never read", "read late", "no news"),
-        [
+    columns = ("edge", "age ms", "age ms p99", "age ms max", "never read", "read late", "no news")
+    rows, lost = [], []
+    for names in lines:
+        seen = [measured.edges[name] for name in names]
+        rows.append(
             (
-                name,
-                edge.age_newest.mean * 1e3,
-                edge.age_newest.p99 * 1e3,
-                edge.age_newest.max * 1e3,
-                _percent(edge.unread),
-                _percent(edge.late),
-                _percent(edge.stale),
+                _label(system.edges[names[0]].group, names),
+                _mean(each.age_newest.mean for each in seen) * 1e3,
+                _most(each.age_newest.p99 for each in seen) * 1e3,
+                _most(each.age_newest.max for each in seen) * 1e3,
+                _percent(_mean(each.unread for each in seen)),
+                _percent(_mean(each.late for each in seen)),
+                _percent(_mean(each.stale for each in seen)),
             )
-            for name, edge in measured.edges.items()
-        ],
-    )
-    lost = [f"{edge.lost:.1%} ({edge.burst:.1f} in a row)" if edge.lost else "" for edge in measured.edges.values()]
-    return _with_options(table, "lost", lost)
+        )
+        losing = [each for each in seen if each.lost]
+        share, burst = _mean(each.lost for each in seen), _mean(each.burst for each in losing)
+        lost.append(f"{share:.1%} ({burst:.1f} in a row)" if losing else "")
+    return _with_options(Table(_title("messages", lines), columns, rows), "lost", lost)
 
 
-def _delays(system: System) -> Table:
-    timing = system.timing
-    rows = [
-        *((n.name, repr(system.specs[n.name].delay), n.expected_delay / NANOSECONDS * 1e3) for n in timing.nodes),
-        *((e.name, _network(system.edges[e.name]), e.expected_delay / NANOSECONDS * 1e3) for e in timing.edges),
-    ]
+def _delays(system: System, nodes: list[list[str]], edges: list[list[str]]) -> Table:
+    rows = []
+    for names in nodes:
+        spec, timing = system.specs[names[0]], system.timing.node(names[0])
+        rows.append((_label(spec.group, names), repr(spec.delay), timing.expected_delay / NANOSECONDS * 1e3))
+    for names in edges:
+        edge, expected = system.edges[names[0]], system.timing.edge(names[0]).expected_delay
+        rows.append((_label(edge.group, names), _network(edge), expected / NANOSECONDS * 1e3))
     return Table("delays", ("of", "distribution", "expected ms"), rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,9 +57,22 @@ class Origins:
         return [key, *(self.aliases[name] + key.removeprefix(name) for name in above if name in self.aliases)]
 
     def placed(self, error: DeclarationError) -> RexError:
-        """The error, with where its key is given: the command line if one of several is given there."""
-        places = [self.where(key) for key in error.keys]
-        return RexError(f"{COMMAND_LINE if COMMAND_LINE in places else places[0]}: {error}")
+        """The error, with where its key is given: the command line if one of several is given there.
+
+        A key of a replica is named as it was given, by the entry from which it was written out.
+        """
+        places, said = [self.where(key) for key in error.keys], str(error)
+        for key in error.keys:
+            said = re.sub(rf"\b{re.escape(key)}\b", self._given(key), said)
+        return RexError(f"{COMMAND_LINE if COMMAND_LINE in places else places[0]}: {said}")
+
+    def _given(self, key: str) -> str:
+        """A key by the name under which the last layer gives it, or something below it; itself if none does."""
+        for layer in reversed(self.layers):
+            for name in self._names(key):
+                if any(given == name or given.startswith(f"{name}.") for given in layer.lines):
+                    return name
+        return key
 
     def typed(self, key: str) -> bool:
         """Whether the command line gives `key`, or a key below it."""

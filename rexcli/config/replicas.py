@@ -24,10 +24,17 @@ MOST = 10_000
 MOST_EDGES = 100_000
 """Edges that one entry may stand for."""
 
-OF_NODES = ("randomize.nodes", "randomize.computation", "identify.nodes", "identify.signals", "identify.initial")
+OF_NODES = (
+    "randomize.nodes",
+    "randomize.computation",
+    "identify.nodes",
+    "identify.signals",
+    "identify.initial",
+    "import.nodes",
+)
 """Mappings by the names of nodes."""
 
-OF_EDGES = ("randomize.edges", "identify.edges")
+OF_EDGES = ("randomize.edges", "identify.edges", "import.edges")
 """Mappings by the names of edges."""
 
 LISTS = ("init_order", "rollout.keep.nodes", "identify.replay")
@@ -190,7 +197,10 @@ class _Expansion:
         for name, entry in entries.items():
             for member in groups.get(name, [name]):
                 if member == name or member not in entries:
-                    changed[member] = entry
+                    index = member.removeprefix(f"{name}_")
+                    changed[member] = (
+                        _numbered(entry, index) if key.startswith("import.") and index != member else entry
+                    )
                     self.aliases[f"{key}.{member}"] = f"{key}.{name}"
         return changed
 
@@ -206,6 +216,15 @@ class _Expansion:
             holder = holder[part]
         if isinstance(holder.get(last), kind):
             holder[last] = change(holder[last])
+
+
+def _numbered(entry: Any, index: str) -> Any:
+    """What is said of a group, for one of its replicas: `{index}` in texts is its number."""
+    if isinstance(entry, str):
+        return entry.replace("{index}", index)
+    if isinstance(entry, dict):
+        return {key: _numbered(value, index) for key, value in entry.items()}
+    return [_numbered(value, index) for value in entry] if isinstance(entry, list) else entry
 
 
 def _pairs(key: str, connect: Any, wrap: Any, senders: list[str], readers: list[str]) -> Iterator[tuple[int, int, str]]:

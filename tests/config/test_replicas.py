@@ -11,6 +11,7 @@ from rexcli.config.build import build_system
 from rexcli.config.compose import compose, config_yaml, experiment_from_config
 from rexcli.config.project import Project
 from rexcli.errors import RexError
+from rexcli.pipeline import check_wall
 
 SWARM = """
 defaults: [base, _self_]
@@ -36,6 +37,13 @@ randomize:
   nodes: {car: {mass: {low: 1.0, high: 2.0}}, car_1: {mass: {low: 3.0, high: 4.0}}}
   edges: {down: {low: 0.0, high: 0.03}}
 rollout: {keep: {nodes: [car]}}
+"""
+
+LOGGED = """
+defaults: [swarm, _self_]
+import:
+  nodes: {car: {topic: "/car_{index}/odom", output: ["x[{index}]", y]}, car_1: {topic: /lead}}
+  edges: {all: {receive: "t[{index}]"}}
 """
 
 CAR = """
@@ -128,13 +136,32 @@ def test_a_runs_config_is_the_same_experiment_and_a_group_is_changed_as_one(swar
         ("edges.up.windw=3", ["command line: edges.up.windw", "did you mean 'window'?"]),
         ("edges.up_7.window=3", ["command line: edges.up_7", "up_0 to up_2"]),
         ("supervisor=car", ["command line: supervisor=car", "car_0"]),
-        ("edges.ring.name=ahead", ["command line: edges.ring_0.name=ahead", "edges.ahead_1"]),
+        ("edges.ring.name=ahead", ["command line: edges.ring.name=ahead", "edges.ahead_1"]),
     ],
 )
 def test_what_is_wrong_is_named_as_it_was_typed(swarm: Project, override: str, parts: list[str]) -> None:
     with pytest.raises(RexError) as caught:
         compose("swarm", [override])
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["edges.up.loss", "edges.up_1.loss"])
+def test_the_wall_clock_names_the_key_of_a_replica_that_was_given(swarm: Project, given: str) -> None:
+    experiment = compose("swarm", ["clock=wall", "~randomize", f"{given}=0.1"])
+    with pytest.raises(RexError, match=rf"command line: {given}=10% lost.*give {given}=0,"):
+        check_wall(experiment, build_system(experiment, swarm))
+
+
+def test_a_group_stands_for_its_members_in_a_log(swarm: Project) -> None:
+    (swarm.root / "conf/logged.yaml").write_text(textwrap.dedent(LOGGED).lstrip())
+    found = compose("logged").importing
+    assert {name: node.topic for name, node in found.nodes.items()} == {
+        "car_0": "/car_0/odom",
+        "car_1": "/lead",
+        "car_2": "/car_2/odom",
+    }
+    assert found.nodes["car_2"].output == ["x[2]", "y"]
+    assert found.edges["all_0_2"].receive == "t[0_2]"
 
 
 def test_a_replica_says_the_line_of_the_entry_that_it_was_made_from(swarm: Project) -> None:
