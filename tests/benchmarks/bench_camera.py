@@ -49,7 +49,8 @@ cpu = []
 
 @atexit.register
 def end():
-    Path("cpu").write_text(str(time.process_time() - cpu[-1] if cpu else 0.0))
+    if cpu:
+        Path("cpu").write_text(str(time.process_time() - cpu[-1]))
 
 
 def frames(noise, count=16):

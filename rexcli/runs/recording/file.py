@@ -33,7 +33,10 @@ from rexcli.timeline.spec import NEVER, SystemTiming
 CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""
 
-DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RexError)
+DAMAGE = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, EOFError, RuntimeError),
+    *(struct.error, McapError, RexError),
+)
 """Exceptions that reading damaged data raises."""
 
 AHEAD, AHEAD_BYTES = 2, 2**26
@@ -421,7 +424,7 @@ def _image_chunks(path: Path) -> tuple[list[Channel], set[int]]:
     try:
         with path.open("rb") as file:
             summary = make_reader(file, validate_crcs=True).get_summary()
-    except (OSError, McapError, struct.error, EOFError, *DAMAGE):
+    except (OSError, *DAMAGE):
         return [], set()
     channels = [] if summary is None else list(summary.channels.values())
     images = {channel.id for channel in channels if channel.metadata.get("kind") == "image"}
@@ -446,14 +449,8 @@ def _whole_records(
             while True:
                 try:
                     found = next(whole, None)
-                except OSError:
-                    raise
-                except (McapError, struct.error, EOFError, RuntimeError, *DAMAGE) as error:
+                except DAMAGE as error:
                     on_damage(f"{type(error).__name__} {error}".strip())
-                    return
-                except Exception as error:
-                    # What the decompressors raise has no common base of its own.
-                    on_damage(repr(error))
                     return
                 if found is None:
                     return
@@ -499,10 +496,15 @@ def _read_record(file: BinaryIO, size: int, kinds: Mapping[int, Any] = _READ) ->
 
 
 def _unpack(chunk: Chunk) -> bytes:
-    """What is in a chunk; raises whatever the decompressor does."""
+    """What is in a chunk; raises one of `DAMAGE`."""
     if chunk.uncompressed_size > CHUNK_LIMIT:
         raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes")
-    stream, length = get_chunk_data_stream(chunk, validate_crc=True)
+    try:
+        stream, length = get_chunk_data_stream(chunk, validate_crc=True)
+    except DAMAGE:
+        raise
+    except Exception as error:  # what the decompressors raise has no common base of its own
+        raise ValueError(repr(error)) from error
     return stream.read(length)
 
 
