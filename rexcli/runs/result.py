@@ -56,18 +56,19 @@ def fitting(table: Table, width: int) -> list[Table]:
 
     Of one whose columns may give way, only those for which there is room, in one table.
     """
-    widths = [
-        max(len(cell(value)) for value in [column, *(row[i] for row in table.rows)]) + 2
-        for i, column in enumerate(table.columns)
-    ]
+
+    def width_of(i: int) -> int:
+        return max(len(table.columns[i]), max((len(cell(row[i])) for row in table.rows), default=0)) + 2
+
     if table.keep is not None:
-        shown, left = list(range(table.keep)), width - sum(widths[: table.keep])
-        for i in range(table.keep, len(widths)):
-            if widths[i] <= left:
+        shown, left = list(range(table.keep)), width - sum(map(width_of, range(table.keep)))
+        for i in range(table.keep, len(table.columns)):
+            if len(table.columns[i]) + 2 <= left and (wide := width_of(i)) <= left:
                 shown.append(i)
-                left -= widths[i]
+                left -= wide
         rows = [[row[i] for i in shown] for row in table.rows]
         return [Table(table.title, [table.columns[i] for i in shown], rows)]
+    widths = [width_of(i) for i in range(len(table.columns))]
     groups: list[list[int]] = [[0]]
     for i in range(1, len(widths)):
         if len(groups[-1]) > 1 and sum(widths[j] for j in groups[-1]) + widths[i] > width:

@@ -8,10 +8,8 @@ lists it is forced to disk too. A process that is killed on the way leaves at mo
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import platform
-import secrets
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -210,6 +208,8 @@ def disk_full(path: Path | str, number: int = errno.ENOSPC) -> WriteError:
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
+        import hashlib  # OpenSSL, which a command that only reads need not load
+
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -241,7 +241,7 @@ def _beside(path: Path) -> Path:
     """A temporary name that says whose it is, after what others left there is removed."""
     remove_abandoned(path.parent)
     me = provenance.this_process()
-    return path.with_name(f"{TEMPORARY}{_machine()}-{me['pid']}-{me['started']}-{secrets.token_hex(3)}-{path.name}")
+    return path.with_name(f"{TEMPORARY}{_machine()}-{me['pid']}-{me['started']}-{os.urandom(3).hex()}-{path.name}")
 
 
 def _is_abandoned(name: str) -> bool:

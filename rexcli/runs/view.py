@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +26,8 @@ T = TypeVar("T")
 
 EARLIER = "earlier"
 """The folder of a sweep in which lie the runs of jobs that were made again; they count no more."""
+SLACK = 2 * 86400.0
+"""Seconds: more than by what two offsets from UTC differ, and than the clocks of two machines should."""
 
 
 class RunView:
@@ -229,16 +234,54 @@ def _bytes(file: str) -> bytes:
 
 def list_runs(root: Path, experiment: str | None = None, command: str | None = None) -> list[RunView]:
     """All runs in a folder, however deep, sweeps' jobs included, newest first. Damaged ones are left out."""
-    views = []
-    for folder in _run_folders(root):
-        try:
-            view = RunView(folder)
-            _ = view.status, view._field("results", dict)
-            if experiment in (None, view.experiment) and command in (None, view.command):
-                views.append((view.started, str(view.path), view))
-        except RexError:
-            continue
-    return [view for *_, view in sorted(views, key=lambda entry: entry[:2], reverse=True)]
+    views = [entry for folder in _run_folders(root) if (entry := _entry(folder, experiment, command))]
+    return [view for *_, view in sorted(views, key=_ORDER, reverse=True)]
+
+
+_ORDER = itemgetter(0, 1)
+
+
+def _entry(folder: str, experiment: str | None, command: str | None) -> tuple[str, str, RunView] | None:
+    """A run, behind what it is sorted by; None if it is damaged or another is wanted."""
+    try:
+        view = RunView(folder)
+        _ = view.status, view._field("results", dict)
+        if experiment in (None, view.experiment) and command in (None, view.command):
+            return view.started, str(view.path), view
+    except RexError:
+        pass
+    return None
+
+
+def _newest_first(root: Path, command: str | None) -> Iterator[RunView]:
+    """The same as `list_runs`, but reads no more than it must: `run.json` is written when a run starts and again when
+    it ends, so no run is newer than that file. Where one is (an archive that keeps no times), all are read."""
+    files = sorted(((_changed(folder), folder) for folder in _run_folders(root)), reverse=True)
+    found: list[tuple[str, str, RunView]] = []
+    slack = SLACK
+    for changed, folder in files:
+        while found and _seconds(found[-1][0]) > changed + slack:
+            yield found.pop()[-1]
+        if entry := _entry(folder, None, command):
+            insort(found, entry, key=_ORDER)
+            if _seconds(entry[0]) > changed + slack:
+                slack = float("inf")
+    yield from (view for *_, view in reversed(found))
+
+
+def _changed(folder: str) -> float:
+    try:
+        return os.stat(os.path.join(folder, "run.json")).st_mtime
+    except OSError:  # it has just gone away
+        return 0.0
+
+
+def _seconds(started: str) -> float:
+    """Since 1970; of what is no time, more than of any."""
+    try:
+        return datetime.fromisoformat(started).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return float("inf")
 
 
 def _run_folders(root: Path | str) -> Iterator[str]:
@@ -304,7 +347,7 @@ def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
 
 def _latest(command: str | None, root: Path, having: Sequence[str]) -> RunView:
     own = provenance.this_process()
-    for view in list_runs(root, command=command):
+    for view in _newest_first(root, command):
         ours = view.status == "running" and view._record.get("process") == own
         if not ours and (not having or any(view.has(name) for name in having)):
             return view

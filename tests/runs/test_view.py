@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli.errors import RexError
+from rexcli.runs import view as view_module
 from rexcli.runs.view import RunView, find_run, list_runs
 from rexcli.timeline.arrays import to_arrays
 from tests.runs.executions import assert_same, attempt, chain_timeline
@@ -49,6 +55,47 @@ def test_latest_is_the_newest_of_all_or_of_a_command(outputs: Path) -> None:
     assert [view.path for view in list_runs(outputs)] == [new, other, old]
     assert [view.path for view in list_runs(outputs, command="train")] == [new, old]
     assert list_runs(outputs, experiment="walker") == []
+
+
+def runs_of(root: Path, times: Sequence[tuple[datetime, datetime]]) -> None:
+    """Runs that differ in when they began, and when their `run.json` was written."""
+    data = json.loads((finished(root) / "run.json").read_text())
+    shutil.rmtree(root)
+    for number, (began, written) in enumerate(times):
+        file = root / str(number) / "run.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({**data, "started": began.isoformat()}))
+        os.utime(file, (written.timestamp(), written.timestamp()))
+
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = st.integers(0, 20).map(timedelta)
+
+
+@settings(max_examples=20, deadline=None)
+@given(days=st.lists(st.tuples(DAYS, DAYS), min_size=1, max_size=6), forgotten=st.booleans())
+def test_the_latest_is_the_newest_whatever_the_times_of_files(
+    days: list[tuple[timedelta, timedelta]], forgotten: bool
+) -> None:
+    """A `run.json` was written when its run began or later, or by an archive that keeps no times."""
+    old = datetime(1980, 1, 1, tzinfo=UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "outputs"
+        runs_of(root, [(FIRST + day, old if forgotten else FIRST + day + later) for day, later in days])
+        assert find_run("latest", root).path == list_runs(root)[0].path
+
+
+def test_the_latest_is_found_without_reading_all(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_of(outputs, [(FIRST + timedelta(day), FIRST + timedelta(day, 60)) for day in range(30)])
+    read: list[str] = []
+
+    def count(file: str) -> bytes:
+        read.append(file)
+        return Path(file).read_bytes()
+
+    monkeypatch.setattr(view_module, "_bytes", count)
+    assert find_run("latest", outputs).path.name == "29"
+    assert len(read) <= 4
 
 
 def test_this_processs_own_run_is_not_the_latest(outputs: Path) -> None:
