@@ -525,6 +525,9 @@ def start() -> NoReturn:
     After an interruption the process ends at once. What XLA computes in threads of its own cannot be stopped, and
     would be torn from under them.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever started it had closed it, as `rex ls >&-` does
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         code = main(last=True)
         signals.exit_on_signal(code)

@@ -102,6 +102,20 @@ def test_a_reader_that_has_seen_enough_is_no_failure(project):
     assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize("closed", [1, 2])
+def test_output_that_was_closed_before_is_missed_by_nobody(project, closed):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m rexcli ls {closed}>&-', sys.executable],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
 def test_output_that_finds_no_space_is_one_line(project):
     with open("/dev/full", "w") as full:
         done = subprocess.run(

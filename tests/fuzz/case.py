@@ -12,7 +12,7 @@ CODES = (0, 1, 2, 130, 143)
 """The exit codes that the README lists."""
 
 SECONDS = 30.0
-"""What a case may take."""
+"""Of CPU that a case may take; five times as long by the clock, for the machine may have other work."""
 
 MEMORY = 2 * 2**30
 """Bytes that a case may take beyond what the process held before."""
@@ -53,10 +53,10 @@ class Outcome:
     """How the program took a case.
 
     Attributes:
-        code: its exit code; None where it was killed after `SECONDS`, or died.
+        code: its exit code; None where it took far longer than `SECONDS` and was killed, or died.
         out: what it printed.
         err: the same on stderr.
-        seconds: that it took.
+        seconds: of CPU that it took.
         memory: bytes, at most, beyond what the process held before.
     """
 
@@ -77,7 +77,7 @@ def problems(case: Case, outcome: Outcome, project: Path, kept: set[Path]) -> It
         kept: folders of runs that were there before, beside those that the case brings.
     """
     if outcome.code is None:
-        yield f"no answer within {SECONDS:g} s, or the process died"
+        yield "no answer in time, or the process died"
         return
     if outcome.code not in CODES:
         yield f"exit code {outcome.code}"

@@ -108,8 +108,57 @@ OVERRIDES: tuple[str, ...] = (
     "ppo@x=default",
     "nodes.agent.record.state=false",
     "trusted_targets=[os]",
+    "randomize={nodes:{world:{inertia:{low:1e-4,high:3e-4,log:true}}}}",
+    "randomize={edges:{actuator_world:{mean:0.01,std:0.005,low:0.0}},computation:{sensor:{low:1,high:2,operation:scale}}}",
+    "randomize.posterior=latest:identify",
+    "nodes.sensor.replicas=3",
+    "nodes.sensor.group=eyes",
+    "edges.sensor_agent.connect=all",
+    "edges.actuator_world.wrap=true",
+    "edges.sensor_agent.loss={_target_:rexcli.GilbertElliott,share:0.1,burst:3}",
+    "edges.sensor_agent.reorder=true",
+    "edges.actuator_world.delay={_target_:rexcli.AdjustableDelay,low:0.0,high:0.05,interpolation:linear}",
+    "edges.actuator_world.delay={_target_:rexcli.Mixture,delays:[0.1,{_target_:rexcli.Gamma,concentration:2,rate:99}],weights:[1,1]}",
+    "edges.actuator_world.delay={_target_:rexcli.Correlated,delay:{_target_:rexcli.LogNormal,loc:-4,scale:1},correlation:0.9}",
+    "nodes.world.params={inertia:2e-4}",
+    "observation.history=4",
+    "observation.ages=true",
+    "ppo.memory=gru",
+    "ppo.memory_units=8",
+    "ppo.critic=privileged",
+    "ppo.target_kl=0.02",
+    "policy_seed=all",
+    "rollout.keep.limit=0.5",
+    "rollout.keep.fields=[state,output]",
+    "loggers=[tensorboard,wandb]",
+    "loggers={lines:{_target_:nodes.mine.Lines}}",
+    "loggers.wandb.mode=offline",
+    "delays=latest:fit",
+    "delays=[latest:fit,latest:identify]",
+    "params=latest:identify",
+    "fit.families=[gamma,mixture]",
+    "identify/optimizer=cma",
+    "identify.optimizer.restarts=2",
+    "identify.nodes={world:{inertia:{low:1e-4,high:3e-4,init:2e-4,log:true}}}",
+    "identify.signals={sensor:{th:{weight:2,angle:true}}}",
+    "identify.held_out=0.5",
+    "import.nodes={sensor:{topic:/joint,capture:header.stamp,output:{th:position[elbow]}}}",
+    "import.clocks={robot:{offset:0.1,drift:0}}",
+    "wall.emulate=true",
+    "distributed.timeout=10",
+    "plots.pictures.mine=nodes.canary.Canary",
+    "timeline.episodes=3",
+    "compile.ahead=2",
+    "nodes.world.engine=mjx",
+    "nodes.world.parameters={load:body_mass.load}",
+    "nodes.world.actuators.elbow=agent.1",
+    "nodes.world.motors={elbow:4.0}",
+    "nodes.world.qpos={shoulder:{low:-0.5,high:0.5}}",
 )
 """Overrides that a person types; most are right."""
+
+UNLIKELY = "eval.metrics.nothing={_target_:rexcli.rl.metrics.Mean,of:nothing}"
+"""Is refused by what trains and evaluates once all else was read and before anything is made."""
 
 SIGNS = "=,.~+@{}[]()'\"\\:${}/ \t\n-0e" + "ü\u202e\udcff\U0001f600"
 WRAPPERS = (
@@ -150,6 +199,14 @@ FLAGS = (
     ("--json",),
     ("--nope",),
     ("-m",),
+    ("--profile", "trace.json"),
+    ("--profile", "nowhere/trace.json"),
+    ("--profile", "conf"),
+    ("--profile", ""),
+    ("--profile",),
+    ("--profile=trace.json",),
+    ("--dry-run",),
+    ("--out", "conf"),
 )
 COMMANDS = (
     ("ls", "nowhere"),
@@ -187,6 +244,46 @@ COMMANDS = (
     ("identify", "nowhere"),
     ("report", "nowhere"),
     ("diff", "latest"),
+    ("identify", "latest", "conf=pendulum", "identify.nodes={}"),
+    ("identify",),
+    ("identify", "conf=wide", "from=nowhere"),
+    ("identify", "a", "b"),
+    ("report",),
+    ("report", "conf"),
+    ("report", "latest", "--out", "/proc/nowhere/x.html"),
+    ("diff", "nowhere", "latest"),
+    ("diff", "conf", "\udcff"),
+    ("diff", "latest", "latest", "--json"),
+    ("fit", "latest"),
+    ("fit", "conf", "fit.families=[x]"),
+    ("fit", ""),
+    ("import",),
+    ("import", "nowhere"),
+    ("import", "conf"),
+    ("import", "conf/base.yaml", "conf=wide"),
+    ("import", "nodes", "conf=wide", "import.nodes={}"),
+    ("import", "\udcff", "conf=wide"),
+    ("export", "latest", "--to", "lerobot", "--storage", "mcap"),
+    ("export", "latest", "--to", "rosbag2", "--storage", "x"),
+    ("export", "latest", "--out", "conf/base.yaml/x", "--to", "parquet"),
+    ("eval", "latest", "policy_seed=x"),
+    ("eval", "conf", "eval.episodes=0"),
+    ("ls", "hold>x", "since=2x"),
+    ("ls", "hold>", "--columns", "x,,y"),
+    ("ls", "since=-1d", "status=", "=", ">"),
+    ("ls", "ppo.lr=1e-3", "steps<=10", "a!=b", "--columns", "all"),
+    ("ls", "since=99999999999d"),
+    ("plot", "latest", "--watch", "--format", "x"),
+    ("plot", "latest", "--group", "x"),
+    ("plot", "latest", "--max-rows", "-1", "--episode", "x"),
+    ("train", "resume=latest:train"),
+    ("train", "conf=wide", "resume=conf"),
+    ("train", "-m", "seed=1,2", "resume=latest"),
+    ("train", "-m", "conf=pendulum", "seed=1,2", "nodes.nope=1"),
+    ("train", "loggers=[nope]"),
+    ("rollout", "conf=wide", "rollout.keep.limit=-1"),
+    ("rollout", "conf=wide", "rollout.keep.nodes=[nope]"),
+    ("--profile", "x"),
     ("shwo",),
     ("show", "conf="),
     ("show", "conf=../conf/pendulum"),
@@ -205,36 +302,41 @@ def make(rng: random.Random, laboratory: Laboratory) -> Case:
     )
 
 
-def _of_file(rng: random.Random, name: str, content: bytes) -> Case:
+def _of_file(rng: random.Random, name: str, content: bytes, laboratory: Laboratory) -> Case:
     words = ["show", f"conf={name.removeprefix('conf/').removesuffix('.yaml')}"]
-    if name not in ("conf/pendulum.yaml", "conf/fuzz.yaml"):
-        words = ["show", "conf=pendulum"]
+    if name not in ("conf/fuzz.yaml", *(f"conf/{each}.yaml" for each in laboratory.experiments)):
+        words = ["show", f"conf={rng.choice(laboratory.experiments)}"]
     if rng.random() < 0.4:
         words += rng.choice(FLAGS)
     return Case("config", tuple(words), {name: content}, names=("conf/", "command line", "option"))
 
 
 def _bytes(rng: random.Random, laboratory: Laboratory) -> Case:
-    name = rng.choice(("conf/base.yaml", "conf/pendulum.yaml", "conf/pendulum.yaml", "conf/ppo/swingup.yaml"))
-    return _of_file(rng, name, changed_bytes(rng, laboratory.conf[name]))
+    name = _file(rng, laboratory)
+    return _of_file(rng, name, changed_bytes(rng, laboratory.conf[name]), laboratory)
 
 
 def _tree(rng: random.Random, laboratory: Laboratory) -> Case:
-    name = rng.choice(("conf/base.yaml", "conf/pendulum.yaml", "conf/pendulum.yaml", "conf/ppo/swingup.yaml"))
+    name = _file(rng, laboratory)
     tree = yaml.safe_load(laboratory.conf[name])
-    return _of_file(rng, name, yaml.safe_dump(changed_tree(rng, tree), sort_keys=False).encode())
+    return _of_file(rng, name, yaml.safe_dump(changed_tree(rng, tree), sort_keys=False).encode(), laboratory)
+
+
+def _file(rng: random.Random, laboratory: Laboratory) -> str:
+    names = (*laboratory.experiments, *laboratory.experiments, "base", "ppo/swingup", "loggers/wandb")
+    return f"conf/{rng.choice(names)}.yaml"
 
 
 def _document(rng: random.Random, laboratory: Laboratory) -> Case:
     content = rng.choice(DOCUMENTS)
     if rng.random() < 0.5:
-        return _of_file(rng, "conf/fuzz.yaml", content)
+        return _of_file(rng, "conf/fuzz.yaml", content, laboratory)
     name = rng.choice(("conf/base.yaml", "conf/pendulum.yaml", "conf/ppo/swingup.yaml", "conf/default.yaml"))
-    return _of_file(rng, name, content if rng.random() < 0.5 else laboratory.conf[name] + content)
+    return _of_file(rng, name, content if rng.random() < 0.5 else laboratory.conf[name] + content, laboratory)
 
 
 def _override(rng: random.Random, laboratory: Laboratory) -> Case:
-    words = ["show", "conf=pendulum"]
+    words = ["show", f"conf={rng.choice(laboratory.experiments)}"]
     for _ in range(rng.choice((1, 1, 2))):
         words.append(rng.choice((_typo, _typo, _value))(rng, laboratory))
     if rng.random() < 0.2:
@@ -242,6 +344,9 @@ def _override(rng: random.Random, laboratory: Laboratory) -> Case:
     if rng.random() < 0.1:
         words[0] = "compile"
         words += ["timeline.episodes=1", "timeline.steps=3"]
+    elif rng.random() < 0.2:  # refused once all else was read, before anything is computed
+        words[0] = rng.choice(("train", "train", "rollout"))
+        words.append("policy=nowhere" if words[0] == "rollout" else UNLIKELY)
     names = ("command line", "conf/", "outputs", "latest", "option", "node '", "nodes.", "edge '", "edges.")
     return Case("config", tuple(words), names=names)
 
@@ -263,8 +368,9 @@ def _typo(rng: random.Random, laboratory: Laboratory) -> str:
 
 
 def _value(rng: random.Random, laboratory: Laboratory) -> str:
-    name = rng.choice(("conf/base.yaml", "conf/pendulum.yaml"))
-    tree: Any = yaml.safe_load(laboratory.conf[name])
+    name = rng.choice(("base", "ppo/default", *laboratory.experiments))
+    tree: Any = yaml.safe_load(laboratory.conf[f"conf/{name}.yaml"])
+    tree = {"ppo": tree} if name == "ppo/default" else tree
     key = ".".join(str(part) for part in rng.choice(list(paths_of(tree))))
     value = rng.choice(VALUES)
     shown = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import select
@@ -35,8 +36,16 @@ SEEDS = {
     "compile": ("compile", "timeline.episodes=2", "timeline.steps=8"),
     "rollout": ("rollout", "timeline.episodes=2", "timeline.steps=8", "rollout.num=4"),
     "train": ("train", *TRAINING),
+    "fit": ("fit", "latest:record"),
 }
 """Command lines of the runs that are damaged."""
+
+LOGS = (
+    ("mcap", "record", "--to", "rosbag2"),
+    ("sqlite3", "record", "--to", "rosbag2", "--storage", "sqlite3"),
+    ("lerobot", "record", "--to", "lerobot"),
+)
+"""Of logs that are damaged: what each is called here, and the run and form of its `rex export`."""
 
 
 class Worker:
@@ -46,7 +55,7 @@ class Worker:
         self.project = project
         self._process: subprocess.Popen[str] | None = None
 
-    def ask(self, words: Sequence[str], reader: bool = False, seconds: float = 2 * SECONDS) -> Outcome:
+    def ask(self, words: Sequence[str], reader: bool = False, seconds: float = 5 * SECONDS) -> Outcome:
         """Runs one command line, or a reader."""
         process = self._started()
         out, err = self.project.parent / "out.txt", self.project.parent / "err.txt"
@@ -114,9 +123,20 @@ class Laboratory:
             f"from pathlib import Path\n\nPath({str(self.project / CANARY)!r}).touch()\n\n\nclass Canary:\n    pass\n"
         )
         (self.project / "outputs").mkdir()
+        shutil.copy(Path(__file__).parent / "wide.yaml", self.project / "conf")
+        if importlib.util.find_spec("mujoco") is not None:
+            shutil.copy(ROOT / "conf" / "arm.yaml", self.project / "conf")
+            shutil.copytree(ROOT / "nodes" / "arm", self.project / "nodes" / "arm")
         self.conf = self._files(self.project / "conf", "conf/")
+        for name in self.experiments:
+            self._must("show", f"conf={name}")
         self.seeds: dict[str, dict[str, bytes]] = {}
         self.kept: set[Path] = set()
+
+    @property
+    def experiments(self) -> list[str]:
+        """Those in which mistakes are made."""
+        return [name for name in ("pendulum", "wide", "arm") if f"conf/{name}.yaml" in self.conf]
 
     def make_runs(self) -> None:
         """One run of every command that leaves one, to be damaged later."""
@@ -126,6 +146,11 @@ class Laboratory:
             shutil.rmtree(run / "plots", ignore_errors=True)
             self.seeds[command] = self._files(run)
             self.kept.add(run)
+        self.seeds["fit"]["params.yaml"] = self.seeds["fit"]["delays.yaml"]
+        for name, *words in LOGS:
+            self._must("export", f"latest:{words[0]}", *words[1:], "--out", name)
+            self.seeds[name] = self._files(self.project / name)
+            shutil.rmtree(self.project / name)
         saved = self.project / "outputs" / "seed" / "checkpoint"
         self._must("save", str(saved), reader=True)
         self.seeds["checkpoint"] = self._files(saved)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz import checkpoints, configs, policies, recordings, runs
+from tests.fuzz import checkpoints, configs, imports, policies, recordings, runs
 from tests.fuzz.case import Case, Outcome
 from tests.fuzz.driver import Laboratory
 
@@ -26,6 +26,7 @@ KINDS = {
     "policy": policies.make,
     "checkpoint": checkpoints.make,
     "recording": recordings.make,
+    "import": imports.make,
 }
 
 

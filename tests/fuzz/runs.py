@@ -8,18 +8,17 @@ import random
 import yaml
 
 from tests.fuzz.case import Case
+from tests.fuzz.configs import UNLIKELY
 from tests.fuzz.driver import Laboratory
 from tests.fuzz.mutations import changed_arrays, changed_bytes, changed_json, changed_tree
 
 FOLDER = "outputs/fuzz"
 NAMES = ("../x", "/etc/passwd", "a/../../b", "", "run.json", "a\0b", "C:\\x", ".rex-tmp-1", "x" * 70_000)
-UNLIKELY = "eval.metrics.nothing={_target_:rexcli.rl.metrics.Mean,of:nothing}"
-"""Is refused once all else was read and before anything is made."""
 
 
 def make(rng: random.Random, laboratory: Laboratory) -> Case:
     """A run with one or two damaged files, and a command that reads it."""
-    command = rng.choice(("record", "compile", "rollout", "train", "train"))
+    command = rng.choice(("record", "compile", "rollout", "train", "train", "fit"))
     files = dict(laboratory.seeds[command])
     candidates = [name for name in files if not name.startswith(("checkpoints/", "policies/", "policy/"))]
     for _ in range(rng.choice((1, 1, 2))):
@@ -30,7 +29,8 @@ def make(rng: random.Random, laboratory: Laboratory) -> Case:
         else:
             files[name] = changed
     folder = f"{FOLDER}/{command}/2026-01-01_00-00-00"
-    words, reads = _words(rng, command, folder)
+    kept = sorted(path.relative_to(laboratory.project).as_posix() for path in laboratory.kept)
+    words, reads = _words(rng, folder, rng.choice([path for path in kept if not path.endswith("/checkpoint")]))
     placed = {f"{folder}/{name}": content for name, content in files.items()}
     names = (folder, "command line", "picture", "latest", "--sort", "metric", "outputs", "config.yaml")
     return Case("run", words, placed, names=names, reads=reads)
@@ -49,7 +49,7 @@ def damaged(rng: random.Random, name: str, content: bytes) -> bytes | None:
             return changed_json(rng, content)
         except ValueError:
             return changed_bytes(rng, content)
-    if name == "config.yaml" and content and rng.random() < 0.7:
+    if name.endswith(".yaml") and content and rng.random() < 0.7:
         try:
             return yaml.safe_dump(changed_tree(rng, yaml.safe_load(content)), sort_keys=False).encode()
         except (yaml.YAMLError, UnicodeDecodeError):
@@ -62,15 +62,22 @@ def damaged(rng: random.Random, name: str, content: bytes) -> bytes | None:
     return changed_bytes(rng, content)
 
 
-def _words(rng: random.Random, command: str, folder: str) -> tuple[tuple[str, ...], bool]:
-    """A command line, and whether it only reads."""
+def _words(rng: random.Random, folder: str, other: str) -> tuple[tuple[str, ...], bool]:
+    """A command line on this run, maybe beside another, and whether it only reads."""
     reading = [
         ("ls",),
         ("ls", FOLDER),
         ("ls", "--sort", "return mean"),
         ("ls", "--json"),
-        ("export", folder),
-        ("export", folder),
+        ("ls", "status=done", "return mean>-1e9", "since=20d", "--columns", "all"),
+        *(("export", folder, "--to", form) for form in ("csv", "npz", "parquet", "rosbag2", "lerobot")),
+        ("show", folder),
+        ("show", folder, "--json"),
+        ("diff", folder, other),
+        ("diff", other, folder, "--json"),
+        ("report", folder),
+        ("report", folder, other),
+        ("fit", folder),
         ("plot", folder, rng.choice(("ages", "dataflow", "delays", "system", "trajectories"))),
         ("plot", folder, rng.choice(("training", "supergraph", "density", "lateness", "pendulum"))),
         ("plot", folder),
@@ -82,5 +89,10 @@ def _words(rng: random.Random, command: str, folder: str) -> tuple[tuple[str, ..
         ("show", f"from={folder}"),
         ("eval", folder, UNLIKELY),
         ("train", f"resume={folder}", "ppo.lr=1"),
+        ("identify", folder, "conf=pendulum", "identify.signals={sensor:{nothing:{}}}"),
+        ("show", f"delays={folder}"),
+        ("show", f"params={folder}"),
+        ("show", f"randomize.posterior={folder}"),
+        ("train", f"policy={folder}", "policy_seed=all", UNLIKELY),
     ]
     return rng.choice(starting), False
