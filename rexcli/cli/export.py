@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rexcli.runs.view import RunView
 
 
-FORMS = ("csv", "npz", "parquet", "rosbag2", "lerobot")
+FORMS = ("csv", "npz", "parquet", "rosbag2", "lerobot", "lerobot2")
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 
 
@@ -52,10 +52,10 @@ def _write(view: RunView, folder: Path, to: str, storage: Storage) -> str | None
         from rexcli.runs.rosbag import export_rosbag2
 
         export_rosbag2(view, folder, storage)
-    elif to == "lerobot":
+    elif to in ("lerobot", "lerobot2"):
         from rexcli.runs.lerobot import export_lerobot
 
-        return export_lerobot(view, folder)
+        return export_lerobot(view, folder, version="v3.0" if to == "lerobot" else "v2.1")
     else:
         from rexcli.runs.parquet import export_npz, export_parquet
 

@@ -358,7 +358,9 @@ def diff(
 @app.command("export", rich_help_panel="On runs")
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="csv, npz, parquet, rosbag2 or lerobot.")] = "csv",
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help="csv, npz, parquet, rosbag2, lerobot (v3.0) or lerobot2 (v2.1).")
+    ] = "csv",
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where to; default: RUN/csv, …")] = None,
     storage: Annotated[
         str | None, typer.Option("--storage", metavar="mcap|sqlite3", help="Of a bag; default: mcap.")

@@ -1,7 +1,9 @@
-"""A run as a LeRobot dataset, version 3.0: one frame a supervisor tick, one episode an execution.
+"""A run as a LeRobot dataset, version 3.0 or 2.1: one frame a supervisor tick, one episode an execution.
 
-    meta/info.json, meta/stats.json, meta/tasks.parquet, meta/episodes/chunk-000/file-000.parquet
-    data/chunk-000/file-000.parquet
+    v3.0: meta/info.json, meta/stats.json, meta/tasks.parquet, meta/episodes/chunk-000/file-000.parquet
+          data/chunk-000/file-000.parquet
+    v2.1: meta/info.json, meta/tasks.jsonl, meta/episodes.jsonl, meta/episodes_stats.jsonl
+          data/chunk-000/episode_000000.parquet, …
 
 `observation.state` is what the supervisor knows at a tick: of each input the last message that it has read, however
 old; `observation.age` says how old, s. `action` is what it sent. `timestamp` is frame / fps, as LeRobot wants it;
@@ -11,23 +13,26 @@ old; `observation.age` says how old, s. `action` is what it sent. `timestamp` is
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError
 from rexcli.runs.executed import Executed, read_executed
-from rexcli.runs.formats import encode_json
+from rexcli.runs.formats import encode_json, plain
 from rexcli.runs.parquet import need_pyarrow
 from rexcli.runs.storage import atomic_folder
 from rexcli.runs.view import RunView
 from rexcli.timeline.spec import NANOSECONDS
 
-VERSION = "v3.0"
+Version = Literal["v3.0", "v2.1"]
+CHUNK = 1000
+"""Episodes in a folder of version 2.1."""
 PLACE = "chunk-000/file-000.parquet"
 DEFAULTS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 """Columns of every dataset."""
@@ -46,7 +51,7 @@ class _Feature:
         return np.concatenate(self.rows)
 
 
-def export_lerobot(run: RunView, folder: Path, task: str | None = None) -> str | None:
+def export_lerobot(run: RunView, folder: Path, task: str | None = None, version: Version = "v3.0") -> str | None:
     """Writes the dataset.
 
     Frames from before the supervisor has read a message of every input are left out, for there is nothing to observe.
@@ -55,6 +60,7 @@ def export_lerobot(run: RunView, folder: Path, task: str | None = None) -> str |
         run: has `recording.mcap`, or rollouts on its own timeline, with outputs.
         folder: is made; it must not be there yet.
         task: what the robot does, in words; None for the experiment's name.
+        version: of the format; LeRobot itself reads v2.1 before its 0.4, and v3.0 from then on.
 
     Returns:
         How many frames are left out, if any.
@@ -73,36 +79,52 @@ def export_lerobot(run: RunView, folder: Path, task: str | None = None) -> str |
     features, lengths, left_out = _frames(run, executed)
     rate = next(node.rate for node in executed.timeline.spec.nodes if node.name == executed.timeline.spec.supervisor)
     features |= _defaults(lengths, rate)
-    stats = {name: _stats(feature.array(), feature) for name, feature in features.items()}
     task = task or run.experiment
     info = {
-        "codebase_version": VERSION,
+        "codebase_version": version,
         "robot_type": run.experiment,
         "total_episodes": len(lengths),
         "total_frames": sum(lengths),
         "total_tasks": 1,
-        "chunks_size": 1000,
-        "data_files_size_in_mb": 100,
-        "video_files_size_in_mb": 200,
+        "chunks_size": CHUNK,
         "fps": int(rate) if rate == int(rate) else rate,
         "splits": {"train": f"0:{len(lengths)}"},
-        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": None,
         "features": {
             name: {"dtype": each.dtype, "shape": list(each.shape), "names": each.names}
             for name, each in features.items()
         },
     }
+    frames = pa.table({name: _column(pa, feature) for name, feature in features.items()})
     with atomic_folder(folder) as temporary:
-        for place in ("data/chunk-000", "meta/episodes/chunk-000"):
-            (temporary / place).mkdir(parents=True)
-        columns = {name: _column(pa, feature) for name, feature in features.items()}
-        parquet.write_table(pa.table(columns), temporary / "data" / PLACE, compression="snappy")
-        episodes = pa.table(_episodes(features, lengths, task))
-        parquet.write_table(episodes, temporary / "meta/episodes" / PLACE, compression="snappy")
-        parquet.write_table(_tasks(pa, task), temporary / "meta/tasks.parquet", compression="snappy")
+        (temporary / "meta").mkdir(parents=True)
+        if version == "v3.0":
+            info |= {
+                "data_files_size_in_mb": 100,
+                "video_files_size_in_mb": 200,
+                "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+            }
+            stats = {name: _stats(feature.array(), feature) for name, feature in features.items()}
+            (temporary / "meta/stats.json").write_bytes(encode_json(stats))
+            tables = {
+                f"data/{PLACE}": frames,
+                f"meta/episodes/{PLACE}": pa.table(_episodes(features, lengths, task)),
+                "meta/tasks.parquet": _tasks(pa, task),
+            }
+        else:
+            where = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+            info |= {"total_videos": 0, "total_chunks": -(-len(lengths) // CHUNK), "data_path": where}
+            for name, rows in _lines(features, lengths, task).items():
+                text = "".join(f"{json.dumps(plain(row), allow_nan=False, ensure_ascii=False)}\n" for row in rows)
+                (temporary / f"meta/{name}.jsonl").write_bytes(text.encode())
+            tables = {
+                where.format(episode_chunk=number // CHUNK, episode_index=number): frames[span]
+                for number, span in enumerate(_spans(lengths))
+            }
+        for name, table in tables.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            parquet.write_table(table, temporary / name, compression="snappy")
         (temporary / "meta/info.json").write_bytes(encode_json(info))
-        (temporary / "meta/stats.json").write_bytes(encode_json(stats))
     return f"{left_out} frames from before the first messages are left out" if left_out else None
 
 
@@ -237,27 +259,45 @@ def _stats(rows: npt.NDArray, feature: _Feature) -> dict[str, Any]:
     return {**{name: values.tolist() for name, values in found.items()}, "count": count}
 
 
+def _spans(lengths: list[int]) -> list[slice]:
+    """Where each episode's frames are."""
+    ends = np.cumsum(lengths).tolist()
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
 def _episodes(features: dict[str, _Feature], lengths: list[int], task: str) -> dict[str, list[Any]]:
     """A row an episode: where its frames are, and their statistics."""
-    ends = np.cumsum(lengths).tolist()
-    zeros = [0] * len(lengths)
+    spans, zeros = _spans(lengths), [0] * len(lengths)
     columns: dict[str, list[Any]] = {
         "episode_index": list(range(len(lengths))),
         "tasks": [[task]] * len(lengths),
         "length": lengths,
         "data/chunk_index": zeros,
         "data/file_index": zeros,
-        "dataset_from_index": [end - length for end, length in zip(ends, lengths, strict=True)],
-        "dataset_to_index": ends,
+        "dataset_from_index": [span.start for span in spans],
+        "dataset_to_index": [span.stop for span in spans],
         "meta/episodes/chunk_index": zeros,
         "meta/episodes/file_index": zeros,
     }
     for name, feature in features.items():
         rows = feature.array()
-        for end, length in zip(ends, lengths, strict=True):
-            for statistic, values in _stats(rows[end - length : end], feature).items():
+        for span in spans:
+            for statistic, values in _stats(rows[span], feature).items():
                 columns.setdefault(f"stats/{name}/{statistic}", []).append(values)
     return columns
+
+
+def _lines(features: dict[str, _Feature], lengths: list[int], task: str) -> dict[str, list[dict[str, Any]]]:
+    """The same in version 2.1: by file, a line each."""
+    rows = {name: feature.array() for name, feature in features.items()}
+    stats = [{name: _stats(rows[name][span], each) for name, each in features.items()} for span in _spans(lengths)]
+    return {
+        "tasks": [{"task_index": 0, "task": task}],
+        "episodes": [
+            {"episode_index": number, "tasks": [task], "length": length} for number, length in enumerate(lengths)
+        ],
+        "episodes_stats": [{"episode_index": number, "stats": each} for number, each in enumerate(stats)],
+    }
 
 
 def _tasks(pa: Any, task: str) -> Any:

@@ -13,7 +13,7 @@ from rexcli.errors import RexError
 from rexcli.imports.logs import read_log
 from rexcli.imports.topics import Wanted
 from rexcli.runs.executed import read_executed
-from rexcli.runs.lerobot import export_lerobot
+from rexcli.runs.lerobot import Version, export_lerobot
 from rexcli.runs.parquet import export_npz, export_parquet
 from rexcli.runs.view import RunView
 from rexcli.timeline.arrays import to_arrays
@@ -154,12 +154,32 @@ def test_a_lerobot_datasets_episodes_and_statistics_are_those_of_its_frames(tmp_
     assert tasks.loc["pendulum", "task_index"] == 0
 
 
-def test_a_lerobot_dataset_is_imported_again(tmp_path: Path) -> None:
+def test_version_2_of_a_lerobot_dataset_has_the_same_frames_and_statistics(tmp_path: Path) -> None:
+    view, new, old = rollouts(tmp_path, robot()), tmp_path / "new", tmp_path / "old"
+    assert export_lerobot(view, new) == export_lerobot(view, old, version="v2.1")
+    info = json.loads((old / "meta/info.json").read_text())
+    files = [old / info["data_path"].format(episode_chunk=0, episode_index=number) for number in range(3)]
+    frames = parquet.read_table(new / "data/chunk-000/file-000.parquet")
+    assert pa.concat_tables(map(parquet.read_table, files)).equals(frames)
+    lines = {
+        name: [json.loads(line) for line in (old / f"meta/{name}.jsonl").read_text().splitlines()]
+        for name in ("episodes", "episodes_stats", "tasks")
+    }
+    rows = parquet.read_table(new / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    for row, episode, stats in zip(rows, lines["episodes"], lines["episodes_stats"], strict=True):
+        assert episode == {key: row[key] for key in ("episode_index", "tasks", "length")}
+        for name, found in stats["stats"].items():
+            assert found == {key: row[f"stats/{name}/{key}"] for key in found}
+    assert lines["tasks"] == [{"task_index": 0, "task": "pendulum"}]
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_a_lerobot_dataset_is_imported_again(tmp_path: Path, version: Version) -> None:
     folder = tmp_path / "set"
-    export_lerobot(rollouts(tmp_path, robot()), folder)
+    export_lerobot(rollouts(tmp_path, robot()), folder, version=version)
     wanted = Wanted({"observation.state[imu.gyro.1]": None, "action": None}, {("start_ns", "ns"): None})
     frames = read_log(folder, {"frames": wanted})["frames"]
-    table = parquet.read_table(folder / "data/chunk-000/file-000.parquet")
+    table = pa.concat_tables(map(parquet.read_table, sorted((folder / "data/chunk-000").iterdir())))
     np.testing.assert_array_equal(frames.values["action"], table["action"].to_numpy())
     np.testing.assert_array_equal(frames.stamps["start_ns", "ns"], table["start_ns"].to_numpy())
 
