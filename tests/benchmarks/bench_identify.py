@@ -72,15 +72,15 @@ AMBIGUOUS = ("edges.world_sensor.delay", "edges.actuator_world.delay")
 UNEXCITED = "world.max_speed"
 
 
-def identified(truth: Truth, *words: str) -> tuple[Identification, float]:
-    """What is found of a truth, and in how many seconds, compilation included."""
-    began = time.perf_counter()
+def identified(truth: Truth, *words: str) -> tuple[Identification, float, float]:
+    """What is found of a truth, and in how many seconds, and seconds of CPU, compilation included."""
+    began, busy = time.perf_counter(), time.process_time()
     experiment = compose("model", [f"from={truth.run}", *words], config_dir=CONF)
     found = identification.identify(experiment)
-    return found, time.perf_counter() - began
+    return found, time.perf_counter() - began, time.process_time() - busy
 
 
-def row(truth: Truth, found: Identification, seconds: float) -> dict[str, Any]:
+def row(truth: Truth, found: Identification, seconds: float, cpu: float) -> dict[str, Any]:
     """One line of the table: by name, whether an interval holds the truth, None where no number was given."""
     known = {f"world.{name}": value for name, value in truth.params.items()} | {LOOP: truth.loop}
     estimates = {each.name: each for each in found.estimates}
@@ -98,18 +98,19 @@ def row(truth: Truth, found: Identification, seconds: float) -> dict[str, Any]:
         "unexcited": not estimates[UNEXCITED].identified,
         "rollouts": found.rollouts,
         "seconds": seconds,
+        "cpu": cpu,
     }
 
 
 def report(rows: dict[int, dict[str, Any]]) -> None:
-    print("| truth | delays | loop ms | error ms | ± ms | held out % | inside | rollouts | s |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| truth | delays | loop ms | error ms | ± ms | held out % | inside | rollouts | s | CPU s |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for seed, each in rows.items():
         given = [inside for inside in each["inside"].values() if inside is not None]
         print(
             f"| {seed} | {each['families']} | {each['loop'] * 1e3:.1f} | {each['error'] * 1e3:+.2f} "
             f"| {each['half'] * 1e3:.2f} | {each['held'] * 100:.1f} | {sum(given)} of {len(given)} "
-            f"| {each['rollouts']} | {each['seconds']:.0f} |"
+            f"| {each['rollouts']} | {each['seconds']:.0f} | {each['cpu']:.0f} |"
         )
     errors = np.abs([each["error"] for each in rows.values()]) * 1e3
     held = np.array([each["held"] for each in rows.values()]) * 100
@@ -126,7 +127,7 @@ def compare(truth: Truth, optimizers: list[str]) -> None:
     """Episodes that each optimiser simulates until its loss is within 5 % of the least."""
     curves = {}
     for name in optimizers:
-        found, seconds = identified(truth, f"identify/optimizer={name}", "identify.refine=0")
+        found, seconds, _ = identified(truth, f"identify/optimizer={name}", "identify.refine=0")
         curves[name] = [(rollouts, loss) for rollouts, loss, _ in found.curve], seconds
     least = min(loss for curve, _ in curves.values() for _, loss in curve)
     print("\n| optimiser | episodes until within 5 % | in all | least loss | s |\n| --- | --- | --- | --- | --- |")
