@@ -161,6 +161,8 @@ class PPOSettings:
     """Policies trained in parallel, each from a seed of its own."""
     num_envs: int = field(default=128, metadata={"check": at_least(1, "environments")})
     """Environments in parallel, a seed."""
+    devices_per_seed: int = field(default=1, metadata={"check": at_least(1, "devices")})
+    """Devices that share a seed's environments; gradients and statistics are averaged over them."""
     num_steps: int = field(default=32, metadata={"check": at_least(1, "steps")})
     """Steps of each environment between updates."""
     total_timesteps: int = field(default=1_000_000, metadata={"check": at_least(1, "steps")})

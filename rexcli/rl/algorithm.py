@@ -32,6 +32,7 @@ class Algorithm(Protocol):
             nothing else share one compilation.
         num_updates: updates of each seed in the whole training.
         num_samples: environment steps that one update takes.
+        devices_per_seed: devices that share a seed's environments; `learn` then runs on each, see `spread`.
     """
 
     environment: Environment
@@ -39,6 +40,7 @@ class Algorithm(Protocol):
     numbers: Mapping[str, float]
     num_updates: int
     num_samples: int
+    devices_per_seed: int
 
     def check_size(self, program: Program, num_seeds: int) -> None:
         """Raises `RexError` where so many seeds do not fit into memory."""
@@ -51,6 +53,11 @@ class Algorithm(Protocol):
 
     def learn(self, program: Program, state: Any, num_updates: jax.Array) -> tuple[LearnerState, Metrics]:
         """The state after `num_updates` updates, an int32 scalar, and float32 means over them by name."""
+
+    def spread(self, state: Any) -> LearnerState:
+        """Which leaves of a state have a leading axis of environments, bool: of these, `learn` is given a device's
+        part where several share a seed, along the axis `rexcli.rl.data_parallel.AXIS`. All others are the same on each.
+        """
 
     def policy(self, state: Any) -> Policy:
         """The policy of what a state has `learned`."""

@@ -12,6 +12,7 @@ from flax import struct
 
 from rexcli.config.schema import PPOSettings
 from rexcli.rl.algorithm import Metrics
+from rexcli.rl.data_parallel import averaged, own_key
 
 PyTree = Any
 Loss = Callable[[PyTree, PyTree], tuple[jax.Array, Metrics]]
@@ -48,7 +49,7 @@ def take_gradient_steps(
         at: where to start.
         loss: of parameters and a minibatch; its metrics have `kl`, to the policy that collected.
         optimizer: gives the change from the gradient.
-        samples: each leaf `[samples, ...]`.
+        samples: each leaf `[samples, ...]`, those of this device where `settings.devices_per_seed` share them.
         rng: PRNG key; draws the orders.
         settings: of PPO.
 
@@ -60,7 +61,7 @@ def take_gradient_steps(
     number = len(jax.tree.leaves(samples)[0])
 
     def step(at: TrainState, minibatch: PyTree) -> tuple[TrainState, Metrics]:
-        gradient, metrics = jax.grad(loss, has_aux=True)(at.params, minibatch)
+        gradient, metrics = averaged(jax.grad(loss, has_aux=True)(at.params, minibatch), settings.devices_per_seed)
         change, state = optimizer.update(gradient, at.optimizer, at.params)
         if at.lr is not None:
             change = jax.tree.map(lambda leaf: at.lr * leaf, change)
@@ -86,7 +87,7 @@ def take_gradient_steps(
 
     def epoch(carry: PyTree, rng: jax.Array) -> tuple[PyTree, Metrics]:
         at, stopped = carry
-        order = random_order(rng, number).reshape(settings.num_minibatches, -1)
+        order = random_order(own_key(rng, settings.devices_per_seed), number).reshape(settings.num_minibatches, -1)
         minibatches = jax.tree.map(lambda leaf: leaf[order], samples)
         if stopped is None:
             at, metrics = jax.lax.scan(step, at, minibatches)

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from rexcli.rl.data_parallel import moments
+
 
 class RunningStats(struct.PyTreeNode):
     """Mean and variance of all that was seen so far, by the parallel update of Chan, Golub and LeVeque (1983).
@@ -24,11 +26,11 @@ class RunningStats(struct.PyTreeNode):
         """Nothing seen yet."""
         return cls(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
-    def update(self, samples: jax.Array) -> RunningStats:
-        """With `samples` `[..., *shape]` seen as well."""
+    def update(self, samples: jax.Array, devices: int = 1) -> RunningStats:
+        """With `samples` `[..., *shape]` seen as well, of each of `devices`."""
         samples = samples.reshape(-1, *self.mean.shape)
-        number = samples.shape[0]
-        mean, var = samples.mean(axis=0), samples.var(axis=0)
+        number = samples.shape[0] * devices
+        mean, var = moments(samples, devices, axis=0)
         count = self.count + number
         gap = mean - self.mean
         squares = self.var * self.count + var * number + gap**2 * self.count * number / count

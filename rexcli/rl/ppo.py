@@ -21,7 +21,9 @@ from rexcli import memory_limit
 from rexcli.compiler.program import Program
 from rexcli.config.schema import PPOSettings
 from rexcli.errors import RexError
+from rexcli.rl import data_parallel
 from rexcli.rl.algorithm import Metrics
+from rexcli.rl.data_parallel import averaged, moments, own_key
 from rexcli.rl.environment import Environment
 from rexcli.rl.failure import find_failure
 from rexcli.rl.gradient_steps import LR_RANGE, TrainState, take_gradient_steps
@@ -180,6 +182,7 @@ class PPO:
         self.environment = environment
         self.settings = settings
         self.num_samples = settings.num_envs * settings.num_steps
+        self.devices_per_seed = devices = settings.devices_per_seed
         self.num_updates = max(1, settings.total_timesteps // self.num_samples)
         for what, number in (("num_envs x num_steps", self.num_samples), ("total_timesteps", self.num_updates)):
             if number >= 2**31:
@@ -195,6 +198,19 @@ class PPO:
                 f"ppo.num_minibatches {settings.num_minibatches}: with ppo.memory={settings.memory} a minibatch is "
                 f"whole sequences, and {settings.num_envs} environments do not split into so many equal parts; change "
                 "one of the two"
+            )
+        for key, number in (("num_envs", settings.num_envs), ("num_eval_envs", settings.num_eval_envs)):
+            if number % devices:
+                raise RexError(
+                    f"ppo.devices_per_seed={devices}: ppo.{key}={number} does not split into so many equal parts; "
+                    "change one of the two"
+                )
+        units = settings.num_envs if settings.memory != "none" else self.num_samples
+        if units // devices % settings.num_minibatches:
+            what = "environments" if settings.memory != "none" else "samples"
+            raise RexError(
+                f"ppo.devices_per_seed={devices}: each device has {units // devices} {what}, which do not split into "
+                f"ppo.num_minibatches={settings.num_minibatches} equal parts; change one of the two"
             )
         if settings.critic == "privileged" and self.privileged_size is None:
             raise RexError(
@@ -369,7 +385,7 @@ class PPO:
             if memory is not None and starts is not None:
                 memory = remembered(self.network, state.params, "actor", normalized, forgotten(memory, starts))
             actions = action_distribution(self.network, state.params, normalized, memory)
-            raw = actions.sample(rng)
+            raw = actions.sample(own_key(rng, self.devices_per_seed))
             chosen = self.environment.action_space.from_unit(actions.unit(raw))
             watched = watch(envs, chosen)
             envs, outcome = self.envs.step(program, envs, chosen)
@@ -399,7 +415,31 @@ class PPO:
 
     def find_failure(self, program: Program, state: LearnerState) -> str:
         """What was not finite first in the update after `state`, which is collected once more, as a line for people."""
-        return find_failure(self.collect_watched, self.environment, program, state)
+        return find_failure(self._collect_on_one_device, self.environment, program, state)
+
+    def spread(self, state: LearnerState) -> LearnerState:
+        """See `Algorithm`."""
+        one, each = (partial(jax.tree.map, lambda _, yes=yes: yes) for yes in (False, True))
+        own = {"envs": each(state.envs), "trace": True, "earned": True, "memory": each(state.memory)}
+        return one(state).replace(**own)
+
+    def _collect_on_one_device(
+        self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
+    ) -> tuple[LearnerState, Transitions, T]:
+        """`collect_watched`, of all environments, with the numbers that `devices_per_seed` draw."""
+        if self.devices_per_seed == 1:
+            return self.collect_watched(program, state, watch)
+        spread = self.spread(state)
+
+        def part(state: LearnerState) -> tuple[Transitions, T]:
+            _, transitions, watched = self.collect_watched(program, state, watch)
+            return transitions.replace(memory={}), watched
+
+        in_axes = jax.tree.map(lambda yes: 0 if yes else None, spread)
+        parts = data_parallel.split(state, spread, self.devices_per_seed)
+        seen, watched = jax.vmap(part, in_axes=(in_axes,), out_axes=1, axis_name=data_parallel.AXIS)(parts)
+        merged = jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1, *leaf.shape[3:]), (seen, watched))
+        return state, *merged
 
     def _privileged(self, envs: VectorEnvState) -> jax.Array | None:
         """What only the critic sees of each environment, `[num_envs, size]`; None where it sees nothing else."""
@@ -423,7 +463,7 @@ class PPO:
         done = seen.terminated | seen.truncated
         trace, traces = discounted_traces(state.trace, seen.reward, done, settings.gamma)
         earned, returns = discounted_traces(state.earned, seen.reward, done, 1.0)
-        state = state.replace(trace=trace, earned=earned, returns=state.returns.update(traces))
+        state = state.replace(trace=trace, earned=earned, returns=state.returns.update(traces, self.devices_per_seed))
         scale = state.returns.scale if settings.normalize_reward else 1.0
 
         observation = self._normalize(state, seen.observation)
@@ -454,16 +494,16 @@ class PPO:
             "reward_mean": seen.reward.mean(),
             "episodes": (done & seen.whole).sum().astype(jnp.float32),
             "return_mean": jnp.where(done & seen.whole, returns, 0.0).sum(),
-            "explained_variance": 1 - advantage.var() / (target.var() + 1e-8),
+            "explained_variance": 1 - self._var(advantage) / (self._var(target) + 1e-8),
         }
         # New observations count from the next update on: this one's probabilities were taken under the old scale.
-        state = state.replace(observations=state.observations.update(seen.observation))
+        state = state.replace(observations=state.observations.update(seen.observation, self.devices_per_seed))
         if state.privileged is not None and seen.privileged is not None:
-            state = state.replace(privileged=state.privileged.update(seen.privileged))
+            state = state.replace(privileged=state.privileged.update(seen.privileged, self.devices_per_seed))
         if seen.starts is not None:
             sequences = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), samples)
             return state, sequences.replace(memory=seen.memory), metrics
-        return state, jax.tree.map(lambda leaf: leaf.reshape(self.num_samples, *leaf.shape[2:]), samples), metrics
+        return state, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), samples), metrics
 
     # ------------------------------------------------------------------ update
 
@@ -474,7 +514,8 @@ class PPO:
         value = self._values(params, samples)
         log_ratio = actions.log_prob(samples.raw) - samples.log_prob
         ratio = jnp.exp(log_ratio)
-        advantage = (samples.advantage - samples.advantage.mean()) / (samples.advantage.std() + 1e-8)
+        mean, var = moments(samples.advantage, self.devices_per_seed)
+        advantage = (samples.advantage - mean) / (jnp.sqrt(var) + 1e-8)
         clipped = jnp.clip(ratio, 1 - settings.clip_eps, 1 + settings.clip_eps)
         policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
         error = jnp.square(value - samples.target)
@@ -520,7 +561,7 @@ class PPO:
             spread = {"entropy": actions.entropy().mean()}
             if isinstance(actions, ActionDistribution):
                 spread["std"] = jnp.exp(actions.log_std).mean()
-            return state, collected | updated | spread
+            return state, averaged(collected | spread, self.devices_per_seed) | updated
 
         def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
             done, before, totals = carry
@@ -544,6 +585,9 @@ class PPO:
         return state, {name: total / (episodes if name == "return_mean" else made) for name, total in totals.items()}
 
     # ------------------------------------------------------------------ networks
+
+    def _var(self, values: jax.Array) -> jax.Array:
+        return moments(values, self.devices_per_seed)[1]
 
     def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
         return state.observations.normalize(observation) if self.settings.normalize_obs else observation

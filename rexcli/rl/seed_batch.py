@@ -2,7 +2,8 @@
 
 The program runs one seed's updates and then an evaluation. On CPU every device runs it for a seed of its own, and
 where seeds do not divide by devices they take turns, so that no core is idle; on an accelerator, seeds that share a
-device run side by side. Between evaluations the whole state is plain arrays.
+device run side by side. An algorithm may spread a seed's environments over several devices, which then are one place
+for it. Between evaluations the whole state is plain arrays.
 
 Trainings that differ only in what the program takes as arguments (the algorithm's `numbers`, the seed, on CPU also the
 timelines) may share one program: then the seeds of all of them take their turns in it.
@@ -27,6 +28,7 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.rl.algorithm import Algorithm, Metrics
 from rexcli.rl.checkpoints import Checkpoint
+from rexcli.rl.data_parallel import AXIS, gathered, own_key
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ALONE, Message, ProcessGroup
@@ -70,6 +72,11 @@ class TrainingSetup:
 
     def __post_init__(self) -> None:
         self.group.check(self.num_seeds)
+        if (shared := self.algorithm.devices_per_seed) > len(self.devices):
+            raise RexError(
+                f"ppo.devices_per_seed={shared}: this process trains on {len(self.devices)}; give that many or fewer, "
+                "or more of compile.devices"
+            )
         self.algorithm.check_size(self.program, len(self.group.share(self.num_seeds)))
         check_length(self.program, self.algorithm.environment)
         if self.start is not None:
@@ -154,15 +161,16 @@ class SeedProgram:
         self._setup = setup = setups[0]
         own = len(setup.group.share(setup.num_seeds))
         devices, seeds = list(setup.devices), own * len(setups)
+        shared = setup.algorithm.devices_per_seed
+        places = [devices[first : first + shared] for first in range(0, len(devices) - shared + 1, shared)]
         if devices[0].platform == "cpu":
-            self._devices, self._each = devices[:seeds], 1
-            self._alone = min(len(devices), own)
+            self._places, self._each = places[:seeds], 1
+            self._alone = min(len(places), own)
         else:
-            self._devices = devices[: max(n for n in range(1, len(devices) + 1) if seeds % n == 0)]
-            self._each, self._alone = seeds // len(self._devices), own
-        self._width = len(self._devices) * self._each
-        mesh = Mesh(np.array(self._devices), ("seeds",))
-        self._spread = NamedSharding(mesh, PartitionSpec("seeds"))
+            self._places = places[: max(n for n in range(1, len(places) + 1) if seeds % n == 0)]
+            self._each, self._alone = seeds // len(self._places), own
+        self._width = len(self._places) * self._each
+        self._mesh = Mesh(np.array(self._places), ("seeds", AXIS))
         self._placed: dict[tuple[int, ...], list[jax.Array]] = {}
 
         # Every process starts all seeds: a loop over fewer would be another program, with other last digits.
@@ -173,14 +181,14 @@ class SeedProgram:
         start = jax.jit(begin).trace(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers)
         self.keys = jax.tree.map(is_key, start.out_info)
         self._structure = jax.tree.structure((setup.program, setup.evaluation))
+        each, parted = PartitionSpec("seeds"), PartitionSpec("seeds", AXIS)
+        states = jax.tree.map(lambda yes: parted if yes else each, setup.algorithm.spread(start.out_info))
+        specs = each, states, each, each, each
+        self._shardings = jax.tree.map(partial(NamedSharding, self._mesh), specs)
         run = jax.shard_map(
-            self._seeds_of_device,
-            mesh=mesh,
-            in_specs=PartitionSpec("seeds"),
-            out_specs=PartitionSpec("seeds"),
-            check_vma=False,
+            self._seeds_of_place, mesh=self._mesh, in_specs=specs, out_specs=(states, each, each), check_vma=False
         )
-        example = self._tables([setup] * len(self._devices)), *self._example(_packed(start.out_info))
+        example = self._tables([setup] * len(self._places)), *self._example(_packed(start.out_info))
         with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
             starting = beside.submit(start.lower().compile)
             self._run = jax.jit(run, donate_argnums=1).lower(*example).compile()
@@ -193,30 +201,37 @@ class SeedProgram:
     def _example(self, states: PyTree) -> PyTree:
         """The shapes of what `_run` takes beside the tables, of all seeds' `states`."""
 
-        def some(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct((self._width, *leaf.shape[1:]), leaf.dtype, sharding=self._spread)
+        def some(sharding: NamedSharding, tree: PyTree) -> PyTree:
+            def one(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+                return jax.ShapeDtypeStruct((self._width, *leaf.shape[1:]), leaf.dtype, sharding=sharding)
+
+            return jax.tree.map(one, tree)
 
         updates, judge = (jax.ShapeDtypeStruct((self._width,), kind) for kind in (jnp.int32, jnp.bool_))
         numbers = dict.fromkeys(self._setup.algorithm.numbers, jax.ShapeDtypeStruct((self._width,), jnp.float32))
-        return jax.tree.map(some, (states, updates, judge, numbers))
+        return jax.tree.map(some, self._shardings[1:], (states, updates, judge, numbers))
 
     def _tables(self, setups: Sequence[TrainingSetup]) -> list[jax.Array]:
-        """The leaves of both programs of a training for each device, each leaf with a leading `[devices]`."""
+        """The leaves of both programs of a training for each place, each leaf with a leading `[places]`."""
         leaves = [jax.tree.leaves((setup.program, setup.evaluation)) for setup in setups]
         which = tuple(id(leaf) for each in leaves for leaf in each)
         if which not in self._placed:
             self._placed[which] = [
                 jax.make_array_from_single_device_arrays(
                     (len(each), *each[0].shape),
-                    self._spread,
-                    [jax.device_put(leaf, device)[None] for leaf, device in zip(each, self._devices, strict=True)],
+                    self._shardings[0],
+                    [
+                        jax.device_put(leaf, device)[None]
+                        for leaf, devices in zip(each, self._places, strict=True)
+                        for device in devices
+                    ],
                 )
                 for each in zip(*leaves, strict=True)
             ]
         return self._placed[which]
 
-    def _seeds_of_device(self, tables: list[jax.Array], *seeds: PyTree) -> PyTree:
-        """What `_one` makes of each seed of one device, each leaf with a leading `[seeds]`."""
+    def _seeds_of_place(self, tables: list[jax.Array], *seeds: PyTree) -> PyTree:
+        """What `_one` makes of each seed of one place, each leaf with a leading `[seeds]`."""
         one = partial(self._one, jax.tree.unflatten(self._structure, [leaf[0] for leaf in tables]))
         if self._each > 1:
             return jax.vmap(one)(*seeds)
@@ -233,9 +248,10 @@ class SeedProgram:
         rng = state.evaluation_key
 
         def judged() -> Metrics:
-            task, episodes = algorithm.environment, algorithm.settings.num_eval_envs
-            controller = algorithm.policy(state.learned).controller(task)
-            result = evaluate(evaluation, task, controller, rng, episodes=episodes, seconds=seconds)
+            task, devices = algorithm.environment, algorithm.devices_per_seed
+            controller, own = algorithm.policy(state.learned).controller(task), own_key(rng, devices)
+            episodes = algorithm.settings.num_eval_envs // devices
+            result = gathered(evaluate(evaluation, task, controller, own, episodes=episodes, seconds=seconds), devices)
             columns = {"return_mean": result.returns, "length_mean": result.lengths, **result.summary}
             means = {f"eval/{name}": value.astype(jnp.float32).mean() for name, value in columns.items()}
             return means | {"eval/return_std": result.returns.std()}
@@ -262,7 +278,7 @@ class SeedProgram:
         return [batch.metrics() for batch, _ in batches]
 
     def _take(self, turns: Sequence[Turn]) -> None:
-        """Turns of different seeds, all at once; devices that are left over do nothing."""
+        """Turns of different seeds, all at once; places that are left over do nothing."""
         idle = turns[0]._replace(updates=0, judge=False)
         all_turns = [*turns, *[idle] * (self._width - len(turns))]
         rows = [jax.tree.map(lambda leaf, n=turn.seed: leaf[n], turn.batch.states) for turn in all_turns]
@@ -270,7 +286,7 @@ class SeedProgram:
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *zip(rows, numbers, strict=True))
         updates = np.array([turn.updates for turn in all_turns], np.int32)
         judge = np.array([turn.judge for turn in all_turns])
-        given = jax.device_put((stacked[0], updates, judge, stacked[1]), self._spread)
+        given = jax.device_put((stacked[0], updates, judge, stacked[1]), self._shardings[1:])
         tables = self._tables([turn.batch.setup for turn in all_turns[:: self._each]])
         done = jax.tree.map(np.asarray, self._run(tables, *given))
         for place, turn in enumerate(turns):
@@ -445,18 +461,18 @@ def _packed(state: PyTree) -> PyTree:
     return jax.eval_shape(lambda state: _pack(state), state)
 
 
-def schedule(num_seeds: int, devices: int, updates: int) -> list[tuple[list[int], list[int]]]:
-    """Who trains when: rounds in which each device takes one seed, until each seed has made its updates.
+def schedule(num_seeds: int, places: int, updates: int) -> list[tuple[list[int], list[int]]]:
+    """Who trains when: rounds in which each place takes one seed, until each seed has made its updates.
 
     Returns:
-        By round, the seed of each device and how many updates it makes.
+        By round, the seed of each place and how many updates it makes.
     """
-    turns = math.lcm(num_seeds, devices) // num_seeds
+    turns = math.lcm(num_seeds, places) // num_seeds
     share = [updates // turns + (turn < updates % turns) for turn in range(turns)]
     taken = [0] * num_seeds
     rounds = []
-    for first in range(0, num_seeds * turns, devices):
-        seeds = [(first + device) % num_seeds for device in range(devices)]
+    for first in range(0, num_seeds * turns, places):
+        seeds = [(first + place) % num_seeds for place in range(places)]
         rounds.append((seeds, [share[taken[seed]] for seed in seeds]))
         for seed in seeds:
             taken[seed] += 1
