@@ -134,7 +134,7 @@ class ChunkWriter:
     def _add_chunk(self, runs: Sequence[np.ndarray]) -> None:
         head = b"".join(map(_bytes, self._new))
         self._new = []
-        data = b"".join([head, *(run.tobytes() for run in runs)])
+        data = b"".join([head, *(run.view(np.uint8).data for run in runs)])
         index: dict[int, list[np.ndarray]] = {}
         at = len(head)
         for run in runs:

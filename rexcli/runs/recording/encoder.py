@@ -127,7 +127,8 @@ class Encoder:
                 leaves = [rows[str(index)] for index in range(len(layout.leaves))]
             parts.append((header, leaves))
         columns = dict(zip(names, np.concatenate([header for header, _ in parts], axis=1), strict=True))
-        values = [np.concatenate(arrays) for arrays in zip(*(leaves for _, leaves in parts), strict=True)]
+        columns_of = zip(*(leaves for _, leaves in parts), strict=True)
+        values = [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in columns_of]
         if layout is None:
             columns["ts_recv"] = np.where(columns["ts_recv"] < NEVER, columns["ts_recv"], LOST)
             records = MESSAGES.encode(columns)

@@ -79,13 +79,15 @@ class Stream:
         rest = self._rest
         rest += data
         at, frames = 0, []
-        while len(rest) - at >= HEAD.size:
-            kind, size, channel, episode, seq, began, ended, reader = HEAD.unpack_from(rest, at)
-            payload = at + HEAD.size
-            if payload + size > len(rest):
-                break
-            at = payload + size
-            frames.append(Frame(Kind(kind), channel, episode, seq, began, ended, reader, bytes(rest[payload:at])))
+        with memoryview(rest) as view:  # a slice of which is no copy
+            while len(rest) - at >= HEAD.size:
+                kind, size, channel, episode, seq, began, ended, reader = HEAD.unpack_from(view, at)
+                payload = at + HEAD.size
+                if payload + size > len(rest):
+                    break
+                at = payload + size
+                told = bytes(view[payload:at])
+                frames.append(Frame(Kind(kind), channel, episode, seq, began, ended, reader, told))
         del rest[:at]
         return frames
 
