@@ -113,6 +113,7 @@ def export_lerobot(run: RunView, folder: Path, task: str | None = None, version:
             }
         else:
             where = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+            frames = frames.replace_schema_metadata({"huggingface": encode_json(_huggingface(features))})
             info |= {"total_videos": 0, "total_chunks": -(-len(lengths) // CHUNK), "data_path": where}
             for name, rows in _lines(features, lengths, task).items():
                 text = "".join(f"{json.dumps(plain(row), allow_nan=False, ensure_ascii=False)}\n" for row in rows)
@@ -235,6 +236,19 @@ def _column(pa: Any, feature: _Feature) -> Any:
     if feature.shape == (1,):
         return pa.array(rows[:, 0])
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), feature.shape[0])
+
+
+def _huggingface(features: dict[str, _Feature]) -> dict[str, Any]:
+    """The columns' types as Hugging Face's `datasets` notes them in Parquet files; version 2.1 needs them."""
+
+    def kind(feature: _Feature) -> dict[str, Any]:
+        if feature.dtype == "image":
+            return {"_type": "Image"}
+        number = {"dtype": feature.dtype, "_type": "Value"}
+        many = {"feature": number, "length": feature.shape[0], "_type": "Sequence"}
+        return number if feature.shape == (1,) else many
+
+    return {"info": {"features": {name: kind(feature) for name, feature in features.items()}}}
 
 
 def _pngs(pictures: npt.NDArray) -> Iterator[bytes]:

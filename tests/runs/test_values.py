@@ -161,6 +161,10 @@ def test_version_2_of_a_lerobot_dataset_has_the_same_frames_and_statistics(tmp_p
     files = [old / info["data_path"].format(episode_chunk=0, episode_index=number) for number in range(3)]
     frames = parquet.read_table(new / "data/chunk-000/file-000.parquet")
     assert pa.concat_tables(map(parquet.read_table, files)).equals(frames)
+    types = json.loads(parquet.read_schema(files[0]).metadata[b"huggingface"])["info"]["features"]
+    assert types["observation.images.camera"] == {"_type": "Image"}
+    assert types["observation.age"]["length"] == 2
+    assert set(types) == set(frames.column_names)
     lines = {
         name: [json.loads(line) for line in (old / f"meta/{name}.jsonl").read_text().splitlines()]
         for name in ("episodes", "episodes_stats", "tasks")
