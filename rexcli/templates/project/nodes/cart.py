@@ -28,6 +28,10 @@ class Cart(Node):
     def __init__(self, mass: float = 1.0, friction: float = 0.5):
         self.mass, self.friction = mass, friction
 
+    def default_delay(self) -> float:
+        """Just under a period, s: what a step simulates is true when it ends."""
+        return 0.999 / self.rate
+
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> Motion:
         """An episode starts anywhere within a metre of the middle, at rest."""
         return Motion(place=jax.random.uniform(rng, minval=-1.0, maxval=1.0), speed=jnp.float32(0.0))
