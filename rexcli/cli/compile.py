@@ -9,7 +9,7 @@ import jax
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import finish
 from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.plan_arrays import plan_to_arrays
@@ -58,9 +58,7 @@ def compile(job: Job) -> Result:
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
         tables = [_slots(plan), _nodes(plan)]
         del timeline, program, plan, lowered  # of a long timeline they are large, and pictures read it again
-        with job.console.stage("draw"):
-            draw(run, values, system, job.project)
-    return Result(values=values, path=run.path, tables=tables)
+        return finish(job, run, Result(values=values, path=run.path, tables=tables), system)
 
 
 def _one_rollout(program: Program, rng: jax.Array) -> GraphState:

@@ -100,6 +100,15 @@ class Console:
             for path in [result.path] if result.path is not None else result.paths:
                 print(path, file=self.stdout, flush=True)
             return
+        if not result.shown:
+            self.show(result)
+        if result.path is not None:
+            print(shorten(result.path), file=self.stdout, flush=True)
+
+    def show(self, result: Result) -> None:
+        """Tables, warnings and values, for people."""
+        if self.quiet or self.as_json:
+            return
         for table in result.tables:
             self.table(table)
             print(file=self.stdout)
@@ -107,8 +116,6 @@ class Console:
             self.warn(warning)
         if result.values:
             self.table(Table("", ("result", "value"), list(result.values.items())))
-        if result.path is not None:
-            print(shorten(result.path), file=self.stdout, flush=True)
 
     @contextmanager
     def progress(self, what: str, total: int, unit: str = "steps") -> Iterator[Progress]:

@@ -9,7 +9,7 @@ from rexcli.cli.console import Console
 from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
 from rexcli.cli.job import job_on_run
 from rexcli.cli.kept_files import changed_files
-from rexcli.cli.results import draw
+from rexcli.cli.results import finish
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
@@ -41,6 +41,5 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
         rollouts, nan = sample_rollouts(experiment, program, task, policy)
         out.write_arrays("rollouts.npz", rollouts)
         values = evaluation_values(evaluation)
-        with job.console.stage("draw"):
-            draw(out, values, system, job.project)
-    return Result(values=values, path=out.path, warnings=evaluation_warnings(evaluation, nan))
+        warnings = evaluation_warnings(evaluation, nan)
+        return finish(job, out, Result(values=values, path=out.path, warnings=warnings), system)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rexcli.cli.console import Console
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import finish
 from rexcli.config.measured import DELAYS
 from rexcli.runs.result import Result
 from rexcli.timeline.arrays import to_arrays
@@ -47,10 +47,10 @@ def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence
         out.write_bytes("delays.yaml", OmegaConf.to_yaml(OmegaConf.create(fragment)).encode())
         out.write_csv("fit.csv", *report.candidates_rows(fits))
         found = {f"{each.samples.kind}/{each.samples.name}": each.delay for each in fits}
-        draw(out, {"delays": len(fits)}, found, project)
-    return Result(
-        values={"delays": len(fits)},
-        path=out.path,
-        tables=[report.table(fits, "Delays")],
-        warnings=report.warnings(fits),
-    )
+        result = Result(
+            values={"delays": len(fits)},
+            path=out.path,
+            tables=[report.table(fits, "Delays")],
+            warnings=report.warnings(fits),
+        )
+        return finish(job, out, result, found)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rexcli import identification
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import finish
 from rexcli.compiler import backend
 from rexcli.identify import report
 from rexcli.runs.result import Result
@@ -42,11 +42,11 @@ def identify(job: Job) -> Result:
             "rollouts": found.rollouts,
             "wall s": found.seconds,
         }
-        draw(run, values, system, job.project)
-    return Result(
-        values=values,
-        path=run.path,
-        tables=[report.table(found), report.errors_table(found)],
-        warnings=report.warnings(found),
-        objective=found.mean_error(held_out=True),
-    )
+        result = Result(
+            values=values,
+            path=run.path,
+            tables=[report.table(found), report.errors_table(found)],
+            warnings=report.warnings(found),
+            objective=found.mean_error(held_out=True),
+        )
+        return finish(job, run, result, system)

@@ -11,7 +11,7 @@ import numpy as np
 
 from rexcli.cli.console import Console
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw
+from rexcli.cli.results import finish
 from rexcli.errors import RexError
 from rexcli.runs.result import Result, Table
 from rexcli.timeline.arrays import to_arrays
@@ -64,9 +64,8 @@ def import_log(file: str, words: Sequence[str], console: Console, argv: Sequence
         }
         for name, clock in found.clocks.items():
             values |= {f"clock {name} offset s": clock.offset / 1e9, f"clock {name} drift": clock.drift}
-        draw(run, values, {}, project)
-    table = Table("Where the times come from", COLUMNS, found.rows)
-    return Result(values=values, path=run.path, tables=[table], warnings=found.warnings)
+        table = Table("Where the times come from", COLUMNS, found.rows)
+        return finish(job, run, Result(values=values, path=run.path, tables=[table], warnings=found.warnings), {})
 
 
 def _experiment(path: Path, words: Sequence[str], project: Project) -> Experiment:

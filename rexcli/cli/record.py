@@ -6,7 +6,7 @@ import time
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw, write_drawn
+from rexcli.cli.results import finish, write_drawn
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
@@ -65,8 +65,7 @@ def record(job: Job) -> Result:
             "wall s": seconds,
             "steps/s": progress.rate or total / seconds,
         }
-        with job.console.stage("draw"):
-            draw(run, values, system, job.project)
         if nan.first is not None:
             run.add_result("nan", str(nan.first))
-    return Result(values=values, path=run.path, warnings=[] if nan.first is None else [str(nan.first)])
+        warnings = [] if nan.first is None else [str(nan.first)]
+        return finish(job, run, Result(values=values, path=run.path, warnings=warnings), system)

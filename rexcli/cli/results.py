@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files
 from rexcli.config.project import Project
+from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.system import System
@@ -45,6 +48,15 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
     many = len(view.config.get("nodes") or ()) > MANY
     if draw_run(view, project=project, seconds=time.process_time() if many else None):
         run.register("plots")
+
+
+def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Delay]) -> Result:
+    """Says what came of a command, but for a job of a sweep, and then draws: numbers do not wait for pictures."""
+    if job.path is None:
+        job.console.show(result)
+    with job.console.stage("draw"):
+        draw(run, result.values, delays, job.project)
+    return replace(result, shown=job.path is None)
 
 
 def write_drawn(run: Run, drawn: Mapping[str, np.ndarray]) -> None:

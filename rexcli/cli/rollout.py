@@ -6,7 +6,7 @@ import time
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import draw, write_drawn
+from rexcli.cli.results import finish, write_drawn
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.rollouts import rollout_arrays
@@ -52,8 +52,7 @@ def rollout(job: Job) -> Result:
             "steps/s": done.steps_per_second,
             "devices": done.devices,
         }
-        with job.console.stage("draw"):
-            draw(run, values, system, job.project)
         if done.nan is not None:
             run.add_result("nan", done.nan)
-    return Result(values=values, path=run.path, warnings=[] if done.nan is None else [done.nan])
+        warnings = [] if done.nan is None else [done.nan]
+        return finish(job, run, Result(values=values, path=run.path, warnings=warnings), system)

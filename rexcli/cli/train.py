@@ -18,7 +18,7 @@ from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample
 from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
-from rexcli.cli.results import draw
+from rexcli.cli.results import draw, finish
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.program import Program
@@ -116,11 +116,10 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
             values |= evaluation_values(evaluation)
             rollouts, nan = sample_rollouts(experiment, ground.final, task, training.policy)
             run.write_arrays("rollouts.npz", rollouts)
-        with job.console.stage("draw"):
-            draw(run, values, system, job.project)
-    objective = float(np.mean(evaluation.returns))
-    warnings = evaluation_warnings(evaluation, nan)
-    return Result(values=values, path=run.path, objective=objective, warnings=warnings)
+        objective = float(np.mean(evaluation.returns))
+        warnings = evaluation_warnings(evaluation, nan)
+        result = Result(values=values, path=run.path, objective=objective, warnings=warnings)
+        return finish(job, run, result, system)
 
 
 @dataclass(frozen=True)

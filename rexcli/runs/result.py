@@ -41,6 +41,7 @@ class Result:
         warnings: what looks wrong, a line each.
         objective: what a sweeper should minimise or maximise.
         paths: folders that the tables speak of, for scripts.
+        shown: whether tables, warnings and values were shown already.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Result:
     warnings: Sequence[str] = ()
     objective: float | None = None
     paths: Sequence[Path] = ()
+    shown: bool = False
 
 
 def fitting(table: Table, width: int) -> list[Table]:

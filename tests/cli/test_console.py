@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from itertools import count as counter
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +142,18 @@ def test_json_is_strict() -> None:
     console.finish(Result({"a": float("nan"), "b": [1.0, float("inf")]}), command="x")
     assert json.loads(out.getvalue())["results"] == {"a": "NaN", "b": [1.0, "Infinity"]}
     assert err.getvalue() == "hello\n"
+
+
+def test_what_was_shown_before_the_pictures_is_not_said_again() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(stdout=out, stderr=err)
+    result = Result({"hold": 0.5}, path=Path("outputs/a"), tables=[Table("t", ["x"], [[1]])], warnings=["careful"])
+    console.show(result)
+    before = out.getvalue()
+    assert "hold" in before
+    console.finish(replace(result, shown=True), command="x")
+    assert out.getvalue() == before + "outputs/a\n"
+    assert err.getvalue() == "warning: careful\n"
 
 
 def test_a_table_too_wide_for_the_terminal_comes_in_parts():

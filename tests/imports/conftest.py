@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rexcli.cli import import_log
+from rexcli.cli import results
 from rexcli.cli.main import main
 from rexcli.config.project import Project, find_project
 from rexcli.runs.view import RunView, find_run
@@ -28,9 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "conf" / "base.yaml").write_text(BASE.read_text())
     write_conf(tmp_path, ROBOT)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        import_log, "draw", lambda run, results, *_: [run.add_result(*item) for item in results.items()]
-    )
+    monkeypatch.setattr(results, "draw", lambda run, values, *_: [run.add_result(*item) for item in values.items()])
     return find_project()
 
 
