@@ -1,6 +1,7 @@
 """Trains many seeds: the loop around the compiled updates, on the host.
 
-`rexcli.rl.seed_batch` has the seeds' states, and the program that moves them on.
+`rexcli.rl.seed_batch` has the seeds' states, and the program that moves them on. Several trainings that share a program
+may be made together (`train_together`), each with its own callbacks, as `launcher=vmap` does.
 
 Training knows an algorithm by the methods of `rexcli.rl.algorithm.Algorithm` alone. Another one, such as SAC, is a new
 file beside `ppo.py` with a class that has these methods, and a YAML file beside `conf/ppo/default.yaml`. Its settings

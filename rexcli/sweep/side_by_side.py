@@ -61,8 +61,8 @@ class SideBySide(BasicLauncher):
         try:
             for places in _by_program(job_overrides):
                 self._known.clear()
-                done = super().launch([job_overrides[place] for place in places], initial_job_idx)
-                returned |= zip(places, done, strict=True)
+                for place in places:
+                    (returned[place],) = super().launch([job_overrides[place]], initial_job_idx + place)
                 while self._waiting:
                     self._train(self._waiting[0])
         except BaseException as error:
