@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,15 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
         delays: the system that ran, whose nodes' files are kept too; or delays by `<kind>/<name>`.
         project: whose pictures the experiment brings.
     """
-    from rexcli.plot import draw_run
+    if drawing(run, results, delays, project)():
+        run.register("plots")
+
+
+def drawing(
+    run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project
+) -> partial[list[Path]]:
+    """All of `draw` but the pictures; returns what draws them, in this process or another, and gives their files."""
+    from rexcli.plot import draw_and_log
     from rexcli.plot.declared import MANY
     from rexcli.runs.view import RunView
 
@@ -46,8 +56,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
     run.write_arrays("delays.npz", delay_arrays(delays))
     view = RunView(run.path)
     many = len(view.config.get("nodes") or ()) > MANY
-    if draw_run(view, project=project, seconds=time.process_time() if many else None):
-        run.register("plots")
+    return partial(draw_and_log, RunView(run.path), project, time.process_time() if many else None)
 
 
 def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Delay]) -> Result:

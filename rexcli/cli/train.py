@@ -18,7 +18,7 @@ from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample
 from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
-from rexcli.cli.results import draw, finish
+from rexcli.cli.results import draw, drawing, finish
 from rexcli.compiler import backend
 from rexcli.compiler.plan_arrays import plan_to_arrays
 from rexcli.compiler.program import Program
@@ -119,7 +119,12 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
         objective = float(np.mean(evaluation.returns))
         warnings = evaluation_warnings(evaluation, nan)
         result = Result(values=values, path=run.path, objective=objective, warnings=warnings)
-        return finish(job, run, result, system)
+        if known is None:
+            return finish(job, run, result, system)
+        with job.console.stage("draw"):
+            if (yield drawing(run, values, system, job.project)):
+                run.register("plots")
+        return result
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,7 @@ def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger
             job.console.note(f"compile: {seconds:.1f} s")
             bar.begin(timesteps * seeds)
 
-        training = yield TrainingRequest(setup, on_compiled, on_evaluation, on_checkpoint, stop)
+        training: Training = yield TrainingRequest(setup, on_compiled, on_evaluation, on_checkpoint, stop)
         log.finish("interrupted" if training.interrupted else "done")
         return training
 

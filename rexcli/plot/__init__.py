@@ -5,7 +5,7 @@ notebooks and a class that derives from `Picture`. A new picture is one new file
 `nodes/` that the experiment names.
 """
 
-from rexcli.plot.main import draw_many, draw_run
+from rexcli.plot.main import draw_and_log, draw_many, draw_run
 from rexcli.plot.registry import Animation, Options, Picture, View, pictures
 
-__all__ = ["Animation", "Options", "Picture", "View", "draw_many", "draw_run", "pictures"]
+__all__ = ["Animation", "Options", "Picture", "View", "draw_and_log", "draw_many", "draw_run", "pictures"]

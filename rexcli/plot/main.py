@@ -16,6 +16,7 @@ from rexcli.config.project import Project, find_project
 from rexcli.errors import RexError, WriteError
 from rexcli.plot.registry import Animation, Options, View, find, names, settings
 from rexcli.plot.style import styled
+from rexcli.runs.logs import log_to
 from rexcli.runs.storage import atomic_file
 
 logger = logging.getLogger("rex.plot")
@@ -52,6 +53,12 @@ def draw_run(
     """
     target = Path(folder or view.path / "plots")
     return _draw([view], target, only, _options(options), project, overlays=False, seconds=seconds)
+
+
+def draw_and_log(view: View, project: Project | None = None, seconds: float | None = None) -> list[Path]:
+    """`draw_run`, in whatever process: what it says is in the run's log."""
+    with log_to(view.path / "log.txt"):
+        return draw_run(view, project=project, seconds=seconds)
 
 
 def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -116,9 +117,19 @@ class TrainingRequest:
 
 Outcome = Training | BaseException
 """What came of a request: what training gave, or what it raised."""
-Stages = Generator[TrainingRequest, Training, T]
-"""Work with a training in its middle: yields what is to be trained, goes on with what came of it, and returns a result.
-Where training raises, `throw` raises that in its place."""
+Apart = partial[Any]
+"""Work that may be done in another process."""
+Stages = Generator[TrainingRequest | Apart, Any, T]
+"""Work with a training in its middle: yields what is to be trained, goes on with what came of it, may yield what
+another process can do meanwhile, and returns a result. What is raised in place of an answer is raised where it was
+asked for."""
+
+
+@dataclass(frozen=True)
+class Ended(Generic[T]):
+    """What stages return."""
+
+    result: T
 
 
 def train(setup: TrainingSetup, **callbacks: Any) -> Training:
@@ -134,22 +145,36 @@ def train(setup: TrainingSetup, **callbacks: Any) -> Training:
 
 
 def run_stages(stages: Stages[T]) -> T:
-    """Makes the training that `stages` asks for, and returns its result."""
-    (outcome,) = train_together([next(stages)])
-    return finish_stages(stages, outcome)
-
-
-def finish_stages(stages: Stages[T], outcome: Outcome) -> T:
-    """The result of `stages` once what they asked for is made."""
-    try:
-        if isinstance(outcome, BaseException):
-            stages.throw(outcome)
+    """Does all that `stages` ask for, and returns their result."""
+    step = resume_stages(stages, None)
+    while not isinstance(step, Ended):
+        if isinstance(step, TrainingRequest):
+            (answer,) = train_together([step])
         else:
-            stages.send(outcome)
+            answer = attempt(step)
+        step = resume_stages(stages, answer)
+    return step.result
+
+
+def resume_stages(stages: Stages[T], answer: Any) -> TrainingRequest | Apart | Ended[T]:
+    """What `stages` ask for next.
+
+    Args:
+        stages: to go on with.
+        answer: to what they asked for last, None at first; an exception is raised there.
+    """
+    try:
+        return stages.throw(answer) if isinstance(answer, BaseException) else stages.send(answer)
     except StopIteration as end:
-        result: T = end.value
-        return result
-    raise RuntimeError("these stages ask for a second training")
+        return Ended(end.value)
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """What work gives, or the exception that it raises."""
+    try:
+        return work()
+    except BaseException as error:
+        return error
 
 
 def train_together(requests: Sequence[TrainingRequest]) -> list[Outcome]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -14,9 +16,10 @@ from hydra.core.utils import JobReturn
 from rexcli.errors import RexError
 from rexcli.rl.ppo import NUMBERS
 from rexcli.rl.seed_batch import TrainingSetup
-from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, finish_stages, train_together
+from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, attempt, resume_stages, train_together
 from rexcli.sweep.jobs import Known, SweepJob
 from rexcli.sweep.overrides import identity
+from rexcli.sweep.workers import start_workers
 
 WITHIN = ("seed", *(f"ppo.{name}" for name in NUMBERS))
 """Keys of which jobs may have different values and share a program all the same."""
@@ -32,7 +35,7 @@ class _Begun(NamedTuple):
 
 class SideBySide(BasicLauncher):
     """Takes jobs one after another as far as their training; trains those of one program together once there is no
-    room for more of them, or there are no more; and finishes each.
+    room for more of them, or there are no more; and finishes each. Pictures are drawn in processes of their own.
 
     Args:
         n_jobs: how many at most are trained together; None for as many as fit into memory.
@@ -75,11 +78,10 @@ class SideBySide(BasicLauncher):
     def _begin(self, _: Any) -> None:
         """Takes a job as far as its training. One that makes none, or has failed, is then at its end."""
         stages, context = self._job.stages(self._known), copy_context()
-        try:
-            begun = _Begun(stages, context.run(next, stages), context)
-        except StopIteration:
+        request = context.run(resume_stages, stages, None)
+        if not isinstance(request, TrainingRequest):
             return
-        setup = begun.request.setup
+        begun, setup = _Begun(stages, request, context), request.setup
         alike = [jobs for jobs in self._waiting if jobs[0].request.setup.shares_program(setup)]
         if alike and self._has_room(setup, len(alike[0]) + 1):
             alike[0].append(begun)
@@ -112,18 +114,54 @@ class SideBySide(BasicLauncher):
             KeyboardInterrupt: where one of them was interrupted, or all are now.
         """
         raised: BaseException | None = None
-        for outcome in outcomes:
-            job = jobs.pop(0)
-            own = outcome.stopped_by if isinstance(outcome, Training) and outcome.interrupted else None
-            try:
-                given = outcome if stopped is None or own is stopped else stopped
-                job.context.run(finish_stages, job.stages, given)
-            except KeyboardInterrupt as error:
-                raised = raised or error
-                if error is not own:  # Ctrl-C once more, or while a job was finished
-                    stopped = error
+        answers: list[Any] = list(outcomes)
+        workers: Executor | None = None
+        try:
+            while jobs:
+                job, answer = jobs.pop(0), answers.pop(0)
+                own = answer.stopped_by if isinstance(answer, Training) and answer.interrupted else None
+                if stopped is not None and own is not stopped:
+                    answer = stopped
+                elif isinstance(answer, _Apart):
+                    answer = attempt(answer.wait)
+                try:
+                    step = job.context.run(resume_stages, job.stages, answer)
+                except KeyboardInterrupt as error:
+                    raised = raised or error
+                    if error is not own:  # Ctrl-C once more, or while a job was finished
+                        stopped = error
+                    continue
+                if isinstance(step, partial):  # others go on while a worker does it
+                    if workers is None and len(outcomes) > 1:
+                        workers = start_workers(len(outcomes))
+                    jobs.append(job)
+                    answers.append(_Apart.by(workers, step))
+        finally:
+            if workers is not None:
+                workers.shutdown(wait=False, cancel_futures=True)
         if raised is not None:
             raise raised
+
+
+class _Apart(NamedTuple):
+    """Work that a worker does, if there is one."""
+
+    work: partial[Any]
+    future: Future[Any] | None
+
+    @classmethod
+    def by(cls, workers: Executor | None, work: partial[Any]) -> _Apart:
+        """Hands it to a worker, unless there is none or one has died."""
+        with suppress(BrokenExecutor):
+            return cls(work, None if workers is None else workers.submit(work))
+        return cls(work, None)
+
+    def wait(self) -> Any:
+        """What comes of it; it is done here where the worker died."""
+        with suppress(BrokenExecutor):
+            if self.future is not None:
+                return self.future.result()
+        return self.work()
 
 
 def _by_program(jobs: Sequence[Sequence[str]]) -> Iterator[list[int]]:

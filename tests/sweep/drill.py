@@ -3,8 +3,10 @@ room to train two jobs together, of which all have as many environments."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rexcli.cli.console import Console
@@ -33,7 +35,8 @@ class Setup:
 
 
 def stages(job: Job, known: dict[str, Any]) -> Stages[Result]:
-    """Has the result `first`: seed and rate of the first job that was told of the same `known`."""
+    """Has the results `first`, seed and rate of the first job that was told of the same `known`, and `elsewhere`,
+    whether another process did the rest."""
     with job.new_run() as run:
         own = f"{job.experiment.seed} at {job.experiment.nodes['brain'].rate:g} Hz"
         run.add_result("first", known.setdefault("first", own))
@@ -42,6 +45,7 @@ def stages(job: Job, known: dict[str, Any]) -> Stages[Result]:
             raise training.stopped_by
         if job.experiment.ppo.lr == GREEDY:
             raise KeyboardInterrupt
+        run.add_result("elsewhere", (yield partial(os.getpid)) != os.getpid())
     return Result(values=run.results, path=run.path)
 
 

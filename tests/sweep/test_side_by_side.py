@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from rexcli.config.project import Project
 from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.train import Outcome, Training, TrainingRequest
+from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView
 from rexcli.sweep import side_by_side
 from rexcli.sweep.folder import collect
@@ -47,6 +50,7 @@ def test_jobs_of_one_program_are_trained_together_as_many_as_have_room(toy: Proj
     assert trainer.together == [(4, [0.1, 0.2]), (4, [0.3]), (8, [0.1, 0.2]), (8, [0.3])]
     assert statuses(toy) == ["done"] * 6
     assert [row["ppo.lr"] for row in table(toy)] == ["0.1", "0.1", "0.2", "0.2", "0.3", "0.3"]
+    assert [row["elsewhere"] for row in table(toy)] == ["True"] * 4 + ["False"] * 2, "one alone needs no other process"
 
 
 def test_what_jobs_have_made_is_for_those_beside_them_alone(toy: Project, trainer: Trainer) -> None:
@@ -98,7 +102,14 @@ def test_a_job_that_was_stopped_beside_others_ends_as_it_would_alone(
     robot = toy.root / "robot"
     assert main(["init", str(robot), "--example", "pendulum", "-q"]) == 0
     monkeypatch.chdir(robot)
-    monkeypatch.setattr(train, "draw", lambda run, values, *_: [run.add_result(*each) for each in values.items()])
+
+    def noted(run: Run, values: dict[str, Any], *_: object) -> partial[bool]:
+        for each in values.items():
+            run.add_result(*each)
+        return partial(bool)
+
+    monkeypatch.setattr(train, "draw", noted)
+    monkeypatch.setattr(train, "drawing", noted)
     saved = []
 
     def save(*given, plain=checkpoints.save):

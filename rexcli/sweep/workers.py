@@ -1,0 +1,21 @@
+"""Processes of this machine that draw for the jobs of a sweep. They import no JAX."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+
+
+def start_workers(most: int) -> ProcessPoolExecutor:
+    """As many processes as cores, but no more than `most`. Ctrl-C is left to the one that starts them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ProcessPoolExecutor(min(most, cores), multiprocessing.get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if logging.lastResort is not None:  # as in `rexcli.cli.main`, which a worker does not go through
+        logging.getLogger("rex.plot").addHandler(logging.lastResort)
