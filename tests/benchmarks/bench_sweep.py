@@ -1,0 +1,78 @@
+"""A sweep over learning rates: its jobs side by side in one program, beside one after another and a process a core.
+
+    python -m tests.benchmarks.bench_sweep [--jobs 8] [--steps 1e5] [--ways alone,basic,joblib,vmap]
+
+Trainings of the pendulum with two seeds: `rex train -m conf=pendulum ppo.lr=… launcher=…`, whole commands, each from an
+empty compilation cache. `alone` is a command a job, one after another: of these the first and the second are run, the
+second in the cache that the first has filled, and stands for those behind it. `joblib` needs the extra of that name.
+
+Seen on two cores, 2026-11-27, with four or five other processes at work, so that each command had less than half of
+what it takes: eight jobs alone 1,714 s and 436 s of CPU (by the first two), `vmap` 574 s and 245 s of CPU: 0.33 of the
+time, 0.56 of the CPU's. Of the latter a job more takes about 20 s, drawing half of them, then training and evaluation.
+Metrics, policies and results of three such jobs were those of `launcher=basic` to the last bit (191 s of CPU, and 138
+with `vmap`). `basic` and `joblib` were not timed with eight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def command(folder: Path, steps: int, *words: str) -> np.ndarray:
+    """Wall clock and CPU seconds of one command, with its compilations in `folder`."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    small = ["conf=pendulum", f"ppo.total_timesteps={steps}", "ppo.num_seeds=2", "ppo.num_evals=2"]
+    argv = [sys.executable, "-m", "rexcli", "train", *small, f"hydra.sweep.dir={folder}/sweep", *words]
+    began, before = time.perf_counter(), _cpu_seconds()
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return np.array([time.perf_counter() - began, _cpu_seconds() - before])
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def alone(rates: Sequence[str], steps: int) -> np.ndarray:
+    """A command a rate, one after another, by what the first two take."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (command(Path(folder), steps, "-m", f"ppo.lr={rate}") for rate in rates[:2])
+    return np.asarray(first + (len(rates) - 1) * second)
+
+
+def sweep(rates: Sequence[str], steps: int, launcher: str) -> np.ndarray:
+    """One command for all."""
+    with tempfile.TemporaryDirectory() as folder:
+        return command(Path(folder), steps, "-m", f"ppo.lr={','.join(rates)}", f"launcher={launcher}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=8, help="learning rates, from 1e-4 to 1e-3")
+    parser.add_argument("--steps", default="1e5", help="environment steps a seed")
+    parser.add_argument("--ways", default="alone,basic,vmap", help="of alone, basic, joblib, vmap")
+    given = parser.parse_args()
+    rates, steps = [f"{rate:.3g}" for rate in np.geomspace(1e-4, 1e-3, given.jobs)], int(float(given.steps))
+    first: np.ndarray | None = None
+    for way in given.ways.split(","):
+        took = alone(rates, steps) if way == "alone" else sweep(rates, steps, way)
+        first = took if first is None else first
+        wall, cpu = took / first
+        print(f"{way:8} {took[0]:7.1f} s, {wall:.2f}   of CPU {took[1]:7.1f} s, {cpu:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
