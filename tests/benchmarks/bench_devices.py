@@ -5,7 +5,7 @@
 Strong scaling keeps the training as it is, weak scaling gives every device as much as one had. Seeds that have a device
 each share nothing (`seeds`); the environments of one seed that lie on several devices meet at every gradient step
 (`ppo.devices_per_seed`). Each row is a process of its own, or two, started one after another on the same machine; all
-find their programs compiled. Two processes meet on this machine (`distributed.coordinator`), each with one device.
+find their programs compiled, and steps/s are those between the first and the last evaluation. Two processes meet on this machine (`distributed.coordinator`), each with one device.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ with join(experiment.distributed, experiment.ppo.num_seeds) as group:
     else:
         training = train(setup)
         group.leave()
+        first, last = training.history[0], training.history[-1]
         print(json.dumps({
-            "steps/s": training.steps_per_second,
-            "returns": [float(each) for each in training.history[0].metrics["eval/return_mean"]],
+            "steps/s": experiment.ppo.num_seeds * (last.timesteps - first.timesteps) / (last.seconds - first.seconds),
+            "returns": [float(each) for each in first.metrics["eval/return_mean"]],
         }))
 """
 
