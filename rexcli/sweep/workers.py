@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 
 
 def start_workers(most: int) -> ProcessPoolExecutor:
     """As many processes as cores, but no more than `most`. Ctrl-C is left to the one that starts them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ProcessPoolExecutor(min(most, cores), multiprocessing.get_context("spawn"), _begin)
+    from rexcli.compiler.backend import cores  # which imports JAX; a worker, which imports this module, does not
+
+    return ProcessPoolExecutor(min(most, cores()), multiprocessing.get_context("spawn"), _begin)
 
 
 def _begin() -> None:
