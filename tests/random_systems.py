@@ -169,6 +169,7 @@ def systems(
             rate=rate,
             delay=_delays(draw, 1 / rate),
             scheduling=draw(st.sampled_from(["frequency", "phase"])),
+            thread=draw(st.sampled_from(["auto", "own", "shared"])),
             advance=can_advance and draw(st.booleans()),
         )
         nodes.append((spec, Mixer(name == names[0], draw(st.sampled_from(KINDS)))))

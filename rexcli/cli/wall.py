@@ -23,7 +23,7 @@ from rexcli.runtime.wall.emulation import overrun_warnings
 from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.latency import Punctuality
 from rexcli.runtime.wall.realtime import why_no_priority
-from rexcli.runtime.wall.session import Outcome
+from rexcli.runtime.wall.session import SHARE_SECONDS, Outcome
 from rexcli.system.call import StepFunction
 from rexcli.system.drawn import drawn
 from rexcli.system.system import System
@@ -86,6 +86,8 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
             raise RunError(writer.failed)
     missed = [said for each in outcome.punctuality if (said := missed_ticks(each)) is not None]
     slow = overrun_warnings(outcome.overruns, {each.node: each.ticks for each in outcome.punctuality})
+    if missed and (alone := quick_alone(system, outcome.punctuality)):
+        missed.append(alone)
     return Result(values=values, path=run.path, tables=[table], warnings=[*missed, *slow])
 
 
@@ -102,6 +104,23 @@ def missed_ticks(each: Punctuality) -> str | None:
             "less run beside it, or see wall.priority"
         )
     return f"{said}what it waits for came too late; look at the nodes that its blocking inputs come from"
+
+
+def quick_alone(system: System, punctuality: Sequence[Punctuality]) -> str | None:
+    """What to try where nodes of plain Python, with quick steps, have threads of their own; None where none has."""
+    quick = [
+        each.node
+        for each in punctuality
+        if not system.nodes[each.node].jit
+        and system.specs[each.node].thread == "auto"
+        and each.busy / each.declared <= SHARE_SECONDS
+    ]
+    if len(system.nodes) == 1 or not quick:
+        return None
+    return (
+        f"quick steps in threads of their own: {', '.join(quick)}; threads wait for one another at Python's "
+        f"interpreter, so where a step never blocks, share one: nodes.{quick[0]}.thread=shared"
+    )
 
 
 class LiveView:

@@ -15,6 +15,7 @@ from rexcli.timeline.phases import check_keys, check_names
 from rexcli.timeline.spec import Jitter, Scheduling, wrong_choice, wrong_delay, wrong_rate, wrong_window
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Thread = Literal["auto", "own", "shared"]
 
 
 def wrong_index(value: int) -> str | None:
@@ -64,6 +65,9 @@ class NodeSpec:
     """Its number in its group, from 0; None for a node that has none."""
     device: str = "cpu"
     """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
+    thread: Thread = "auto"
+    """On the wall clock, whether its steps have a thread of their own (`own`), or share one with other quick nodes
+    (`shared`: they must not block); `auto`: they share if they were measured to be quick, which hardware never is."""
     log_level: LogLevel = "warning"
     """From which level on the node's logger is heard."""
     record: RecordSettings = field(default_factory=RecordSettings)
@@ -121,8 +125,9 @@ def check_system(
     if twice := [name for name in init_order if init_order.count(name) > 1]:
         raise DeclarationError("init_order", twice[0], "it stands there twice; name each node once")
     for node in nodes:
-        if fix := wrong_choice(node.log_level, LogLevel):
-            raise DeclarationError(f"nodes.{node.name}.log_level", node.log_level, fix)
+        for key, value, choices in (("log_level", node.log_level, LogLevel), ("thread", node.thread, Thread)):
+            if fix := wrong_choice(value, choices):
+                raise DeclarationError(f"nodes.{node.name}.{key}", value, fix)
     names: dict[tuple[str, str], str] = {}
     for edge in edges:
         other = names.setdefault((edge.target, edge.input), edge.name)

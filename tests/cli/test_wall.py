@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from rexcli.cli.wall import missed_ticks
+from rexcli.cli.wall import missed_ticks, quick_alone
 from rexcli.runtime.wall.latency import Punctuality
+from tests.runtime.wall.robots import Counter, Diary, chain
 
 PUNCTUAL = Punctuality("arm", 500, 50.0, 50.0, 1e-5, 1e-4, 1e-3, 0, 0.2, 0.004, 0.01)
 
@@ -29,3 +30,15 @@ def test_missed_ticks_are_told_with_their_cause(changes: dict[str, float], why: 
 
 def test_a_node_that_missed_none_is_not_told_of() -> None:
     assert missed_ticks(PUNCTUAL) is None
+
+
+def test_quick_plain_nodes_in_threads_of_their_own_are_told_of() -> None:
+    both = [dataclasses.replace(PUNCTUAL, node=name, busy=0.001) for name in ("n0", "n1")]
+    slow = [dataclasses.replace(each, busy=0.5) for each in both]
+    said = quick_alone(chain(Diary(), Counter()), both)
+    assert said is not None
+    assert "of their own: n0;" in said
+    assert "nodes.n0.thread=shared" in said
+    assert quick_alone(chain(Diary(), Counter()), slow) is None
+    assert quick_alone(chain(Diary(), Counter(), thread="shared"), both) is None
+    assert quick_alone(chain(Diary()), both[:1]) is None

@@ -220,13 +220,16 @@ class WallClock:
 
     @property
     def shared(self) -> list[str]:
-        """The nodes that share a thread, once `prepare` has measured them."""
-        rates = {name: spec.rate for name, spec in self.system.specs.items()}
-        limit = min(SHARE_SECONDS, SHARE_OF_PERIOD / max(rates.values()))
-        known = {name: call.seconds for name, call in self._calls.items() if call.seconds is not None}
-        chosen, load = [], 0.0
+        """The nodes that share a thread, once `prepare` has measured them: those declared so, and of those that leave
+        it to us, the quick ones."""
+        specs = self.system.specs
+        limit = min(SHARE_SECONDS, SHARE_OF_PERIOD / max(spec.rate for spec in specs.values()))
+        measured = {name: call.seconds for name, call in self._calls.items() if call.seconds is not None}
+        chosen = [name for name, spec in specs.items() if spec.thread == "shared"]
+        load = sum(measured.get(name, 0.0) * specs[name].rate for name in chosen)
+        known = {name: seconds for name, seconds in measured.items() if specs[name].thread == "auto"}
         for name in sorted(known, key=known.__getitem__):
-            load += known[name] * rates[name]
+            load += known[name] * specs[name].rate
             if known[name] <= limit and load <= SHARE_LOAD:
                 chosen.append(name)
         return chosen
@@ -321,8 +324,8 @@ class _Session:
         self._latencies = {
             name: LatencyStatistics(name, spec.rate, notes.folder) for name, spec in system.specs.items()
         }
-        self._workers = {name: Worker(name) for name in system.nodes}
-        self._together = Worker("shared")
+        together = Worker("shared")
+        self._workers = {name: together if name in shared else Worker(name) for name in system.nodes}
         self._writing = Worker("notes")
         self._now: Episode | None = None
         self._ended = False
@@ -389,7 +392,7 @@ class _Session:
         episode.begin(began + round(LEAD * 1e9))
         jobs = []
         for executor in episode.executors:
-            worker = self._together if len(executor.nodes) > 1 else self._workers[executor.nodes[0].name]
+            worker = self._workers[executor.nodes[0].name]
             jobs.append((executor, worker.submit(partial(episode.drive, executor))))
         for executor, job in jobs:
             self._busy |= {node.name: job for node in executor.nodes}
@@ -443,15 +446,15 @@ class _Session:
         """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
         limit = self._settings.stop_timeout
         jobs: dict[str, WorkerCall] = {}
+        last: dict[Worker, WorkerCall] = {self._workers[name]: job for name, job in self._busy.items()}
         with ExitStack() as ends:
             for name, node in self.system.nodes.items():
                 worker = self._workers[name]
-                if name in self._busy and not self._busy[name].done:
+                if worker in last and not last[worker].done:
                     worker = Worker(f"{name}-stop")
                 ends.callback(worker.close, 0.0)
-                jobs[name] = worker.submit(node.stop)
+                jobs[name] = last[worker] = worker.submit(node.stop)
                 jobs[name].wait(min(SHORTEST, limit))
-            ends.callback(self._together.close, 0.0)
         until = time.monotonic() + limit
         for name, job in jobs.items():
             if not job.wait(max(0.0, until - time.monotonic())):

@@ -18,6 +18,7 @@ from rexcli.runtime.stepper import Stepper
 from rexcli.runtime.wall import session
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
 from rexcli.system.delays import Constant
+from rexcli.system.init import init_graph_state
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
 from rexcli.timeline.phases import advances, phases
@@ -238,13 +239,23 @@ def test_a_node_that_blocks_does_not_hold_up_the_others(tmp_path: Path) -> None:
     assert outcome.punctuality[1].late_p50 < 0.02
 
 
-def test_a_nodes_thread_is_the_same_from_startup_to_stop() -> None:
-    seen = []
-    note = lambda *_: seen.append(threading.get_ident())  # noqa: E731
-    node = Diary(act=note, begin=note, end=note)
-    WallClock(chain(node, Diary())).run(KEY, steps=5).check()
-    assert len(seen) >= 7
-    assert len(set(seen)) == 1
+@pytest.mark.parametrize(("thread", "threads"), [("auto", 2), ("own", 2), ("shared", 1)])
+def test_a_nodes_thread_is_the_same_from_startup_to_stop(thread: str, threads: int) -> None:
+    seen: list[list[int]] = [[], []]
+
+    def noting(place: int) -> Diary:
+        note = lambda *_: seen[place].append(threading.get_ident())  # noqa: E731
+        return Diary(act=note, begin=note, end=note)
+
+    WallClock(chain(noting(0), noting(1), thread=thread)).run(KEY, steps=5).check()
+    assert all(len(each) >= 7 and len(set(each)) == 1 for each in seen)
+    assert len({each[0] for each in seen}) == threads
+
+
+def test_a_quick_jitted_node_may_have_a_thread_of_its_own() -> None:
+    clock = WallClock(chain(Counter(), Counter(), thread="own"))
+    clock.prepare(init_graph_state(clock.system, KEY))
+    assert clock.shared == []
 
 
 def test_a_controller_steps_the_supervisor_in_place_of_its_code(tmp_path: Path) -> None:

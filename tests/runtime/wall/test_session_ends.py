@@ -17,12 +17,14 @@ import pytest
 from rexcli.errors import RunError, Terminated
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.system.spec import Thread
 from tests.runtime.wall.robots import Counter, Diary, chain, sleeper
 
 KEY = jax.random.key(0)
 QUICK = WallSettings(stop_timeout=0.5)
 PATIENT = WallSettings(stop_timeout=30, watchdog=None)
 """For a machine that is busy with other tests: only what the test does ends the run."""
+THREADS = pytest.mark.parametrize("thread", ["auto", "shared"])
 
 
 def explode(state: Any) -> None:
@@ -46,8 +48,8 @@ def return_nothing(state: Any) -> Any:
     return (None, 1.0) if int(state.seq) == 7 else None
 
 
-def end(nodes: list[Diary], path: Path, settings: WallSettings = QUICK) -> tuple[Outcome, Any]:
-    system = chain(*nodes)
+def end(nodes: list[Diary], path: Path, settings: WallSettings = QUICK, thread: Thread = "auto") -> tuple[Outcome, Any]:
+    system = chain(*nodes, thread=thread)
     with RecordingWriter(path / "r.mcap", system.timing) as writer:
         outcome = WallClock(system, writer, settings=settings).run(KEY, steps=10_000)
         writer.close(complete=True)
@@ -104,11 +106,12 @@ def test_a_jitted_step_that_sends_nan_ends_the_run() -> None:
     assert reader.calls[-1] == "stop"
 
 
-def test_a_step_that_hangs_is_left_behind_and_all_nodes_are_stopped(tmp_path: Path) -> None:
+@THREADS
+def test_a_step_that_hangs_is_left_behind_and_all_nodes_are_stopped(tmp_path: Path, thread: Thread) -> None:
     release = threading.Event()
     nodes = [Diary(), Diary(lambda state: release.wait(30) if int(state.seq) == 4 else None), Diary()]
     began = time.monotonic()
-    outcome, recording = end(nodes, tmp_path)
+    outcome, recording = end(nodes, tmp_path, thread=thread)
     took = time.monotonic() - began
     with pytest.raises(RunError, match=r"node 'n1': step 4 has not ended after .*wall.watchdog=10 periods of 0.005 s"):
         outcome.check()
@@ -121,21 +124,23 @@ def test_a_step_that_hangs_is_left_behind_and_all_nodes_are_stopped(tmp_path: Pa
     assert [list(node.calls) for node in nodes] == before, "a step started after the end"
 
 
-def test_a_stop_that_fails_or_hangs_keeps_no_other_node_from_stopping() -> None:
+@THREADS
+def test_a_stop_that_fails_or_hangs_keeps_no_other_node_from_stopping(thread: Thread) -> None:
     def fail() -> None:
         raise OSError("no power")
 
     release = threading.Event()
     nodes = [Diary(end=fail), Diary(end=lambda: release.wait(30)), Diary(end=lambda: False), Diary()]
-    outcome = WallClock(chain(*nodes), settings=QUICK).run(KEY, steps=3)
+    outcome = WallClock(chain(*nodes, thread=thread), settings=QUICK).run(KEY, steps=3)
     release.set()
     assert [node.calls[-1] for node in nodes] == ["stop"] * 4
     with pytest.raises(RunError, match=r"'n0' raised OSError: no power.*'n1' does not end.*'n2' returned False"):
         outcome.check()
 
 
+@THREADS
 @pytest.mark.parametrize("how", ["raises", "refuses", "hangs"])
-def test_a_startup_that_fails_starts_no_step_and_stops_all(how: str) -> None:
+def test_a_startup_that_fails_starts_no_step_and_stops_all(how: str, thread: Thread) -> None:
     release = threading.Event()
 
     def begin() -> bool:
@@ -145,7 +150,7 @@ def test_a_startup_that_fails_starts_no_step_and_stops_all(how: str) -> None:
 
     nodes = [Diary(), Diary(begin=begin), Diary()]
     settings = WallSettings(startup_timeout=0.2, stop_timeout=0.5)
-    outcome = WallClock(chain(*nodes), settings=settings).run(KEY, steps=3)
+    outcome = WallClock(chain(*nodes, thread=thread), settings=settings).run(KEY, steps=3)
     release.set()
     word = {"raises": "raised OSError: no power", "refuses": "returned False", "hangs": "startup_timeout"}[how]
     with pytest.raises(RunError, match=f"node 'n1': startup.*{word}"):
