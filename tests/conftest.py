@@ -1,0 +1,28 @@
+"""What makes tests quick: what the default ones compile is hardly optimised, and garbage is looked for less often."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+FEW_OPTIMISATIONS = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+)
+"""XLA compiles in a third of the time. The slow tests do without these, so that what users run is tested too."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything imports JAX; processes that tests start inherit it."""
+    if "not slow" in config.option.markexpr:
+        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FEW_OPTIMISATIONS]).strip()
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays, so that nobody need look through it time and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
