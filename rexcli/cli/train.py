@@ -36,6 +36,7 @@ from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import NUMBERS
 from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.seed_batch import TrainingSetup
+from rexcli.rl.shared_code import code_of
 from rexcli.rl.train import Progress, Stages, Training, TrainingRequest, run_stages
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
@@ -44,6 +45,9 @@ from rexcli.runtime import signals
 from rexcli.system.system import System
 from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.timeline import Timeline
+
+DECLARED = ("params", "delay", "expected_delay")
+"""Keys of a node or an edge whose numbers a compiled program takes as arguments, its timelines included."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ class _Ground:
 def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _Ground:
     """The ground of a training; that of an earlier one in `known` if it was made from the same.
 
-    Numbers of PPO have no part in it, and the seed none in the system.
+    Numbers of PPO have no part in it, and the seed none in the system. Where they differ in numbers that nodes and
+    edges declare, programs run the code of the earlier system, if it is the same.
     """
     experiment = job.experiment
     plain = plain_config(experiment)
@@ -173,7 +178,31 @@ def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) 
     with job.console.stage("plan evaluations"):
         on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
         final = pipeline.evaluation_program(experiment, program, task)
-    known[whole] = ground = _Ground(system, task, timeline, parents, program, on_the_way, final)
+    ground = _Ground(system, task, timeline, parents, program, on_the_way, final)
+    known[whole] = ground = _sharing_code(ground, known, repr(_without_numbers(plain)))
+    return ground
+
+
+def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain configuration without its seed and the numbers that its nodes and edges declare."""
+
+    def rest(section: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        return {name: {key: entry[key] for key in entry if key not in DECLARED} for name, entry in section.items()}
+
+    return {**plain, "seed": None, "nodes": rest(plain["nodes"]), "edges": rest(plain["edges"])}
+
+
+def _sharing_code(ground: _Ground, known: MutableMapping[str, Any], kind: str) -> _Ground:
+    """The same ground, whose programs run the system and the task of an earlier one of its kind where their code is the
+    same: then they are compiled once for both."""
+    earlier: list[_Ground] = known.setdefault(kind, [])
+    if any(other.system is ground.system for other in earlier):
+        return ground
+    for other in earlier:
+        if code_of(other.task, other.program) == code_of(ground.task, ground.program):
+            programs = (each.on(other.system) for each in (ground.program, ground.on_the_way, ground.final))
+            return _Ground(ground.system, other.task, ground.timeline, ground.parents, *programs)
+    earlier.append(ground)
     return ground
 
 

@@ -8,7 +8,7 @@ rings that are as short as the plan allows. And what the node code leaves alone 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -23,7 +23,7 @@ from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.tables import Table
 from rexcli.errors import RexError
-from rexcli.system.init import Delays, init_graph_state, with_memory
+from rexcli.system.init import Declared, Delays, init_graph_state, with_memory
 from rexcli.system.states import GraphState, Inputs, StepState
 from rexcli.system.system import System
 from rexcli.system.types import conform_step
@@ -112,16 +112,25 @@ class Program:
             self.ints, self.floats, self.spans = map(jnp.asarray, tables)
             self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
             self.length = jnp.asarray(plan.length)
+        self.declared = Declared.of(system)
 
-    def tree_flatten(self) -> tuple[tuple[jax.Array, ...], tuple[_Layout, int]]:
-        return (self.ints, self.floats, self.spans, self.before, self.length), (self.layout, self._steps)
+    def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[_Layout, int]]:
+        tables = self.ints, self.floats, self.spans, self.before, self.length
+        return (*tables, self.declared), (self.layout, self._steps)
 
     @classmethod
-    def tree_unflatten(cls, static: tuple[_Layout, int], tables: tuple[jax.Array, ...]) -> Program:
+    def tree_unflatten(cls, static: tuple[_Layout, int], children: tuple[Any, ...]) -> Program:
         program = object.__new__(cls)
         program.plan = None
         program.layout = static[0]
-        program.ints, program.floats, program.spans, program.before, program.length = tables
+        program.ints, program.floats, program.spans, program.before, program.length, program.declared = children
+        return program
+
+    def on(self, system: System) -> Program:
+        """The same program, with all its numbers, that runs the code of another system: one that differs from its own
+        in declared numbers and delays alone."""
+        program = jax.tree.unflatten(jax.tree.structure(self), jax.tree.leaves(self))
+        program.plan, program.layout = self.plan, replace(self.layout, system=system)
         return program
 
     @property
@@ -178,7 +187,8 @@ class Program:
             RexError: for an episode or a step that the timeline has not, as far as they are known when this is called.
         """
         self._check_place(eps, starting_step)
-        return self.with_rings(init_graph_state(self.system, rng, params, eps, starting_step, delays, states))
+        start = init_graph_state(self.system, rng, params, eps, starting_step, delays, states, self.declared)
+        return self.with_rings(start)
 
     def with_rings(self, graph_state: GraphState) -> GraphState:
         """The same with rings of messages in place of the nodes' initial outputs."""

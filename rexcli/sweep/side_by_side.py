@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
@@ -21,7 +22,9 @@ from rexcli.sweep.jobs import Known, SweepJob
 from rexcli.sweep.overrides import identity
 from rexcli.sweep.workers import start_workers
 
-WITHIN = ("seed", *(f"ppo.{name}" for name in NUMBERS))
+_NUMBERS = ["seed", *(rf"ppo\.{name}" for name in NUMBERS)]
+_NUMBERS += [rf"{each}\.[^.]+\.(params|delay|expected_delay)(\..+)?" for each in ("nodes", "edges")]
+WITHIN = re.compile(rf"\+*({'|'.join(_NUMBERS)})")
 """Keys of which jobs may have different values and share a program all the same."""
 
 
@@ -167,7 +170,7 @@ class _Apart(NamedTuple):
 def _by_program(jobs: Sequence[Sequence[str]]) -> Iterator[list[int]]:
     """The places of jobs whose overrides let them share a program, those of one seed side by side."""
     words = [identity(job) for job in jobs]
-    others = [[text for text in job if text.partition("=")[0] not in WITHIN] for job in words]
+    others = [[text for text in job if not WITHIN.fullmatch(text.partition("=")[0])] for job in words]
     seeds = [[text for text in job if text.startswith("seed=")] for job in words]
     order = sorted(range(len(jobs)), key=lambda place: (others.index(others[place]), seeds.index(seeds[place])))
     for _, places in groupby(order, key=lambda place: others[place]):

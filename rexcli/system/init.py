@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from rexcli.errors import RexError, suggest
 from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
-from rexcli.system.parameters import with_values
+from rexcli.system.parameters import flat, with_values
 from rexcli.system.randomize import drawn_delay, drawn_of_posterior, drawn_params
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
@@ -25,6 +27,34 @@ DELAYS = 0xDE1A
 """Sets the random numbers of `init_delays` apart from those of `init_params`."""
 
 
+class Declared(struct.PyTreeNode):
+    """Numbers that a system declares and no step depends on but through its state: another system may differ in these
+    alone, and then shares compiled code with it.
+
+    Attributes:
+        params: by node and path, numbers in place of what `init_params` gives.
+        delays: of adjustable edges, seconds by reader and input.
+    """
+
+    params: Mapping[str, Mapping[str, Any]]
+    delays: Delays
+
+    @classmethod
+    def of(cls, system: System) -> Declared:
+        """Those of a system, as arrays.
+
+        Raises:
+            RexError: for a parameter that there is not, or whose type or shape is another.
+        """
+        params = {name: flat(spec.params) for name, spec in system.specs.items() if spec.params}
+        if params:
+            jax.eval_shape(partial(init_graph_state, system), jax.random.key(0))
+        delays = {name: {key: delay.value for key, delay in system.adjustable(name).items()} for name in system.nodes}
+        with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
+            arrays = jax.tree.map(jnp.asarray, (params, {name: each for name, each in delays.items() if each}))
+        return cls(*arrays)
+
+
 def init_graph_state(
     system: System,
     rng: jax.Array,
@@ -33,6 +63,7 @@ def init_graph_state(
     step: Any = 0,
     delays: Delays | None = None,
     states: Mapping[str, Any] | None = None,
+    declared: Declared | None = None,
 ) -> GraphState:
     """Initialises every node: first all parameters, then delays, states and outputs, each in `init_order`.
 
@@ -46,6 +77,7 @@ def init_graph_state(
         eps, step: where on the timeline the episode starts.
         delays: seconds by node and input, in place of what `init_delays` would give, or would be drawn.
         states: by node, in place of what `init_state` would give.
+        declared: in place of the numbers that the system declares.
 
     Returns:
         A state whose `outputs` holds each node's `init_output`, or zeros where its code has none.
@@ -72,13 +104,15 @@ def init_graph_state(
     for name in system.init_order:
         if name not in graph_state.params:
             value = as_declared(system.nodes[name].init_params(keys[name][1], graph_state))
-            value = with_values(value, system.specs[name].params, f"nodes.{name}.params")
+            own = system.specs[name].params if declared is None else declared.params.get(name, {})
+            value = with_values(value, own, f"nodes.{name}.params")
             posterior = drawn_of_posterior(rng, system.posterior, f"nodes/{name}")
             value = with_values(value, posterior, f"randomize.posterior: nodes.{name}.params")
             value = drawn_params(name, keys[name][1], value, system.randomize.nodes.get(name, {}))
             graph_state = graph_state.replace(params={**graph_state.params, name: value})
     for name in system.init_order:
-        if chosen := _delays(system, name, rng, keys[name], graph_state, (delays or {}).get(name, {})):
+        given = (delays or {}).get(name, {})
+        if chosen := _delays(system, name, rng, keys[name], graph_state, given, declared):
             graph_state = graph_state.replace(delays={**graph_state.delays, name: chosen})
     for name in system.init_order:
         if name not in graph_state.state:
@@ -102,7 +136,13 @@ def with_memory(graph_state: GraphState, controller: Any) -> GraphState:
 
 
 def _delays(
-    system: System, name: str, rng: jax.Array, keys: jax.Array, graph_state: GraphState, given: Mapping[str, Any]
+    system: System,
+    name: str,
+    rng: jax.Array,
+    keys: jax.Array,
+    graph_state: GraphState,
+    given: Mapping[str, Any],
+    declared: Declared | None,
 ) -> dict[str, jax.Array]:
     """By input, the adjustable delays that node `name` reads with."""
     node, adjustable = system.nodes[name], system.adjustable(name)
@@ -112,7 +152,8 @@ def _delays(
     for where, values in ((f"node '{name}': init_delays", own), (f"delays: node '{name}'", given)):
         for chosen, value in values.items():
             _check_delay(system, name, chosen, value, where)
-    values = {**{chosen: delay.value for chosen, delay in adjustable.items()}, **own}
+    chosen_values = {chosen: delay.value for chosen, delay in adjustable.items()}
+    values = {**chosen_values, **({} if declared is None else declared.delays.get(name, {})), **own}
     posterior = drawn_of_posterior(rng, system.posterior, "edges")
     for edge in system.inputs(name):
         if edge.input in adjustable and edge.name in system.randomize.edges:

@@ -94,6 +94,16 @@ def test_no_jobs_at_a_time_are_refused(toy: Project, capsys: pytest.CaptureFixtu
     assert "hydra.launcher.n_jobs=0: give 1 or more" in capsys.readouterr().err
 
 
+def test_numbers_that_systems_declare_keep_no_jobs_apart() -> None:
+    masses = [
+        ["nodes.world.params.mass=0.1", "seed=1"],
+        ["++nodes.world.params={mass: 0.2}"],
+        ["edges.a_b.delay.value=0.03"],
+    ]
+    others = [["nodes.world.rate=50"], ["nodes.world.mass=0.1"]]
+    assert list(side_by_side._by_program([masses[0], others[0], *masses[1:], others[1]])) == [[0, 2, 3], [1], [4]]
+
+
 @pytest.mark.slow
 def test_a_job_that_was_stopped_beside_others_ends_as_it_would_alone(
     toy: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -120,12 +130,12 @@ def test_a_job_that_was_stopped_beside_others_ends_as_it_would_alone(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints, "save", save)
-    assert main(["train", "-m", "ppo.lr=1e-4,1e-3", *SMALL_TRAINING, "launcher=vmap"]) == 130
+    assert main(["train", "-m", "nodes.world.params.mass=0.05,0.04", *SMALL_TRAINING, "launcher=vmap"]) == 130
     (folder,) = robot.glob("outputs/*/train/*")
     assert [row.status for row in collect(folder)] == ["interrupted", "interrupted"]
     assert main(["train", "-m", "resume=latest"]) == 0
     assert capfd.readouterr().err.count("goes on from its checkpoint") == 2
-    assert main(["train", "ppo.lr=1e-3", *SMALL_TRAINING, "name=alone", "-q"]) == 0
+    assert main(["train", "nodes.world.params.mass=0.04", *SMALL_TRAINING, "name=alone", "-q"]) == 0
     (alone,) = robot.glob("outputs/alone/train/*")
     for name in ("metrics.csv", "policy/weights.npz", "policies/0/weights.npz", "rollouts.npz"):
         assert (folder / "1" / name).read_bytes() == (alone / name).read_bytes(), name
