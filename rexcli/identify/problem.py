@@ -16,6 +16,8 @@ from rexcli.compiler.program import Program
 from rexcli.config.schema import IdentifyConfig, InitialConfig
 from rexcli.errors import RexError, suggest
 from rexcli.identify.recorded import Signal
+from rexcli.identify.robust import robust
+from rexcli.identify.segments import Segments, fitted_steps
 from rexcli.identify.unknowns import Unknowns
 from rexcli.system.init import init_graph_state
 from rexcli.system.parameters import with_values
@@ -47,54 +49,6 @@ class Initial:
     path: str
     base: np.ndarray
     spread: float
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Where simulations begin: supervisor steps, the first of each episode is 0.
-
-    Attributes:
-        begin: `[episodes, segments]`, those that are fitted first; past an episode's last the number of its steps.
-        of_step: which segment each supervisor step belongs to, `[episodes, steps]`.
-        fitted: how many of the segments are.
-    """
-
-    begin: np.ndarray
-    of_step: np.ndarray
-    fitted: int
-
-    @property
-    def held_out(self) -> int:
-        return self.begin.shape[1] - self.fitted
-
-    @classmethod
-    def of(cls, steps: np.ndarray, length: int | None, held_out: float) -> Segments:
-        """Of so many steps each, in what is fitted and in what is held out, the last of either longer; if `length` is
-        None, one that goes on through both.
-
-        Args:
-            steps: of each episode, `[episodes]`.
-            length: of a segment.
-            held_out: share of each episode, at its end.
-        """
-        number = np.arange(int(steps.max()))
-        if length is None:
-            return cls(np.zeros((len(steps), 1), int), np.zeros((len(steps), len(number)), int), 1)
-        fitted = fitted_steps(steps, held_out)
-        parts, of_step, count = [], np.zeros((len(steps), len(number)), int), 0
-        for first, size in ((np.zeros_like(steps), fitted), (fitted, steps - fitted)):
-            here = np.maximum(size // length, size > 0)[:, None]
-            each = np.arange(here.max())
-            parts.append(np.where(each < here, first[:, None] + each * length, steps[:, None]))
-            inside = (number >= first[:, None]) & (number < (first + size)[:, None])
-            of_step = np.where(inside, count + np.minimum((number - first[:, None]) // length, here - 1), of_step)
-            count += len(each)
-        return cls(np.concatenate(parts, axis=1), of_step, parts[0].shape[1])
-
-
-def fitted_steps(steps: np.ndarray, held_out: float) -> np.ndarray:
-    """How many supervisor steps of each episode are fitted, `[episodes]`."""
-    return np.asarray(np.maximum(1, np.round(steps * (1 - held_out)).astype(int)))
 
 
 class Problem:
@@ -587,27 +541,3 @@ class Rows:
                 columns.setdefault(name, []).append(np.repeat(values[there], width))
             columns.setdefault("recorded", []).append(signal.values[episode, tick].reshape(-1)[place])
         return cls(places, **{name: np.concatenate(parts) for name, parts in columns.items()})
-
-
-def robust(loss: str, errors: np.ndarray) -> np.ndarray:
-    """The loss of errors in units of what counts as large, as scipy.optimize.least_squares has it, without its half."""
-    square = errors**2
-    if loss == "huber":
-        return np.where(square <= 1, square, 2 * np.sqrt(np.maximum(square, 1e-30)) - 1)
-    if loss == "soft_l1":
-        return 2 * (np.sqrt(1 + square) - 1)
-    if loss == "cauchy":
-        return np.log1p(square)
-    return square
-
-
-def robust_weight(loss: str, errors: np.ndarray) -> np.ndarray:
-    """The derivative of `robust` by the square: how much an error counts, 1 where it is small."""
-    square = errors**2
-    if loss == "huber":
-        return np.where(square <= 1, 1.0, 1 / np.sqrt(np.maximum(square, 1)))
-    if loss == "soft_l1":
-        return 1 / np.sqrt(1 + square)
-    if loss == "cauchy":
-        return 1 / (1 + square)
-    return np.ones_like(square)

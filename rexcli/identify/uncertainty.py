@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rexcli.identify.problem import Problem, robust_weight
+from rexcli.identify.problem import Problem
+from rexcli.identify.robust import robust_weight
 
 PRIOR = 1 / np.sqrt(12)
 """The standard deviation of a number between 0 and 1 of which nothing is known."""

@@ -7,11 +7,11 @@ import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from mcap.data_stream import ReadDataStream
@@ -26,9 +26,10 @@ from rexcli.runs.formats import decode_json
 from rexcli.runs.recording.appender import MAGIC
 from rexcli.runs.recording.images import Images
 from rexcli.runs.recording.json_records import JsonPart, last_episode
-from rexcli.runs.recording.layout import LOST, MESSAGES, Layout, Leaf, Records
+from rexcli.runs.recording.layout import Layout, Leaf
+from rexcli.runs.recording.parts import CdrPart, ImagePart, Part, Run
 from rexcli.timeline.arrays import spec_from_json
-from rexcli.timeline.spec import NEVER, SystemTiming
+from rexcli.timeline.spec import SystemTiming
 
 CHUNK_LIMIT = 2**30
 """Bytes that a chunk may unpack to; no writer makes one near it."""
@@ -65,140 +66,6 @@ R = TypeVar("R", McapRecord, McapRecord | None)
 T = TypeVar("T")
 
 
-class Part(Protocol):
-    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge (`layout` None).
-
-    `headers` and `read_blocks` raise one of `DAMAGE` for a record that is not laid out as the part says.
-    """
-
-    kind: str
-    name: str
-    layout: Layout | None
-    count: int
-
-    def headers(self) -> dict[str, np.ndarray]:
-        """Integers of all records by name, `[records]`; `NEVER` as the arrival of what was lost."""
-
-
-@dataclass
-class CdrPart:
-    """Records of which the headers are held, and the arrays read from the file when they are asked for.
-
-    Attributes:
-        count: how many there are.
-        error: what reading raised; the records from there on are left out.
-        images: where the leaves are that are images.
-    """
-
-    kind: str
-    name: str
-    layout: Layout | None
-    count: int = 0
-    error: BaseException | None = None
-    images: Mapping[Leaf, ImagePart] = field(default_factory=dict)
-    _runs: list[_Run] = field(default_factory=list)
-    _headers: list[dict[str, np.ndarray]] = field(default_factory=list)
-
-    @property
-    def records(self) -> Records:
-        return MESSAGES if self.layout is None else self.layout.records
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.records.header if name != "ts_sent")  # which is when the step ended
-
-    def add(self, records: np.ndarray, chunk: int, at: int) -> None:
-        """Notes records that follow one another in a chunk, from byte `at` on."""
-        self.count += len(records)
-        self._runs.append(_Run(chunk, at, len(records)))
-        self._headers.append({name: _column(name, records[name]) for name in self._names})
-
-    def headers(self) -> dict[str, np.ndarray]:
-        if self.error is not None:
-            raise self.error
-        if len(self._headers) != 1:
-            none = {name: no_column(name) for name in self._names}
-            blocks, self._headers = [none, *self._headers], []
-            self._headers = [{name: np.concatenate([block.pop(name) for block in blocks]) for name in self._names}]
-        headers = dict(self._headers[0])
-        if self.layout is None:
-            headers["ts_recv"] = np.where(headers["ts_recv"] == LOST, NEVER, headers["ts_recv"])
-        return headers
-
-    def runs(self) -> list[_Run]:
-        """Where its records are, in the order of the file."""
-        if self.error is not None:
-            raise self.error
-        return self._runs
-
-    def read(self, data: bytes, run: _Run, rows: np.ndarray, leaves: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
-        """Leaves of some records of a run, whose chunk `data` is."""
-        assert self.layout is not None
-        return self.layout.decode(self.records.read(data, run.at, run.length)[rows], leaves)
-
-
-@dataclass
-class ImagePart:
-    """The images of one leaf of a part, one a record of it and in the same order.
-
-    Attributes:
-        records: how they are laid out.
-        count: how many there are. Those that none of the part's records follows are left out.
-        error: what reading raised; the images from there on are left out.
-    """
-
-    records: Images
-    count: int = 0
-    error: BaseException | None = None
-    _runs: list[_Run] = field(default_factory=list)
-
-    def add(self, records: np.ndarray, chunk: int, at: int) -> None:
-        """Notes images that follow one another in a chunk, from byte `at` on."""
-        self._note(_Run(chunk, at, len(records)))
-
-    def add_index(self, chunk: int, offsets: Sequence[int]) -> None:
-        """Notes the images of a chunk that is not unpacked, by the bytes at which they begin."""
-        size = self.records.dtype.itemsize
-        begins = [i for i, at in enumerate(offsets) if i == 0 or at != offsets[i - 1] + size]
-        for begin, end in zip(begins, [*begins[1:], len(offsets)], strict=True):
-            self._note(_Run(chunk, offsets[begin], end - begin))
-
-    def runs(self, part: CdrPart) -> list[_Run]:
-        """Where the images of the records of a part are.
-
-        Raises:
-            ValueError: some have none.
-        """
-        if self.error is not None:
-            raise self.error
-        if self.count < part.count:
-            raise ValueError(f"{part.count} steps of '{part.name}' with {self.count} images")
-        return self._runs
-
-    def read(self, data: bytes, run: _Run, rows: np.ndarray, seq: np.ndarray) -> dict[Leaf, np.ndarray]:
-        """Some images of a run, whose chunk `data` is.
-
-        Args:
-            seq: the ticks whose images they are, `[rows]`.
-        """
-        records = self.records.read(data, run.at, run.length)[rows]
-        if (records["sequence"] != seq.astype(np.uint32)).any():
-            raise ValueError("images of other steps")
-        return {self.records.leaf: self.records.decode(records)}
-
-    def _note(self, run: _Run) -> None:
-        self.count += run.length
-        self._runs.append(run)
-
-
-class _Run(NamedTuple):
-    """Records that follow one another: in the chunk at which place of the file, from which byte on, and how many."""
-
-    chunk: int
-    at: int
-    length: int
-
-
 class Block(NamedTuple):
     """Some leaves, `[records, ...]` each, of some records of a part, `rows`, `[records]`."""
 
@@ -223,7 +90,7 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
             images = [part.images[leaf] for leaf in leaves if leaf in part.images]
             plain = [leaf for leaf in leaves if leaf not in part.images]
             sources += [(part, image, (), use) for image in images] + ([(part, None, plain, use)] if plain else [])
-    runs: list[tuple[_Run, int, int]] = []
+    runs: list[tuple[Run, int, int]] = []
     for place, (part, image, _, use) in enumerate(sources):
         there = part.runs() if image is None else image.runs(part)
         firsts = np.cumsum([0, *(run.length for run in there)]).tolist()
@@ -235,7 +102,7 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
     with path.open("rb") as file:
         size = path.stat().st_size
 
-        def chunks() -> Iterator[tuple[McapRecord | None, list[tuple[_Run, int, int]]]]:
+        def chunks() -> Iterator[tuple[McapRecord | None, list[tuple[Run, int, int]]]]:
             for place, group in groups:
                 file.seek(place)
                 yield _read_record(file, size), group
@@ -506,14 +373,3 @@ def _unpack(chunk: Chunk) -> bytes:
     except Exception as error:  # what the decompressors raise has no common base of its own
         raise ValueError(repr(error)) from error
     return stream.read(length)
-
-
-def no_column(name: str) -> np.ndarray:
-    """Columns without records."""
-    return np.zeros(0, np.int64 if name.startswith("ts_") else np.int32)
-
-
-def _column(name: str, values: np.ndarray) -> np.ndarray:
-    """Integers, `[records]`: times as int64, all else as int32 if that holds them, since there are many."""
-    short = values.astype(no_column(name).dtype)
-    return short if np.array_equal(short, values) else values.astype(np.int64)

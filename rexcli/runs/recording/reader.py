@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from rexcli.errors import RexError, suggest
-from rexcli.runs.recording.file import DAMAGE, Content, Part, broken, no_column, read_blocks, read_file
+from rexcli.runs.recording.file import DAMAGE, Content, broken, read_blocks, read_file
 from rexcli.runs.recording.layout import Leaf
+from rexcli.runs.recording.parts import Part, no_column
 from rexcli.runs.recording.tables import MessageTable, StepTable, assemble
 from rexcli.timeline.spec import SystemTiming
 from rexcli.timeline.timeline import Timeline, Times

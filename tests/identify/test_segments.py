@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rexcli.identify.problem import Segments, fitted_steps
+from rexcli.identify.segments import Segments, fitted_steps
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=4), st.integers(1, 60), st.floats(0, 0.9))
