@@ -16,6 +16,9 @@ PR_SET_TIMERSLACK = 29
 SWITCH = 1e-4
 """Seconds after which a thread that wants Python's interpreter lock gets it from one that is busy."""
 
+GARBAGE = 700
+"""New objects after which the garbage collector looks at them."""
+
 now = time.monotonic_ns
 
 
@@ -46,14 +49,17 @@ class WakeEvent:
 
 @contextmanager
 def short_switch_interval() -> Iterator[None]:
-    """While the block runs: shorter turns at the interpreter lock, and a garbage collector that skips older objects."""
-    before = sys.getswitchinterval()
+    """While the block runs: shorter turns at the interpreter lock, and a garbage collector that skips older objects and
+    looks at the others often, so that it never takes long."""
+    before, threshold = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH)
+    gc.set_threshold(GARBAGE, *threshold[1:])
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*threshold)
         sys.setswitchinterval(before)
 
 

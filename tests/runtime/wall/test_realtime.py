@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -36,10 +37,16 @@ def test_an_event_wakes_who_waits_and_is_kept_for_who_comes_later() -> None:
 
 
 def test_what_was_changed_for_real_time_is_changed_back() -> None:
-    interval = sys.getswitchinterval()
-    with short_switch_interval():
-        assert sys.getswitchinterval() < interval
-    assert sys.getswitchinterval() == interval
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    gc.set_threshold(100_000, 10, 10)
+    try:
+        with short_switch_interval():
+            assert sys.getswitchinterval() < interval
+            assert gc.get_threshold()[0] < 1000
+        assert sys.getswitchinterval() == interval
+        assert gc.get_threshold()[0] == 100_000
+    finally:
+        gc.set_threshold(*threshold)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has these priorities")
