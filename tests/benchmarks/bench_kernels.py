@@ -34,9 +34,9 @@ from rexcli import pipeline
 from rexcli.rl.seed_batch import SeedProgram
 from tests.benchmarks.bench_many_nodes import project
 
-HOST = re.compile(r"\b(infeed|outfeed|send|recv|custom-call)\(.*")
+HOST = re.compile(r"\b(?:infeed|outfeed|send|recv)\(|custom_call_target=\"([^\"]*)\"")
 """What leaves the device, if it is not a library's own kernel."""
-OWN = ("lapack", "blas", "eigen", "topk", "__onednn", "sharding", "SPMD")
+OWN = ("lapack", "blas", "Eigen", "TopK", "onednn", "Sharding", "SPMD")
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "iota", "after-all", "partition-id"}
 """Operations that launch nothing."""
 
@@ -85,7 +85,7 @@ def step_launches(text: str) -> int:
 
 def to_host(text: str) -> list[str]:
     """Operations that go to the host."""
-    found = (match.group(0) for match in HOST.finditer(text))
+    found = [match.group(1) or match.group(0) for match in HOST.finditer(text)]
     return [each for each in found if not any(name in each for name in OWN)]
 
 
