@@ -74,13 +74,16 @@ def stop(project: Path, what: str, number: signal.Signals, share: float, usual: 
         wrong.append(said[-1500:])
     statuses = _statuses(new)
     expected = (CODES[number],) if statuses <= {"interrupted", "waiting"} else (0, CODES[number])
-    if process.returncode not in expected:
-        wrong.append(f"exit code {process.returncode}: {said.strip()[-600:]}")
+    code = process.returncode
+    if code < 0 and statuses == {"done"}:  # it came while Python itself shut down; a shell shows this number
+        code = 128 - code
+    if code not in expected:
+        wrong.append(f"exit code {code}: {said.strip()[-600:]}")
     allowed = {"interrupted", "done", "waiting"} if new and is_sweep(new[0]) else {"interrupted", "done"}
     wrong += [f"{new[0]} is {status}" for status in statuses - allowed]
     if whole is not None and new and "done" not in statuses:
         wrong += _resume(project, new[0], COMMANDS[what][0], whole)
-    return Stop(what, number, share, process.returncode, ", ".join(sorted(statuses)) or "nothing", tuple(wrong))
+    return Stop(what, number, share, code, ", ".join(sorted(statuses)) or "nothing", tuple(wrong))
 
 
 def _statuses(new: list[Path]) -> set[str]:
