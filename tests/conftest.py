@@ -10,7 +10,6 @@ import pytest
 FEW_OPTIMISATIONS = (
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
-    "--xla_cpu_use_fusion_emitters=false",
 )
 """XLA compiles in a third of the time. The slow tests do without these, so that what users run is tested too."""
 
