@@ -143,8 +143,9 @@ def _panel(axes: Axes, entry: Delays, width: float) -> None:
     low, high = _limits(entry, recorded)
     varies = len(recorded) > 1 and float(np.ptp(recorded)) > 1e-6
     if varies:
-        bins = list(np.linspace(low, high, 41))
-        axes.hist(recorded, bins=bins, density=True, color=style.tint(entry.colour, 0.45), zorder=2)
+        shares, bins = np.histogram(recorded, bins=np.linspace(low, high, 41), density=True)
+        bars = axes.stairs(shares, bins, fill=True, color=style.tint(entry.colour, 0.45), zorder=2)
+        bars.set_gid("histogram")
     top = axes.get_ylim()[1] if varies else 1.0
     if entry.curve is not None:
         top = max(top, float(entry.curve.density.max() / 1e3) * 1.08)

@@ -11,11 +11,11 @@ long edges through them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from itertools import pairwise
 
-import networkx as nx
 import numpy as np
 
 SWEEPS = 24
@@ -75,31 +75,41 @@ def _layer_of(item: Hashable, layer: dict[str, int]) -> int:
 
 def _back_edges(nodes: Sequence[str], edges: Sequence[tuple[str, str]], against: Sequence[bool]) -> list[bool]:
     """Which edges point back: edges are let in one by one, wanted ones first; those that close a loop point back."""
-    graph: nx.DiGraph = nx.DiGraph()
-    graph.add_nodes_from(nodes)
+    after: dict[str, list[str]] = {name: [] for name in nodes}
     back = [False] * len(edges)
     for index in sorted(range(len(edges)), key=lambda index: against[index]):
         source, target = edges[index]
         if source == target:
             continue
-        if nx.has_path(graph, target, source):
-            back[index] = True
-        else:
-            graph.add_edge(source, target)
+        back[index] = source in _reached(after, target)
+        if not back[index]:
+            after[source].append(target)
     return back
 
 
+def _reached(after: Mapping[str, Sequence[str]], begin: str) -> set[str]:
+    """A node and all that can be reached from it."""
+    found, left = {begin}, [begin]
+    while left:
+        new = set(after[left.pop()]) - found
+        found |= new
+        left += new
+    return found
+
+
 def _layers(nodes: Sequence[str], edges: Sequence[tuple[str, str]], back: Sequence[bool]) -> dict[str, int]:
-    graph: nx.DiGraph = nx.DiGraph()
-    graph.add_nodes_from(nodes)
-    graph.add_edges_from(edge for edge, is_back in zip(edges, back, strict=True) if not is_back and edge[0] != edge[1])
+    before: dict[str, list[str]] = {name: [] for name in nodes}
+    after: dict[str, list[str]] = {name: [] for name in nodes}
+    for (source, target), is_back in zip(edges, back, strict=True):
+        if not is_back and source != target:
+            before[target].append(source)
+            after[source].append(target)
     layer: dict[str, int] = {}
-    for name in nx.topological_sort(graph):
-        layer[name] = 1 + max((layer[before] for before in graph.predecessors(name)), default=-1)
-    for name in reversed(list(nx.topological_sort(graph))):
-        after = [layer[target] for target in graph.successors(name)]
-        if after and not list(graph.predecessors(name)):
-            layer[name] = min(after) - 1
+    for name in TopologicalSorter(before).static_order():
+        layer[name] = 1 + max((layer[other] for other in before[name]), default=-1)
+    for name in nodes:
+        if after[name] and not before[name]:
+            layer[name] = min(layer[other] for other in after[name]) - 1
     return layer
 
 

@@ -21,6 +21,9 @@ from rexcli.runs.storage import atomic_file
 
 logger = logging.getLogger("rex.plot")
 
+COMPRESSION = 3
+"""Of PNG files: half the time of zlib's usual 6 for 15 % more bytes."""
+
 
 def draw_run(
     view: View,
@@ -79,7 +82,8 @@ def save(drawing: Figure | Animation, path: Path) -> Path:
             if engine is not None and drawing.axes:  # Matplotlib would draw all of it once, unseen, for its layout
                 engine.execute(drawing)
                 drawing.set_layout_engine(None)
-            drawing.savefig(temporary, metadata={"Software": "rexcli"} if path.suffix == ".png" else None)
+            png: Any = {"metadata": {"Software": "rexcli"}, "pil_kwargs": {"compress_level": COMPRESSION}}
+            drawing.savefig(temporary, **png if path.suffix == ".png" else {})
     return path
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import ScaledTranslation
 
 WIDTH = 8.8
 """Inches. At `DPI` a picture is 1,320 pixels wide, so its smallest type stays readable in a README's column."""
@@ -178,6 +179,22 @@ def legend_below(fig: Figure, handles: Iterable[Any], *, columns: int | None = N
         handlelength=2.2,
         columnspacing=1.4,
     )
+
+
+def align_ylabels(fig: Figure, grid: Iterable[Axes]) -> None:
+    """Puts the labels of y axes in one column, left of the widest number. Matplotlib's function of the same name looks
+    at all axes for the label of each, again and again while it lays out."""
+    grid, widest = list(grid), 0.0
+    for axes in grid:
+        low, high = sorted(axes.get_ylim())
+        numbers = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        shown = (label.get_text() for at, label in numbers if low <= at <= high)
+        widest = max([widest, *(text_size(text, SMALL)[0] for text in shown)])
+    rc = matplotlib.rcParams
+    room = widest + (rc["ytick.major.size"] + rc["ytick.major.pad"] + rc["axes.labelpad"] + 2) / 72
+    for axes in grid:
+        left = axes.transAxes + ScaledTranslation(-room, 0, fig.dpi_scale_trans)
+        axes.yaxis.set_label_coords(0, 0.5, transform=left)
 
 
 def tidy(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:

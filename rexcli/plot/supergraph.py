@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -117,17 +116,9 @@ def _summary(entry: Any) -> str:
 
 def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], declared: Declared) -> None:
     row = {name: index for index, name in enumerate(names)}
-    graph: nx.DiGraph = nx.DiGraph()
-    graph.add_nodes_from(range(len(slots)))
-    graph.add_edges_from(
-        (int(before), index)
-        for index, slot in enumerate(slots)
-        for before in slot.get("after") or []
-        if 0 <= int(before) < index and len(slots) <= TANGLED
-    )
     size = float(np.clip(5.5 / len(slots), 0.03, 0.21))
     pitch = (style.WIDTH - 1.2) / len(slots)
-    for before, after in nx.transitive_reduction(graph).edges:
+    for before, after in _dependencies(slots) if len(slots) <= TANGLED else ():
         bowed = row[nodes[before]] == row[nodes[after]] and after - before > 1
         arrow = FancyArrowPatch(
             (before, row[nodes[before]]),
@@ -160,6 +151,18 @@ def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], 
     axes.tick_params(axis="y", length=0, labelsize=style.NORMAL)
     axes.tick_params(axis="x", labelbottom=False)
     axes.set_title("Template")
+
+
+def _dependencies(slots: list[Any]) -> list[tuple[int, int]]:
+    """Pairs of a slot and one that depends on it, without those that follow from others."""
+    pairs: list[tuple[int, int]] = []
+    above: list[set[int]] = []
+    for index, slot in enumerate(slots):
+        before = {int(each) for each in slot.get("after") or [] if 0 <= int(each) < index}
+        implied = set().union(*(above[each] for each in before))
+        pairs += [(each, index) for each in sorted(before - implied)]
+        above.append(before | implied)
+    return pairs
 
 
 def _shares(axes: Axes, share: np.ndarray, nodes: list[str], declared: Declared) -> None:

@@ -347,7 +347,7 @@ def draw(choice: Choice, *, episode: int = 0, angles: Sequence[str] = ()) -> Fig
     for axes, entry in zip(grid, shown, strict=True):
         _row(axes, entry, episode, any(fnmatch(entry.name, pattern) for pattern in angles))
     grid[-1].set_xlabel("time (s)" if not notes else "time (s)\n" + "\n".join(notes))
-    fig.align_ylabels(grid)
+    style.align_ylabels(fig, grid)
     style.legend_below(fig, _legend(episodes))
     return fig
 
