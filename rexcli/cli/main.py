@@ -7,6 +7,7 @@ on runs is a function here that says what it takes and calls its module.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import os
@@ -57,6 +58,10 @@ app = typer.Typer(
 )
 
 HYDRA = "Hydra"
+
+GARBAGE = 100_000
+"""New objects after which Python looks for cycles among them that nobody holds. With its usual 700, a short command
+spends a quarter of its time on looking through modules that it has just imported."""
 
 
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
@@ -527,6 +532,7 @@ def start() -> NoReturn:
     After an interruption the process ends at once. What XLA computes in threads of its own cannot be stopped, and
     would be torn from under them.
     """
+    gc.set_threshold(GARBAGE)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever started it had closed it, as `rex ls >&-` does
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))

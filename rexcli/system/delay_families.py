@@ -8,6 +8,7 @@ Distributions); quantiles are SciPy's.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
@@ -25,6 +26,7 @@ from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Delay, as_delay
 
 Floats = npt.NDArray[np.float64]
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])  # SciPy's takes longer to import than all else here
 
 SCORES = np.linspace(-5.5, 5.5, 705)
 """Normal scores at which the quantiles of a correlated delay are tabulated; linear in between."""
@@ -78,10 +80,8 @@ class Normal(Delay):
         return np.exp(-0.5 * z**2) / (self.scale * np.sqrt(2 * np.pi))
 
     def cdf(self, seconds: npt.ArrayLike) -> Floats:
-        from scipy.special import ndtr
-
         x = np.asarray(seconds, np.float64)
-        return np.where(x < 0, 0.0, ndtr((x - self.loc) / self.scale))
+        return np.where(x < 0, 0.0, _erfc((self.loc - x) / (self.scale * math.sqrt(2))) / 2)
 
     def quantile(self, share: float) -> float:
         return max(0.0, self.loc + self.scale * NormalDist().inv_cdf(share))
