@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import zstandard
@@ -26,6 +26,7 @@ from mcap.records import (
 )
 
 from rexcli.runs.recording.appender import MAGIC, Appender
+from rexcli.runs.recording.series import Series
 
 CHUNK_BYTES = 4 * 2**20
 COMPRESSION, LEVEL = "zstd", 1
@@ -37,7 +38,8 @@ _INDEX_HEAD = struct.Struct("<BQHI")
 class ChunkWriter:
     """Writes chunks, their indexes and, at the end, the summary.
 
-    `mcap.Writer` writes one message at a time, which is a hundred times slower.
+    `mcap.Writer` writes one message at a time, which is a hundred times slower. What the summary will say of chunks is
+    noted as integers, most of them in a file, so that hours of recording take no more memory than minutes.
 
     Args:
         file: to append to.
@@ -49,7 +51,7 @@ class ChunkWriter:
         self._channels: list[Channel] = []
         self._counts: dict[int, int] = {}
         self._new: list[McapRecord] = []
-        self._chunks: list[ChunkIndex] = []
+        self._chunks = Series()
         self._metadata: list[MetadataIndex] = []
 
     def begin(self, library: str) -> None:
@@ -101,12 +103,13 @@ class ChunkWriter:
         """Writes the rest and the summary."""
         self._file.write(_bytes(DataEnd(data_section_crc=0)))
         start = self._file.tell()
-        times = [(chunk.message_start_time, chunk.message_end_time) for chunk in self._chunks]
+        chunks = list(_chunk_indexes(self._chunks.all().tolist()))
+        times = [(chunk.message_start_time, chunk.message_end_time) for chunk in chunks]
         statistics = Statistics(
             attachment_count=0,
             channel_count=len(self._channels),
             channel_message_counts=self._counts,
-            chunk_count=len(self._chunks),
+            chunk_count=len(chunks),
             message_count=sum(self._counts.values()),
             message_start_time=min((first for first, _ in times), default=0),
             message_end_time=max((last for _, last in times), default=0),
@@ -117,7 +120,7 @@ class ChunkWriter:
             (Opcode.SCHEMA, self._schemas),
             (Opcode.CHANNEL, self._channels),
             (Opcode.STATISTICS, [statistics]),
-            (Opcode.CHUNK_INDEX, self._chunks),
+            (Opcode.CHUNK_INDEX, chunks),
             (Opcode.METADATA_INDEX, self._metadata),
         ]
         summary, offsets = b"", b""
@@ -157,19 +160,10 @@ class ChunkWriter:
         start = self._file.tell()
         self._file.write(chunk)
         offsets = self._add_index(index)
-        self._chunks.append(
-            ChunkIndex(
-                chunk_length=len(chunk),
-                chunk_start_offset=start,
-                compression=COMPRESSION,
-                compressed_size=len(packed),
-                message_end_time=last,
-                message_index_length=self._file.tell() - start - len(chunk),
-                message_index_offsets=offsets,
-                message_start_time=first,
-                uncompressed_size=len(data),
-            )
-        )
+        entry = [len(offsets), start, len(chunk), self._file.tell(), len(packed), len(data), first, last]
+        for number in (*entry, *(each for pair in offsets.items() for each in pair)):
+            self._chunks.add(number)
+        self._chunks.move()
 
     def _add_index(self, index: Mapping[int, Sequence[np.ndarray]]) -> dict[int, int]:
         """Writes where the messages of a chunk are; returns where that is, by channel."""
@@ -182,6 +176,26 @@ class ChunkWriter:
             head = _INDEX_HEAD.pack(Opcode.MESSAGE_INDEX, 6 + entries.nbytes, channel, entries.nbytes)
             self._file.write(head + entries.tobytes())
         return offsets
+
+
+def _chunk_indexes(numbers: Sequence[int]) -> Iterator[ChunkIndex]:
+    """What the summary says of each chunk, of the numbers that `_add_chunk` noted."""
+    at = 0
+    while at < len(numbers):
+        channels, start, length, end, packed, size, first, last = numbers[at : at + 8]
+        offsets = numbers[at + 8 : at + 8 + 2 * channels]
+        at += 8 + 2 * channels
+        yield ChunkIndex(
+            chunk_length=length,
+            chunk_start_offset=start,
+            compression=COMPRESSION,
+            compressed_size=packed,
+            message_end_time=last,
+            message_index_length=end - start - length,
+            message_index_offsets=dict(zip(offsets[::2], offsets[1::2], strict=True)),
+            message_start_time=first,
+            uncompressed_size=size,
+        )
 
 
 def _bytes(record: McapRecord) -> bytes:

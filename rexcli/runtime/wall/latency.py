@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rexcli.runtime.series import Series
+from rexcli.runs.recording.series import Series
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rexcli.runs.recording import appender as module
-from rexcli.runtime.series import RECENT, Series
+from rexcli.runs.recording.series import RECENT, Series
 
 
 def test_what_was_moved_out_of_memory_is_still_there(tmp_path: Path) -> None:
