@@ -25,3 +25,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
+
+
+def pytest_runtest_setup() -> None:
+    """The wall clock lets go of it again, and would then look through all of it before each of its runs."""
+    if not gc.get_freeze_count():
+        gc.freeze()

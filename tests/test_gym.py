@@ -50,11 +50,11 @@ def test_the_registered_pendulum_passes_the_checks():
 
 @pytest.mark.parametrize("mode", [pytest.param("NextStep", marks=pytest.mark.slow), "SameStep"])
 def test_each_of_many_does_what_it_does_alone(mode):
-    together = gym.GymVectorEnv(*tiny(), num_envs=3, autoreset_mode=mode)
-    alone = [gym.GymEnv(*tiny()) for _ in range(3)]
+    together = gym.GymVectorEnv(*tiny(), num_envs=2, autoreset_mode=mode)
+    alone = [gym.GymEnv(*tiny()) for _ in range(2)]
     seen, _ = together.reset(seed=7)
     np.testing.assert_array_equal(seen, [env.reset(seed=7 + number)[0] for number, env in enumerate(alone)])
-    over = np.zeros(3, bool)
+    over = np.zeros(2, bool)
     together.action_space.seed(0)
     ends = 0
     for _ in range(16):
@@ -76,7 +76,7 @@ def test_each_of_many_does_what_it_does_alone(mode):
             assert (terminated[number], truncated[number]) == expected[2:4]
         over = terminated | truncated
         ends += int(over.sum()) if mode == "NextStep" else 0
-    assert ends >= 6
+    assert ends >= 4
 
 
 def test_a_seed_repeats_itself_and_episodes_differ():

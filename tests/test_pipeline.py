@@ -62,9 +62,9 @@ def test_the_readme_session_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_stepper_and_program_agree_on_the_pendulum():
-    experiment = rex.compose("pendulum", "timeline.steps=60")
+    experiment = rex.compose("pendulum")
     system = rex.build(experiment)
-    timeline = rex.simulate(system, seed=3, episodes=2, steps=60)
+    timeline = rex.simulate(system, seed=3, episodes=2, steps=30)
     program = rex.compile(experiment, system, timeline)
 
     @jax.jit
@@ -75,14 +75,14 @@ def test_stepper_and_program_agree_on_the_pendulum():
         memory = rex.InMemoryRecorder()
         stepper = rex.Stepper(system, timeline, listener=memory)
         state, _ = stepper.reset(stepper.init(jax.random.key(1), eps=eps))
-        for _ in range(60):
+        for _ in range(30):
             state = stepper.run(state)
         stepper.stop()
         for name, record in roll(program, jax.random.key(1), eps).items():
             ran = np.asarray(record.seq) >= 0
             states, outputs = memory.steps(name, eps)
             seq = np.asarray(record.seq)[ran]
-            assert ran.sum() >= 55
+            assert ran.sum() >= 25
             for kind, want in (("state", states.state), ("output", outputs)):
                 got = jax.tree.map(lambda leaf, ran=ran: np.asarray(leaf)[ran], record.fields[kind])
                 jax.tree.map(
@@ -96,6 +96,13 @@ def saved(folder: Path, timeline: rex.Timeline) -> str:
     with run:
         run.write_arrays("timeline.npz", to_arrays(timeline))
     return str(run.path)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A timeline of the pendulum, and a run with it."""
+    whole = rex.simulate(rex.build(rex.compose("pendulum")), steps=30)
+    return whole, saved(tmp_path_factory.mktemp("recorded"), whole)
 
 
 def test_what_a_recording_lacks_is_simulated_around_it(tmp_path):
@@ -113,20 +120,17 @@ def test_what_a_recording_lacks_is_simulated_around_it(tmp_path):
     assert jax.numpy.isfinite(state.state["world"].th)
 
 
-def test_what_a_system_lacks_of_a_recording_is_left_out(tmp_path):
-    system = rex.build(rex.compose("pendulum"))
-    whole = rex.simulate(system, seed=5, steps=30)
-    experiment = rex.compose("pendulum", f"from={saved(tmp_path, whole)}", "~edges.actuator_world")
+def test_what_a_system_lacks_of_a_recording_is_left_out(recorded):
+    whole, run = recorded
+    experiment = rex.compose("pendulum", f"from={run}", "~edges.actuator_world")
     timeline, _ = timeline_for(experiment, rex.build(experiment))
     assert "actuator_world" not in timeline.messages
     assert set(timeline.steps) == set(whole.steps)
 
 
-def test_a_recording_of_other_ends_is_refused(tmp_path):
-    system = rex.build(rex.compose("pendulum"))
-    run = saved(tmp_path, rex.simulate(system, steps=30))
+def test_a_recording_of_other_ends_is_refused(recorded):
     changes = ("edges.world_sensor.from=actuator", "edges.world_sensor.skip=true", "edges.world_sensor.name=world")
-    experiment = rex.compose("pendulum", f"from={run}", *changes)
+    experiment = rex.compose("pendulum", f"from={recorded[1]}", *changes)
     with pytest.raises(rex.RexError, match="edge 'world_sensor' was world -> sensor"):
         timeline_for(experiment, rex.build(experiment))
 
@@ -147,9 +151,8 @@ def test_a_recording_of_other_ends_is_refused(tmp_path):
         ("timeline.episodes=5", r"timeline\.episodes: from=.* has a timeline of its own"),
     ],
 )
-def test_what_a_recording_decides_cannot_be_declared_otherwise(tmp_path, change, refusal):
-    run = saved(tmp_path, rex.simulate(rex.build(rex.compose("pendulum")), steps=30))
-    experiment = rex.compose("pendulum", f"from={run}", change)
+def test_what_a_recording_decides_cannot_be_declared_otherwise(recorded, change, refusal):
+    experiment = rex.compose("pendulum", f"from={recorded[1]}", change)
     with pytest.raises(rex.RexError, match=refusal):
         timeline_for(experiment, rex.build(experiment))
 
@@ -158,9 +161,9 @@ def test_what_a_recording_decides_cannot_be_declared_otherwise(tmp_path, change,
     "change",
     ["edges.sensor_agent.window=5", "edges.world_sensor.delay={_target_: rexcli.AdjustableDelay, low: 0, high: 0.01}"],
 )
-def test_what_a_recording_leaves_open_is_honoured(tmp_path, change):
-    whole = rex.simulate(rex.build(rex.compose("pendulum")), steps=30)
-    experiment = rex.compose("pendulum", f"from={saved(tmp_path, whole)}", change)
+def test_what_a_recording_leaves_open_is_honoured(recorded, change):
+    whole, run = recorded
+    experiment = rex.compose("pendulum", f"from={run}", change)
     timeline, _ = timeline_for(experiment, rex.build(experiment))
     np.testing.assert_array_equal(timeline.steps["agent"].start, whole.steps["agent"].start)
     assert timeline.spec.edge("sensor_agent").window == (5 if "window" in change else 3)
@@ -213,7 +216,7 @@ def small():
     program = rex.compile(experiment, system, rex.simulate(system, steps=40))
     task = rex.environment(experiment, system)
     ppo = PPO(task, experiment.ppo)
-    return experiment, program, task, ppo.policy(ppo.init(program, jax.random.key(0)).learned)
+    return experiment, program, task, ppo.policy(jax.jit(ppo.init)(program, jax.random.key(0)).learned)
 
 
 @pytest.mark.slow

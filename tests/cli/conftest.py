@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from rexcli.cli.console import Console
 from rexcli.cli.hydra_app import Flags, run
 from rexcli.cli.main import _report, main
 from rexcli.config.project import Project
+from rexcli.plot import main as plots
 from tests.config.conftest import toy
 
 __all__ = ["toy"]
@@ -53,27 +53,48 @@ SMALL_TRAINING = [
 ]
 
 
+PICTURES = {
+    "record": ("system", "dataflow", "delays", "trajectories"),
+    "compile": ("supergraph",),
+    "rollout": ("pendulum",),
+    "train": ("training",),
+    "eval": ("trajectories",),
+}
+"""Those that `runs_of_commands` have: each picture takes a second, and all of all runs took a third of the time."""
+
+
 @pytest.fixture(scope="session")
 def runs_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one run of each command."""
+    """A project with one run of each command, and some of their pictures."""
     folder = tmp_path_factory.mktemp("project")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    commands = (
+        ("record", "record.steps=40", "action.source=constant", "action.value=0.5"),
+        ("compile", "from=latest:record"),
+        ("rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5"),
+        ("train", *SMALL_TRAINING),
+        ("eval", "latest:train"),
+    )
+    names = plots.names
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
         assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
-        assert main(["record", "record.steps=40", "action.source=constant", "action.value=0.5", "--quiet"]) == 0
-        assert main(["compile", "from=latest:record", "--quiet"]) == 0
-        assert main(["rollout", "from=latest:compile", "rollout.num=20", "rollout.save=5", "--quiet"]) == 0
-        assert main(["train", *SMALL_TRAINING, "--quiet"]) == 0
-        assert main(["eval", "latest:train", "--quiet"]) == 0
-    finally:
-        os.chdir(before)
+        for command, *words in commands:
+            wanted = PICTURES[command]
+            patch.setattr(plots, "names", lambda *of, wanted=wanted: [each for each in names(*of) if each in wanted])
+            assert main([command, *words, "--quiet"]) == 0
     return folder
 
 
 @pytest.fixture
-def make(toy: Project, tmp_path: Path) -> Make:
-    """Runs a command that makes a run with the result `double`, twice its seed: `make("seed=7")`."""
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands draw nothing, which takes them longer than what they do."""
+    monkeypatch.setattr("rexcli.plot.draw_and_log", lambda *_: [])
+
+
+@pytest.fixture
+def make(toy: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Runs a command that makes a run with the result `double`, twice its seed: `make("seed=7")`; draws no sweep."""
+    monkeypatch.setattr("rexcli.plot.draw_run", lambda *_: [])
     (tmp_path / "making.py").write_text(COMMAND.format(name="make"))
 
     def run_make(*words: str, multirun: bool = False, quiet: bool = False, as_json: bool = False, **flags: str) -> int:

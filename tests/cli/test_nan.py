@@ -44,6 +44,7 @@ timeline: {episodes: 2, steps: 8}
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_executor_names_the_same_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

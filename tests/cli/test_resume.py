@@ -20,6 +20,8 @@ from rexcli.rl import checkpoints
 from rexcli.runs.view import RunView, find_run
 from tests.cli.conftest import SMALL_TRAINING
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LONGER = [*SMALL_TRAINING, "ppo.total_timesteps=8192", "ppo.num_evals=8"]
 
 
@@ -70,11 +72,6 @@ def assert_resumes(unbroken: RunView, stopped: RunView) -> None:
         same = (resumed.path / name).read_bytes() == (unbroken.path / name).read_bytes()
         assert same, f"{name} differs"
     assert resumed.results["return mean"] == unbroken.results["return mean"]
-
-
-@pytest.mark.slow
-def test_a_killed_training_goes_on_bit_for_bit(whole, project):
-    assert_resumes(whole, kill_after(project, "killed", 2, 0.0))
 
 
 def stopped_copy(project: Path, name: str) -> Path:

@@ -93,6 +93,7 @@ def test_other_commands_end_with_the_right_code_and_status(project, command, wor
     assert find_run(f"latest:{command}", project / "outputs").status == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_failure(project):
     process = rex(project, "show")
     assert process.stdout is not None

@@ -63,7 +63,7 @@ def test_an_episode_that_begins_late_sees_nothing_from_before_it(kind):
     plan = make_plan(timeline)
     program = Program(system, plan)
     hidden = 0
-    for eps, begin in ((0, 3), (1, 11), (1, 18)):
+    for eps, begin in ((0, 11), (1, 11)):  # the same number of steps, so compiled once
         record = roll_from(program, jax.random.key(1), eps, begin, STEPS - begin)
         for edge in timeline.spec.edges:
             first = int(plan.before[edge.source][eps, begin + plan.warmup - 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,12 +24,14 @@ def test_program_agrees_with_stepper(data, system):
     agree(data, system, max_steps=6, aheads=(0,))
 
 
+@pytest.mark.slow
 @given(data=st.data(), system=systems(4, CLOSE_RATES))
 @few
 def test_program_that_runs_ahead_agrees_with_stepper(data, system):
     agree(data, system, max_steps=6, aheads=(1, 2))
 
 
+@pytest.mark.slow
 def test_the_sensor_of_the_pendulum_can_supervise():
     experiment = pipeline.compose("pendulum", "supervisor=sensor", "timeline.steps=8", "timeline.episodes=2")
     system = pipeline.build(experiment)

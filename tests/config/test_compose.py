@@ -48,33 +48,38 @@ def test_a_file_name_is_a_conf(toy: Project, conf: str) -> None:
     assert compose(conf) == compose("toy")
 
 
-@pytest.mark.parametrize(
-    ("override", "read", "expected"),
+FROM_THE_SHELL = [
     [
         ("seed=7", lambda e: e.seed, 7),
         ("nodes.brain.scheduling=phase", lambda e: e.nodes["brain"].scheduling, "phase"),
         ("edges.eye_brain.jitter=buffer", lambda e: e.edges["eye_brain"].jitter, "buffer"),
         ("nodes.brain.record.params=true", lambda e: e.nodes["brain"].record.params, True),
-        ("ppo.num_evals=5", lambda e: e.ppo.num_evals, 5),
         ("ppo=slow", lambda e: e.ppo.lr, 1e-5),
+        ("ppo.num_evals=5", lambda e: e.ppo.num_evals, 5),
         ("ppo.total_timesteps=5e6", lambda e: e.ppo.total_timesteps, 5_000_000),
         ("record.seconds=2", lambda e: e.record.seconds, 2.0),
         ("compile.devices=auto", lambda e: e.compile.devices, "auto"),
-        ("compile.devices=2", lambda e: e.compile.devices, 2),
         ("from=latest:record", lambda e: e.from_run, "latest:record"),
         ("rollout.keep.nodes=[eye]", lambda e: e.rollout.keep.nodes, ["eye"]),
         ("action.value=[0.5,-1]", lambda e: e.action.value, [0.5, -1.0]),
         ("name='a b'", lambda e: e.name, "a b"),
-        ("seed=${record.steps}", lambda e: e.seed, 10),
-        ("~edges.brain_eye", lambda e: list(e.edges), ["eye_brain"]),
         ("+nodes.arm={_target_:nodes.toy.Brain,rate:5}", lambda e: e.nodes["arm"].rate, 5.0),
-        ("++seed=8", lambda e: e.seed, 8),
         ("nodes.eye.delay=0.5", lambda e: e.nodes["eye"].delay, 0.5),
+    ],
+    [
+        ("seed=${record.steps}", lambda e: e.seed, 10),
+        ("compile.devices=2", lambda e: e.compile.devices, 2),
         ("nodes.eye.delay=null", lambda e: e.nodes["eye"].delay, None),
     ],
-)
-def test_any_key_can_be_set_from_the_shell(toy: Project, override: str, read, expected) -> None:
-    assert read(compose("toy", [override])) == expected
+    [("++seed=8", lambda e: e.seed, 8), ("~edges.brain_eye", lambda e: list(e.edges), ["eye_brain"])],
+]
+
+
+@pytest.mark.parametrize("together", FROM_THE_SHELL)
+def test_any_key_can_be_set_from_the_shell(toy: Project, together) -> None:
+    experiment = compose("toy", [override for override, *_ in together])
+    for override, read, expected in together:
+        assert read(experiment) == expected, override
 
 
 @pytest.mark.parametrize("overrides", [["nodes.eye.delay={_target_:distrax.Uniform,low:0.0,high:0.02}"], ["conf"]])

@@ -46,7 +46,7 @@ def test_six_hundred_messages_give_mean_and_upper_quantile(family, delay):
     x = np.linspace(0, delay.quantile(0.99999), 200_001)
     mean = np.trapezoid(1 - delay.cdf(x), x)
     means, quantiles = [], []
-    for seed in range(5):
+    for seed in range(3):
         found = fit(samples_of(draw(delay, 600, seed)))
         means.append(np.trapezoid(1 - found.delay.cdf(x), x) / mean - 1)
         quantiles.append(found.delay.quantile(0.9) / delay.quantile(0.9) - 1)
@@ -61,7 +61,11 @@ def test_six_hundred_messages_give_mean_and_upper_quantile(family, delay):
 
 @pytest.mark.parametrize(
     ("family", "delay"),
-    [case for case in CASES if case[1] is not TRUE["truncated_normal"][2]],  # too narrow to be told from a gamma
+    [
+        pytest.param(*case, marks=() if case[1] is TRUE[case[0]][0] else pytest.mark.slow)
+        for case in CASES
+        if case[1] is not TRUE["truncated_normal"][2]  # too narrow to be told from a gamma
+    ],
     ids=lambda each: each if isinstance(each, str) else repr(each),
 )
 def test_with_many_messages_the_family_is_the_right_one(family, delay):
@@ -120,7 +124,7 @@ def test_what_is_written_declares_what_was_found():
     from rexcli.config.key_origins import Origins
     from rexcli.config.targets import Loader
 
-    for _, delay in CASES:
+    for delay, *_ in TRUE.values():
         found = fit(samples_of(draw(Correlated(delay, 0.6), 3000, 5)))
         built = Loader((), Origins()).build(plain(found.delay), "edges.link.delay")
         np.testing.assert_allclose(

@@ -137,7 +137,9 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         for name in before:
             del sys.modules[name]
         hidden = f"nodes.hidden.params={{gain: {TRUE['gain']}, drag: {TRUE['drag']}}}"
-        assert main(["record", "conf=robot", "record.seconds=12", hidden, "--quiet"]) == 0
+        with pytest.MonkeyPatch.context() as undrawn:
+            undrawn.setattr("rexcli.plot.draw_and_log", lambda *_: [])
+            assert main(["record", "conf=robot", "record.seconds=12", hidden, "--quiet"]) == 0
         yield find_project()
         for name in [name for name in sys.modules if name.partition(".")[0] == "nodes"]:
             del sys.modules[name]

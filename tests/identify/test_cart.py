@@ -62,7 +62,7 @@ def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.
         (["identify.initial.world.y={from: sensor.x}"], "there is no single real number 'y'"),
         (["identify.initial.world.v={from: null, derivative: true, spread: 1.0}"], "derivative: of what"),
         (["identify.replay=[driver]"], "the supervisor, 'brain', is to be replayed"),
-        (["identify.held_out=0.9", "identify.segment=0.1"], "are too few"),
+        pytest.param(["identify.held_out=0.9", "identify.segment=0.1"], "are too few", marks=pytest.mark.slow),
         (["identify.edges.driver_world.interpolation=latest"], "interpolation=latest has no slope"),
         (["identify.recordings=[latest:rollout]"], "no run of 'rollout' with recording.mcap"),
     ],
@@ -87,6 +87,7 @@ def test_an_estimate_at_its_bound_is_none(cart: Project) -> None:
     assert rows["world.gain"].verdict == "not identifiable: at its bound, high=2; widen it"
 
 
+@pytest.mark.slow
 def test_a_bare_array_is_a_signal_too(cart: Project) -> None:
     words = ["from=latest:record", "identify.signals.driver={u: {path: ''}}"]
     problem, *_ = identification.make_problem(compose("model", words, project=cart), cart)
@@ -109,6 +110,7 @@ def test_a_speed_that_no_sensor_shows_begins_with_a_slope(cart: Project) -> None
     np.testing.assert_allclose(found.base, true.base, atol=4 * 0.01 / 0.05)  # the noise of two positions a step apart
 
 
+@pytest.mark.slow
 def test_a_simulation_that_reproduces_nothing_identifies_nothing(
     cart: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

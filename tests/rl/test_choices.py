@@ -1,5 +1,6 @@
 """Discrete actions and dicts for observations, from the networks to the robot."""
 
+import functools
 import json
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from rexcli.rl.actions import make_controller
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.networks import ActorCritic, Categorical
+from rexcli.rl.normalize import RunningStats
 from rexcli.rl.policy import EXPORTED, Policy
 from rexcli.rl.ppo import PPO
 from rexcli.rl.seed_batch import TrainingSetup
@@ -80,12 +82,15 @@ def test_a_network_of_choices_has_their_logits_and_no_deviation():
     assert "log_std" not in params
 
 
-def untrained(task, **changes):
+@functools.cache
+def untrained(task):
+    """Random weights, of observations as they are."""
     bound, program = chosen(task)
-    ppo = PPO(bound, replace(TINY, **changes))
-    state = jax.jit(ppo.init)(program, jax.random.key(0))
-    noisy = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(5), leaf.shape), state.params)
-    return bound, program, ppo.policy(state.replace(params=noisy).learned)
+    ppo, rng = PPO(bound, TINY), np.random.default_rng(5)
+    learned = jax.eval_shape(lambda: ppo.init(program, jax.random.key(0)).learned)
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), leaf.dtype), learned.params)
+    stats = RunningStats.empty((ppo.observation_space.size,))
+    return bound, program, ppo.policy(learned.replace(params=params, observations=stats))
 
 
 @pytest.mark.parametrize("task", [ToCentre, pytest.param(Balance, marks=pytest.mark.slow)])
@@ -98,7 +103,8 @@ def test_a_policy_of_choices_and_dicts_acts_the_same_everywhere(task, tmp_path):
     exported = jax.export.deserialize(bytearray((tmp_path / "policy" / EXPORTED).read_bytes()))
 
     env = GraphEnv(bound, program)
-    state, observation = env.reset(jax.random.key(3))
+    step = jax.jit(env.step)
+    state, observation = jax.jit(env.reset)(jax.random.key(3))
     stepper = Stepper(program.system, drawn(task)[1])
     there, _ = stepper.reset(stepper.init(jax.random.key(3)))
     for _ in range(5):
@@ -110,7 +116,7 @@ def test_a_policy_of_choices_and_dicts_acts_the_same_everywhere(task, tmp_path):
         assert exported.call(observation).dtype == jnp.int32
         np.testing.assert_array_equal(again.action(bound.observe(stepper.step_state(there))), action)
         there = stepper.run(there, again.controller(bound))
-        state, outcome = env.step(state, action)
+        state, outcome = step(state, action)
         observation = outcome.observation
     outcome = WallClock(program.system, controller=again.controller(bound)).run(jax.random.key(0), steps=3)
     assert outcome.check().steps == 3
@@ -179,7 +185,7 @@ def test_a_space_that_is_none_is_a_damaged_policy(tmp_path, damage):
 def test_constant_zero_and_random_actions_are_choices():
     task, program = chosen(ToCentre)
     system = program.system
-    _, seen = program.reset(program.init(jax.random.key(0)))
+    _, seen = jax.jit(lambda: program.reset(program.init(jax.random.key(0))))()
     for source, value, sent in (("zero", 0.5, [0, 0]), ("constant", 1, [1, 1]), ("constant", [2.0, 1.0], [2, 1])):
         output = make_controller(source, system, task, value=value)(seen)[1]
         assert output.dtype == jnp.int32

@@ -78,11 +78,11 @@ def test_swing_up_has_the_tutorial_s_spaces_and_length():
 
 def test_swing_up_s_reward_is_minus_the_cost_of_the_steps_since():
     program, task = pendulum()
-    state, seen = program.reset(program.init(jax.random.key(3)))
+    state, seen = jax.jit(lambda: program.reset(program.init(jax.random.key(3))))()
     state = task.before_step(state)
     assert task.reward(state) == 0
     seen, output = task.act(program.step_state(state), jnp.array([1.0]))
-    state, _ = program.step(state, seen, output)
+    state, _ = jax.jit(program.step)(state, seen, output)
     world = state.state["world"]
     angle = (float(world.th) + np.pi) % (2 * np.pi) - np.pi
     # The first action has not reached the world yet, which still applies 0 V.

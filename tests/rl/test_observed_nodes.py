@@ -23,7 +23,7 @@ from tests.rl.pendulum import make_system, make_task
 from tests.rl.tiny import Agent, ToZero, tiny_system
 
 quick = settings(
-    max_examples=2, phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=1, phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 

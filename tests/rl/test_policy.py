@@ -83,7 +83,7 @@ def test_a_task_of_another_size_is_refused():
 def test_a_controller_acts_on_what_the_supervisor_sees():
     task = ToZero().bind(tiny_system())
     policy, program = make_policy(), tiny_program()
-    _, seen = program.reset(program.init(jax.random.key(1)))
+    _, seen = jax.jit(lambda: program.reset(program.init(jax.random.key(1))))()
     _, output = policy.controller(task)(seen)
     np.testing.assert_array_equal(output, policy.action(task.observe(seen)))
     noisy = policy.controller(task, deterministic=False)

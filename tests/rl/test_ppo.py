@@ -97,7 +97,7 @@ def test_what_the_task_knows_beyond_a_truncation_replaces_the_critic():
     np.testing.assert_allclose(samples.target, 1 + 0.9 * 7, rtol=1e-5)
 
 
-@pytest.mark.parametrize("annealed", [False, True])
+@pytest.mark.parametrize("annealed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_number_of_the_settings_is_an_argument_of_the_program_and_nowhere_in_it(annealed):
     changes = {"anneal_lr": True} if annealed else {"target_kl": 0.01, "desired_kl": 0.02}
     changes |= {"ent_coef": 0.01, "clip_vf_eps": 0.2}

@@ -47,12 +47,14 @@ def test_the_table_has_a_row_for_each_evaluation_and_seed():
     assert len(np.unique(values[:, columns.index("train/kl") - 3])) == len(rows), "seeds and updates differ"
 
 
+@pytest.mark.slow
 def test_a_seed_learns_the_same_whether_told_on_often_or_once():
     both = once()[0].history[-1].metrics["eval/return_mean"]
     fewer = train_tiny(settings=replace(TINY, num_evals=1)).history[-1].metrics["eval/return_mean"]
     np.testing.assert_array_equal(both, fewer)
 
 
+@pytest.mark.slow
 def test_trainings_side_by_side_give_what_they_give_alone_and_fail_alone():
     """With three seeds that take turns on fewer devices, another learning rate and another key; one meets NaN."""
     task = ToZero().bind(tiny_system())

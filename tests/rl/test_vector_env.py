@@ -90,7 +90,8 @@ def test_fixed_starts_are_the_same_and_others_are_not(fixed_init):
     envs = VectorEnv(ToZero().bind(tiny_system()), num_envs=6, fixed_init=fixed_init)
     program = tiny_program()
     keys = jax.random.split(jax.random.key(0), 6)
-    starts = [envs._starts(program, keys, jnp.full(6, number)).graph_state.rng["agent"] for number in range(3)]
+    begin = jax.jit(lambda number: envs._starts(program, keys, jnp.full(6, number)).graph_state.rng["agent"])
+    starts = [begin(number) for number in range(3)]
     first, *others = (np.asarray(jax.random.key_data(each)) for each in starts)
     assert len(np.unique(first, axis=0)) == 6, "each has a start of its own"
     for other in others:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from rexcli.cli.main import main
 from rexcli.config.project import Project
 from rexcli.runs import provenance
 from rexcli.runs.view import RunView
 from rexcli.sweep.folder import JobRow, collect
-from tests.cli.conftest import SMALL_TRAINING
 from tests.sweep import nap
-from tests.sweep.test_sweep import HERE, folder_of, is_running, runs_started, start, statuses, table, wait_for
+from tests.sweep.test_sweep import folder_of, is_running, runs_started, start, statuses, table, wait_for
 
 __all__ = ["start"]
 
@@ -164,25 +161,3 @@ def test_optuna_looks_for_the_highest_objective_and_continues(toy: Project, caps
 def test_optuna_with_nothing_to_compare_says_so(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert nap.main(["seed=13", "ppo.lr=choice(1e-3,1e-4)", "sweeper=optuna", "hydra.sweeper.n_trials=2"]) == 1
     assert "no job gave the sweeper a number to go by" in capsys.readouterr().err
-
-
-def test_a_stopped_training_goes_on_from_its_checkpoint(
-    toy: Project, start: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Of a killed sweep of trainings, the one that was under way ends with the metrics of an unbroken one."""
-    robot = toy.root / "robot"
-    assert main(["init", str(robot), "--example", "pendulum", "-q"]) == 0
-    monkeypatch.chdir(robot)
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    words = [*SMALL_TRAINING, "ppo.num_evals=8"]
-    killed = "import sys; from rexcli.cli.main import main; sys.exit(main(['train', '-m', 'seed=0', *sys.argv[1:]]))"
-    process = subprocess.Popen([sys.executable, "-c", killed, *words], stderr=subprocess.DEVNULL)
-    wait_for(lambda: any(robot.glob("outputs/*/train/*/0/checkpoints/*")), 300)
-    process.kill()
-    process.wait()
-    (folder,) = robot.glob("outputs/*/train/*")
-    assert main(["train", "-m", "resume=latest"]) == 0
-    assert "goes on from its checkpoint" in capfd.readouterr().err
-    assert main(["train", "seed=0", *words, "name=whole", "-q"]) == 0
-    (whole,) = robot.glob("outputs/whole/train/*")
-    assert (folder / "0" / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()

@@ -53,6 +53,7 @@ def test_jobs_of_one_program_are_trained_together_as_many_as_have_room(toy: Proj
     assert [row["elsewhere"] for row in table(toy)] == ["True"] * 4 + ["False"] * 2, "one alone needs no other process"
 
 
+@pytest.mark.slow
 def test_what_jobs_have_made_is_for_those_beside_them_alone(toy: Project, trainer: Trainer) -> None:
     assert drill.main(["seed=1,2", "nodes.brain.rate=10,20", "hydra.launcher.n_jobs=1"]) == 0
     assert len(trainer.together) == 4
@@ -69,6 +70,7 @@ def test_a_failed_training_fails_its_job_alone(toy: Project, trainer: Trainer) -
     assert trainer.together == [(4, [0.1, 0.2]), (4, [0.3]), (4, [0.2])]
 
 
+@pytest.mark.slow
 def test_ctrl_c_interrupts_all_that_were_begun(toy: Project, trainer: Trainer) -> None:
     for rate in (0.1, 0.2):
         trainer.outcomes[rate] = Training([], np.zeros(1, np.float32), interrupted=True)

@@ -86,18 +86,18 @@ def is_running(project: Project, job: int) -> Callable[[], bool]:
 
 
 def test_done_jobs_are_skipped_and_failed_ones_made_again(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nap.main(["seed=1,13,2", "ppo.lr=1e-4"]) == 1
+    assert nap.main(["seed=1,13"]) == 1
     folder, before = folder_of(toy), runs_started(toy)
-    assert "1 of 3 jobs are not done; rex nap -m resume=outputs/toy/nap/" in capsys.readouterr().err
+    assert "1 of 2 jobs are not done; rex nap -m resume=outputs/toy/nap/" in capsys.readouterr().err
     with atomic_file(folder / "1" / "plots" / "a.png") as living:
         half_made = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-"))
         half_made.write_bytes(b"of a process that was killed")
         living.touch()
     assert nap.main([f"resume={folder}"]) == 1
-    assert statuses(toy) == ["done", "failed", "done"]
+    assert statuses(toy) == ["done", "failed"]
     assert [path.name for path in (folder / "earlier" / "1" / "plots").iterdir()] == ["a.png"]
     after = runs_started(toy)
-    assert [after[0], after[2]] == [before[0], before[2]]
+    assert after[0] == before[0]
     assert after[1] > before[1]
     assert RunView(folder / "earlier" / "1").started == before[1]
     assert "earlier" not in {view.path.parent.name for view in list_runs(toy.outputs)}
@@ -117,27 +117,22 @@ def test_a_sweep_is_found(toy: Project) -> None:
     assert find_sweep("latest:train", toy.outputs, "nap").name == "02"
 
 
-@pytest.mark.parametrize(
-    ("words", "hint"),
-    [
-        (["resume=latest", "seed=1,2"], "made with seed=1,3; leave out seed=1,2"),
-        (["resume=latest", "seed=1,3", "ppo.lr=1e-3"], "leave out ppo.lr=1e-3"),
-        (["resume=latest", "conf=child"], "made with no conf; leave out conf=child"),
-        (["resume=latest:train"], "no sweep of 'train'"),
-        (["resume=nosuch"], "no sweep is there"),
-        (["resume=RUN"], "one run, not a sweep; leave out -m"),
-        (["launcher=ray", "seed=1"], "launcher=ray needs: pip install 'rexcli[ray]'"),
-        (["launcher=nosuch", "seed=1"], "known: basic, joblib, ray, slurm"),
-    ],
-)
+UNFIT = [
+    (["resume=latest", "seed=1,2"], "made with seed=1,13; leave out seed=1,2"),
+    (["resume=latest", "seed=1,13", "ppo.lr=1e-3"], "leave out ppo.lr=1e-3"),
+    (["resume=latest", "conf=child"], "made with no conf; leave out conf=child"),
+    (["resume=latest:train"], "no sweep of 'train'"),
+    (["resume=nosuch"], "no sweep is there"),
+    (["resume=RUN"], "one run, not a sweep; leave out -m"),
+    (["launcher=ray", "seed=1"], "launcher=ray needs: pip install 'rexcli[ray]'"),
+    (["launcher=nosuch", "seed=1"], "known: basic, joblib, ray, slurm"),
+]
+
+
 def test_what_does_not_fit_is_refused(
-    toy: Project,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words: list[str],
-    hint: str,
+    toy: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert nap.main(["seed=1,3"]) == 0
+    nap.main(["seed=1,13"])
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in toy.outputs.rglob("*")}
     known = CachingConfigRepository.config_exists
@@ -146,12 +141,13 @@ def test_what_does_not_fit_is_refused(
         return config_path != "hydra/launcher/ray" and known(files, config_path)
 
     monkeypatch.setattr(CachingConfigRepository, "config_exists", without_ray)
-    assert nap.main([word.replace("RUN", str(folder_of(toy) / "0")) for word in words]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert hint in error
-    assert {path: path.stat().st_mtime_ns for path in toy.outputs.rglob("*")} == before
+    for words, hint in UNFIT:
+        assert nap.main([word.replace("RUN", str(folder_of(toy) / "0")) for word in words]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        assert hint in error
+        assert {path: path.stat().st_mtime_ns for path in toy.outputs.rglob("*")} == before
 
 
 def test_launchers_are_for_sweeps(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_samples_have_the_quantiles_and_the_density_integrates_to_the_distributi
 @pytest.mark.parametrize(("loc", "scale"), [(0.0075, 0.003), (0.002, 0.004), (-0.01, 0.005)])
 def test_normal_is_that_of_distrax_to_the_last_bit(loc, scale):
     ours, theirs, episodes = Normal(loc, scale), as_delay(distrax.Normal(loc, scale)), np.arange(3)
-    for num in (1, 7, 333):
+    for num in (1, 333):
         np.testing.assert_array_equal(
             ours.sample_episodes(KEY, episodes, num), theirs.sample_episodes(KEY, episodes, num)
         )

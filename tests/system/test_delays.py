@@ -19,7 +19,6 @@ MIXTURE = distrax.MixtureSameFamily(
 FAMILIES = {
     "normal": distrax.Normal(0.0075, 0.003),
     "mixture": MIXTURE,
-    "gamma": distrax.Gamma(2.0, 100.0),
     "uniform": distrax.Uniform(0.01, 0.02),
     "transformed": distrax.Transformed(distrax.Normal(-5.0, 0.1), distrax.Lambda(jnp.exp)),
 }

@@ -177,9 +177,13 @@ def numbers(executor: str, node: Odd, steps: int = 4) -> dict[int, tuple[str, fl
             note(k, getattr(given, node.part, ()), done.output)
     else:
         program = Program(system, make_plan(timeline), executor)  # type: ignore[arg-type]
-        state, _ = program.reset(program.init(KEY))
         keep = ("params", "state", "output")
-        record = jax.jit(lambda program, state: program.rollout(state, keep={"odd": keep})[1])(program, state)
+
+        @jax.jit
+        def roll(program):
+            return program.rollout(program.reset(program.init(KEY))[0], keep={"odd": keep})[1]
+
+        record = roll(program)
         for entry in np.flatnonzero(record["odd"].seq >= 0):
             fields = jax.tree.map(lambda leaf, entry=entry: leaf[entry], record["odd"].fields)
             note(int(record["odd"].seq[entry]), fields.get(node.part), fields["output"])

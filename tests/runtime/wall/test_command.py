@@ -100,6 +100,7 @@ def status(recording: Path) -> str:
     return str(json.loads((recording.parent / "run.json").read_text())["status"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="root has rights to give away")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv takes rights away")
 def test_without_the_right_to_priorities_it_runs_and_says_so(project: Path) -> None:
@@ -157,8 +158,10 @@ def test_what_goes_wrong_is_told_and_the_exit_code_is_1(project: Path, how: str,
     assert (project / "arm.stopped").exists()
 
 
-def check_kill(project: Path, after: float) -> None:
-    """Kills a run some seconds after it began: the recording holds all but the last second."""
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(4))
+def test_a_run_killed_at_any_moment_keeps_all_but_its_last_second(project: Path, turn: int) -> None:
+    after = float(np.random.default_rng(turn).uniform(0.0, 3.0))
     with start(project) as process:
         recording = wait_until_it_runs(project)
         began = time.monotonic()
@@ -173,16 +176,6 @@ def check_kill(project: Path, after: float) -> None:
         assert sum(1 for _ in make_reader(file).iter_messages()) > 0 or lived < 1.0
     kept = read.timeline().steps["arm"].end[0].max() / 1e9 if lived > 1.2 else lived
     assert kept > lived - 1.0
-
-
-def test_a_killed_run_keeps_all_but_its_last_second(project: Path) -> None:
-    check_kill(project, 2.0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("turn", range(8))
-def test_kills_at_random_moments(project: Path, turn: int) -> None:
-    check_kill(project, float(np.random.default_rng(turn).uniform(0.0, 3.0)))
 
 
 needs_mujoco = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="needs mujoco, an optional extra")

@@ -56,19 +56,19 @@ def end(nodes: list[Diary], path: Path, settings: WallSettings = QUICK, thread: 
     return outcome, read_recording(path / "r.mcap")
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("act", "message"),
+    ("place", "act", "message"),
     [
-        (explode, r"step 7 raised ValueError: the cable is off .*test_session_ends.py"),
-        (send_nan, r"step 7 sends NaN"),
-        (send_two, r"output: step returns .*same structure \(step 7\)"),
-        (send_wide, r"shape \(3,\).*same shape \(step 7\)"),
-        (return_nothing, r"return step_state, output \(step 7\)"),
+        (0, explode, r"step 7 raised ValueError: the cable is off .*test_session_ends.py"),
+        (2, explode, r"step 7 raised ValueError: the cable is off"),
+        (0, send_nan, r"step 7 sends NaN"),
+        (1, send_two, r"output: step returns .*same structure \(step 7\)"),
+        (1, send_wide, r"shape \(3,\).*same shape \(step 7\)"),
+        (2, return_nothing, r"return step_state, output \(step 7\)"),
     ],
 )
 def test_a_step_that_goes_wrong_ends_the_run(
-    tmp_path: Path, act: Callable[[Any], Any], message: str, place: int
+    tmp_path: Path, place: int, act: Callable[[Any], Any], message: str
 ) -> None:
     nodes = [Diary(), Diary(), Diary()]
     nodes[place].act = act
@@ -221,7 +221,7 @@ def cycles(number: int) -> None:
 
 
 def test_starts_and_stops_leave_nothing_behind() -> None:
-    cycles(30)
+    cycles(10)
 
 
 @pytest.mark.slow
