@@ -132,7 +132,7 @@ assert "numpy" in maps
 def test_a_script_without_a_main_guard_records_and_files_around_it_do_no_harm(tmp_path: Path) -> None:
     for name in ("numpy.py", "mcap.py", "json.py", "signal.py"):
         (tmp_path / name).write_text("raise SystemExit('the wrong module')\n")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(
         [sys.executable, "-P", "-"], input=SCRIPT, cwd=tmp_path, env=environment, text=True, capture_output=True
     )
@@ -142,7 +142,7 @@ def test_a_script_without_a_main_guard_records_and_files_around_it_do_no_harm(tm
 
 def test_a_recorder_that_ends_without_closing_leaves_a_whole_file(tmp_path: Path) -> None:
     script = SCRIPT.replace("with RecordingWriter(", "if writer := RecordingWriter(").replace(") as writer", ")")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-c", script]
     # Its error output stays open for as long as the process that writes lives.
     done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=60)
