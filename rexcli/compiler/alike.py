@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from rexcli.compiler.inputs import Input, Row, see
 from rexcli.compiler.packing import SMALL
+from rexcli.compiler.together import message_types, pooled, unstacked
 from rexcli.system.states import GraphState, Inputs, InputState, StepState
 from rexcli.system.system import System
 from rexcli.system.types import conform_step, is_key
@@ -159,13 +160,37 @@ def see_alike(
     seen = {}
     for number, first in enumerate(slots[0].inputs):
         reads = [slot.inputs[number] for slot in slots]
-        plain = all(read.adjustable is None and read.held == read.window for read in reads)
-        if plain and len({read.consecutive for read in reads}) == 1:
+        if all(map(_is_plain, reads)) and len({read.consecutive for read in reads}) == 1:
             seen[first.name] = _see_plain(graph_state, reads, table, ts, place)
         else:
             each = [see(graph_state, read, table, ts[index]) for index, read in enumerate(reads)]
-            seen[first.name] = stacked(each)
+            seen[first.name] = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
     return Inputs(slots[0].node, seen)
+
+
+def see_inputs(graph_state: GraphState, slot: Slot, table: Row, ts: jax.Array, place: Callable[[str], int]) -> Inputs:
+    """What a slot sees; of many inputs, those that are alike are looked up as one. Arguments as for `see_alike`."""
+    alike: dict[Hashable, list[Input]] = {}
+    for read in slot.inputs:
+        look: Hashable = read.name
+        if len(slot.inputs) >= FEWEST and _is_plain(read):
+            leaves, structure = jax.tree.flatten(message_types(graph_state.outputs, read.source))
+            types = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+            look = read.window, read.consecutive, structure, types
+        alike.setdefault(look, []).append(read)
+    seen: dict[str, InputState] = {}
+    for reads in alike.values():
+        if len(reads) < FEWEST:
+            seen |= {read.name: see(graph_state, read, table, ts) for read in reads}
+            continue
+        together = _see_plain(graph_state, reads, table, jnp.broadcast_to(ts, (len(reads),)), place)
+        seen |= zip((read.name for read in reads), unstacked(together, len(reads)), strict=True)
+    return Inputs(slot.node, {read.name: seen[read.name] for read in slot.inputs})
+
+
+def _is_plain(read: Input) -> bool:
+    """Whether it sees the messages that the tables have, and no others."""
+    return read.adjustable is None and read.held == read.window
 
 
 def _see_plain(
@@ -194,11 +219,11 @@ def _see_plain(
 
 def _messages(graph_state: GraphState, sources: Sequence[str], entries: jax.Array) -> PyTree:
     """The messages at `entries`, `[sources, window]`, of the rings of these sources."""
-    rings = {source: graph_state.outputs[source] for source in sources}
-    number = {source: index for index, source in enumerate(rings)}
+    rings, begins = pooled(graph_state.outputs, sources)
+    number = {source: index for index, source in enumerate(begins)}
 
     def leaf(*some: jax.Array) -> jax.Array:
-        if some[0][0].size > SMALL:  # not worth copying all of them
+        if some[0][0].size > SMALL:  # not worth copying all of them, and none of them is in a group
             return jnp.stack(
                 [
                     jnp.stack(
@@ -210,23 +235,10 @@ def _messages(graph_state: GraphState, sources: Sequence[str], entries: jax.Arra
                     for row, source in enumerate(sources)
                 ]
             )
-        begins = np.cumsum([0, *(ring.shape[0] for ring in some)])
-        offset = np.asarray([begins[number[source]] for source in sources], np.int32)
-        return _taken(jnp.concatenate(some), entries + offset[:, None])
+        offset = np.asarray([begins[source] for source in sources], np.int32)
+        return _taken(jnp.concatenate(some) if len(some) > 1 else some[0], entries + offset[:, None])
 
-    return jax.tree.map(leaf, *rings.values())
-
-
-def stacked(trees: Sequence[PyTree]) -> PyTree:
-    """Pytrees of one structure in one, leaves `[trees, ...]`."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-
-
-def unstacked(tree: PyTree, number: int) -> list[PyTree]:
-    """The opposite of `stacked`."""
-    leaves, structure = jax.tree.flatten(tree)
-    parts = [[jax.lax.index_in_dim(leaf, index, keepdims=False) for index in range(number)] for leaf in leaves]
-    return [jax.tree.unflatten(structure, [part[index] for part in parts]) for index in range(number)]
+    return jax.tree.map(leaf, *rings)
 
 
 def _taken(values: jax.Array, indices: Any) -> jax.Array:

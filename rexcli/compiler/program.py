@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
@@ -17,11 +17,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rexcli.compiler.alike import batches, see_alike, stacked, unstacked
-from rexcli.compiler.inputs import Input, Row, place, see, shielded
+from rexcli.compiler.alike import batches, see_alike, see_inputs
+from rexcli.compiler.inputs import Input, Row, place, shielded
 from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.tables import Table
+from rexcli.compiler.together import (
+    Names,
+    gathered,
+    groups_of,
+    message_types,
+    parted,
+    rows,
+    with_one,
+    with_rows,
+    write,
+    write_rows,
+)
 from rexcli.errors import RexError
 from rexcli.system.init import Declared, Delays, init_graph_state, with_memory
 from rexcli.system.states import GraphState, Inputs, StepState
@@ -54,6 +66,8 @@ class NodeRecord(struct.PyTreeNode):
 
 
 Record = dict[str, NodeRecord]
+Batches = list[list[Any]]
+"""Slots in the order in which they run, those together that run as one."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +204,11 @@ class Program:
         start = init_graph_state(self.system, rng, params, eps, starting_step, delays, states, self.declared)
         return self.with_rings(start)
 
+    @cached_property
+    def initial_shapes(self) -> GraphState:
+        """Shapes and types of what `init` returns."""
+        return jax.eval_shape(lambda: self.init(jax.random.key(0)))
+
     def with_rings(self, graph_state: GraphState) -> GraphState:
         """The same with rings of messages in place of the nodes' initial outputs."""
         rings = dict(self.layout.rings)
@@ -212,15 +231,24 @@ class Program:
 
         From step 0 that is the whole warm-up, from a later one that step's own row.
         """
+        graph_state, found = self._gathered(graph_state)
+        graph_state = self._reset(graph_state, found)
+        return parted(graph_state, dict(self.layout.rings)), self.step_state(graph_state)
+
+    def _gathered(self, graph_state: GraphState) -> tuple[GraphState, Batches]:
+        """The graph state for a loop, see `together`, and which slots the loop runs as one."""
+        found = list(batches(self.system, self.layout.slots[:-1], graph_state))
+        return gathered(graph_state, groups_of(found)), found
+
+    def _reset(self, graph_state: GraphState, found: Batches) -> GraphState:
         step, first = graph_state.step, self.layout.warmup - 1
         idle = self.ints.shape[1] - 1
 
         def run(state: GraphState, row: jax.Array) -> tuple[GraphState, None]:
-            return self._run_row(state, jnp.where((step == 0) | (row == first), step + row, idle))[0], None
+            return self._run_row(state, jnp.where((step == 0) | (row == first), step + row, idle), found)[0], None
 
         # One body for all rows, so that XLA compiles it once, and a loop of known length, so that it has a gradient.
-        graph_state, _ = jax.lax.scan(run, graph_state, jnp.arange(first + 1, dtype=jnp.int32))
-        return graph_state, self.step_state(graph_state)
+        return jax.lax.scan(run, graph_state, jnp.arange(first + 1, dtype=jnp.int32))[0]
 
     def step_state(self, graph_state: GraphState) -> StepState:
         """What the supervisor sees at `graph_state.step`."""
@@ -249,8 +277,8 @@ class Program:
         runs, seen = ~self.is_over(graph_state), self.step_state(graph_state)
         graph_state, records = self._advance(graph_state, step_state, output, keep)
         if self.supervisor in keep:
-            records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, step_state, output)]
-        return graph_state, {name: jax.tree.map(lambda *e: jnp.stack(e), *each) for name, each in records.items()}
+            records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, step_state, output)))
+        return graph_state, _by_node([names for names, _ in records], [record for _, record in records], 0)
 
     def run(self, graph_state: GraphState) -> GraphState:
         """One step of the supervisor by its own node code, then all that precedes its next tick."""
@@ -285,6 +313,48 @@ class Program:
         Raises:
             RexError: for more steps than the timeline has, and for nodes and fields that there are not.
         """
+        owners = self.owners(graph_state, keep)
+        graph_state, found = self._gathered(graph_state)
+        graph_state, kept = self._rollout(graph_state, found, steps, controller, keep)
+        return parted(graph_state, dict(self.layout.rings)), _flat(_by_node(owners, kept, 1))
+
+    def reset_and_rollout(
+        self,
+        graph_state: GraphState,
+        steps: int | None = None,
+        *,
+        controller: Controller | None = None,
+        keep: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> dict[int, NodeRecord]:
+        """What `rollout` keeps after `reset`, still together for nodes whose steps run as one: those are few arrays,
+        however many nodes there are, which takes much less time to compile. `own_entries` takes them apart.
+
+        Args:
+            graph_state, steps, controller, keep: as for `reset` and `rollout`.
+
+        Returns:
+            By the place of its owners in `owners`, what was kept of them, leaves `[steps, owners, ...]`, or
+            `[steps, ...]` of one.
+        """
+        graph_state, found = self._gathered(graph_state)
+        graph_state = self._reset(graph_state, found)
+        return dict(enumerate(self._rollout(graph_state, found, steps, controller, keep)[1]))
+
+    def owners(self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]] | None = None) -> list[Names]:
+        """Of what `reset_and_rollout` returns, whose each is; of a graph state only shapes and types are looked at."""
+        keep = dict.fromkeys(self.layout.nodes, ("state", "output")) if keep is None else keep
+        found = batches(self.system, self.layout.slots[:-1], graph_state)
+        names = [own for batch in found for own in _kept_as(batch, keep)]
+        return [*names, *([(self.supervisor,)] if self.supervisor in keep else [])]
+
+    def _rollout(
+        self,
+        graph_state: GraphState,
+        found: Batches,
+        steps: int | None,
+        controller: Controller | None,
+        keep: Mapping[str, tuple[str, ...]] | None,
+    ) -> tuple[GraphState, list[NodeRecord]]:
         steps = self.max_steps if steps is None else steps
         if not 0 < steps <= self.max_steps:
             raise RexError(f"steps {steps}: the timeline offers 1 to {self.max_steps} steps")
@@ -297,16 +367,15 @@ class Program:
                     raise RexError(f"keep: '{field}' is no field of a node; there are {', '.join(FIELDS)}")
         control = controller or self.system.nodes[self.supervisor].step
 
-        def body(state: GraphState, _: Any) -> tuple[GraphState, Record]:
+        def body(state: GraphState, _: Any) -> tuple[GraphState, list[NodeRecord]]:
             seen, runs = self._supervisor_sees(state)
             acted, output = self._conform(state, control(seen))
-            state, records = self._advance(state, acted, output, keep)
+            state, records = self._advance(state, acted, output, keep, found)
             if self.supervisor in keep:
-                records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
-            return state, {name: jax.tree.map(lambda *e: jnp.stack(e), *entries) for name, entries in records.items()}
+                records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, acted, output)))
+            return state, [record for _, record in records]
 
-        graph_state, record = jax.lax.scan(body, with_memory(graph_state, controller), None, length=steps)
-        return graph_state, _flat(record)
+        return jax.lax.scan(body, with_memory(graph_state, controller), None, length=steps)
 
     def play(
         self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]], controller: Controller | None = None
@@ -325,25 +394,25 @@ class Program:
         control = controller or self.system.nodes[self.supervisor].step
         slot = self.layout.slots[-1]
         packing = Packing()
+        graph_state, found = self._gathered(graph_state)
+        owners: list[Names] = []
 
         def body(state: GraphState, row: jax.Array) -> tuple[GraphState, list[jax.Array]]:
-            state, records = self._run_row(state, row, keep)
+            state, records = self._run_row(state, row, found, keep)
             table = self._row(state, row)
             runs = table.ints[slot.entry] != slot.spare
             seen = shielded(self._step_state(state, slot, table), runs)
             acted, output = self._conform(state, control(seen))
             state = self._act(state, acted, output, runs, table)
             if self.supervisor in keep:
-                records[self.supervisor] = [_entry(keep[self.supervisor], runs, seen, acted, output)]
-            return state, packing.pack({name: [each.fields for each in kept] for name, kept in records.items()})
+                records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, acted, output)))
+            owners[:] = [names for names, _ in records]
+            return state, packing.pack([record.fields for _, record in records])
 
-        rows = jnp.arange(self.ints.shape[1], dtype=jnp.int32)
-        graph_state, stacked = jax.lax.scan(body, with_memory(graph_state, controller), rows)
-        fields = {
-            name: jax.tree.map(lambda *slots: jnp.stack(slots, axis=1), *kept)
-            for name, kept in packing.unpack(stacked).items()
-        }
-        return graph_state, _flat(fields)
+        every = jnp.arange(self.ints.shape[1], dtype=jnp.int32)
+        graph_state, packed = jax.lax.scan(body, with_memory(graph_state, controller), every)
+        fields = _flat(_by_node(owners, packing.unpack(packed), 1))
+        return parted(graph_state, dict(self.layout.rings)), fields
 
     # ------------------------------------------------------------------ one row
 
@@ -362,12 +431,15 @@ class Program:
         step_state: StepState,
         output: PyTree,
         keep: Mapping[str, tuple[str, ...]] | None = None,
-    ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
+        found: Batches | None = None,
+    ) -> tuple[GraphState, list[tuple[Names, NodeRecord]]]:
         step_state, output = self._conform(graph_state, (step_state, output))
         graph_state = self._act(graph_state, step_state, output, ~self.is_over(graph_state), self._row(graph_state))
         step = jnp.minimum(graph_state.step + 1, self.max_steps + 1)
         graph_state = graph_state.replace(step=step)
-        return self._run_row(graph_state, step + self.layout.warmup - 1, keep)
+        if found is None:
+            found = list(batches(self.system, self.layout.slots[:-1], graph_state))
+        return self._run_row(graph_state, step + self.layout.warmup - 1, found, keep)
 
     def _act(
         self, graph_state: GraphState, step_state: StepState, output: PyTree, runs: jax.Array, table: Row
@@ -380,21 +452,21 @@ class Program:
         after = _Kept(step_state.rng, step_state.params, step_state.state, step_state.memory)
         rng, params, state, memory = jax.tree.map(partial(jnp.where, runs), after, before)
         at = jnp.where(runs, table.ints[slot.entry], slot.spare)
-        return graph_state.replace(
-            rng={**graph_state.rng, name: rng},
-            params={**graph_state.params, name: params},
-            state={**graph_state.state, name: state},
-            outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
-            memory=memory,
-        )
+        graph_state = _with_result(graph_state, name, rng, params, state, output, at)
+        return graph_state.replace(memory=memory)
 
     def _run_row(
-        self, graph_state: GraphState, row: jax.Array, keep: Mapping[str, tuple[str, ...]] | None = None
-    ) -> tuple[GraphState, dict[str, list[NodeRecord]]]:
-        """Runs the slots of a row, but for the supervisor's, in order; those together that are alike."""
+        self,
+        graph_state: GraphState,
+        row: jax.Array,
+        found: Batches,
+        keep: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> tuple[GraphState, list[tuple[Names, NodeRecord]]]:
+        """Runs the slots of a row, but for the supervisor's, in order, those of a batch as one; returns what each left,
+        with whose it is: of several, leaves `[nodes, ...]`."""
         table = self._row(graph_state, row)
-        records: dict[str, list[NodeRecord]] = {}
-        for batch in batches(self.system, self.layout.slots[:-1], graph_state):
+        records: list[tuple[Names, NodeRecord]] = []
+        for batch in found:
             if len(batch) > 1:
                 graph_state = self._run_alike(graph_state, batch, table, keep or {}, records)
                 continue
@@ -419,15 +491,10 @@ class Program:
             else:
                 ran, left = step(before, runs), leave(before, runs)
                 rng, params, state, output = jax.tree.map(partial(jnp.where, runs), ran, left)
-            graph_state = graph_state.replace(
-                rng={**graph_state.rng, name: rng},
-                params={**graph_state.params, name: params},
-                state={**graph_state.state, name: state},
-                outputs={**graph_state.outputs, name: _write(graph_state.outputs[name], output, at)},
-            )
+            graph_state = _with_result(graph_state, name, rng, params, state, output, at)
             if keep is not None and name in keep:
                 after = before.replace(rng=rng, params=params, state=state)
-                records.setdefault(name, []).append(_entry(keep[name], runs, before, after, output))
+                records.append(((name,), _entry(keep[name], runs, before, after, output)))
         return graph_state, records
 
     def _run_alike(
@@ -436,18 +503,16 @@ class Program:
         slots: list[_Slot],
         table: Row,
         keep: Mapping[str, tuple[str, ...]],
-        records: dict[str, list[NodeRecord]],
+        records: list[tuple[Names, NodeRecord]],
     ) -> GraphState:
         """Runs slots that do not depend on one another, and whose nodes are alike, as one; see `alike`."""
         names, node = [slot.node for slot in slots], self.system.nodes[slots[0].node]
-        sends = _sends(graph_state.outputs[node.name])
+        sends = message_types(graph_state.outputs, node.name)
 
         def column(values: jax.Array, of: str) -> jax.Array:
             return values.at[np.array([getattr(slot, of) for slot in slots])].get(mode="promise_in_bounds")
 
-        rng, params, state = (
-            stacked([each[name] for name in names]) for each in (graph_state.rng, graph_state.params, graph_state.state)
-        )
+        rng, params, state = (rows(each, names) for each in (graph_state.rng, graph_state.params, graph_state.state))
         ts, at = column(table.floats, "ts"), column(table.ints, "entry")
         runs = at != jnp.asarray([slot.spare for slot in slots], at.dtype)
         inputs = see_alike(graph_state, slots, table, ts, self.layout.nodes.index)
@@ -474,29 +539,16 @@ class Program:
             rng, params, state, output = jax.lax.cond(runs.any(), step, leave, before, runs)
         else:
             rng, params, state, output = step(before, runs)
-        left = {
-            "rng": unstacked(rng, len(slots)),
-            "params": unstacked(params, len(slots)),
-            "state": unstacked(state, len(slots)),
-            "output": unstacked(output, len(slots)),
-        }
-        ring = {
-            name: _write(graph_state.outputs[name], left["output"][index], at[index])
-            for index, name in enumerate(names)
-        }
-        for index, name in enumerate(names):
-            if name in keep:
-                fields = {field: left[field][index] for field in keep[name] if field != "inputs"}
-                if "inputs" in keep[name]:
-                    own = {read: jax.tree.map(lambda leaf, i=index: leaf[i], seen) for read, seen in inputs.items()}
-                    fields["inputs"] = Inputs(name, own)
-                done = jnp.where(runs[index], seq[index], -1)
-                records.setdefault(name, []).append(NodeRecord(done, ts[index], fields))
+        values = {"params": params, "inputs": inputs, "state": state, "output": output}
+        entry = NodeRecord(jnp.where(runs, seq, -1), ts, values)
+        for owners in _kept_as(slots, keep):
+            own = entry if len(owners) > 1 else own_entries(entry, owners[0], names.index(owners[0]), 0)
+            records.append((owners, own.replace(fields={field: own.fields[field] for field in keep[owners[0]]})))
         return graph_state.replace(
-            rng={**graph_state.rng, **dict(zip(names, left["rng"], strict=True))},
-            params={**graph_state.params, **dict(zip(names, left["params"], strict=True))},
-            state={**graph_state.state, **dict(zip(names, left["state"], strict=True))},
-            outputs={**graph_state.outputs, **ring},
+            rng=with_rows(graph_state.rng, names, rng),
+            params=with_rows(graph_state.params, names, params),
+            state=with_rows(graph_state.state, names, state),
+            outputs=write_rows(graph_state.outputs, names, output, at),
         )
 
     def _kept(self, graph_state: GraphState) -> _Kept:
@@ -506,7 +558,7 @@ class Program:
 
     def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:
         """What the supervisor's step returned, or what acted in its place, of the types that init gave."""
-        sends = _sends(graph_state.outputs[self.supervisor])
+        sends = message_types(graph_state.outputs, self.supervisor)
         return conform_step(self.supervisor, self._kept(graph_state), sends, returned)
 
     def _supervisor_sees(self, graph_state: GraphState) -> tuple[StepState, jax.Array]:
@@ -520,7 +572,7 @@ class Program:
             rng=graph_state.rng[slot.node],
             params=graph_state.params[slot.node],
             state=graph_state.state[slot.node],
-            inputs=Inputs(slot.node, {read.name: see(graph_state, read, table, ts) for read in slot.inputs}),
+            inputs=see_inputs(graph_state, slot, table, ts, self.layout.nodes.index),
             eps=graph_state.eps,
             seq=table.ints[slot.at],
             ts=ts,
@@ -597,15 +649,60 @@ def _flat(record: T) -> T:
     return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
 
 
-def _sends(ring: PyTree) -> PyTree:
-    """Shapes and types of a message that is kept in `ring`, `[entries, ...]`."""
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), ring)
+def _with_result(
+    graph_state: GraphState, name: str, rng: Any, params: PyTree, state: PyTree, output: PyTree, at: jax.Array
+) -> GraphState:
+    """The graph state with what a step left, its output at entry `at` of the node's ring."""
+    return graph_state.replace(
+        rng=with_one(graph_state.rng, name, rng),
+        params=with_one(graph_state.params, name, params),
+        state=with_one(graph_state.state, name, state),
+        outputs=with_one(graph_state.outputs, name, write(graph_state.outputs[name], output, at)),
+    )
 
 
-def _write(ring: PyTree, output: PyTree, at: jax.Array) -> PyTree:
-    """`output` at entry `at` of every leaf of `ring`, `[entries, ...]`."""
+def _kept_as(batch: list[Any], keep: Mapping[str, tuple[str, ...]]) -> list[Names]:
+    """Nodes of a batch of which something is kept: all in one, or each by itself where not the same is of all."""
+    names = tuple(slot.node for slot in batch)
+    if len({keep.get(name) for name in names}) == 1:
+        return [names] if names[0] in keep else []
+    return [(name,) for name in names if name in keep]
 
-    def write(entries: jax.Array, value: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_index_in_dim(entries, value, at.astype(jnp.uint32), 0)
 
-    return jax.tree.map(write, ring, output)
+def _by_node(owners: list[Names], records: list[T], axis: int) -> dict[str, T]:
+    """By node its entries, one for each of its slots, along `axis`.
+
+    Args:
+        owners: whose each record is.
+        records: of several nodes, leaves with one entry for each along `axis`.
+        axis: 0 for those of one step, 1 for those of many.
+    """
+    found: dict[str, list[T]] = {}
+    for names, record in zip(owners, records, strict=True):
+        for index, name in enumerate(names):
+            own = record if len(names) == 1 else own_entries(record, name, index, axis)
+            found.setdefault(name, []).append(own)
+    return {name: jax.tree.map(lambda *slots: jnp.stack(slots, axis), *some) for name, some in found.items()}
+
+
+@partial(jax.jit, static_argnums=2, inline=True)
+def _entry_of(values: jax.Array, index: Any, axis: int) -> jax.Array:
+    """Compiled once for all entries of arrays of one shape."""
+    return jax.lax.dynamic_index_in_dim(values, index, axis, keepdims=False)
+
+
+def own_entries(record: T, name: str, index: int, axis: int) -> T:
+    """What is of one node in a record of several.
+
+    Args:
+        record: leaves with one entry for each of its owners along `axis`.
+        name, index: of the node, and its place among the owners.
+        axis: of the owners.
+    """
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, Inputs):
+            return Inputs(name, {read: jax.tree.map(leaf, seen) for read, seen in value.items()})
+        return _entry_of(value, index, axis)
+
+    return jax.tree.map(leaf, record, is_leaf=lambda value: isinstance(value, Inputs))

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rexcli import memory_limit
-from rexcli.compiler.program import Controller, NodeRecord, Program, Record
+from rexcli.compiler.program import Controller, NodeRecord, Program, Record, own_entries
+from rexcli.compiler.together import Names
 from rexcli.errors import RexError
 from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
 from rexcli.system.paths import leaf_paths
@@ -76,19 +77,21 @@ class CompiledRollouts:
     steps: int
     devices: int
     episode: np.ndarray
-    _call: Callable[..., Record]
+    _owners: list[Names]
+    _call: Callable[..., dict[int, NodeRecord]]
     _arguments: tuple[Any, ...]
     _everywhere: NamedSharding
 
-    def batches(self, rng: jax.Array) -> Record:
-        """Runs them; fields come as they lie on the devices, `[episodes, rollouts of each, entries, ...]`."""
+    def batches(self, rng: jax.Array) -> dict[int, NodeRecord]:
+        """Runs them; what is kept comes as it lies on the devices, see `Program.reset_and_rollout`, fields with leading
+        `[episodes, rollouts of each]`, `seq` and `ts` with `[episodes]`."""
         program, given, index = self._arguments
         return jax.block_until_ready(self._call(program, given, jax.device_put(rng, self._everywhere), index))
 
     def run(self, rng: jax.Array) -> Rollouts:
         """Runs them; rollout i starts from `fold_in(rng, i)`, however many there are."""
         began = time.perf_counter()
-        record = self.batches(rng)
+        kept = self.batches(rng)
         run_seconds = time.perf_counter() - began
         num, episodes = len(self.episode), self._arguments[2].shape[0]
 
@@ -97,8 +100,32 @@ class CompiledRollouts:
                 return leaf[0, :num]
             return jnp.swapaxes(leaf, 0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[:num]
 
-        record = {name: each.replace(fields=jax.tree.map(in_order, each.fields)) for name, each in record.items()}
+        record: Record = {}
+        for name, slots in self._slots(kept).items():
+            seq, ts = (_merged([getattr(slot, part) for slot in slots], 1) for part in ("seq", "ts"))
+            fields = jax.tree.map(lambda *some: in_order(_merged(some, 2)), *(slot.fields for slot in slots))
+            record[name] = NodeRecord(seq, ts, fields)
         return Rollouts(record, self.episode, self.steps, self.seconds, run_seconds, self.devices)
+
+    def _slots(self, kept: dict[int, NodeRecord]) -> dict[str, list[NodeRecord]]:
+        """By node what was kept of each of its slots."""
+        found: dict[str, list[NodeRecord]] = {}
+        for names, each in zip(self._owners, kept.values(), strict=True):
+            for index, name in enumerate(names):
+                own = each
+                if len(names) > 1:
+                    seq, ts = own_entries((each.seq, each.ts), name, index, 2)
+                    own = NodeRecord(seq, ts, own_entries(each.fields, name, index, 3))
+                found.setdefault(name, []).append(own)
+        return found
+
+
+def _merged(slots: Sequence[jax.Array], axis: int) -> jax.Array:
+    """Entries of the slots of a node in one row, one after another along `axis`, of all rows."""
+    if len(slots) == 1:
+        return slots[0]
+    leaf = jnp.stack(slots, axis + 1)
+    return leaf.reshape(*leaf.shape[:axis], -1, *leaf.shape[axis + 2 :])
 
 
 def run_rollouts(program: Program, rng: jax.Array, num: int, **options: Any) -> Rollouts:
@@ -136,7 +163,11 @@ def compile_rollouts(
         RexError: for a number of rollouts or steps that cannot be.
     """
     steps = check_rollouts(program, num, steps)
-    _check_size(program, num, steps, params, keep)
+    state = program.initial_shapes
+    if params:
+        state = jax.eval_shape(lambda: program.init(jax.random.key(0), params))
+    _check_size(program, num, steps, state, keep)
+    owners = program.owners(state, keep)
     episodes = min(program.num_episodes, num)
     members = list(devices or jax.devices())[: math.ceil(num / episodes)]
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
@@ -146,7 +177,7 @@ def compile_rollouts(
     leaves, structure = jax.tree.flatten(controller)
     is_data = all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
     act = partial(jax.tree.unflatten, structure) if is_data else lambda _: controller
-    batches = _sharded_batches(program.layout.nodes, mesh, episodes, steps, act, keep)
+    batches = _sharded_batches(len(owners), mesh, episodes, steps, act, keep)
     everywhere = NamedSharding(mesh, PartitionSpec())
     given = dict(params or {}), leaves if is_data else []
     program, given, rng = jax.device_put((program, given, rng), everywhere)
@@ -158,6 +189,7 @@ def compile_rollouts(
         steps=steps,
         devices=len(members),
         episode=np.tile(np.arange(episodes), width)[:num],
+        _owners=owners,
         _call=compiled,
         _arguments=(program, given, placed),
         _everywhere=everywhere,
@@ -165,29 +197,29 @@ def compile_rollouts(
 
 
 def _sharded_batches(
-    nodes: Sequence[str],
+    owners: int,
     mesh: Mesh,
     episodes: int,
     steps: int,
     act: Callable[[list[jax.Array]], Controller | None],
     keep: Mapping[str, tuple[str, ...]] | None,
-) -> Callable[..., Record]:
+) -> Callable[..., dict[int, NodeRecord]]:
     """What each device runs: its rollouts of one episode as a batch, and the episodes one after another. It is given
     parameters, and the leaves that `act` makes the controller of."""
-    names = nodes if keep is None else tuple(keep)
     out_axes = NodeRecord(seq=None, ts=None, fields=0)  # type: ignore[arg-type]
 
-    def one(program: Program, given: PyTree, eps: jax.Array, key: jax.Array) -> Record:
+    def one(program: Program, given: PyTree, eps: jax.Array, key: jax.Array) -> dict[int, NodeRecord]:
         params, leaves = given
         graph_state = program.init(key, params, eps=eps)
-        graph_state, _ = program.reset(graph_state)
-        return program.rollout(graph_state, steps, controller=act(leaves), keep=keep)[1]
+        return program.reset_and_rollout(graph_state, steps, controller=act(leaves), keep=keep)
 
-    def batches(program: Program, given: PyTree, rng: jax.Array, index: jax.Array) -> Record:
-        def batch(args: tuple[jax.Array, jax.Array]) -> Record:
+    def batches(program: Program, given: PyTree, rng: jax.Array, index: jax.Array) -> dict[int, NodeRecord]:
+        def batch(args: tuple[jax.Array, jax.Array]) -> dict[int, NodeRecord]:
             eps, members = args
             keys = jax.vmap(jax.random.fold_in, (None, 0))(rng, members)
-            return jax.vmap(one, (None, None, None, 0), dict.fromkeys(names, out_axes))(program, given, eps, keys)
+            return jax.vmap(one, (None, None, None, 0), dict.fromkeys(range(owners), out_axes))(
+                program, given, eps, keys
+            )
 
         return jax.lax.map(batch, (jnp.arange(episodes, dtype=jnp.int32), index))
 
@@ -196,7 +228,7 @@ def _sharded_batches(
         batches,
         mesh=mesh,
         in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec(), SPREAD),
-        out_specs=dict.fromkeys(names, out_specs),
+        out_specs=dict.fromkeys(range(owners), out_specs),
         check_vma=False,
     )
 
@@ -205,11 +237,10 @@ def _check_size(
     program: Program,
     num: int,
     steps: int,
-    params: Mapping[str, PyTree] | None,
+    state: GraphState,
     keep: Mapping[str, tuple[str, ...]] | None,
 ) -> None:
     """Refuses rollouts of which what is kept, and handed over, does not fit into memory."""
-    state = jax.eval_shape(lambda: program.init(jax.random.key(0), params))
     each = _bytes(state) + steps * sum(kept_sizes(program, state, keep).values())
     memory_limit.check(
         2 * num * each,
@@ -228,7 +259,7 @@ def kept_sizes(
         state: as `init` returns it, of which shapes and types are looked at; None to find them.
         keep: as for `compile_rollouts`.
     """
-    state = jax.eval_shape(lambda: program.init(jax.random.key(0))) if state is None else state
+    state = program.initial_shapes if state is None else state
     names = dict.fromkeys(program.layout.nodes, ("state", "output")) if keep is None else keep
     sizes: dict[tuple[str, str], int] = {}
     for slot in program.layout.slots:
@@ -288,7 +319,9 @@ def check_rollouts(program: Program, num: int, steps: int | None) -> int:
 
 def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | None:
     """The first tick with NaN in the fields that were kept, and in how many rollouts there is any; None for none."""
-    if not bool(_any_nan([record.fields for record in rollouts.record.values()])):
+    leaves = jax.tree.leaves([record.fields for record in rollouts.record.values()])
+    # One after another: reductions of several devices, all under way at once, may wait for one another for ever.
+    if not any(bool(_any_nan(leaf)) for leaf in leaves if may_be_nan(leaf)):
         return None
     found: list[tuple[float, int, int, NanPlace]] = []
     struck = np.zeros(rollouts.num, bool)
@@ -311,9 +344,9 @@ def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | N
 
 
 @jax.jit
-def _any_nan(tree: PyTree) -> jax.Array:
-    """Whether there is NaN in any leaf; what stands where nothing ran counts too."""
-    return jnp.array([jnp.isnan(leaf).any() for leaf in jax.tree.leaves(tree) if may_be_nan(leaf)]).any()
+def _any_nan(leaf: jax.Array) -> jax.Array:
+    """Whether there is NaN in it; what stands where nothing ran counts too."""
+    return jnp.isnan(leaf).any()
 
 
 def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:

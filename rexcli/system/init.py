@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from rexcli.errors import RexError, suggest
@@ -90,7 +91,7 @@ def init_graph_state(
         for name in given or {}:
             if name not in system.nodes:
                 raise RexError(f"{what}: no node is called '{name}'{suggest(name, list(system.nodes))}")
-    keys = {name: jax.random.split(node_key(rng, name), 4) for name in system.nodes}
+    keys = _node_keys(rng, tuple(system.nodes))
     graph_state = GraphState(
         eps=jnp.asarray(eps, jnp.int32),
         step=jnp.asarray(step, jnp.int32),
@@ -139,7 +140,7 @@ def _delays(
     system: System,
     name: str,
     rng: jax.Array,
-    keys: jax.Array,
+    keys: list[jax.Array],
     graph_state: GraphState,
     given: Mapping[str, Any],
     declared: Declared | None,
@@ -179,6 +180,10 @@ def _check_delay(system: System, name: str, chosen: str, value: Any, where: str)
         raise RexError(f"{where}: input '{chosen}': an array of shape {jnp.shape(value)}: give one number of seconds")
 
 
-def node_key(rng: jax.Array, name: str) -> jax.Array:
-    """The key of one node: adding a node elsewhere does not change it."""
-    return jax.random.fold_in(rng, zlib.crc32(name.encode()))
+@partial(jax.jit, static_argnums=1)
+def _node_keys(rng: jax.Array, names: tuple[str, ...]) -> dict[str, list[jax.Array]]:
+    """Four keys of each node, which adding a node elsewhere does not change. They are made at once: those of one node
+    are a program of hundreds of operations."""
+    numbers = np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
+    keys = jax.vmap(lambda number: jax.random.split(jax.random.fold_in(rng, number), 4))(numbers)
+    return {name: [keys[place, part] for part in range(4)] for place, name in enumerate(names)}
