@@ -114,8 +114,7 @@ def measure(num: int, rollouts: int, alone: bool) -> dict[str, float]:
     lap("tables")
 
     def one(program, key):
-        state, _ = program.reset(program.init(key))
-        return program.rollout(state, STEPS)[1]
+        return program.reset_and_rollout(program.init(key), STEPS)
 
     keys = jax.random.split(jax.random.key(0), rollouts)
     lowered = jax.jit(jax.vmap(one, (None, 0))).trace(program, keys).lower()
