@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -447,8 +448,12 @@ def compile_rollout(
     *,
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
+    beside: Executor | None = None,
 ) -> CompiledRollouts:
-    """`rollout.num` episodes in parallel, ready to run: what tracing a node's step raises is raised here."""
+    """`rollout.num` episodes in parallel, ready to run: what tracing a node's step raises is raised here.
+
+    `beside` is as for `rexcli.compiler.rollouts.compile_rollouts`.
+    """
     check_rollout(experiment, program)
     declared = experiment.rollout
     keep, _ = kept(experiment, program)
@@ -461,6 +466,7 @@ def compile_rollout(
         controller=controller,
         keep=keep,
         devices=backend.choose_devices(experiment.compile.devices),
+        beside=beside,
     )
 
 

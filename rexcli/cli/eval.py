@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rexcli import pipeline
 from rexcli.cli.console import Console
-from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
+from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import job_on_run
 from rexcli.cli.kept_files import changed_files
 from rexcli.cli.results import finish
@@ -32,13 +32,12 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     program = pipeline.compile(experiment, system, timeline, task=task)
     pipeline.check_evaluation(experiment, program, task)
     with job.new_run([view.path, *parents]) as out:
-        evaluation = pipeline.evaluate(experiment, program, task, policy)
+        evaluation, rollouts, nan = evaluate_and_sample(experiment, program, task, policy)
         columns = ["episode", "return", "length", *evaluation.summary]
         each = zip(evaluation.returns, evaluation.lengths, *evaluation.summary.values(), strict=True)
         rows = [[index, float(ret), int(length), *map(float, rest)] for index, (ret, length, *rest) in enumerate(each)]
         out.write_csv("evaluation.csv", columns, rows)
         out.write_arrays("timeline.npz", to_arrays(timeline))
-        rollouts, nan = sample_rollouts(experiment, program, task, policy)
         out.write_arrays("rollouts.npz", rollouts)
         values = evaluation_values(evaluation)
         warnings = evaluation_warnings(evaluation, nan)

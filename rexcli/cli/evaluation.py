@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
-    """What to say of NaN in the returns of an evaluation; `nan` as `sample_rollouts` gives it."""
+    """What to say of NaN in the returns of an evaluation; `nan` as `evaluate_and_sample` gives it."""
     struck = int(np.isnan(evaluation.returns).sum())
     if not struck:
         return []
@@ -38,14 +39,23 @@ def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
     return [f"{struck} of {len(evaluation.returns)} episodes have a return that is NaN; {where}"]
 
 
-def sample_rollouts(
+def evaluate_and_sample(
     experiment: Experiment, program: Program, task: Environment, policy: Actor
-) -> tuple[dict[str, np.ndarray], str | None]:
-    """Some whole episodes of the evaluation's length under a policy, as in `rollouts.npz`, and where NaN is in them.
+) -> tuple[Evaluation, dict[str, np.ndarray], str | None]:
+    """A policy's evaluation; some whole episodes of its length, as in `rollouts.npz`; and where NaN is in these.
 
-    They go on where the task has terminated, so that NaN in them alone means little.
+    They go on where the task has terminated, so that NaN in them alone means little. XLA compiles them in another
+    thread while the evaluation is traced, compiled and run.
     """
+    pipeline.check_evaluation(experiment, program, task)
     steps = min(task.steps_in(experiment.eval.seconds), int(program.length.min()))
     shown = replace(experiment, rollout=replace(experiment.rollout, num=SHOWN, steps=steps))
-    done = pipeline.rollout(shown, program, controller=policy.controller(task))
-    return rollout_arrays(done, SHOWN), done.nan
+    controller = policy.controller(task)
+    beside = ThreadPoolExecutor(1)
+    try:
+        compiled = pipeline.compile_rollout(shown, program, controller=controller, beside=beside)
+        evaluation = pipeline.evaluate(experiment, program, task, policy)
+        done = pipeline.rollout(shown, program, controller=controller, compiled=compiled)
+    finally:
+        beside.shutdown(wait=False, cancel_futures=True)
+    return evaluation, rollout_arrays(done, SHOWN), done.nan

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rexcli import pipeline
-from rexcli.cli.evaluation import evaluation_values, evaluation_warnings, sample_rollouts
+from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
@@ -116,9 +116,8 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         with job.console.stage("evaluate"):
-            evaluation = pipeline.evaluate(experiment, ground.final, task, training.policy)
+            evaluation, rollouts, nan = evaluate_and_sample(experiment, ground.final, task, training.policy)
             values |= evaluation_values(evaluation)
-            rollouts, nan = sample_rollouts(experiment, ground.final, task, training.policy)
             run.write_arrays("rollouts.npz", rollouts)
         objective = float(np.mean(evaluation.returns))
         warnings = evaluation_warnings(evaluation, nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -64,32 +65,40 @@ class Rollouts:
         return self.num * self.steps / self.run_seconds
 
 
+Compiled = Callable[..., dict[int, NodeRecord]]
+
+
 @dataclass(frozen=True)
 class CompiledRollouts:
     """Rollouts ready to run, any number of times; see `compile_rollouts`.
 
     Attributes:
-        seconds: wall time that it took to compile them.
         steps, devices, episode: as in `Rollouts`.
     """
 
-    seconds: float
     steps: int
     devices: int
     episode: np.ndarray
     _owners: list[Names]
-    _call: Callable[..., dict[int, NodeRecord]]
+    _compiled: Future[tuple[Compiled, float]]
     _arguments: tuple[Any, ...]
     _everywhere: NamedSharding
+
+    @property
+    def seconds(self) -> float:
+        """Wall time that it took to compile them."""
+        return self._compiled.result()[1]
 
     def batches(self, rng: jax.Array) -> dict[int, NodeRecord]:
         """Runs them; what is kept comes as it lies on the devices, see `Program.reset_and_rollout`, fields with leading
         `[episodes, rollouts of each]`, `seq` and `ts` with `[episodes]`."""
         program, given, index = self._arguments
-        return jax.block_until_ready(self._call(program, given, jax.device_put(rng, self._everywhere), index))
+        call, _ = self._compiled.result()
+        return jax.block_until_ready(call(program, given, jax.device_put(rng, self._everywhere), index))
 
     def run(self, rng: jax.Array) -> Rollouts:
         """Runs them; rollout i starts from `fold_in(rng, i)`, however many there are."""
+        self._compiled.result()
         began = time.perf_counter()
         kept = self.batches(rng)
         run_seconds = time.perf_counter() - began
@@ -143,6 +152,7 @@ def compile_rollouts(
     controller: Controller | None = None,
     keep: Mapping[str, tuple[str, ...]] | None = None,
     devices: Sequence[jax.Device] | None = None,
+    beside: Executor | None = None,
 ) -> CompiledRollouts:
     """Compiles `num` rollouts, each from a fresh initial state, spread evenly over the timeline's episodes.
 
@@ -158,6 +168,7 @@ def compile_rollouts(
         controller: steps the supervisor; its own node code if None.
         keep: fields by node, see `Program.rollout`.
         devices: that share the work; all if None.
+        beside: has a thread in which XLA compiles them, while this one goes on once it has traced them.
 
     Raises:
         RexError: for a number of rollouts or steps that cannot be.
@@ -183,14 +194,22 @@ def compile_rollouts(
     program, given, rng = jax.device_put((program, given, rng), everywhere)
     placed = jax.device_put(index, NamedSharding(mesh, SPREAD))
     began = time.perf_counter()
-    compiled = jax.jit(batches).lower(program, given, rng, placed).compile()
+    lowered = jax.jit(batches).lower(program, given, rng, placed)
+
+    def compiled() -> tuple[Compiled, float]:
+        return lowered.compile(), time.perf_counter() - began
+
+    if beside is None:
+        done: Future[tuple[Compiled, float]] = Future()
+        done.set_result(compiled())
+    else:
+        done = beside.submit(compiled)
     return CompiledRollouts(
-        seconds=time.perf_counter() - began,
         steps=steps,
         devices=len(members),
         episode=np.tile(np.arange(episodes), width)[:num],
         _owners=owners,
-        _call=compiled,
+        _compiled=done,
         _arguments=(program, given, placed),
         _everywhere=everywhere,
     )
