@@ -184,7 +184,7 @@ def test_config_yaml_makes_the_same_experiment(toy: Project) -> None:
         assert experiment_from_config(load(config_yaml(experiment))) == experiment
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.fixed_dictionaries(
         {

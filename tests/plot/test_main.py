@@ -34,7 +34,7 @@ FROM_TIMELINE = {"ages", "dataflow", "delays", "system"}
     [
         ({}, {"system"}),
         ({"timeline.npz": EVERYTHING["timeline.npz"]}, FROM_TIMELINE),
-        ({"recording.mcap": recording()}, FROM_TIMELINE | {"trajectories"}),
+        pytest.param({"recording.mcap": recording()}, FROM_TIMELINE | {"trajectories"}, marks=pytest.mark.slow),
         ({"rollouts.npz": EVERYTHING["rollouts.npz"]}, {"system", "trajectories"}),  # a field `th` makes no pendulum
     ],
     ids=["config", "timeline", "recording", "rollouts"],

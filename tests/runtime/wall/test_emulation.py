@@ -75,6 +75,7 @@ def test_a_blocking_reader_waits_for_what_is_lost_until_it_would_have_been_there
         assert start[tick] >= end[: tick + 1].max() + 12 * MS
 
 
+@pytest.mark.slow
 def test_messages_overtake_one_another_where_they_may(tmp_path: Path) -> None:
     _, recording = record(three(reorder=True, delay=LogNormal(-4.0, 1.0)), tmp_path, EMULATE, steps=STEPS)
     timeline = recording.timeline()
