@@ -162,6 +162,7 @@ def test_every_environment_of_a_batch_may_have_its_own():
         compare(alone, jax.tree.map(lambda leaf, i=i: leaf[i], together), f"{delays}: ")
 
 
+@pytest.mark.slow
 def test_environments_draw_them_anew_for_every_episode():
     class Drawing(Mixer):
         def init_delays(self, rng, graph_state):

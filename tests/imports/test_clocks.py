@@ -200,6 +200,7 @@ def test_133_ms_measured_between_two_clocks(imported: Import, project: Project, 
     assert float(np.median(delay)) / 1e9 == pytest.approx(0.133, abs=0.005)
 
 
+@pytest.mark.slow
 def test_signals_that_tell_nothing_are_one_line(refused: Refused, project: Project, tmp_path: Path) -> None:
     write_conf(project.root, ARM)
     still = write_bag(tmp_path / "still", arm_messages(constant=True))

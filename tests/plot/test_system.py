@@ -40,6 +40,7 @@ def test_no_label_covers_another_or_leaves_the_picture(name: str) -> None:
     assert clipped(fig) == []
 
 
+@pytest.mark.slow
 def test_sixty_four_nodes_stay_apart_and_in_the_picture() -> None:
     fig = system.draw(Declared.from_config(tangle(64, 3)))
     boxes = by_gid(fig, "node:")

@@ -76,6 +76,7 @@ def test_swing_up_has_the_tutorial_s_spaces_and_length():
     assert task.max_steps == 150
 
 
+@pytest.mark.slow
 def test_swing_up_s_reward_is_minus_the_cost_of_the_steps_since():
     program, task = pendulum()
     state, seen = jax.jit(lambda: program.reset(program.init(jax.random.key(3))))()

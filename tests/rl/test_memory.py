@@ -278,6 +278,7 @@ def test_an_ensemble_is_the_mean_of_its_policies_each_with_its_own_state(tmp_pat
     assert memory["policy"].shape == (2, 5)
 
 
+@pytest.mark.slow
 def test_an_ensemble_chooses_what_is_most_probable_on_average():
     plain = ObservationConfig()
     members = [make_policy(plain, key, Discrete(3), "none") for key in (0, 3, 6)]

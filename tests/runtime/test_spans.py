@@ -87,7 +87,15 @@ def by_program(system: System, timeline: Timeline):
 
 @pytest.mark.parametrize(
     "delay",
-    [Constant(0.0002), *(AdjustableDelay(0.0, 0.004, interpolation=how) for how in ("latest", "linear", "hold"))],
+    [
+        Constant(0.0002),
+        *(
+            pytest.param(
+                AdjustableDelay(0.0, 0.004, interpolation=how), marks=() if how == "hold" else pytest.mark.slow
+            )
+            for how in ("latest", "linear", "hold")
+        ),
+    ],
     ids=["constant", "adjustable", "interpolated", "held"],
 )
 @pytest.mark.parametrize("shift", [0, LATE])
