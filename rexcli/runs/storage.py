@@ -71,7 +71,7 @@ def new_folder(places: Iterable[Path], files: Mapping[str, bytes]) -> Path:
     for path in places:
         if path.exists():
             continue
-        with _told(path):
+        with told(path):
             make_folder(path.parent)
             temporary = _beside(path)
             temporary.mkdir()
@@ -120,7 +120,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         RexError: the block wrote nothing there.
         WriteError: it cannot be written.
     """
-    with _told(path):
+    with told(path):
         make_folder(path.parent)
         temporary = _beside(path)
         try:
@@ -143,7 +143,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: it cannot be written.
     """
-    with _told(path):
+    with told(path):
         make_folder(path.parent)
         temporary, old = _beside(path), _beside(path)
         temporary.mkdir()
@@ -180,7 +180,7 @@ def append(path: Path, data: bytes) -> None:
     Raises:
         WriteError: it cannot be written.
     """
-    with _told(path), path.open("ab") as file:
+    with told(path), path.open("ab") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -226,7 +226,7 @@ def safe_name(name: str) -> str:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """What the system says of a file that is being written becomes one line that names it."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from mcap.reader import NonSeekingReader, make_reader
 from mcap.writer import Writer
 from mcap_ros2.decoder import DecoderFactory
 
-from rexcli.errors import RexError
+from rexcli.errors import RexError, WriteError
 from rexcli.runs.recording import RecordingWriter, read_recording, repair
 from rexcli.runs.recording import writer as writer_module
 from rexcli.timeline.simulate import simulate
@@ -467,8 +468,19 @@ def test_a_device_that_takes_nothing_is_reported_at_once() -> None:
     assert "No space left on device" in writer.failed
 
 
+def test_a_disk_that_is_full_before_the_recording_begins_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer_module.os, "open", full)
+    with pytest.raises(WriteError, match=r"r.mcap: no space is left; make room there"):
+        RecordingWriter(tmp_path / "r.mcap", CHAIN)
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RexError, match="cannot be recorded to: No such file or directory"):
+    with pytest.raises(RexError, match="cannot be written: No such file or directory"):
         RecordingWriter(tmp_path / "missing" / "r.mcap", CHAIN)
 
 

@@ -24,6 +24,7 @@ from rexcli.runs.recording.images import images_of
 from rexcli.runs.recording.ipc import Frame, Kind
 from rexcli.runs.recording.layout import FIELDS, Layout, Leaf
 from rexcli.runs.recording.process import WriterProcess
+from rexcli.runs.storage import told
 from rexcli.timeline.arrays import spec_to_json
 from rexcli.timeline.spec import SystemTiming
 
@@ -72,7 +73,8 @@ class RecordingWriter:
         sha256: of the file, hexadecimal, once it is closed; None if nobody knows.
 
     Raises:
-        RexError: the file cannot be made, or the process cannot be started.
+        WriteError: the file cannot be made.
+        RexError: the process cannot be started.
     """
 
     def __init__(
@@ -97,10 +99,8 @@ class RecordingWriter:
         self._adding = threading.Lock()
         self._wake, self._sent = threading.Event(), threading.Event()
         opening = {"interval": interval, "spec": spec_to_json(spec), "info": json.dumps(plain(info or {}))}
-        try:
+        with told(self.path):
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        except OSError as error:
-            raise RexError(f"{self.path}: cannot be recorded to: {error.strerror}; give another place") from None
         try:
             self._process = WriterProcess(file)
         finally:
