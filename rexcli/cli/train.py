@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,11 @@ class _Ground:
     on_the_way: Program
     final: Program
 
+    @cached_property
+    def code(self) -> str:
+        """What its task and its nodes compute."""
+        return code_of(self.task, self.program)
+
 
 def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _Ground:
     """The ground of a training; that of an earlier one in `known` if it was made from the same.
@@ -198,7 +204,7 @@ def _sharing_code(ground: _Ground, known: MutableMapping[str, Any], kind: str) -
     if any(other.system is ground.system for other in earlier):
         return ground
     for other in earlier:
-        if code_of(other.task, other.program) == code_of(ground.task, ground.program):
+        if other.code == ground.code:
             programs = (each.on(other.system) for each in (ground.program, ground.on_the_way, ground.final))
             return _Ground(ground.system, other.task, ground.timeline, ground.parents, *programs)
     earlier.append(ground)
