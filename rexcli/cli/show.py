@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rexcli import memory_limit
 from rexcli.cli.job import Job
+from rexcli.compiler import backend
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError
 from rexcli.runs.result import Result, Table
@@ -39,6 +40,7 @@ def show(job: Job) -> Result:
 
     Replicas that are declared alike have one line; as JSON, each has its own.
     """
+    backend.prepare(job.experiment.compile.devices)
     system = job.system()
     measured, episodes, steps = simulate_quickly(job.experiment, system)
     every = job.console.as_json

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import jax
 
-from rexcli.compiler.program import Skip
 from rexcli.errors import RexError
+
+if TYPE_CHECKING:
+    from rexcli.compiler.program import Skip
 
 
 def prepare(devices: int | Literal["auto"] = "auto") -> None:
