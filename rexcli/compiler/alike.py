@@ -125,10 +125,8 @@ def _computation(system: System, slot: Slot, graph_state: GraphState) -> Hashabl
 
 def _constants(of: Any) -> Iterator[Hashable]:
     """All numbers that a traced function has in it, but for scalars, which its text has."""
-    if isinstance(of, ClosedJaxpr):
-        yield from map(_number, of.consts)
-        yield from _constants(of.jaxpr)
-    elif isinstance(of, Jaxpr):
+    if isinstance(of, ClosedJaxpr | Jaxpr):  # one class since JAX 0.11
+        yield from map(_number, getattr(of, "consts", ()))
         for equation in of.eqns:
             yield from (_number(each.val) for each in equation.invars if isinstance(each, Literal))
             yield from _constants(tuple(equation.params.values()))
