@@ -16,6 +16,7 @@ from rexcli.errors import RexError, suggest
 from rexcli.system.infer_outputs import as_output, missing_outputs
 from rexcli.system.node import defines
 from rexcli.system.parameters import flat, with_values
+from rexcli.system.paths import leaf_paths
 from rexcli.system.randomize import drawn_delay, drawn_of_posterior, drawn_params
 from rexcli.system.states import GraphState
 from rexcli.system.system import System
@@ -48,8 +49,13 @@ class Declared(struct.PyTreeNode):
             RexError: for a parameter that there is not, or whose type or shape is another.
         """
         params = {name: flat(spec.params) for name, spec in system.specs.items() if spec.params}
-        if params:
-            jax.eval_shape(partial(init_graph_state, system), jax.random.key(0))
+        if params:  # of the type that each has in the node: one that is neither int32 nor float32 would be rounded
+            state = jax.eval_shape(partial(init_graph_state, system), jax.random.key(0))
+            types = {name: leaf_paths(state.params[name]) for name in params}
+            params = {
+                name: {path: np.asarray(value).astype(types[name][path].dtype) for path, value in each.items()}
+                for name, each in params.items()
+            }
         delays = {name: {key: delay.value for key, delay in system.adjustable(name).items()} for name in system.nodes}
         with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
             arrays = jax.tree.map(jnp.asarray, (params, {name: each for name, each in delays.items() if each}))

@@ -25,7 +25,7 @@ class Pulled(World):
     """Is pulled to one side, by its parameter."""
 
     def init_params(self, rng: jax.Array, graph_state: Any) -> Any:
-        return {"pull": jnp.float32(0.5), "turns": jnp.int32(1)}
+        return {"pull": jnp.float32(0.5), "turns": jnp.int32(1), "serial": jnp.uint32(7)}
 
     def step(self, step_state: Any) -> Any:
         place = step_state.state + step_state.params["pull"] * step_state.params["turns"]
@@ -68,6 +68,9 @@ def test_a_program_on_another_system_has_its_own_numbers() -> None:
     assert moved.system is one.system
     assert jax.tree.structure(moved) == jax.tree.structure(one) != jax.tree.structure(other)
     rng = jax.random.key(1)
+    large = programmed(Pulled(), serial=3_000_000_001, pull=3_000_000_000).init(rng).params["world"]
+    assert int(large["serial"]) == 3_000_000_001
+    assert float(large["pull"]) == np.float32(3e9)
     mine, moved_state = (program.run(program.reset(program.init(rng))[0]) for program in (other, moved))
     assert all(map(np.array_equal, jax.tree.leaves(mine.state), jax.tree.leaves(moved_state.state)))
     assert float(moved_state.params["world"]["pull"]) == np.float32(0.2)
