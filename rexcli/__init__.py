@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rexcli.runs.view import RunView
     from rexcli.runtime.in_memory import InMemoryRecorder
     from rexcli.runtime.stepper import Stepper
-    from rexcli.runtime.wall.session import WallClock
+    from rexcli.runtime.wall.wall_clock import WallClock
     from rexcli.system.adjustable import AdjustableDelay
     from rexcli.system.delay_families import Correlated, Gamma, LogNormal, Mixture, Normal, Regimes, TruncatedNormal
     from rexcli.system.losses import GilbertElliott, IndependentLoss
@@ -68,7 +68,7 @@ _HOMES = {
     "System": "rexcli.system.system",
     "Timeline": "rexcli.timeline.timeline",
     "TruncatedNormal": "rexcli.system.delay_families",
-    "WallClock": "rexcli.runtime.wall.session",
+    "WallClock": "rexcli.runtime.wall.wall_clock",
     "WallSettings": "rexcli.config.schema",
     "build": "rexcli.pipeline",
     "compile": "rexcli.pipeline",

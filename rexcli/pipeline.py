@@ -49,7 +49,8 @@ from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.nan import NanListener, NanSearch
 from rexcli.runtime.recorder import Recorder
 from rexcli.runtime.stepper import Listener, Listeners, Stepper
-from rexcli.runtime.wall.session import Outcome, WallClock, Watch, check_system
+from rexcli.runtime.wall.session import Outcome, Watch
+from rexcli.runtime.wall.wall_clock import WallClock, check_system
 from rexcli.system.call import StepFunction
 from rexcli.system.infer_outputs import trace_steps
 from rexcli.system.init import init_graph_state, with_memory

@@ -223,13 +223,13 @@ def small():
 def test_a_second_evaluation_compiles_nothing_and_a_changed_task_does(small):
     experiment, program, task, policy = small
     rex.evaluate(experiment, program, task, policy)
-    compiled = evaluation._evaluate_policy._cache_size()
+    compiled = evaluation._compiled_evaluation()._cache_size()
     again = rex.evaluate(experiment, program, task, policy)
-    assert evaluation._evaluate_policy._cache_size() == compiled
+    assert evaluation._compiled_evaluation()._cache_size() == compiled
     task.metrics = {**task.metrics, "low": rex_metrics.Lowest("upright")}
     assert "low" in rex.evaluate(experiment, program, task, policy).summary
     assert "low" not in again.summary
-    assert evaluation._evaluate_policy._cache_size() == compiled + 1
+    assert evaluation._compiled_evaluation()._cache_size() == compiled + 1
 
 
 def test_python_refuses_what_the_commands_refuse(small):

@@ -17,8 +17,8 @@ from flax import struct
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rexcli import Edge, Node, NodeSpec, System, compose
+from rexcli.cli.commands import app
 from rexcli.cli.hydra_app import split_conf
-from rexcli.cli.main import app
 from rexcli.system.init import init_graph_state
 
 README = Path(__file__).parents[1] / "README.md"

@@ -55,7 +55,7 @@ def look(frame: FrameType | None, seconds: float) -> Look:
         if file.startswith(PACKAGE):
             functions.append(f"{file.removeprefix(PACKAGE).removesuffix('.py')}: {frame.f_code.co_name}")
         frame = frame.f_back
-    functions = [name for name in functions if not name.startswith(("cli/main:", "cli/profiler:"))]
+    functions = [name for name in functions if not name.startswith(("cli/main:", "cli/commands:", "cli/profiler:"))]
     return Look(seconds, tuple(reversed(functions)), kind_of(files))
 
 

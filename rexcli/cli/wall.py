@@ -23,7 +23,8 @@ from rexcli.runtime.wall.emulation import overrun_warnings
 from rexcli.runtime.wall.episode import Episode
 from rexcli.runtime.wall.latency import Punctuality
 from rexcli.runtime.wall.realtime import why_no_priority
-from rexcli.runtime.wall.session import SHARE_SECONDS, Outcome
+from rexcli.runtime.wall.session import Outcome
+from rexcli.runtime.wall.wall_clock import SHARE_SECONDS
 from rexcli.system.call import StepFunction
 from rexcli.system.drawn import drawn
 from rexcli.system.system import System

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from rexcli.compiler.inputs import Input, Row, see
 from rexcli.compiler.packing import SMALL
+from rexcli.compiler.slots import Slot
 from rexcli.compiler.together import message_types, pooled, unstacked
 from rexcli.system.states import GraphState, Inputs, InputState, StepState
 from rexcli.system.system import System
@@ -28,18 +29,7 @@ FEWEST = 4
 """Steps that are worth running as one."""
 
 
-class Slot(Protocol):
-    """What is looked at of a slot of the program, see `program._Slot`."""
-
-    @property
-    def node(self) -> str: ...
-    @property
-    def inputs(self) -> tuple[Input, ...]: ...
-    @property
-    def level(self) -> int: ...
-
-
-def batches(system: System, slots: Sequence[Any], graph_state: GraphState) -> Iterator[list[Any]]:
+def batches(system: System, slots: Sequence[Slot], graph_state: GraphState) -> Iterator[list[Slot]]:
     """Slots in the order in which they run, those together that run as one.
 
     Args:
@@ -56,15 +46,15 @@ def batches(system: System, slots: Sequence[Any], graph_state: GraphState) -> It
         begin = end
 
 
-def _alike(system: System, slots: Sequence[Any], graph_state: GraphState) -> list[list[Any]]:
+def _alike(system: System, slots: Sequence[Slot], graph_state: GraphState) -> list[list[Slot]]:
     """Slots that do not depend on one another, by what they do; those of which there are few each by itself."""
     groups = _split(slots, lambda slot: _shape(system, slot, graph_state))
     return [part for group in groups for part in _split(group, lambda slot: _traced(system, slot, graph_state))]
 
 
-def _split(slots: Sequence[Any], look: Callable[[Any], Hashable]) -> list[list[Any]]:
+def _split(slots: Sequence[Slot], look: Callable[[Slot], Hashable]) -> list[list[Slot]]:
     """Those that look the same together, if they are not few."""
-    found: dict[Hashable, list[Any]] = {}
+    found: dict[Hashable, list[Slot]] = {}
     for slot in slots:
         found.setdefault(look(slot) if len(slots) >= FEWEST else slot.node, []).append(slot)
     groups = ([group] if len(group) >= FEWEST else [[slot] for slot in group] for group in found.values())

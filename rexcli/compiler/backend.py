@@ -11,8 +11,10 @@ import jax
 
 from rexcli.errors import RexError
 
+LEVEL = "xla_backend_optimization_level"
+
 if TYPE_CHECKING:
-    from rexcli.compiler.program import Skip
+    from rexcli.compiler.slots import Skip
 
 
 def prepare(devices: int | Literal["auto"] = "auto") -> None:
@@ -64,6 +66,18 @@ def choose_skip(skip: Literal["auto", "cond", "mask"]) -> Skip:
     if skip == "auto":
         return "cond" if jax.default_backend() == "cpu" else "mask"
     return skip
+
+
+def compiler_options() -> dict[str, str | bool]:
+    """Of XLA, for large programs on a CPU: its first level of optimisation, unless XLA_FLAGS say which.
+
+    Measured with the trainings of four systems: a fifth less CPU for the compilation than with XLA's own third level,
+    and the programs as fast, to 15 percent faster: XLA vectorises loops before. Level 0 makes them four times as slow.
+    Rollouts, which spend less of their time on networks, are up to a tenth slower, and keep the third.
+    """
+    if jax.default_backend() != "cpu" or LEVEL in os.environ.get("XLA_FLAGS", ""):
+        return {}
+    return {LEVEL: "1"}
 
 
 def cache_folder() -> Path | None:

@@ -8,20 +8,20 @@ rings that are as short as the plan allows. And what the node code leaves alone 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from rexcli.compiler.alike import batches, see_alike, see_inputs
-from rexcli.compiler.inputs import Input, Row, place, shielded
+from rexcli.compiler.inputs import Row, shielded
+from rexcli.compiler.node_records import FIELDS, NodeRecord, Record, by_node, flat, kept_as, own_entries, record_of
 from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
-from rexcli.compiler.tables import Table
+from rexcli.compiler.slots import Layout, Skip, Slot, make_tables
 from rexcli.compiler.together import (
     Names,
     gathered,
@@ -36,65 +36,16 @@ from rexcli.compiler.together import (
 )
 from rexcli.errors import RexError
 from rexcli.system.init import Declared, Delays, init_graph_state, with_memory
-from rexcli.system.states import GraphState, Inputs, StepState
+from rexcli.system.states import GraphState, StepState
 from rexcli.system.system import System
 from rexcli.system.types import conform_step
 
 PyTree = Any
 T = TypeVar("T")
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
-Skip = Literal["cond", "mask"]
 
-PIECE = 2**18
-"""Rows, of all episodes together, whose tables are made at a time."""
-
-FIELDS = ("params", "inputs", "state", "output")
-
-
-class NodeRecord(struct.PyTreeNode):
-    """What a rollout kept of one node; an entry where nothing ran has `seq` -1 and no meaning.
-
-    Attributes:
-        seq: int32 `[entries]`, the node's tick.
-        ts: float32 `[entries]`, seconds, when it started.
-        fields: by field (`params`, `inputs`, `state`, `output`), pytrees with leading `[entries]`.
-    """
-
-    seq: jax.Array
-    ts: jax.Array
-    fields: Mapping[str, PyTree]
-
-
-Record = dict[str, NodeRecord]
-Batches = list[list[Any]]
+Batches = list[list[Slot]]
 """Slots in the order in which they run, those together that run as one."""
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """Where the tables keep what a slot runs, and into which entry of its ring it writes: the spare one if skipped."""
-
-    node: str
-    at: int
-    entry: int
-    spare: int
-    ts: int
-    dt: int
-    inputs: tuple[Input, ...]
-    level: int = -1
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What is fixed when the program is traced. Programs of equal layout share one compilation."""
-
-    system: System
-    slots: tuple[_Slot, ...]
-    rings: tuple[tuple[str, int], ...]
-    warmup: int
-    skip: Skip
-    nodes: tuple[str, ...]
-    observed: tuple[str, ...]
 
 
 @jax.tree_util.register_pytree_node_class
@@ -119,21 +70,21 @@ class Program:
                 f"the plan was made for supervisor '{plan.template[-1]}', but the system's is "
                 f"'{system.supervisor}'; compile again"
             )
-        slots, tables = _tables(system, plan)
+        slots, tables = make_tables(system, plan)
         nodes = tuple(system.nodes)
-        self.layout = _Layout(system, slots, tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
+        self.layout = Layout(system, slots, tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
         with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
             self.ints, self.floats, self.spans = map(jnp.asarray, tables)
             self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
             self.length = jnp.asarray(plan.length)
         self.declared = Declared.of(system)
 
-    def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[_Layout, int]]:
+    def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Layout, int]]:
         tables = self.ints, self.floats, self.spans, self.before, self.length
         return (*tables, self.declared), (self.layout, self._steps)
 
     @classmethod
-    def tree_unflatten(cls, static: tuple[_Layout, int], children: tuple[Any, ...]) -> Program:
+    def tree_unflatten(cls, static: tuple[Layout, int], children: tuple[Any, ...]) -> Program:
         program = object.__new__(cls)
         program.plan = None
         program.layout = static[0]
@@ -277,8 +228,8 @@ class Program:
         runs, seen = ~self.is_over(graph_state), self.step_state(graph_state)
         graph_state, records = self._advance(graph_state, step_state, output, keep)
         if self.supervisor in keep:
-            records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, step_state, output)))
-        return graph_state, _by_node([names for names, _ in records], [record for _, record in records], 0)
+            records.append(((self.supervisor,), record_of(keep[self.supervisor], runs, seen, step_state, output)))
+        return graph_state, by_node([names for names, _ in records], [record for _, record in records], 0)
 
     def run(self, graph_state: GraphState) -> GraphState:
         """One step of the supervisor by its own node code, then all that precedes its next tick."""
@@ -316,7 +267,7 @@ class Program:
         owners = self.owners(graph_state, keep)
         graph_state, found = self._gathered(graph_state)
         graph_state, kept = self._rollout(graph_state, found, steps, controller, keep)
-        return parted(graph_state, dict(self.layout.rings)), _flat(_by_node(owners, kept, 1))
+        return parted(graph_state, dict(self.layout.rings)), flat(by_node(owners, kept, 1))
 
     def reset_and_rollout(
         self,
@@ -344,7 +295,7 @@ class Program:
         """Of what `reset_and_rollout` returns, whose each is; of a graph state only shapes and types are looked at."""
         keep = dict.fromkeys(self.layout.nodes, ("state", "output")) if keep is None else keep
         found = batches(self.system, self.layout.slots[:-1], graph_state)
-        names = [own for batch in found for own in _kept_as(batch, keep)]
+        names = [own for batch in found for own in kept_as(batch, keep)]
         return [*names, *([(self.supervisor,)] if self.supervisor in keep else [])]
 
     def _rollout(
@@ -372,7 +323,7 @@ class Program:
             acted, output = self._conform(state, control(seen))
             state, records = self._advance(state, acted, output, keep, found)
             if self.supervisor in keep:
-                records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, acted, output)))
+                records.append(((self.supervisor,), record_of(keep[self.supervisor], runs, seen, acted, output)))
             return state, [record for _, record in records]
 
         return jax.lax.scan(body, with_memory(graph_state, controller), None, length=steps)
@@ -405,13 +356,13 @@ class Program:
             acted, output = self._conform(state, control(seen))
             state = self._act(state, acted, output, runs, table)
             if self.supervisor in keep:
-                records.append(((self.supervisor,), _entry(keep[self.supervisor], runs, seen, acted, output)))
+                records.append(((self.supervisor,), record_of(keep[self.supervisor], runs, seen, acted, output)))
             owners[:] = [names for names, _ in records]
             return state, packing.pack([record.fields for _, record in records])
 
         every = jnp.arange(self.ints.shape[1], dtype=jnp.int32)
         graph_state, packed = jax.lax.scan(body, with_memory(graph_state, controller), every)
-        fields = _flat(_by_node(owners, packing.unpack(packed), 1))
+        fields = flat(by_node(owners, packing.unpack(packed), 1))
         return parted(graph_state, dict(self.layout.rings)), fields
 
     # ------------------------------------------------------------------ one row
@@ -494,13 +445,13 @@ class Program:
             graph_state = _with_result(graph_state, name, rng, params, state, output, at)
             if keep is not None and name in keep:
                 after = before.replace(rng=rng, params=params, state=state)
-                records.append(((name,), _entry(keep[name], runs, before, after, output)))
+                records.append(((name,), record_of(keep[name], runs, before, after, output)))
         return graph_state, records
 
     def _run_alike(
         self,
         graph_state: GraphState,
-        slots: list[_Slot],
+        slots: list[Slot],
         table: Row,
         keep: Mapping[str, tuple[str, ...]],
         records: list[tuple[Names, NodeRecord]],
@@ -540,9 +491,9 @@ class Program:
         else:
             rng, params, state, output = step(before, runs)
         values = {"params": params, "inputs": inputs, "state": state, "output": output}
-        entry = NodeRecord(jnp.where(runs, seq, -1), ts, values)
-        for owners in _kept_as(slots, keep):
-            own = entry if len(owners) > 1 else own_entries(entry, owners[0], names.index(owners[0]), 0)
+        record = NodeRecord(jnp.where(runs, seq, -1), ts, values)
+        for owners in kept_as(slots, keep):
+            own = record if len(owners) > 1 else own_entries(record, owners[0], names.index(owners[0]), 0)
             records.append((owners, own.replace(fields={field: own.fields[field] for field in keep[owners[0]]})))
         return graph_state.replace(
             rng=with_rows(graph_state.rng, names, rng),
@@ -566,7 +517,7 @@ class Program:
         runs = ~self.is_over(graph_state)
         return shielded(self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state)), runs), runs
 
-    def _step_state(self, graph_state: GraphState, slot: _Slot, table: Row) -> StepState:
+    def _step_state(self, graph_state: GraphState, slot: Slot, table: Row) -> StepState:
         ts = table.floats[slot.ts]
         return StepState(
             rng=graph_state.rng[slot.node],
@@ -582,49 +533,6 @@ class Program:
         )
 
 
-def _tables(system: System, plan: Plan) -> tuple[tuple[_Slot, ...], list[np.ndarray]]:
-    """Slots, and the tables of integers, seconds and spans, `[episodes, rows, columns]`: made a piece at a time."""
-    slots: tuple[_Slot, ...] = ()
-    whole: list[np.ndarray] = []
-    episodes, rows = plan.table.tick[-1].shape
-    size = max(1, PIECE // max(1, episodes))
-    for begin in range(0, rows, size):
-        table = plan.table.rows(begin, min(size, rows - begin))
-        slots, columns = _columns(system, plan, table)
-        if begin == 0:
-            whole = [
-                np.empty((episodes, rows, sum(part.shape[2] for part in parts)), parts[0].dtype) for parts in columns
-            ]
-        for into, parts in zip(whole, columns, strict=True):
-            np.concatenate(parts, axis=2, out=into[:, begin : begin + size])
-    return slots, whole
-
-
-def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[_Slot, ...], list[list[np.ndarray]]]:
-    """The slots of some rows, which say where in the tables their entries are, and these, `[episodes, rows, n]`."""
-    columns: list[list[np.ndarray]] = [[], [], []]
-
-    def column(to: list[np.ndarray], values: np.ndarray) -> int:
-        """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
-        begin = sum(part.shape[-1] for part in to)
-        to.append(values if values.ndim == 3 else values[..., None])
-        return begin
-
-    slots = []
-    ints, floats, spans = columns
-    for slot, level in zip(table.slots(), table.levels or [-1] * len(table.nodes), strict=True):
-        ring = plan.rings[slot.node]
-        at, ts, dt = column(ints, slot.at), column(floats, slot.ts), column(spans, slot.dt)
-        entry = column(ints, np.where(slot.tick < 0, ring, slot.tick % ring).astype(np.int32))
-        inputs = []
-        for read in slot.inputs:
-            edge = system.edges[read.edge]
-            sends, period = plan.rings[edge.source], 1 / system.specs[edge.target].rate
-            inputs.append(place(edge, read, sends, period, *(partial(column, to) for to in columns)))
-        slots.append(_Slot(slot.node, at, entry, ring, ts, dt, tuple(inputs), level))
-    return tuple(slots), columns
-
-
 class _Kept(NamedTuple):
     """What a node keeps from step to step."""
 
@@ -634,19 +542,9 @@ class _Kept(NamedTuple):
     memory: PyTree
 
 
-def _entry(fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree) -> NodeRecord:
-    values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
-    return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
-
-
 def _beside(runs: jax.Array, leaf: jax.Array) -> jax.Array:
     """`[slots]` so that it goes with `[slots, ...]`."""
     return runs.reshape(len(runs), *(1,) * (leaf.ndim - 1))
-
-
-def _flat(record: T) -> T:
-    """Entries of all slots of a node in one row, `[rows, slots, ...]`, and of all rows, one after another."""
-    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
 
 
 def _with_result(
@@ -659,50 +557,3 @@ def _with_result(
         state=with_one(graph_state.state, name, state),
         outputs=with_one(graph_state.outputs, name, write(graph_state.outputs[name], output, at)),
     )
-
-
-def _kept_as(batch: list[Any], keep: Mapping[str, tuple[str, ...]]) -> list[Names]:
-    """Nodes of a batch of which something is kept: all in one, or each by itself where not the same is of all."""
-    names = tuple(slot.node for slot in batch)
-    if len({keep.get(name) for name in names}) == 1:
-        return [names] if names[0] in keep else []
-    return [(name,) for name in names if name in keep]
-
-
-def _by_node(owners: list[Names], records: list[T], axis: int) -> dict[str, T]:
-    """By node its entries, one for each of its slots, along `axis`.
-
-    Args:
-        owners: whose each record is.
-        records: of several nodes, leaves with one entry for each along `axis`.
-        axis: 0 for those of one step, 1 for those of many.
-    """
-    found: dict[str, list[T]] = {}
-    for names, record in zip(owners, records, strict=True):
-        for index, name in enumerate(names):
-            own = record if len(names) == 1 else own_entries(record, name, index, axis)
-            found.setdefault(name, []).append(own)
-    return {name: jax.tree.map(lambda *slots: jnp.stack(slots, axis), *some) for name, some in found.items()}
-
-
-@partial(jax.jit, static_argnums=2, inline=True)
-def _entry_of(values: jax.Array, index: Any, axis: int) -> jax.Array:
-    """Compiled once for all entries of arrays of one shape."""
-    return jax.lax.dynamic_index_in_dim(values, index, axis, keepdims=False)
-
-
-def own_entries(record: T, name: str, index: int, axis: int) -> T:
-    """What is of one node in a record of several.
-
-    Args:
-        record: leaves with one entry for each of its owners along `axis`.
-        name, index: of the node, and its place among the owners.
-        axis: of the owners.
-    """
-
-    def leaf(value: Any) -> Any:
-        if isinstance(value, Inputs):
-            return Inputs(name, {read: jax.tree.map(leaf, seen) for read, seen in value.items()})
-        return _entry_of(value, index, axis)
-
-    return jax.tree.map(leaf, record, is_leaf=lambda value: isinstance(value, Inputs))

@@ -15,9 +15,11 @@ import numpy as np
 
 from rexcli.compiler.cut import cut
 from rexcli.compiler.dependencies import find_dependencies
+from rexcli.compiler.node_records import FIELDS
 from rexcli.compiler.placement import place
 from rexcli.compiler.plan import Plan
-from rexcli.compiler.program import FIELDS, Controller, Program, Skip
+from rexcli.compiler.program import Controller, Program
+from rexcli.compiler.slots import Skip
 from rexcli.compiler.tables import Table, tabulate
 from rexcli.compiler.template import find_template
 from rexcli.runs.recording import RecordingWriter

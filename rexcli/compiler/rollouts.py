@@ -17,7 +17,9 @@ import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rexcli import memory_limit
-from rexcli.compiler.program import Controller, NodeRecord, Program, Record, own_entries
+from rexcli.compiler import backend
+from rexcli.compiler.node_records import NodeRecord, Record, own_entries
+from rexcli.compiler.program import Controller, Program
 from rexcli.compiler.together import Names
 from rexcli.errors import RexError
 from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
@@ -38,7 +40,7 @@ class Rollouts:
 
     Attributes:
         record: by node, `seq` and `ts` `[episodes, entries]`, the same for all rollouts of an episode, and fields
-            with leading `[num, entries]`; an entry where nothing ran has `seq` -1.
+            with leading `[num, entries]`; an entry where nothing ran has `seq` -1. NumPy's arrays if cores ran them.
         episode: which episode of the timeline each rollout rode, `[num]`.
         steps: supervisor steps of each rollout.
         compile_seconds, run_seconds: wall time of compilation and of running it once.
@@ -65,6 +67,8 @@ class Rollouts:
         return self.num * self.steps / self.run_seconds
 
 
+Array = Any
+"""JAX's or NumPy's."""
 Compiled = Callable[..., dict[int, NodeRecord]]
 
 
@@ -102,12 +106,14 @@ class CompiledRollouts:
         began = time.perf_counter()
         kept = self.batches(rng)
         run_seconds = time.perf_counter() - began
+        if self._everywhere.mesh.devices.flat[0].platform == "cpu":  # what NumPy puts in order compiles nothing
+            kept = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), kept)
         num, episodes = len(self.episode), self._arguments[2].shape[0]
 
-        def in_order(leaf: jax.Array) -> jax.Array:
+        def in_order(leaf: Array) -> Array:
             if episodes == 1:
                 return leaf[0, :num]
-            return jnp.swapaxes(leaf, 0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[:num]
+            return leaf.swapaxes(0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[:num]
 
         record: Record = {}
         for name, slots in self._slots(kept).items():
@@ -129,11 +135,11 @@ class CompiledRollouts:
         return found
 
 
-def _merged(slots: Sequence[jax.Array], axis: int) -> jax.Array:
+def _merged(slots: Sequence[Array], axis: int) -> Array:
     """Entries of the slots of a node in one row, one after another along `axis`, of all rows."""
     if len(slots) == 1:
         return slots[0]
-    leaf = jnp.stack(slots, axis + 1)
+    leaf: Array = (jnp if isinstance(slots[0], jax.Array) else np).stack(slots, axis + 1)
     return leaf.reshape(*leaf.shape[:axis], -1, *leaf.shape[axis + 2 :])
 
 
@@ -168,7 +174,8 @@ def compile_rollouts(
         controller: steps the supervisor; its own node code if None.
         keep: fields by node, see `Program.rollout`.
         devices: that share the work; all if None.
-        beside: has a thread in which XLA compiles them, while this one goes on once it has traced them.
+        beside: has a thread in which XLA compiles them, while this one goes on once it has traced them; as quickly as
+            it can, for rollouts that are few.
 
     Raises:
         RexError: for a number of rollouts or steps that cannot be.
@@ -197,7 +204,7 @@ def compile_rollouts(
     lowered = jax.jit(batches).lower(program, given, rng, placed)
 
     def compiled() -> tuple[Compiled, float]:
-        return lowered.compile(), time.perf_counter() - began
+        return lowered.compile({} if beside is None else backend.compiler_options()), time.perf_counter() - began
 
     if beside is None:
         done: Future[tuple[Compiled, float]] = Future()
@@ -362,9 +369,13 @@ def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | N
     return (min(found, key=lambda each: each[:3])[3], int(struck.sum())) if found else None
 
 
-@jax.jit
-def _any_nan(leaf: jax.Array) -> jax.Array:
+def _any_nan(leaf: Array) -> Any:
     """Whether there is NaN in it; what stands where nothing ran counts too."""
+    return np.isnan(leaf).any() if isinstance(leaf, np.ndarray) else _any_nan_on_device(leaf)
+
+
+@jax.jit
+def _any_nan_on_device(leaf: jax.Array) -> jax.Array:
     return jnp.isnan(leaf).any()
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rexcli.compiler.packing import SMALL
+from rexcli.compiler.slots import Slot
 from rexcli.system.states import GraphState
 
 PyTree = Any
@@ -82,7 +83,7 @@ class Together(Mapping[str, PyTree]):
         return Together(self.groups, grouped, self.alone)
 
 
-def groups_of(batches: Sequence[Sequence[Any]]) -> tuple[Names, ...]:
+def groups_of(batches: Sequence[Sequence[Slot]]) -> tuple[Names, ...]:
     """Nodes whose slots run together, see `alike.batches`; each is in one group."""
     found: list[Names] = []
     for batch in sorted(batches, key=len, reverse=True):

@@ -17,7 +17,8 @@ from rexcli.config.schema import IdentifyConfig, InitialConfig
 from rexcli.errors import RexError, suggest
 from rexcli.identify.recorded import Signal
 from rexcli.identify.robust import robust
-from rexcli.identify.segments import Segments, fitted_steps
+from rexcli.identify.rows import Rows
+from rexcli.identify.segments import Segments
 from rexcli.identify.unknowns import Unknowns
 from rexcli.system.init import init_graph_state
 from rexcli.system.parameters import with_values
@@ -348,7 +349,7 @@ class Problem:
         """Which simulated value is compared to which recorded one."""
         if not hasattr(self, "_ticks"):
             self.simulate(self.start()[None])
-        return Rows.of(self)
+        return Rows.of(self.timeline.num_steps, self.signals, self._ticks, self.segments, self.held_out)
 
     def errors(self, z: np.ndarray, width: int | None = None, ahead: np.ndarray | None = None) -> np.ndarray:
         """Weighted errors of candidates, `[candidates, rows]`; what is not finite is very large."""
@@ -486,58 +487,3 @@ class Problem:
 
 HUGE = 1e3
 """What an error counts that is no finite number, in standard deviations of its signal."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Every comparison of a simulated value with a recorded one.
-
-    Attributes:
-        places: by signal, where its simulated values are.
-        signal, episode, step, segment: of each row, `[rows]`.
-        time: when the value was sensed, s, `[rows]`.
-        recorded: `[rows]`.
-        angle: `[rows]`.
-        fitted: whether it is fitted and not held out, `[rows]`.
-    """
-
-    places: list[np.ndarray]
-    signal: np.ndarray
-    episode: np.ndarray
-    step: np.ndarray
-    segment: np.ndarray
-    time: np.ndarray
-    recorded: np.ndarray
-    angle: np.ndarray
-    fitted: np.ndarray
-
-    @property
-    def size(self) -> int:
-        return len(self.signal)
-
-    @classmethod
-    def of(cls, problem: Problem) -> Rows:
-        steps = problem.timeline.num_steps
-        columns: dict[str, list[np.ndarray]] = {}
-        places = []
-        for index, (signal, (seq, ts)) in enumerate(zip(problem.signals, problem._ticks, strict=True)):
-            episode, step, _ = np.indices(seq.shape)
-            tick = np.clip(seq, 0, signal.values.shape[1] - 1)
-            there = (seq >= 0) & (step < steps[:, None, None]) & signal.there[episode, tick]
-            width = signal.values.shape[2]
-            place = np.flatnonzero(np.repeat(there.ravel(), width))
-            places.append(place)
-            fitted = step < fitted_steps(steps, problem.held_out)[:, None, None]
-            repeated = {
-                "signal": np.full(seq.shape, index),
-                "episode": episode,
-                "step": step,
-                "segment": problem.segments.of_step[episode, step],
-                "time": ts,
-                "angle": np.full(seq.shape, signal.angle),
-                "fitted": fitted,
-            }
-            for name, values in repeated.items():
-                columns.setdefault(name, []).append(np.repeat(values[there], width))
-            columns.setdefault("recorded", []).append(signal.values[episode, tick].reshape(-1)[place])
-        return cls(places, **{name: np.concatenate(parts) for name, parts in columns.items()})

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
+from rexcli.compiler import backend
 from rexcli.compiler.program import Controller, Program
 from rexcli.errors import RexError
 from rexcli.rl.environment import AsItIs, Environment
 from rexcli.rl.observed_nodes import check_observed
 from rexcli.rl.policy import Actor
+from rexcli.rl.traced_once import traced_once, zeros_of_result
 from rexcli.system.init import with_memory
 from rexcli.system.states import GraphState
 
@@ -119,15 +121,19 @@ def evaluate_policy(
     It is compiled once for a task, a layout of the program and a network: again only where an attribute of the task
     has been given another value.
     """
-    return _evaluate_policy(program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds)
+    return _compiled_evaluation()(program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds)
 
 
-@partial(jax.jit, static_argnames=("task", "episodes", "seconds"))
-def _evaluate_policy(
-    program: Program, policy: Actor, rng: jax.Array, task: AsItIs, *, episodes: int, seconds: float
-) -> Evaluation:
-    act = policy.controller(task.task)
-    return evaluate(program, task.task, act, rng, episodes=episodes, seconds=seconds)
+@cache
+def _compiled_evaluation() -> Callable[..., Evaluation]:
+    def of_task(
+        program: Program, policy: Actor, rng: jax.Array, task: AsItIs, *, episodes: int, seconds: float
+    ) -> Evaluation:
+        act = policy.controller(task.task)
+        return evaluate(program, task.task, act, rng, episodes=episodes, seconds=seconds)
+
+    static = "task", "episodes", "seconds"
+    return jax.jit(of_task, static_argnames=static, compiler_options=backend.compiler_options())
 
 
 class _Running(struct.PyTreeNode):
@@ -157,7 +163,7 @@ def _episodes(
         measures = {name: jnp.asarray(value) for name, value in task.measure(state).items()}
         return state, jnp.asarray(task.reward(state), jnp.float32), ended, measures
 
-    step_all = jax.vmap(step_one, in_axes=(shared,), out_axes=(shared, 0, 0, 0))
+    step_all = traced_once(jax.vmap(step_one, in_axes=(shared,), out_axes=(shared, 0, 0, 0)))
 
     def step(run: _Running, _: None) -> tuple[_Running, dict[str, jax.Array]]:
         state, reward, ended, now = step_all(run.state)
@@ -166,7 +172,7 @@ def _episodes(
         return _Running(state, run.alive & ~ended, earned, run.length + run.alive, measures), measures
 
     state = jax.vmap(reset, out_axes=shared)(keys)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(step_all, state)[3])
+    nothing = zeros_of_result(step_all, state)[3]
     run = _Running(state, jnp.ones(number, bool), jnp.zeros(number), jnp.zeros(number, jnp.int32), nothing)
     run, measures = jax.lax.scan(step, run, None, length=steps)
     summary = jax.vmap(partial(_summary, task), in_axes=1, axis_size=number)(measures)

@@ -13,6 +13,7 @@ from flax import struct
 from rexcli.config.schema import PPOSettings
 from rexcli.rl.algorithm import Metrics
 from rexcli.rl.data_parallel import averaged, own_key
+from rexcli.rl.traced_once import traced_once, zeros_of_result
 
 PyTree = Any
 Loss = Callable[[PyTree, PyTree], tuple[jax.Array, Metrics]]
@@ -74,6 +75,7 @@ def take_gradient_steps(
         at, stopped = carry
         limit = 1.5 * (0.0 if settings.target_kl is None else settings.target_kl)
 
+        @traced_once
         def tried() -> tuple[PyTree, Metrics]:
             after, metrics = step(at, minibatch)
             far = metrics["kl"] > limit
@@ -81,7 +83,7 @@ def take_gradient_steps(
             return (kept, far), metrics | {"tried": jnp.float32(1), "made": 1 - far.astype(jnp.float32)}
 
         def left_out() -> tuple[PyTree, Metrics]:
-            return carry, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(tried)[1])
+            return carry, zeros_of_result(tried)[1]
 
         return jax.lax.cond(stopped, left_out, tried)
 

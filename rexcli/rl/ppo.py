@@ -42,6 +42,7 @@ from rexcli.rl.networks import (
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
 from rexcli.rl.spaces import Dict, ObservationSpace
+from rexcli.rl.traced_once import traced_once, zeros_of_result
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
 from rexcli.system.init import init_graph_state
 
@@ -442,6 +443,7 @@ class PPO:
             actions where they are real; `return_mean` is over the whole episodes that ended (NaN if none did).
         """
 
+        @traced_once
         def once(state: LearnerState) -> tuple[LearnerState, Metrics]:
             state, transitions = self.collect(program, state)
             state, samples, collected = self.advantages(state, transitions)
@@ -468,8 +470,7 @@ class PPO:
         def more(carry: tuple[jax.Array, LearnerState, Metrics]) -> jax.Array:
             return (carry[0] < num_updates) & (carry[1].failed < 0)
 
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(once, state)[1])
-        made, state, totals = jax.lax.while_loop(more, body, (jnp.int32(0), state, zeros))
+        made, state, totals = jax.lax.while_loop(more, body, (jnp.int32(0), state, zeros_of_result(once, state)[1]))
         episodes = totals.pop("episodes")
         return state, {name: total / (episodes if name == "return_mean" else made) for name, total in totals.items()}
 

@@ -1,18 +1,18 @@
-"""The seeds of a training: their states, on the host, and the one compiled program that moves them on.
+"""The seeds of a training: their states, on the host, and the compiled programs that move them on.
 
-The program runs one seed's updates and then an evaluation. On CPU every device runs it for a seed of its own, and
-where seeds do not divide by devices they take turns, so that no core is idle; on an accelerator, seeds that share a
-device run side by side. An algorithm may spread a seed's environments over several devices, which then are one place
-for it. Between evaluations the whole state is plain arrays.
+One program makes a seed's updates, another evaluates it: two, since XLA compiles one while the other is traced. On CPU
+every device runs them for a seed of its own, and where seeds do not divide by devices they take turns, so that no core
+is idle; on an accelerator, seeds that share a device run side by side. An algorithm may spread a seed's environments
+over several devices, which then are one place for it. Between evaluations the whole state is plain arrays.
 
 Trainings that differ only in what the program takes as arguments (the algorithm's `numbers`, the seed, on CPU also the
-timelines) may share one program: then the seeds of all of them take their turns in it.
+timelines) may share them: then the seeds of all of them take their turns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rexcli.compiler import backend
 from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.rl.algorithm import Algorithm, Metrics
@@ -32,6 +33,7 @@ from rexcli.rl.data_parallel import AXIS, gathered, own_key
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.policy import Policy
 from rexcli.rl.process_group import ALONE, Message, ProcessGroup
+from rexcli.rl.traced_once import traced_once, zeros_of_result
 from rexcli.rl.vector_env import check_length
 from rexcli.system.paths import leaf_paths
 from rexcli.system.types import is_key
@@ -147,7 +149,7 @@ class Turn(NamedTuple):
 
 
 class SeedProgram:
-    """The compiled program that moves seeds on: those of one training, or of several that share it.
+    """The compiled programs that move seeds on: those of one training, or of several that share it.
 
     Attributes:
         keys: which leaves of a learner's state are PRNG keys.
@@ -180,26 +182,48 @@ class SeedProgram:
         numbers = {name: np.zeros(setup.num_seeds, np.float32) for name in setup.algorithm.numbers}
         start = jax.jit(begin).trace(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers)
         self.keys = jax.tree.map(is_key, start.out_info)
-        self._structure = jax.tree.structure((setup.program, setup.evaluation))
         each, parted = PartitionSpec("seeds"), PartitionSpec("seeds", AXIS)
         states = jax.tree.map(lambda yes: parted if yes else each, setup.algorithm.spread(start.out_info))
-        specs = each, states, each, each, each
-        self._shardings = jax.tree.map(partial(NamedSharding, self._mesh), specs)
-        run = jax.shard_map(
-            self._seeds_of_place, mesh=self._mesh, in_specs=specs, out_specs=(states, each, each), check_vma=False
+        self._states = jax.tree.map(partial(NamedSharding, self._mesh), states)
+        self._seeds = NamedSharding(self._mesh, each)
+        self._shardings = self._states, self._seeds, self._seeds, self._seeds
+        learn = self._on_places(self._learn, setup.program, (each, states, each, each), (states, each))
+        judge = self._on_places(self._judge, setup.evaluation, (each, states, each), each)
+        examples = (
+            _packed(start.out_info),
+            jax.ShapeDtypeStruct((0,), jnp.int32),
+            jax.ShapeDtypeStruct((0,), jnp.bool_),
+            {name: jax.ShapeDtypeStruct((0,), jnp.float32) for name in numbers},
         )
-        example = self._tables([setup] * len(self._places)), *self._example(_packed(start.out_info))
-        with ThreadPoolExecutor(1) as beside:  # XLA compiles the start while the updates are traced
-            starting = beside.submit(start.lower().compile)
-            self._run = jax.jit(run, donate_argnums=1).lower(*example).compile()
-            self._begin = starting.result()
+        state, updates, wanted, given = self._example(examples, self._shardings)
+        tables = [self._tables([program] * len(self._places)) for program in (setup.program, setup.evaluation)]
+        options = backend.compiler_options()
+        with ThreadPoolExecutor(2) as beside:  # XLA compiles each while the next is traced
+            starting = beside.submit(start.lower().compile, options)
+            judging = beside.submit(jax.jit(judge).lower(tables[1], state, wanted).compile, options)
+            self._run_learn = jax.jit(learn, donate_argnums=1).lower(tables[0], state, updates, given).compile(options)
+            self._begin, self._run_judge = starting.result(), judging.result()
 
     def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
         """The states of all seeds of a training before their first update, packed."""
         return _pack(self._begin(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers))
 
-    def _example(self, states: PyTree) -> PyTree:
-        """The shapes of what `_run` takes beside the tables, of all seeds' `states`."""
+    def _on_places(self, one: Callable[..., Any], program: Program, given: Any, taken: Any) -> Callable[..., Any]:
+        """`one`, of a program like this one and a seed, for all places: of the programs' leaves and of what is of seeds
+        each leaf has a leading axis."""
+        structure = jax.tree.structure(program)
+
+        def of_place(tables: list[jax.Array], *seeds: PyTree) -> PyTree:
+            of_one = partial(one, jax.tree.unflatten(structure, [leaf[0] for leaf in tables]))
+            if self._each > 1:
+                return jax.vmap(of_one)(*seeds)
+            # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
+            return jax.tree.map(lambda leaf: leaf[None], of_one(*jax.tree.map(lambda leaf: leaf[0], seeds)))
+
+        return jax.shard_map(of_place, mesh=self._mesh, in_specs=given, out_specs=taken, check_vma=False)
+
+    def _example(self, tree: PyTree, shardings: Any) -> PyTree:
+        """The shapes of what a program takes of so many seeds as it takes at a time, from those of any number."""
 
         def some(sharding: NamedSharding, tree: PyTree) -> PyTree:
             def one(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
@@ -207,19 +231,17 @@ class SeedProgram:
 
             return jax.tree.map(one, tree)
 
-        updates, judge = (jax.ShapeDtypeStruct((self._width,), kind) for kind in (jnp.int32, jnp.bool_))
-        numbers = dict.fromkeys(self._setup.algorithm.numbers, jax.ShapeDtypeStruct((self._width,), jnp.float32))
-        return jax.tree.map(some, self._shardings[1:], (states, updates, judge, numbers))
+        return jax.tree.map(some, shardings, tree)
 
-    def _tables(self, setups: Sequence[TrainingSetup]) -> list[jax.Array]:
-        """The leaves of both programs of a training for each place, each leaf with a leading `[places]`."""
-        leaves = [jax.tree.leaves((setup.program, setup.evaluation)) for setup in setups]
+    def _tables(self, programs: Sequence[Program]) -> list[jax.Array]:
+        """The leaves of each place's program, each with a leading `[places]`."""
+        leaves = [jax.tree.leaves(program) for program in programs]
         which = tuple(id(leaf) for each in leaves for leaf in each)
         if which not in self._placed:
             self._placed[which] = [
                 jax.make_array_from_single_device_arrays(
                     (len(each), *each[0].shape),
-                    self._shardings[0],
+                    self._seeds,
                     [
                         jax.device_put(leaf, device)[None]
                         for leaf, devices in zip(each, self._places, strict=True)
@@ -230,35 +252,31 @@ class SeedProgram:
             ]
         return self._placed[which]
 
-    def _seeds_of_place(self, tables: list[jax.Array], *seeds: PyTree) -> PyTree:
-        """What `_one` makes of each seed of one place, each leaf with a leading `[seeds]`."""
-        one = partial(self._one, jax.tree.unflatten(self._structure, [leaf[0] for leaf in tables]))
-        if self._each > 1:
-            return jax.vmap(one)(*seeds)
-        # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
-        return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], seeds)))
+    def _learn(
+        self, program: Program, packed: PyTree, updates: jax.Array, numbers: dict[str, jax.Array]
+    ) -> tuple[PyTree, Metrics]:
+        """So many updates of one seed."""
+        state, metrics = self._setup.algorithm.given(numbers).learn(program, self.unpack(packed), updates)
+        return _pack(state), {f"train/{name}": value for name, value in metrics.items()}
 
-    def _one(
-        self, programs: Programs, packed: PyTree, updates: jax.Array, judge: jax.Array, numbers: dict[str, jax.Array]
-    ) -> tuple[PyTree, Metrics, Metrics]:
-        """One seed: its updates, then, if `judge`, an evaluation (else zeros)."""
-        algorithm, seconds = self._setup.algorithm.given(numbers), self._setup.eval_seconds
-        program, evaluation = programs
-        state, metrics = algorithm.learn(program, self.unpack(packed), updates)
-        rng = state.evaluation_key
+    def _judge(self, program: Program, packed: PyTree, judge: jax.Array) -> Metrics:
+        """An evaluation of one seed, or, unless `judge`, zeros."""
+        algorithm, seconds = self._setup.algorithm, self._setup.eval_seconds
+        state = self.unpack(packed)
 
+        key = state.evaluation_key
+
+        @traced_once
         def judged() -> Metrics:
             task, devices = algorithm.environment, algorithm.devices_per_seed
-            controller, own = algorithm.policy(state.learned).controller(task), own_key(rng, devices)
+            controller, own = algorithm.policy(state.learned).controller(task), own_key(key, devices)
             episodes = algorithm.settings.num_eval_envs // devices
-            result = gathered(evaluate(evaluation, task, controller, own, episodes=episodes, seconds=seconds), devices)
+            result = gathered(evaluate(program, task, controller, own, episodes=episodes, seconds=seconds), devices)
             columns = {"return_mean": result.returns, "length_mean": result.lengths, **result.summary}
             means = {f"eval/{name}": value.astype(jnp.float32).mean() for name, value in columns.items()}
             return means | {"eval/return_std": result.returns.std()}
 
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(judged))
-        metrics = {f"train/{name}": value for name, value in metrics.items()}
-        return _pack(state), metrics, jax.lax.cond(judge, judged, lambda: nothing)
+        return jax.lax.cond(judge, judged, partial(zeros_of_result, judged))
 
     def unpack(self, packed: PyTree) -> Any:
         """The inverse of `_pack`."""
@@ -286,9 +304,13 @@ class SeedProgram:
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *zip(rows, numbers, strict=True))
         updates = np.array([turn.updates for turn in all_turns], np.int32)
         judge = np.array([turn.judge for turn in all_turns])
-        given = jax.device_put((stacked[0], updates, judge, stacked[1]), self._shardings[1:])
-        tables = self._tables([turn.batch.setup for turn in all_turns[:: self._each]])
-        done = jax.tree.map(np.asarray, self._run(tables, *given))
+        states, updates, judge, numbers = jax.device_put((stacked[0], updates, judge, stacked[1]), self._shardings)
+        setups = [turn.batch.setup for turn in all_turns[:: self._each]]
+        states, metrics = self._run_learn(self._tables([setup.program for setup in setups]), states, updates, numbers)
+        evaluations = {}
+        if any(turn.judge for turn in turns):
+            evaluations = self._run_judge(self._tables([setup.evaluation for setup in setups]), states, judge)
+        done = jax.tree.map(np.asarray, (states, metrics, evaluations))
         for place, turn in enumerate(turns):
             turn.batch.take(turn, *jax.tree.map(lambda leaf, n=place: leaf[n], done))
 

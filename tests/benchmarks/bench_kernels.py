@@ -112,7 +112,8 @@ def training(experiment: Any) -> str:
     task = rex.environment(experiment, system)
     timeline, _ = pipeline.timeline_for(experiment, system, task=task)
     program = rex.compile(experiment, system, timeline, task=task)
-    return str(SeedProgram([pipeline.training_setup(experiment, program, task)])._run.as_text())
+    programs = SeedProgram([pipeline.training_setup(experiment, program, task)])
+    return f"{programs._run_learn.as_text()}\n{programs._run_judge.as_text()}"
 
 
 def main() -> None:

@@ -41,8 +41,9 @@ import jax.numpy as jnp
 from nodes.pendulum.world import Params, integrate, swing_up_cost
 from rexcli import pipeline
 from rexcli.compiler.plan import make_plan
-from rexcli.compiler.program import Program, Skip
+from rexcli.compiler.program import Program
 from rexcli.compiler.rollouts import compile_rollouts
+from rexcli.compiler.slots import Skip
 
 STEPS = 300
 KEEP: dict[str, tuple[str, ...]] = {"world": ("state",)}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rexcli.cli.commands import app
 from rexcli.cli.examples import EXAMPLES
-from rexcli.cli.main import app, main
+from rexcli.cli.main import main
 from tests.cli.conftest import SMALL_TRAINING
 
 SHORTER = {

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.compiler.program import Program, Record
+from rexcli.compiler.node_records import Record
+from rexcli.compiler.program import Program
 from rexcli.runtime.stepper import Stepper
 from rexcli.system.states import GraphState, StepState
 from rexcli.system.system import System

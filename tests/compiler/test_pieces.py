@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rexcli.compiler import program as programs
-from rexcli.compiler import template
+from rexcli.compiler import slots, template
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.config.build import build_system
@@ -25,7 +24,7 @@ def test_tables_are_the_same_in_pieces_of_any_size(pendulum, monkeypatch, piece)
     system, timeline = pendulum
     plan = make_plan(timeline, observed=("world",))
     whole = Program(system, plan)
-    monkeypatch.setattr(programs, "PIECE", piece)
+    monkeypatch.setattr(slots, "PIECE", piece)
     pieces = Program(system, plan)
     assert pieces.layout == whole.layout
     for name in ("ints", "floats", "spans", "before", "length"):

@@ -24,7 +24,7 @@ from rexcli.rl.spaces import Box, Discrete
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.in_memory import InMemoryRecorder
 from rexcli.runtime.stepper import Stepper
-from rexcli.runtime.wall.session import WallClock
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.spec import NodeSpec, RecordSettings
 from rexcli.system.system import System
 from rexcli.timeline.simulate import simulate

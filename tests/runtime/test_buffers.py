@@ -11,7 +11,7 @@ import pytest
 import rexcli as rex
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.recorder import Recorder
-from rexcli.runtime.wall.session import WallClock
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.spec import Edge, NodeSpec, RecordSettings
 from rexcli.system.system import System
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import jax
 
 from rexcli.runs.recording import RecordingWriter
-from rexcli.runtime.wall.session import WallClock
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.system import System
 from tests.benchmarks.bench_wall_clock import HardwarePart, chain
 from tests.soak.held import Held, held, names_of_threads

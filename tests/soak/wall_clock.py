@@ -38,9 +38,11 @@ from typing import Any
 
 import jax
 
+from rexcli.config.schema import WallSettings
 from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.runtime.wall.episode import Episode
-from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall.session import Outcome
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.delays import Constant
 from rexcli.system.init import init_graph_state
 from rexcli.system.spec import Edge, NodeSpec, Thread

@@ -19,7 +19,7 @@ from rexcli.config.schema import WallSettings
 from rexcli.errors import RexError
 from rexcli.runtime.in_memory import InMemoryRecorder
 from rexcli.runtime.stepper import Stepper
-from rexcli.runtime.wall.session import check_system
+from rexcli.runtime.wall.wall_clock import check_system
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delay_families import TruncatedNormal
 from rexcli.system.init import init_graph_state

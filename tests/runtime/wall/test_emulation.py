@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rexcli import GilbertElliott, LogNormal
+from rexcli.config.schema import WallSettings
 from rexcli.errors import DeclarationError
-from rexcli.runtime.wall.session import WallClock, WallSettings
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Constant
 from rexcli.system.node import Node

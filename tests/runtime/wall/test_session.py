@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from rexcli.config.schema import WallSettings
 from rexcli.errors import RexError
 from rexcli.runs.recording import Recording, RecordingWriter, read_recording
 from rexcli.runtime.in_memory import InMemoryRecorder
 from rexcli.runtime.stepper import Stepper
-from rexcli.runtime.wall import session
-from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall import wall_clock
+from rexcli.runtime.wall.session import Outcome
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.delays import Constant
 from rexcli.system.init import init_graph_state
 from rexcli.system.spec import Edge, NodeSpec
@@ -171,7 +173,7 @@ def test_jitted_nodes_that_are_due_together_start_and_end_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("SHARE_SECONDS", "SHARE_OF_PERIOD", "SHARE_LOAD"):  # however slow the machine is just now
-        monkeypatch.setattr(session, limit, 100.0)
+        monkeypatch.setattr(wall_clock, limit, 100.0)
     names = ["a", "b", "c"]
     specs = [(NodeSpec(name, 100.0, delay=Constant(0.0)), Counter()) for name in [*names, "last", "reader"]]
     edges = [Edge(f"{name}_last", name, "last", name, blocking=True) for name in names]

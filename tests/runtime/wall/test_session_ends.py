@@ -14,9 +14,11 @@ import jax
 import numpy as np
 import pytest
 
+from rexcli.config.schema import WallSettings
 from rexcli.errors import RunError, Terminated
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.runtime.wall.session import Outcome, WallClock, WallSettings
+from rexcli.runtime.wall.session import Outcome
+from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.spec import Thread
 from tests.runtime.wall.robots import Counter, Diary, chain, sleeper
 
