@@ -450,10 +450,11 @@ def compile_rollout(
     controller: Controller | None = None,
     params: Mapping[str, PyTree] | None = None,
     beside: Executor | None = None,
+    like: CompiledRollouts | None = None,
 ) -> CompiledRollouts:
     """`rollout.num` episodes in parallel, ready to run: what tracing a node's step raises is raised here.
 
-    `beside` is as for `rexcli.compiler.rollouts.compile_rollouts`.
+    `beside` and `like` are as for `rexcli.compiler.rollouts.compile_rollouts`.
     """
     check_rollout(experiment, program)
     declared = experiment.rollout
@@ -468,6 +469,7 @@ def compile_rollout(
         keep=keep,
         devices=backend.choose_devices(experiment.compile.devices),
         beside=beside,
+        like=like,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from rexcli.rl.policy import Actor
 
 SHOWN = 50
 """Episodes that are kept whole, for pictures."""
+
+KNOWN = "rollouts to look at"
+"""By which `evaluate_and_sample` knows those that were compiled last."""
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
@@ -40,12 +44,17 @@ def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
 
 
 def evaluate_and_sample(
-    experiment: Experiment, program: Program, task: Environment, policy: Actor
+    experiment: Experiment,
+    program: Program,
+    task: Environment,
+    policy: Actor,
+    known: MutableMapping[str, Any] | None = None,
 ) -> tuple[Evaluation, dict[str, np.ndarray], str | None]:
     """A policy's evaluation; some whole episodes of its length, as in `rollouts.npz`; and where NaN is in these.
 
     They go on where the task has terminated, so that NaN in them alone means little. XLA compiles them in another
-    thread while the evaluation is traced, compiled and run.
+    thread while the evaluation is traced, compiled and run; or takes those that are `known` from earlier, if their code
+    is the same.
     """
     pipeline.check_evaluation(experiment, program, task)
     steps = min(task.steps_in(experiment.eval.seconds), int(program.length.min()))
@@ -53,7 +62,10 @@ def evaluate_and_sample(
     controller = policy.controller(task)
     beside = ThreadPoolExecutor(1)
     try:
-        compiled = pipeline.compile_rollout(shown, program, controller=controller, beside=beside)
+        known = {} if known is None else known
+        compiled = known[KNOWN] = pipeline.compile_rollout(
+            shown, program, controller=controller, beside=beside, like=known.get(KNOWN)
+        )
         evaluation = pipeline.evaluate(experiment, program, task, policy)
         done = pipeline.rollout(shown, program, controller=controller, compiled=compiled)
     finally:

@@ -117,7 +117,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         with job.console.stage("evaluate"):
-            evaluation, rollouts, nan = evaluate_and_sample(experiment, ground.final, task, training.policy)
+            evaluation, rollouts, nan = evaluate_and_sample(experiment, ground.final, task, training.policy, known)
             values |= evaluation_values(evaluation)
             run.write_arrays("rollouts.npz", rollouts)
         objective = float(np.mean(evaluation.returns))

@@ -84,6 +84,7 @@ class CompiledRollouts:
     devices: int
     episode: np.ndarray
     _owners: list[Names]
+    _code: tuple[Any, ...]
     _compiled: Future[tuple[Compiled, float]]
     _arguments: tuple[Any, ...]
     _everywhere: NamedSharding
@@ -159,6 +160,7 @@ def compile_rollouts(
     keep: Mapping[str, tuple[str, ...]] | None = None,
     devices: Sequence[jax.Device] | None = None,
     beside: Executor | None = None,
+    like: CompiledRollouts | None = None,
 ) -> CompiledRollouts:
     """Compiles `num` rollouts, each from a fresh initial state, spread evenly over the timeline's episodes.
 
@@ -176,6 +178,7 @@ def compile_rollouts(
         devices: that share the work; all if None.
         beside: has a thread in which XLA compiles them, while this one goes on once it has traced them; as quickly as
             it can, for rollouts that are few.
+        like: compiled earlier; their code is taken if it is the same, and is not compiled again then.
 
     Raises:
         RexError: for a number of rollouts or steps that cannot be.
@@ -195,27 +198,34 @@ def compile_rollouts(
     leaves, structure = jax.tree.flatten(controller)
     is_data = all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
     act = partial(jax.tree.unflatten, structure) if is_data else lambda _: controller
-    batches = _sharded_batches(len(owners), mesh, episodes, steps, act, keep)
     everywhere = NamedSharding(mesh, PartitionSpec())
     given = dict(params or {}), leaves if is_data else []
     program, given, rng = jax.device_put((program, given, rng), everywhere)
     placed = jax.device_put(index, NamedSharding(mesh, SPREAD))
-    began = time.perf_counter()
-    lowered = jax.jit(batches).lower(program, given, rng, placed)
-
-    def compiled() -> tuple[Compiled, float]:
-        return lowered.compile({} if beside is None else backend.compiler_options()), time.perf_counter() - began
-
-    if beside is None:
-        done: Future[tuple[Compiled, float]] = Future()
-        done.set_result(compiled())
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), jax.tree.leaves((program, given, placed)))
+    trees = jax.tree.structure((program, given)), type(controller), structure if is_data else object()
+    code = *trees, shapes, steps, repr(keep), members, beside is None
+    done: Future[tuple[Compiled, float]] = Future()
+    if like is not None and like._code == code:
+        done = like._compiled
     else:
-        done = beside.submit(compiled)
+        began = time.perf_counter()
+        batches = _sharded_batches(len(owners), mesh, episodes, steps, act, keep)
+        lowered = jax.jit(batches).lower(program, given, rng, placed)
+
+        def compiled() -> tuple[Compiled, float]:
+            return lowered.compile({} if beside is None else backend.compiler_options()), time.perf_counter() - began
+
+        if beside is None:
+            done.set_result(compiled())
+        else:
+            done = beside.submit(compiled)
     return CompiledRollouts(
         steps=steps,
         devices=len(members),
         episode=np.tile(np.arange(episodes), width)[:num],
         _owners=owners,
+        _code=code,
         _compiled=done,
         _arguments=(program, given, placed),
         _everywhere=everywhere,

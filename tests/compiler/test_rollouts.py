@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
 
-from rexcli.compiler.rollouts import kept_sizes, rollout_arrays, run_rollouts, thinned
+from rexcli.compiler.rollouts import compile_rollouts, kept_sizes, rollout_arrays, run_rollouts, thinned
 from rexcli.errors import RexError
+from rexcli.system.states import StepState
 from tests.compiler import three_nodes
 
 KEEP = {"world": ("state",), "agent": ("output",)}
@@ -63,6 +65,36 @@ def test_arrays_are_named_by_node_field_and_key_path(rollouts):
         values = record.fields["state"].value[place]
         np.testing.assert_array_equal(arrays["world/state/value"][place][there], values[ran])
     assert (arrays["world/seq"] >= 0).any(axis=0).all()  # no column is empty
+
+
+class Scaled(struct.PyTreeNode):
+    """A controller whose numbers are data."""
+
+    gain: jax.Array
+
+    def __call__(self, step_state: StepState):
+        step_state, output = three_nodes.program().system.nodes["agent"].step(step_state)
+        return step_state, output.replace(value=self.gain * output.value)
+
+
+def test_other_numbers_of_a_controller_run_by_code_that_was_compiled_before():
+    program, key = three_nodes.program(), jax.random.key(5)
+
+    def values(compiled):
+        return compiled.run(key).record["agent"].fields["output"].value
+
+    def compiled(gain, **options):
+        controller = Scaled(jnp.float32(gain))
+        return compile_rollouts(program, key, 3, controller=controller, keep={"agent": ("output",)}, **options)
+
+    first = compiled(1.0)
+    again = compiled(2.0, like=first)
+    assert again._compiled is first._compiled
+    np.testing.assert_array_equal(values(again), values(compiled(2.0)))
+    assert not np.array_equal(values(again), values(first))
+    assert compiled(2.0, like=first, steps=2)._compiled is not first._compiled
+    own = compile_rollouts(program, key, 3, keep={"agent": ("output",)}, like=first)
+    assert own._compiled is not first._compiled
 
 
 @pytest.mark.slow
