@@ -41,9 +41,9 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy, evaluation_steps
 from rexcli.rl.policy import Actor, Policy
 from rexcli.rl.process_group import ALONE, ProcessGroup
-from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Training
 from rexcli.rl.train import train as train_seeds
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runs.view import RunView, find_run
 from rexcli.runtime.nan import NanListener, NanSearch

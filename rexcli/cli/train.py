@@ -36,9 +36,9 @@ from rexcli.rl.loggers import LoggedRun, Logger, Loggers
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import NUMBERS
 from rexcli.rl.process_group import ALONE, ProcessGroup
-from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.shared_code import code_of
 from rexcli.rl.train import Progress, Stages, Training, TrainingRequest, run_stages
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView, find_run

@@ -26,7 +26,9 @@ import numpy.typing as npt
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.policy import Policy
-from rexcli.rl.seed_batch import SeedBatch, SeedProgram, TrainingSetup
+from rexcli.rl.seed_batch import SeedBatch
+from rexcli.rl.seed_program import SeedProgram
+from rexcli.rl.training_setup import TrainingSetup
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")

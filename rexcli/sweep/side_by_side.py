@@ -16,8 +16,8 @@ from hydra.core.utils import JobReturn
 
 from rexcli.errors import RexError
 from rexcli.rl.ppo import NUMBERS
-from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, attempt, resume_stages, train_together
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.sweep.jobs import Known, SweepJob
 from rexcli.sweep.overrides import identity
 from rexcli.sweep.workers import start_workers

@@ -31,7 +31,7 @@ import jax
 
 import rexcli as rex
 from rexcli import pipeline
-from rexcli.rl.seed_batch import SeedProgram
+from rexcli.rl.seed_program import SeedProgram
 from tests.benchmarks.bench_many_nodes import project
 
 HOST = re.compile(r"\b(?:infeed|outfeed|send|recv)\(|custom_call_target=\"([^\"]*)\"")

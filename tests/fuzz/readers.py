@@ -15,7 +15,8 @@ from rexcli.errors import RexError
 from rexcli.rl import checkpoints
 from rexcli.rl.policy import Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.seed_batch import SeedBatch, TrainingSetup
+from rexcli.rl.seed_batch import SeedBatch
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.runs.recording import read_recording
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 

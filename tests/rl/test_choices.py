@@ -21,8 +21,8 @@ from rexcli.rl.networks import ActorCritic, Categorical
 from rexcli.rl.normalize import RunningStats
 from rexcli.rl.policy import EXPORTED, Policy
 from rexcli.rl.ppo import PPO
-from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import train
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.runs.formats import encode_json
 from tests.rl.choices import Balance, Chooser, ToCentre, chosen, drawn
 from tests.rl.test_policy import make_policy

@@ -13,7 +13,7 @@ from flax import struct
 from rexcli.errors import RexError
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.ppo import PPO
-from rexcli.rl.seed_batch import TrainingSetup, _packed
+from rexcli.rl.training_setup import TrainingSetup, packed_shapes
 from rexcli.system.paths import leaf_paths
 from tests.rl.tiny import TINY, ToZero, tiny_program, tiny_system
 
@@ -84,4 +84,4 @@ def test_a_class_that_looks_like_an_earlier_one_is_not_taken_for_it():
         class Params:
             mass: jax.Array
 
-        assert type(_packed(Params(jax.ShapeDtypeStruct((), jnp.float32)))) is Params
+        assert type(packed_shapes(Params(jax.ShapeDtypeStruct((), jnp.float32)))) is Params

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from rexcli import RexError
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.ppo import PPO
-from rexcli.rl.seed_batch import TrainingSetup, schedule
+from rexcli.rl.seed_batch import schedule
 from rexcli.rl.train import TrainingRequest, train, train_together
+from rexcli.rl.training_setup import TrainingSetup
 from tests.rl.pendulum import make_program, make_system, make_task
 from tests.rl.tiny import TINY, ToZero, table, tiny_setup, tiny_system, train_tiny
 
@@ -107,7 +108,7 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
 
 @pytest.mark.slow
 def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
-    from rexcli.rl import seed_batch
+    from rexcli.rl import seed_program
     from rexcli.rl.networks import ActionDistribution
 
     drawn = {"actions": set(), "evaluations": set()}
@@ -124,7 +125,7 @@ def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
         return evaluate(*args, **options)
 
     monkeypatch.setattr(ActionDistribution, "sample", sample)
-    monkeypatch.setattr(seed_batch, "evaluate", judge)
+    monkeypatch.setattr(seed_program, "evaluate", judge)
     train_tiny(settings=replace(TINY, num_steps=8, num_envs=16))
     jax.effects_barrier()
     assert len(drawn["evaluations"]) == 2 * 3

@@ -15,8 +15,8 @@ from rexcli.config.schema import PPOSettings
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.ppo import PPO
 from rexcli.rl.process_group import ALONE, ProcessGroup
-from rexcli.rl.seed_batch import TrainingSetup
 from rexcli.rl.train import Training, train
+from rexcli.rl.training_setup import TrainingSetup
 from rexcli.system.delays import Constant
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
