@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np  # noqa: F401  # as in `hydra_app`
+
 from rexcli import pipeline
 from rexcli.cli.console import Console
 from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings

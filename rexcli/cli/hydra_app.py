@@ -13,6 +13,8 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np  # noqa: F401  # before jaxlib does from C++, where Ctrl-C would be told by a traceback
+
 from rexcli.cli.command_spec import CommandSpec
 from rexcli.cli.console import Console, shorten
 from rexcli.cli.errors import report

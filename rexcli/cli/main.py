@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import typer
 
+from rexcli import signals
 from rexcli.cli import errors, profiler
 from rexcli.cli.commands import app
 from rexcli.errors import INTERRUPTED, RexError, Terminated
-from rexcli.runtime import signals
 
 GARBAGE = 100_000
 """New objects after which Python looks for cycles among them that nobody holds. With its usual 700, a short command

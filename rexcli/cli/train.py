@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rexcli import pipeline
+from rexcli import pipeline, signals
 from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files, refuse_changed
@@ -42,7 +42,6 @@ from rexcli.rl.training_setup import TrainingSetup
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView, find_run
-from rexcli.runtime import signals
 from rexcli.system.system import System
 from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.timeline import Timeline

@@ -28,6 +28,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
+from rexcli import signals
 from rexcli.errors import RexError, WriteError
 from rexcli.runs import formats, provenance, storage
 from rexcli.runs.logs import ROOT, log_to, record
@@ -109,12 +110,13 @@ class Run:
             },
         )
         files = {"config.yaml": config_yaml.encode(), "run.json": run._encoded()}
-        if path is None:
-            run.path = storage.new_folder(storage.places(root, experiment, command), files)
-            return run
-        run.path = _given_folder(Path(path))
-        for name, data in files.items():
-            storage.write_atomic(run.path / name, data)
+        with run._made_whole():
+            if path is None:
+                run.path = storage.new_folder(storage.places(root, experiment, command), files)
+            else:
+                run.path = _given_folder(Path(path))
+                for name, data in files.items():
+                    storage.write_atomic(run.path / name, data)
         return run
 
     @classmethod
@@ -141,8 +143,23 @@ class Run:
         run = cls(path, {**old, "status": "running", "error": None, "ended": None, "process": process})
         run._record["resumed"] = resumed
         run._artifacts = artifacts
-        run._save()
+        with run._made_whole():
+            run._save()
         return run
+
+    @contextmanager
+    def _made_whole(self) -> Iterator[None]:
+        """The block makes the folder; where a signal came meanwhile, the folder says then that it was interrupted."""
+        made = False
+        try:
+            with signals.deferred():
+                yield
+                made = True
+        except KeyboardInterrupt:
+            if made:
+                with self:
+                    raise
+            raise
 
     def __enter__(self) -> Self:
         self._log = self._stack.enter_context(log_to(self.path / "log.txt"))
@@ -158,12 +175,13 @@ class Run:
             info = (kind, error, traceback) if status == "failed" and not isinstance(error, RexError) else None
             level = logging.INFO if status == "done" else logging.ERROR
             self._log.handle(record(ROOT, level, f"{status}: {message or kind.__name__}", info))
-        self._stack.close()
-        try:
-            self._save()
-        except (WriteError, OSError):
-            if error is None:
-                raise
+        with signals.deferred():
+            self._stack.close()
+            try:
+                self._save()
+            except (WriteError, OSError):
+                if error is None:
+                    raise
         if full is not None:
             raise full from error
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rexcli import signals
 from rexcli.errors import RexError
 from rexcli.runs import storage
 from rexcli.runs.rundir import Run
@@ -325,3 +326,41 @@ def test_a_run_with_a_damaged_record_is_not_gone_on_with(tmp_path: Path, key: st
     with pytest.raises(RexError, match=r"run\.json: damaged"):
         Run.reopen(run.path, argv=["rex"])
     assert json.loads(file.read_text()) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_run_is_made_or_ends_leaves_none_that_looks_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    fsync, came, statuses = os.fsync, True, []
+
+    def struck(file: int) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            signal.raise_signal(number)
+        fsync(file)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        for nth in range(1, 100):
+            left = nth
+            with monkeypatch.context() as patch, signals.raise_on_signal():
+                patch.setattr(os, "fsync", struck)
+                try:
+                    with new_run(tmp_path, path=tmp_path / str(nth)):
+                        pass
+                    came = False
+                except KeyboardInterrupt:
+                    came = True
+            statuses.append(RunView(tmp_path / str(nth)).status)
+            if left > 0:
+                break
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert not came, "no write was left without a signal"
+    assert len(statuses) > 4
+    assert set(statuses) == {"interrupted", "done"}

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rexcli import signals
 from rexcli.config.schema import WallSettings
 from rexcli.errors import RunError
-from rexcli.runtime import signals
 from rexcli.runtime.wall.emulation import Emulation
 from rexcli.runtime.wall.episode import Episode, Executor
 from rexcli.runtime.wall.latency import LatencyStatistics, Punctuality

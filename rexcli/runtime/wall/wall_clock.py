@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 
+from rexcli import signals
 from rexcli.config.schema import WallSettings
 from rexcli.errors import DeclarationError, RexError
 from rexcli.runs.recording import RecordingWriter
-from rexcli.runtime import signals
 from rexcli.runtime.wall.emulation import Emulation, check_emulation, not_emulated
 from rexcli.runtime.wall.message_queue import ReceivedMessage
 from rexcli.runtime.wall.realtime import process_priority, short_switch_interval, why_no_priority

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from rexcli import signals
 from rexcli.cli.main import main
 from rexcli.errors import Terminated
-from rexcli.runtime import signals
 
 RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
@@ -91,6 +91,6 @@ atexit.register(os.kill, os.getpid(), int(sys.argv.pop()))
 start()
 """
     words = [sys.executable, "-c", program, "--version", str(int(number))]
-    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
