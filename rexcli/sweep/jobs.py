@@ -123,10 +123,10 @@ class SweepJob:
         shown = [text for text in overrides if not self.keys or text.partition("=")[0] in self.keys]
         goes_on = self._can_go_on(folder)
         self.command.note(f"job {folder.name}: {' '.join(shown)}{' (goes on from its checkpoint)' if goes_on else ''}")
-        if not goes_on:
-            set_aside(folder)
-        write_job(folder, overrides, "running")
         try:
+            if not goes_on:
+                set_aside(folder)
+            write_job(folder, overrides, "running")
             with self._attended(folder):
                 command = self.command
                 experiment = compose(
@@ -136,9 +136,13 @@ class SweepJob:
                     experiment = replace(experiment, resume=str(folder))
                 label = None if self.inside and known is None else f"job {folder.name}: "
                 result = yield from command.run_in(folder, experiment, label, known)
+            objective = None if result.objective is None else float(result.objective)
+            if objective is not None and not math.isfinite(objective):
+                objective = None
+            write_job(folder, overrides, "done", objective=objective)
         except Exception as error:
-            write_job(folder, overrides, "failed", describe(error))
             self.command.note(f"job {folder.name} failed: {describe(error)}")
+            write_job(folder, overrides, "failed", describe(error))
             return None
         except KeyboardInterrupt:
             write_job(folder, overrides, "interrupted")
@@ -146,10 +150,6 @@ class SweepJob:
                 raise
             self.command.note(f"job {folder.name} interrupted")
             return None
-        objective = None if result.objective is None else float(result.objective)
-        if objective is not None and not math.isfinite(objective):
-            objective = None
-        write_job(folder, overrides, "done", objective=objective)
         self.command.note(
             f"job {folder.name} done: {', '.join(f'{key} {cell(value)}' for key, value in result.values.items())}"
         )

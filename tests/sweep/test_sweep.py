@@ -19,9 +19,11 @@ from PIL import Image
 
 from rexcli.cli.main import main
 from rexcli.config.project import Project
+from rexcli.errors import WriteError
 from rexcli.plot.sweep import numbers_of
 from rexcli.runs.storage import atomic_file
 from rexcli.runs.view import RunView, list_runs
+from rexcli.sweep import jobs
 from rexcli.sweep.folder import SweepRecord, collect, find_sweep, read_record, write_record
 from rexcli.sweep.table import SweepView
 from tests.sweep import nap
@@ -278,3 +280,22 @@ def test_table_of_a_sweep_has_every_row_that_it_was_given(toy: Project) -> None:
 def test_cells_that_are_lists_or_text_count_as_numbers() -> None:
     cells = [1.5, "2.5", "[1.0, 3.0]", '["NaN", 4]', "", "nan", "word", "[", None]
     assert [numbers_of(cell) for cell in cells] == [[1.5], [2.5], [1.0, 3.0], [4.0], [], [], [], [], []]
+
+
+@pytest.mark.parametrize("status", ["running", "done"])
+def test_a_job_of_which_nothing_can_be_noted_says_why_it_failed(
+    toy: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    write = jobs.write_job
+
+    def full(folder: Path, overrides: object, now: str, *more: object, **how: object) -> None:
+        if folder.name == "0" and now == status:
+            raise WriteError(f"{folder}: no space is left there; make room")
+        write(folder, overrides, now, *more, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "write_job", full)
+    monkeypatch.chdir(toy.root)
+    assert nap.main(["seed=1,2"]) == 1
+    assert "job 0 failed: " in (said := capsys.readouterr().err)
+    assert "no space is left there; make room" in said
+    assert statuses(toy) == ["failed", "done"]
