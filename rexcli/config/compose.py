@@ -57,18 +57,19 @@ def compose(
     Raises:
         RexError: for whatever is typed or declared wrong, with the file or `command line`, the key and the fix.
     """
-    from hydra.types import RunMode
-
     project = project or find_project()
     with hydra(project, config_dir) as app, composition_errors(project, conf, config_dir):
-        refuse_sweeps(overrides)
-        cfg = app.compose_config(
-            config_name=conf_name(conf, project, config_dir),
-            overrides=translate(overrides, app),
-            run_mode=RunMode.RUN,
-            from_shell=False,
-        )
-        return experiment_of(cfg, app, project)
+        return compose_by(app, conf_name(conf, project, config_dir), overrides, project)
+
+
+def compose_by(app: Hydra, name: str, overrides: Sequence[str], project: Project) -> Experiment:
+    """`compose` by an application that has read the YAML files already, perhaps; `name` as `conf_name` gives it."""
+    from hydra.types import RunMode
+
+    refuse_sweeps(overrides)
+    words = translate(overrides, app)
+    cfg = app.compose_config(config_name=name, overrides=words, run_mode=RunMode.RUN, from_shell=False)
+    return experiment_of(cfg, app, project)
 
 
 @contextmanager

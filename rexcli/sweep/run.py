@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rexcli.config import compose as composing
-from rexcli.config.compose import compose, plain_config
+from rexcli.config.compose import plain_config
 from rexcli.config.composition_errors import composition_errors, one_line_errors
 from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, RunError
@@ -65,9 +65,7 @@ def run(command: Command, overrides: Sequence[str]) -> Ended:
     with composing.hydra(command.project, config_dir) as app, composition_errors(command.project, conf, config_dir):
         name = composing.conf_name(conf, command.project, config_dir)
         given = chosen(overrides, app, name)
-    experiments = [
-        compose(conf, variant, project=command.project, config_dir=config_dir) for variant in variants(given)
-    ]
+        experiments = [composing.compose_by(app, name, variant, command.project) for variant in variants(given)]
     for experiment in experiments:
         command.check(experiment)
     config = plain_config(experiments[0])

@@ -14,6 +14,11 @@ Seen on two cores, 2026-11-22, nothing else running, `--steps 5e5,1e6`: ours wit
 0.989, 0, 0.997). So 0.33 of its time. The same command with 800,000 steps, timed by hand right after: 44.7 s and 0.995,
 of which imports and planning take 3, compilation 10.6, training 20.5, compiling and running the evaluation and the
 episodes for pictures 6, and drawing 4.
+
+Seen there on 2026-11-28, nothing else running, `--steps 9e5,1e6 --peer-steps 2e6`: ours with 900,000 steps a seed
+46.0 s, hold 0.999; rex-lib 160.5 s, 0.997: 0.29. Three hours earlier, before trainings compiled faster: 500,000 steps
+46.1 s, 0.009 (the seed of the best return was not the one that holds most); 800,000 58.2 s, 0.947; a million 62.0 s,
+1.000; rex-lib 113.0 s, 0, and 179.6 s, 0.997.
 """
 
 from __future__ import annotations

@@ -6,7 +6,12 @@ Trainings of the pendulum with two seeds: `rex train -m conf=pendulum ppo.lr=…
 empty compilation cache. `alone` is a command a job, one after another: of these the first and the second are run, the
 second in the cache that the first has filled, and stands for those behind it. `joblib` needs the extra of that name.
 
-Seen on two cores, 2026-11-27, with four or five other processes at work, so that each command had less than half of
+Seen on two cores, 2026-11-28, nothing else running: eight jobs alone 113.5 s and 137.9 s of CPU (by the first two),
+`vmap` 48.5 s and 80.0 s: 0.43 of the time. Earlier on that day, before trainings compiled faster and jobs shared the
+compiled rollouts that they are drawn from: alone 133.9 s, `basic` 115.8 s (0.87), `joblib` 99.7 s (0.74), `vmap` 68.2 s
+(0.51).
+
+Seen on 2026-11-27, with four or five other processes at work, so that each command had less than half of
 what it takes: eight jobs alone 1,714 s and 436 s of CPU (by the first two), `vmap` 574 s and 245 s of CPU: 0.33 of the
 time, 0.56 of the CPU's. Of the latter a job more takes about 20 s, drawing half of them, then training and evaluation.
 Metrics, policies and results of three such jobs were those of `launcher=basic` to the last bit (191 s of CPU, and 138
