@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -15,7 +13,6 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.rl.environment import Environment
 from rexcli.rl.graph_env import EnvState, GraphEnv, Outcome
-from rexcli.rl.traced_once import traced_once
 from rexcli.system.types import is_key
 
 
@@ -107,11 +104,7 @@ class VectorEnv:
 
     def _starts(self, program: Program, keys: jax.Array, numbers: jax.Array) -> EnvState:
         """A new episode of each environment, each leaf with a leading `[num_envs]`."""
-        return jax.vmap(self._start, (None, 0, 0))(program, keys, numbers)
-
-    @cached_property
-    def _start(self) -> Callable[[Program, jax.Array, jax.Array], EnvState]:
-        return traced_once(self.start)
+        return jax.vmap(self.start, (None, 0, 0))(program, keys, numbers)
 
     def start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
         """Episode `number`, from 0, of the environment with PRNG key `key`."""
