@@ -304,7 +304,7 @@ def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
     """The most messages that a tick reads in the timeline and has not yet received at the edge's longest delay."""
     target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
     latest = messages.arrive + edge.adjustable
-    reader = first_readers(latest, target.start, target.count, strictly=edge.skip)
+    reader = first_readers(latest, target.start, target.count, strictly=edge.leaves_simultaneous)
     reader = np.where(messages.reader < 0, -1, reader)
     fewest = replace(timeline, messages={edge.name: Messages(latest, reader)}).reads(edge)
     ran = np.arange(target.start.shape[1]) < target.count[:, None]

@@ -173,8 +173,7 @@ def _readers(
         source = spec.node(edge.source)
         at = scheduled(source.rate, phases.phases(spec)[edge.source], width)
         due = np.where(arrive < NEVER, np.maximum(arrive, at + source.expected_delay + edge.expected_delay), NEVER)
-    strictly = edge.skip and not edge.blocking and edge.jitter == "latest"
-    return first_readers(due, target.start, target.count, strictly=strictly)
+    return first_readers(due, target.start, target.count, strictly=edge.leaves_simultaneous)
 
 
 def _noted_readers(log: Log, edge: EdgeTiming, declared: ImportEdge, episode: Episode) -> Times:

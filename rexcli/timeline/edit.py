@@ -90,7 +90,7 @@ def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
         gone = timeline.messages[name].arrive >= NEVER
         gone |= np.arange(source.end.shape[1]) >= source.count[:, None]
         arrive = np.where(gone, NEVER, source.end + delay)
-        reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
+        reader = first_readers(arrive, target.start, target.count, strictly=edge.leaves_simultaneous)
         messages[name] = Messages(arrive, np.where(gone, -1, reader))
     return replace(timeline, messages=messages)
 

@@ -178,7 +178,7 @@ def _deliver(unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps,
         due = np.maximum(arrive, schedule.expected_arrival(edge, width))
         reader = first_readers(due, target.start, target.count, strictly=False)
     else:
-        reader = first_readers(arrive, target.start, target.count, strictly=edge.skip)
+        reader = first_readers(arrive, target.start, target.count, strictly=edge.leaves_simultaneous)
     reader[arrive >= NEVER] = -1
     return Messages(arrive, reader)
 

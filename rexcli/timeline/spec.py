@@ -90,6 +90,11 @@ class EdgeTiming:
     loss: float = 0.0
     reorder: bool = False
 
+    @property
+    def leaves_simultaneous(self) -> bool:
+        """Whether a message that arrives at the very instant at which a step starts is left to the next step."""
+        return self.skip and self.jitter == "latest" and not self.blocking
+
 
 @dataclass(frozen=True)
 class SystemTiming:

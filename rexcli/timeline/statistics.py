@@ -134,8 +134,7 @@ def _expected_readers(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) 
     arrive = schedule.expected_arrival(edge, timeline.steps[edge.source].start.shape[1])
     ticks = timeline.steps[edge.target].start.shape[1]
     start = scheduled(target.rate, schedule.phase[edge.target], ticks)
-    strictly = edge.skip and edge.jitter == "latest"
-    return np.searchsorted(start, arrive, side="right" if strictly else "left")
+    return np.searchsorted(start, arrive, side="right" if edge.leaves_simultaneous else "left")
 
 
 def _spread(values: npt.NDArray[np.int64], unit: int = NANOSECONDS) -> Spread:

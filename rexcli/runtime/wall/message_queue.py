@@ -99,7 +99,7 @@ class MessageQueue:
         if edge.blocking:
             read = self._take(lambda message: message.seq < self._required)
         else:
-            last = start - 1 if edge.skip and edge.jitter == "latest" else start
+            last = start - 1 if edge.leaves_simultaneous else start
             self._read_until = last
             if edge.jitter == "buffer":
                 read = self._take(lambda each: max(each.arrived, self._sending(each.seq) + self._expected) <= last)
