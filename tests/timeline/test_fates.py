@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rexcli.timeline.fates import count_losses, fates
 from rexcli.timeline.spec import NEVER
+from rexcli.timeline.timeline import Messages, Steps, Timeline
+from tests.timeline.by_hand import MS, edge, node, system
 from tests.timeline.systems import cases, run
 
 
@@ -19,8 +21,8 @@ from tests.timeline.systems import cases, run
 def test_every_message_that_was_sent_has_one_fate(case):
     """One that has not come is lost if it was sent so early that any of those that came would have come by the end."""
     timeline = run(*case, episodes=(0, 1))
-    for edge in timeline.spec.edges:
-        found, steps, arrive = fates(timeline, edge), timeline.steps[edge.source], timeline.messages[edge.name].arrive
+    for link in timeline.spec.edges:
+        found, steps, arrive = fates(timeline, link), timeline.steps[link.source], timeline.messages[link.name].arrive
         lost, episodes = found.known()
         assert len(lost) == (found.arrived | found.lost).sum()
         took = [
@@ -29,7 +31,7 @@ def test_every_message_that_was_sent_has_one_fate(case):
             if found.arrived[at] and arrive[at] < NEVER
         ]
         for episode, message in np.ndindex(arrive.shape):
-            sent = message < steps.count[episode] - (edge.source == timeline.spec.supervisor)
+            sent = message < steps.count[episode] - (link.source == timeline.spec.supervisor)
             fate = [bool(flags[episode, message]) for flags in (found.arrived, found.lost, found.under_way)]
             assert sum(fate) == sent
             if not sent:
@@ -44,6 +46,18 @@ def test_every_message_that_was_sent_has_one_fate(case):
                 for each in timeline.steps.values()
                 if (count := int(each.count[episode]))
             )
+
+
+def test_what_could_have_come_by_the_very_end_is_lost():
+    """The first message takes 5 ms, and the episode is known to go on until 30: what was sent at 25 is lost."""
+    spec = system(node("a"), node("b"), edge("a", "b"), supervisor="b")
+    sent = np.array([[0, 10, 25, 26]], np.int64) * MS
+    last = np.array([[30]], np.int64) * MS
+    steps = {"a": Steps(sent, sent, np.array([4])), "b": Steps(last, last, np.array([1]))}
+    arrive = np.array([[5 * MS, NEVER, NEVER, NEVER]])
+    found = fates(Timeline(spec, steps, {"a>b": Messages(arrive, np.array([[0, -1, -1, -1]]))}), spec.edges[0])
+    assert found.lost.tolist() == [[False, True, True, False]]
+    assert found.under_way.tolist() == [[False, False, False, True]]
 
 
 @settings(max_examples=40, deadline=None)
