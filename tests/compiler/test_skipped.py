@@ -124,16 +124,3 @@ def test_past_the_end_nothing_is_infinite_either():
     assert float(value[1]) == float(record.fields["output"][1, 1])
     gradient = fast(jax.grad(lambda params: jax.vmap(final, (None, 0))(params, jnp.arange(EPISODES))[0].sum()))(params)
     assert all(np.isfinite(each) for each in gradient.values())
-
-
-def test_a_skipped_slot_has_the_clock_of_a_tick_that_runs():
-    timeline = draw_timeline(system(), EPISODES, STEPS, 0)
-    for slot in make_plan(timeline).table.slots():
-        steps = timeline.steps[slot.node]
-        assert (slot.at >= 0).all()
-        assert (slot.at == slot.tick)[slot.tick >= 0].all()
-        start = np.take_along_axis(steps.start, slot.at.astype(np.int64), axis=1)
-        np.testing.assert_array_equal(slot.ts, (start / 1e9).astype(np.float32))
-        for read in slot.inputs:
-            assert (read.newest >= 0).all()
-            assert (read.age > 0).all()

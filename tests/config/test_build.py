@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
 
 from rexcli.config.build import build_environment, build_system
 from rexcli.config.compose import compose
-from rexcli.config.key_origins import Origins
-from rexcli.config.project import Project, bundled_systems, copy_bundled, find_project
-from rexcli.config.targets import Loader
+from rexcli.config.project import Project
 from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Random
 
@@ -112,93 +108,3 @@ def test_a_mistake_is_one_line_with_place_and_fix(toy: Project, override: str, p
     message = refusal(override)
     for part in parts:
         assert part in message
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "builtins.eval",
-        "subprocess.Popen",
-        "nodes.toy.os.system",
-        "nodes.toy.paths.os.system",
-        "nodes.toy.run",
-        "nodes.toy.shell",
-        "nodes.toy.Popen",
-        "nodes.toy.subprocess.Popen",
-        "nodes.toy.make",
-        "nodes.toy.Eye.__init__",
-        "nodes.toy.Eye.__class__",
-        "nodes.toy",
-        "rexcli.runs.storage.write_atomic",
-        "rexcli.runs.rundir.Run",
-        "rexcli.cli.main.main",
-        "distrax.jax.numpy.array",
-        "nodesx.toy.Eye",
-    ],
-)
-def test_only_classes_of_trusted_packages_are_found(toy: Project, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.system", lambda *_: pytest.fail("it was called"))
-    toy.activate()
-    with pytest.raises(RexError, match=f"the key={target}"):
-        Loader((), Origins(fallback="file")).find(target, "the key")
-
-
-@pytest.mark.parametrize("place", ["nodes.brain", "nodes.eye.delay", "nodes.eye.lens", "edges.eye_brain.delay"])
-def test_every_target_is_checked(toy: Project, place: str) -> None:
-    assert "only nodes, rexcli, distrax are trusted" in refusal(f"{place}._target_=os.system")
-    assert "os.system" in refusal(f"{place}={{_target_:distrax.Normal,loc:{{_target_:os.system,command:ls}},scale:1}}")
-
-
-def test_trusted_targets_let_more_in(toy: Project) -> None:
-    lens = "nodes.eye.lens={_target_:fractions.Fraction,numerator:1,denominator:3}"
-    assert "trusted_targets=[fractions]" in refusal(lens)
-    system = build_system(compose("toy", [lens, "trusted_targets=[fractions]"]))
-    assert float(system.nodes["eye"].lens) == pytest.approx(1 / 3)  # type: ignore[attr-defined]
-
-
-def test_two_projects_with_modules_of_the_same_name(toy: Project, tmp_path: Path) -> None:
-    build_system(compose("toy"), toy)
-    copy = tmp_path / "copy"
-    for file in ("conf/toy.yaml", "conf/base.yaml", "conf/ppo/quick.yaml", "nodes/toy.py"):
-        (copy / file).parent.mkdir(parents=True, exist_ok=True)
-        (copy / file).write_text((toy.root / file).read_text())
-    other = find_project(copy)
-    assert other.root == copy
-    build_system(compose("toy", project=other), other)
-    assert sys.modules["nodes.toy"].__file__ == str(copy / "nodes" / "toy.py")
-
-
-def test_outside_a_project_the_bundled_files_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    project = find_project()
-    assert not project.own
-    assert project.outputs == tmp_path / "outputs"
-    assert compose().supervisor == "agent"
-
-
-def test_a_copy_of_a_system_has_nothing_of_another_and_runs_it_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert bundled_systems() == ("arm", "cartpole", "pendulum", "platoon", "quadrotor")
-    for system in bundled_systems():
-        files = {str(file) for file in copy_bundled(tmp_path / system, system)}
-        folders = {file.split("/")[1] for file in files if file.startswith("nodes/") and file.count("/") > 1}
-        assert folders == {system}
-        assert {f"conf/{system}.yaml", "conf/base.yaml", "conf/ppo/default.yaml"} <= files
-        assert ("conf/sim2real_wide.yaml" in files) == (system == "pendulum")
-        monkeypatch.chdir(tmp_path / system)
-        assert compose().name == system
-
-
-def test_a_project_starts_from_a_copy_and_overwrites_nothing(tmp_path: Path) -> None:
-    files = copy_bundled(tmp_path, "pendulum")
-    assert Path("conf/pendulum.yaml") in files
-    assert find_project(tmp_path / "nodes").root == tmp_path
-    before = {file: (tmp_path / file).read_bytes() for file in files}
-    (tmp_path / "conf/base.yaml").unlink()
-    with pytest.raises(RexError, match="is there already"):
-        copy_bundled(tmp_path, "pendulum")
-    assert not (tmp_path / "conf/base.yaml").exists()
-    del before[Path("conf/base.yaml")]
-    assert all((tmp_path / file).read_bytes() == data for file, data in before.items())

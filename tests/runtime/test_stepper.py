@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import jax
@@ -125,17 +124,6 @@ def test_startup_that_fails_is_said():
         stepper.reset(stepper.init(jax.random.key(0)))
 
 
-def test_code_that_cannot_be_traced_runs_as_plain_python(caplog):
-    system, timeline = make(Concrete())
-    stepper = rex.Stepper(system, timeline)
-    with caplog.at_level(logging.WARNING, "rex.nodes.reader"):
-        state, _ = stepper.reset(stepper.init(jax.random.key(0)))
-        for _ in range(3):
-            state = stepper.run(state)
-    assert int(state.state["reader"]) == 3
-    assert "jit = False" in caplog.text
-
-
 def test_the_end_of_the_episode_is_an_error():
     system, timeline = make()
     stepper = rex.Stepper(system, timeline)
@@ -159,13 +147,6 @@ def test_an_output_of_another_form_is_refused(output):
     state, _ = stepper.reset(stepper.init(jax.random.key(0)))
     with pytest.raises(RexError, match="node 'reader': output: step returns"):
         stepper.run(state)
-
-
-def test_a_device_that_is_not_there_is_refused():
-    nodes = [(NodeSpec("only", 10.0, device="tpu:3"), Counter())]
-    system = System(nodes, [], "only")
-    with pytest.raises(RexError, match="device 'tpu:3' is not on this machine"):
-        rex.Stepper(system, rex.simulate(system, steps=2))
 
 
 def test_real_time_factor_paces_the_episode():

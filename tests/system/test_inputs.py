@@ -10,7 +10,6 @@ import rexcli as rex
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.system.spec import Edge, NodeSpec
-from rexcli.system.states import Inputs
 from rexcli.system.system import System
 from tests.rl.tiny import ToZero, tiny_system
 
@@ -69,13 +68,3 @@ def test_a_task_is_told_which_nodes_there_are():
 
     with pytest.raises(rex.RexError, match=r"Wrong\.reward asks for 'wrld', which is no node; did you mean 'world'\?"):
         assert Wrong().bind(tiny_system()).observed
-
-
-def test_inputs_are_a_tree_like_any_mapping():
-    inputs = Inputs("n", {"b": 1, "a": 2})
-    assert jax.tree.leaves(inputs) == jax.tree.leaves({"b": 1, "a": 2}) == [2, 1]
-    again = jax.tree.map(lambda leaf: leaf + 1, inputs)
-    assert again == {"a": 3, "b": 2}
-    assert again.node == "n"
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(inputs)]
-    assert paths == [path for path, _ in jax.tree_util.tree_leaves_with_path(dict(inputs))]

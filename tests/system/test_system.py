@@ -6,13 +6,9 @@ from dataclasses import replace
 
 import distrax
 import jax
-import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Random
-from rexcli.system.init import init_graph_state
 from rexcli.system.node import Node
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
@@ -56,28 +52,6 @@ def make(nodes=None, edges=(AB,), supervisor="b", init_order=()):
     return System(nodes or [(A, Drawn()), (B, Plain())], list(edges), supervisor, init_order)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"nodes": [(replace(A, rate=0.0), Drawn()), (B, Plain())]}, "nodes.a.rate=0"),
-        ({"nodes": [(replace(A, rate=float("nan")), Drawn()), (B, Plain())]}, "nodes.a.rate=nan"),
-        ({"nodes": [(A, Drawn()), (A, Plain())]}, "nodes.a is declared 2 times"),
-        ({"nodes": [(replace(A, scheduling="fast"), Drawn()), (B, Plain())]}, "nodes.a.scheduling=fast"),
-        ({"nodes": [(replace(A, expected_delay=-1.0), Drawn()), (B, Plain())]}, "nodes.a.expected_delay=-1"),
-        ({"nodes": [(A, object()), (B, Plain())]}, "no step"),
-        ({"edges": [replace(AB, target="c")]}, "edges.ab.to=c: no node is called 'c'"),
-        ({"edges": [replace(AB, window=0)]}, "edges.ab.window=0"),
-        ({"edges": [replace(AB, jitter="some")]}, "edges.ab.jitter=some"),
-        ({"edges": [AB, replace(AB, name="other")]}, "edges.other.name=a: node 'b' has this input already, edges.ab"),
-        ({"supervisor": "c"}, "supervisor=c: no node is called 'c'"),
-        ({"init_order": ("bb",)}, "did you mean 'b'"),
-    ],
-)
-def test_what_is_no_system_is_refused(change, message):
-    with pytest.raises(RexError, match=message):
-        make(**change)
-
-
 def test_two_edges_between_two_nodes_have_two_inputs():
     system = make(edges=[AB, replace(AB, name="again", input_name="again")])
     assert [edge.input for edge in system.inputs("b")] == ["a", "again"]
@@ -91,31 +65,6 @@ def test_a_class_says_its_default_delay_and_the_declaration_goes_first():
     )
     timing = make([(replace(A, expected_delay=0.03), Drawn()), (B, Plain())]).timing
     assert timing.node("a").expected_delay == 30_000_000
-
-
-def test_a_class_need_not_derive_from_node():
-    node = make().nodes["b"]
-    assert isinstance(node, Node)
-    assert isinstance(node, Plain)
-    assert (node.name, node.rate, node.init_state(jax.random.key(0), None)) == ("b", 20.0, ())
-
-
-def test_initialisation_follows_the_order():
-    system = make([(B, Follower()), (A, Drawn())], supervisor="b", init_order=("a",))
-    state = init_graph_state(system, jax.random.key(1)).state
-    assert state["b"] == state["a"] + 1
-
-
-def test_a_node_elsewhere_changes_nothing():
-    alone = System([(A, Drawn())], [], "a")
-    a_alone, a_beside = (init_graph_state(s, jax.random.key(1)).state["a"] for s in (alone, make()))
-    assert a_alone == a_beside
-
-
-def test_parameters_from_outside_take_the_place_of_the_nodes_own():
-    state = init_graph_state(make(), jax.random.key(1), {"a": jnp.array(3.0)})
-    assert state.params["a"] == 3
-    assert state.params["b"] == ()
 
 
 def test_delays_depend_on_seed_name_and_episode_alone():

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
+from rexcli.errors import RexError
 from rexcli.system.losses import GilbertElliott, IndependentLoss
+from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
+from rexcli.timeline.timeline import Timeline
 
 MS = 1_000_000
+STEPS = 12
 RATES = (10.0, 20.0, 25.0, 30.0, 33.3, 50.0, 7.0)
 
 
@@ -94,3 +99,20 @@ def cases(draw: st.DrawFn, largest: int = 8) -> tuple[SystemTiming, Delays]:
     """A system with its delays."""
     spec = draw(systems(largest))
     return spec, draw(delays(spec))
+
+
+def run(
+    spec: SystemTiming,
+    delays: Delays,
+    *,
+    episodes: tuple[int, ...] = (0,),
+    steps: int = STEPS,
+    seconds: float | None = None,
+) -> Timeline:
+    """The timeline, unless the system runs infinitely fast (that refusal has a test of its own)."""
+    sample = replace(delays, episodes=episodes)
+    try:
+        return simulate(spec, sample, episodes=len(episodes), steps=None if seconds else steps, seconds=seconds)
+    except RexError as error:
+        assume("infinitely fast" not in str(error))
+        raise

@@ -11,7 +11,7 @@ import pytest
 from rexcli.errors import RexError
 from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER
-from tests.timeline.by_hand import MS, Given, arrivals, edge, node, readers, run, starts, system, windows
+from tests.timeline.by_hand import MS, Given, arrivals, edge, node, readers, run, starts, system
 
 
 def test_phase_and_reading_the_newest():
@@ -47,98 +47,6 @@ def test_skip_leaves_a_tie_to_the_next_step():
     assert readers(run(without, a=4, a__b=[6, 5, 6]), "a>b") == [1, 2, 3, -1]
 
 
-def test_messages_do_not_overtake():
-    """a ends at 4, 14, 24, 34; delays 15, 0, 0, 0 would arrive at 19, 14, 24, 34."""
-    spec = system(node("a"), node("b"), edge("a", "b"), supervisor="b")
-    timeline = run(spec, a=4, a__b=[15, 0])
-    assert arrivals(timeline, "a>b") == [19, 19, 24, 34]
-    assert readers(timeline, "a>b") == [2, 2, 3, -1]
-
-
-def test_blocking_waits_for_what_the_schedule_requires():
-    """Both scheduled at 0, 10, 20, 30: tick k of b requires message k, which arrives at 10 k + 7."""
-    spec = system(node("a"), node("b"), edge("a", "b", blocking=True), supervisor="b")
-    timeline = run(spec, a=4, a__b=3)
-    assert starts(timeline, "b") == [7, 17, 27, 37]
-    assert readers(timeline, "a>b") == [0, 1, 2, 3]
-
-
-def test_blocking_with_skip_requires_strictly_earlier_ticks():
-    """Tick 0 of b requires nothing, tick k message k - 1, there at 10 (k - 1) + 7, before the schedule."""
-    spec = system(node("a"), node("b"), edge("a", "b", blocking=True, skip=True), supervisor="b")
-    timeline = run(spec, a=4, a__b=3)
-    assert starts(timeline, "b") == [0, 10, 20, 30]
-    assert readers(timeline, "a>b") == [1, 2, 3, -1]
-    assert starts(run(spec, a=4, a__b=8), "b") == [0, 12, 22, 32]
-
-
-@pytest.mark.parametrize(("skip", "expected"), [(False, [0, 1, 2, 2, 3, 4, 4]), (True, [1, 1, 2, 3, 3, 4, -1])])
-def test_rates_that_do_not_divide(skip, expected):
-    """a at 30 Hz, b at 20 Hz.
-
-    b scheduled | 0   50      100          150    200
-    a scheduled | 0   33.3    66.7, 100    133.3  166.7, 200
-    required    | 1   2       4            5      7      (<=)
-    with skip   | 0   2       3            5      6      (<)
-    """
-    spec = system(node("a", 30), node("b", 20), edge("a", "b", blocking=True, skip=skip), supervisor="b")
-    assert readers(run(spec, steps=4), "a>b") == expected
-
-
-def test_blocking_requires_the_sources_schedule_whatever_its_output_phase():
-    """a is scheduled at 0, 10, …, b (phase 4 + 3) at 7, 17, …: tick k still requires message k alone."""
-    spec = system(node("a", expected=4), node("b"), edge("a", "b", 3, blocking=True), supervisor="b")
-    timeline = run(spec, a=[4, 9, 4], a__b=3)
-    assert readers(timeline, "a>b") == [0, 1, 2, 3]
-    assert starts(timeline, "b") == [7, 22, 27, 37]
-
-
-@pytest.mark.parametrize(
-    ("scheduling", "expected"), [("frequency", [0, 25, 35, 45, 55]), ("phase", [0, 25, 27, 30, 40])]
-)
-def test_scheduling_of_a_late_node(scheduling, expected):
-    """The first step takes 25, the others 2: keep the spacing from there, or catch up with 0, 10, 20, 30, 40."""
-    spec = system(node("a", scheduling=scheduling), supervisor="a")
-    assert starts(run(spec, steps=4, a=[25, 2]), "a") == expected
-
-
-def test_waiting_for_inputs_alone_does_not_shift_the_schedule():
-    """Message 1 is 6 late; b's tick 1 waits until 16, but it ends (17) before tick 2 is due (20)."""
-    spec = system(node("a"), node("b"), edge("a", "b", blocking=True), supervisor="b")
-    assert starts(run(spec, b=1, a__b=[0, 6, 0]), "b") == [0, 16, 20, 30]
-
-
-def test_overrunning_after_waiting_shifts_the_schedule():
-    """Tick 1 waits until 16 and takes 8: tick 2 starts at 24, 4 late, and so do those after it."""
-    spec = system(node("a"), node("b"), edge("a", "b", blocking=True), supervisor="b")
-    assert starts(run(spec, b=[1, 8, 1], a__b=[0, 6, 0]), "b") == [0, 16, 24, 34]
-
-
-def test_advance_starts_when_inputs_are_there():
-    """Messages arrive at 3, 13, 23, 33; b is scheduled at 8, 18, 28, 38 and its second step takes 12.
-
-    advance | 3, 13, 25 (13 + 12), 33
-    else    | 8, 18, 30 (18 + 12), 40 (shifted by 2)
-    """
-    spec = system(node("a"), node("b", advance=True), edge("a", "b", 8, blocking=True), supervisor="b")
-    delays = {"a": 2, "a__b": 1, "b": [1, 12, 1]}
-    assert starts(run(spec, **delays), "b") == [3, 13, 25, 33]
-    patient = replace(spec, nodes=(node("a"), node("b")))
-    assert starts(run(patient, **delays), "b") == [8, 18, 30, 40]
-
-
-def test_advance_waits_for_the_schedule_if_an_input_does_not_block():
-    """Only a node whose inputs all block runs ahead: here the second edge keeps it at 8, 18, 28, 38."""
-    spec = system(
-        node("a"),
-        node("b", advance=True),
-        edge("a", "b", 8, blocking=True),
-        edge("a", "b", name="other"),
-        supervisor="b",
-    )
-    assert starts(run(spec, a=2, a__b=1), "b") == [8, 18, 28, 38]
-
-
 def test_jitter_buffer_reads_no_earlier_than_expected():
     """a ends at 4, 14, 24, expected delay 5: due at 9, 19, 29. b at 200 Hz starts at 9, 14, 19, 24, 29, 34, ….
 
@@ -160,18 +68,6 @@ def test_jitter_buffer_with_skip_reads_at_a_tie():
     assert readers(run(spec, a=4, a__b=6), "a>b") == [1, 2, 3, -1]
 
 
-def test_a_window_is_the_last_read_messages():
-    """a at 100 Hz, b at 50 Hz, no delays: b's ticks 0, 1, 2 read messages 0 | 1, 2 | 3, 4."""
-    spec = system(node("a"), node("b", 50), edge("a", "b", window=3), supervisor="b")
-    assert windows(run(spec, steps=2), "a>b") == [[-1, -1, 0], [0, 1, 2], [2, 3, 4]]
-
-
-def test_a_message_stays_in_the_window_until_newer_ones_push_it_out():
-    """a at 25 Hz, b at 100 Hz: every message is the newest of four steps."""
-    spec = system(node("a", 25), node("b"), edge("a", "b", window=2), supervisor="b")
-    assert windows(run(spec, steps=5), "a>b") == [[-1, 0]] * 4 + [[0, 1]] * 2
-
-
 def test_several_edges_between_two_nodes():
     """Two inputs from the same source, each with its own delay and rule: starts wait for the blocking one."""
     spec = system(
@@ -186,43 +82,6 @@ def test_several_edges_between_two_nodes():
     assert readers(timeline, "fast") == [0, 1, 2, 3]
     assert arrivals(timeline, "slow") == [13, 23, 33, 43]
     assert readers(timeline, "slow") == [2, 3, -1, -1]
-
-
-def test_a_loop_of_blocking_edges():
-    """a waits for b's last message (skip), b for a's: both take 6, so a round takes 12 and not 10.
-
-    tick | a needs      a start  a end | b needs  b start  b end
-    0    | nothing         0       6   | a0         6       12
-    1    | b0 (12)        12      18   | a1        18       24
-    2    | b1 (24)        24      30   | a2        30       36
-    3    | b2 (36)        36      42   | (b has not started when the episode ends)
-    """
-    spec = system(
-        node("a"),
-        node("b"),
-        edge("a", "b", blocking=True),
-        edge("b", "a", blocking=True, skip=True),
-        supervisor="a",
-    )
-    timeline = run(spec, a=6, b=6)
-    assert starts(timeline, "a") == [0, 12, 24, 36]
-    assert starts(timeline, "b") == [6, 18, 30]
-    assert readers(timeline, "a>b") == [0, 1, 2, -1]
-    assert readers(timeline, "b>a") == [1, 2, 3]
-
-
-def test_a_node_that_reads_itself():
-    """Blocking with skip from a to itself: its own message, 14 under way, must be back before the next step."""
-    spec = system(node("a"), edge("a", "a", blocking=True, skip=True), supervisor="a")
-    timeline = run(spec, a=1, a__a=14)
-    assert starts(timeline, "a") == [0, 15, 30, 45]
-    assert readers(timeline, "a>a") == [1, 2, 3, -1]
-
-
-def test_delays_below_zero_count_as_zero():
-    spec = system(node("a"), node("b"), edge("a", "b"), supervisor="b")
-    timeline = run(spec, a=-3, a__b=-5)
-    assert arrivals(timeline, "a>b") == [0, 10, 20, 30]
 
 
 def test_seconds_hold_every_tick_that_starts_until_then():
@@ -276,28 +135,6 @@ def test_a_loop_that_takes_no_time_is_refused():
     with pytest.raises(RexError, match=r"node 'a': advance: true, .* infinitely fast; set advance: false"):
         run(spec)
     assert len(starts(run(spec, a=1, steps=50), "a")) >= 50
-
-
-@pytest.mark.parametrize("name", ["a", "a>b"])
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (np.iinfo(np.int64).min, "NaN"), (2**61, "shorter")],
-)
-def test_delays_that_are_no_time_are_refused_by_name(name, value, message):
-    spec = system(node("a"), node("b"), edge("a", "b"), supervisor="b")
-
-    def sample(kind, which, ticks):
-        return np.full((1, ticks), value) if which == name else np.zeros((1, ticks), np.int64)
-
-    kind = "edge" if ">" in name else "node"
-    with pytest.raises(RexError, match=rf"{kind} '{name}': a sampled delay is .*{message}"):
-        simulate(spec, sample, episodes=1, steps=3)
-
-
-def test_delays_of_the_wrong_shape_are_refused():
-    spec = system(node("a"), supervisor="a")
-    with pytest.raises(RexError, match=r"node 'a': delays of shape \[2, \d+\]; give \[1, \d+\]"):
-        simulate(spec, Given({}, episodes=2), episodes=1, steps=3)
 
 
 @pytest.mark.parametrize(

@@ -15,22 +15,9 @@ from rexcli.timeline.edit import augment, drop
 from rexcli.timeline.order import order
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
-from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NEVER
 from tests.timeline.scalar import rules
-from tests.timeline.systems import cases
-
-STEPS = 12
-
-
-def run(spec, delays, *, episodes=(0,), steps=STEPS, seconds=None):
-    """The timeline, unless the system runs infinitely fast (that refusal has a test of its own)."""
-    sample = replace(delays, episodes=tuple(episodes))
-    try:
-        return simulate(spec, sample, episodes=len(episodes), steps=None if seconds else steps, seconds=seconds)
-    except RexError as error:
-        assume("infinitely fast" not in str(error))
-        raise
+from tests.timeline.systems import STEPS, cases, run
 
 
 def assert_equal(one, other):
@@ -99,49 +86,6 @@ def test_a_timeline_is_causal(case):
         assert (target.start[episode, reader] >= messages.arrive[episode, message]).all()
         if edge.skip and not edge.blocking and edge.jitter == "latest":
             assert (target.start[episode, reader] > messages.arrive[episode, message]).all()
-
-
-@settings(max_examples=60, deadline=None)
-@given(cases())
-def test_a_window_is_the_last_read_messages(case):
-    """Messages are read in order, none but the lost is left out, and the newest of tick k is the last read by then."""
-    spec, delays = case
-    timeline = run(spec, delays)
-    for edge in spec.edges:
-        if edge.reorder:
-            continue
-        messages = timeline.messages[edge.name]
-        came = np.flatnonzero(messages.arrive[0] < NEVER)
-        reader = messages.reader[0, came].tolist()
-        read = [tick for tick in reader if tick >= 0]
-        assert read == sorted(read)
-        assert reader == read + [-1] * (len(reader) - len(read))
-        assert (timeline.window(edge, 1)[..., 0] == timeline.newest(edge)).all()
-        for tick, newest in enumerate(timeline.newest(edge)[0].tolist()):
-            read_by = sum(1 for at in read if at <= tick)
-            assert timeline.reads(edge)[0, tick] == read_by
-            assert newest == (came[read_by - 1] if read_by else -1)
-
-
-@settings(max_examples=60, deadline=None)
-@given(cases())
-def test_losses_move_no_step_and_no_delay(case):
-    """Without losses the same steps happen at the same times, and every message that is there has come no earlier."""
-    spec, delays = case
-    kept = replace(spec, edges=tuple(replace(edge, loss=0.0) for edge in spec.edges))
-    lossy, whole = run(spec, delays, episodes=(0, 1)), run(kept, delays, episodes=(0, 1))
-    for name, steps in whole.steps.items():
-        np.testing.assert_array_equal(lossy.steps[name].start, steps.start)
-        np.testing.assert_array_equal(lossy.steps[name].end, steps.end)
-    for edge in spec.edges:
-        ours, theirs = lossy.messages[edge.name].arrive, whole.messages[edge.name].arrive
-        lost = np.zeros(ours.shape, bool)
-        if edge.loss:
-            lost = replace(delays, episodes=(0, 1))("loss", edge.name, ours.shape[1]) & (theirs < NEVER)
-        assert ((ours == NEVER) == (lost | (theirs == NEVER))).all()
-        assert (ours <= theirs)[~lost].all()
-        if edge.reorder or not edge.loss:
-            np.testing.assert_array_equal(ours[~lost], theirs[~lost])
 
 
 @settings(max_examples=60, deadline=None)
