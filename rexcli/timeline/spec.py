@@ -14,7 +14,7 @@ Jitter = Literal["latest", "buffer"]
 
 NANOSECONDS = 1_000_000_000
 NEVER = 2**62
-"""The time of what never happens, later than any episode. (Sums of two still fit int64.)"""
+"""The time of what never happens, later than any episode; a delay can still be added to it in int64."""
 
 RATES = (1e-6, 1e9)
 """Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
