@@ -17,9 +17,10 @@ def _signals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_python_says_goes_on_and_what_was_kept_back_comes_out_at_the_end(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sys.stderr
+    before = os.fdopen(2, "w", buffering=1, closefd=False)
+    monkeypatch.setattr(sys, "stderr", before)
     with CapturedStderr() as captured:
         os.write(2, b"of C++\n")
         print("of Python", file=sys.stderr)
