@@ -32,7 +32,7 @@ def as_object(message: Any) -> Any:
     return SimpleNamespace(**{key: as_object(inner) for key, inner in message.items()})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.dictionaries(KEYS, MESSAGES, min_size=1, max_size=3))
 def test_every_number_of_a_message_is_found_by_its_name(message: dict[str, Any]) -> None:
     """In mappings, in objects, and where one key has the dots of the whole name."""
@@ -64,7 +64,7 @@ def test_a_field_that_is_not_there_is_named(path: str, said: str) -> None:
             extract(each, path)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(1, 10**9))
 def test_an_instant_is_the_same_in_every_form(milliseconds: int) -> None:
     ns = milliseconds * 10**6

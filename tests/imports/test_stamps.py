@@ -33,7 +33,7 @@ def test_a_lost_message_has_no_reader(imported: Import, project: Project, tmp_pa
     np.testing.assert_array_equal(found.arrive[0, kept], np.maximum.accumulate(true["received"][kept] + MS))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(PAIRS, max_size=6), st.lists(PAIRS, max_size=6))
 def test_a_message_is_the_first_that_has_its_episode_and_number(known: list[Pair], asked: list[Pair]) -> None:
     rows = match(*(np.array(pairs, np.int64).reshape(-1, 2).T for pairs in (known, asked)))

@@ -48,13 +48,13 @@ def nested(leaves: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(CONFIGS)
 def test_leaves_by_dotted_key_are_all_of_a_configuration(config: dict[str, Any]) -> None:
     assert nested(flatten(config)) == config
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(CONFIGS, st.data())
 def test_configurations_differ_where_a_leaf_was_changed_or_taken_away(
     config: dict[str, Any], data: st.DataObject

@@ -18,7 +18,7 @@ def tables(draw: st.DrawFn) -> Table:
     return Table("", columns, rows)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(tables(), st.integers(1, 100))
 def test_parts_of_a_table_have_every_column_once_behind_the_first(table: Table, width: int) -> None:
     parts = fitting(table, width)
@@ -30,7 +30,7 @@ def test_parts_of_a_table_have_every_column_once_behind_the_first(table: Table, 
         assert len(part.columns) <= 2 or max(map(len, plain_table(part))) <= width
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tables(), st.integers(1, 50), st.data())
 def test_columns_that_may_give_way_do_so_where_there_is_no_room(table: Table, width: int, data: st.DataObject) -> None:
     keep = data.draw(st.integers(1, len(table.columns)))
@@ -41,7 +41,7 @@ def test_columns_that_may_give_way_do_so_where_there_is_no_room(table: Table, wi
         assert max(map(len, plain_table(part))) <= width
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(tables())
 def test_numbers_stand_to_the_right_and_words_to_the_left(table: Table) -> None:
     numeric, lines = numeric_columns(table), plain_table(table)

@@ -32,7 +32,7 @@ class Disk:
         return os.pwrite(handle, data[:fits], place)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(WRITES, st.integers(60, 120))
 def test_every_append_that_fits_leaves_all_that_was_written_and_an_end(writes: list[list[bytes]], room: int) -> None:
     """And one that does not fit leaves what was there before."""

@@ -16,7 +16,7 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
 EYE = Images("eye", Leaf("output", "", "uint8", (8, 8)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.lists(st.tuples(*[NUMBERS] * 5), min_size=1, max_size=3), max_size=3))
 def test_integers_of_all_runs_come_back_one_after_another(runs: list[list[tuple[int, ...]]]) -> None:
     """Whether they are small or large, and of what never arrived, that it never does."""
@@ -36,7 +36,7 @@ def test_integers_of_all_runs_come_back_one_after_another(runs: list[list[tuple[
                 np.testing.assert_array_equal(headers[name], every[:, place])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=5))
 def test_images_of_a_chunk_that_is_not_unpacked_are_where_its_index_says(stretches: list[tuple[int, int]]) -> None:
     """Stretches of so many images, and so many bytes of something else behind each."""
