@@ -19,6 +19,7 @@ __all__ = ["in_this_process"]
 BASE = Path(__file__).parents[2] / "conf" / "base.yaml"
 
 Import = Callable[..., RunView]
+Refused = Callable[..., str]
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def imported(project: Project, capsys: pytest.CaptureFixture[str]) -> Import:
 
 
 @pytest.fixture
-def refused(project: Project, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refused(project: Project, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Imports what is wrong, and gives the one line that says so."""
 
     def run_import(path: Path | str, *words: str) -> str:

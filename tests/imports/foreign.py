@@ -139,6 +139,24 @@ import:
 """
 ROBOT = ROBOT.replace("output: [data, 'data']", "output: {torque: {field: data, dtype: float64}}")
 
+ARM = """
+defaults: [base, _self_]
+supervisor: agent
+nodes:
+  agent: {_target_: nodes.robot.Agent, rate: 50}
+  arm: {_target_: nodes.robot.Arm, rate: 100}
+edges:
+  agent_arm: {from: agent, to: arm}
+  arm_agent: {from: arm, to: agent, skip: true}
+import:
+  nodes:
+    agent: {topic: /cmd, output: 'data[0]'}
+    arm: {topic: /joints, capture: header.stamp, output: position}
+  edges:
+    agent_arm: {lag: {command: 'data[0]', response: 'position[joint1]'}}
+    arm_agent: {receive: log}
+"""
+
 
 def robot_messages(seconds: float = 2.0, seed: int = 0) -> tuple[list[tuple[str, int, Any]], Mapping[str, np.ndarray]]:
     """What a recorder on the robot's computer notes, and the true times, ns since `START`."""

@@ -179,22 +179,7 @@ def test_a_space_that_is_none_is_a_damaged_policy(tmp_path, damage):
         Policy.load(tmp_path / "policy")
 
 
-# ------------------------------------------------------------------ plain sources, and what is refused
-
-
-def test_constant_zero_and_random_actions_are_choices():
-    task, program = chosen(ToCentre)
-    system = program.system
-    _, seen = jax.jit(lambda: program.reset(program.init(jax.random.key(0))))()
-    for source, value, sent in (("zero", 0.5, [0, 0]), ("constant", 1, [1, 1]), ("constant", [2.0, 1.0], [2, 1])):
-        output = make_controller(source, system, task, value=value)(seen)[1]
-        assert output.dtype == jnp.int32
-        np.testing.assert_array_equal(output, sent)
-    draw = jax.jit(lambda seq: make_controller("random", system, task)(seen.replace(seq=seq))[1])
-    assert {tuple(draw(seq).tolist()) for seq in range(100)} == {(x, y) for x in range(3) for y in range(2)}
-    for bad in (0.5, 2, -1, [3, 0], [0, 1.5]):
-        with pytest.raises(RexError, match=r"MultiDiscrete\(\[3, 2\]\); give whole numbers from 0 to \[2, 1\]"):
-            make_controller("constant", system, task, value=bad)
+# ------------------------------------------------------------------ what is refused
 
 
 def test_whole_numbers_need_a_space_of_the_task_s_own():

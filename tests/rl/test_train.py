@@ -6,13 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.evaluate import evaluate
 from rexcli.rl.ppo import PPO
-from rexcli.rl.seed_batch import schedule
 from rexcli.rl.train import TrainingRequest, train, train_together
 from rexcli.rl.training_setup import TrainingSetup
 from tests.rl.pendulum import make_program, make_system, make_task
@@ -131,18 +128,6 @@ def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
     assert len(drawn["evaluations"]) == 2 * 3
     assert len(drawn["actions"]) == 2 * 6 * 8
     assert not drawn["evaluations"] & drawn["actions"]
-
-
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 100))
-def test_turns_give_every_seed_its_updates_and_no_device_a_rest(seeds, devices, updates):
-    devices = min(seeds, devices)
-    made = np.zeros(seeds, int)
-    rounds = schedule(seeds, devices, updates)
-    for who, shares in rounds:
-        assert len(who) == len(shares) == len(set(who)) == devices
-        assert max(shares) - min(shares) <= 1
-        made[who] += shares
-    np.testing.assert_array_equal(made, updates)
 
 
 @pytest.mark.long

@@ -1,21 +1,24 @@
-"""Timelines as an executor would record them."""
+"""Executions, their timelines and recordings, and what is said of two that should be alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from rexcli.errors import RexError
-from rexcli.runs.recording import RecordingWriter
+from rexcli.runs.recording import RecordingWriter, read_recording
 from rexcli.timeline.simulate import simulate
-from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
+from rexcli.timeline.spec import NEVER, EdgeTiming, NodeTiming, SystemTiming
 from rexcli.timeline.timeline import Timeline
 
 MS = 1_000_000
 T = TypeVar("T")
+INTEGERS = ("bool", "int8", "uint8", "int32", "uint32", "int64", "uint64")
+ALONE = SystemTiming((NodeTiming("arm", 10.0),), (), "arm")
 CHAIN = SystemTiming(
     nodes=(
         NodeTiming("world", 50.0, 19 * MS),
@@ -108,3 +111,41 @@ def attempt(action: Callable[[], T]) -> T | str:
         return action()
     except RexError as error:
         return str(error)
+
+
+def assert_prefix(cut: Timeline, whole: Timeline) -> None:
+    """`cut` is a valid timeline and agrees with `whole` as far as it goes."""
+    episodes = cut.num_episodes
+    assert 1 <= episodes <= whole.num_episodes
+    last = cut.steps[cut.spec.supervisor].start[np.arange(episodes), cut.num_steps]
+    for name, steps in cut.steps.items():
+        original = whole.steps[name]
+        if name == cut.spec.supervisor:
+            assert (steps.count <= original.count[:episodes]).all()
+        else:
+            np.testing.assert_array_equal(steps.count, (original.start[:episodes] <= last[:, None]).sum(axis=1))
+        there = np.arange(steps.start.shape[1]) < steps.count[:, None]
+        for part in ("start", "end"):
+            expected = getattr(original, part)[:episodes, : steps.start.shape[1]]
+            np.testing.assert_array_equal(getattr(steps, part), np.where(there, expected, NEVER))
+    for edge in cut.spec.edges:
+        messages, original_messages = cut.messages[edge.name], whole.messages[edge.name]
+        source, target = cut.steps[edge.source], cut.steps[edge.target]
+        width = source.start.shape[1]
+        there = np.arange(width) < source.count[:, None]
+        reader = original_messages.reader[:episodes, :width]
+        read = there & (reader >= 0) & (reader < target.count[:, None])
+        np.testing.assert_array_equal(messages.reader, np.where(read, reader, -1))
+        expected = np.where(there, original_messages.arrive[:episodes, :width], NEVER)
+        np.testing.assert_array_equal(messages.arrive, expected)
+
+
+def through_file(fields: list[Mapping[str, Mapping[str, np.ndarray]]], field: str) -> dict[str, np.ndarray]:
+    """Records steps of one node and reads one field of all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "recording.mcap")
+        with RecordingWriter(path, ALONE) as writer:
+            for tick, step in enumerate(fields):
+                writer.step(0, "arm", tick, tick, tick + 1, step)
+        assert writer.failed is None
+        return read_recording(path).values("arm", field)

@@ -24,7 +24,6 @@ from rexcli.runs.formats import (
     encode_json,
     restore_nonfinite,
 )
-from rexcli.runs.plain_yaml import load_yaml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
@@ -122,23 +121,6 @@ def test_csv_floats_are_exact(values: list[float]) -> None:
 def test_csv_that_is_no_table_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_csv(data)
-
-
-def test_yaml_is_read_as_data() -> None:
-    assert load_yaml("lr: 1e-4\nname: 1e\nother: [1.5, -2E+3, 3]\n") == {
-        "lr": 1e-4,
-        "name": "1e",
-        "other": [1.5, -2e3, 3],
-    }
-    assert load_yaml("a: ${oc.env:HOME}\n_target_: os.system") == {"a": "${oc.env:HOME}", "_target_": "os.system"}
-
-
-@pytest.mark.parametrize(
-    "text", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system", "a: [", "- a\nb: c", "[" * 2000]
-)
-def test_yaml_that_asks_for_objects_or_is_none_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        load_yaml(text)
 
 
 def test_a_header_that_claims_more_than_the_file_holds_is_not_believed(tmp_path):

@@ -1,4 +1,4 @@
-"""The process that writes a recording: what it outlives, what it says when something goes wrong, and its wire."""
+"""The process that writes a recording: what it outlives, and what it says when something goes wrong."""
 
 from __future__ import annotations
 
@@ -12,36 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rexcli.runs.recording import RecordingWriter, ipc, read_recording
-from rexcli.runs.recording.ipc import Frame, Kind
+from rexcli.runs.recording import RecordingWriter, read_recording
 from tests.runs.executions import CHAIN, assert_same, chain_timeline, events, record, recorded
 
 IN_ITS_OWN_PROCESS = True
-NUMBERS = st.integers(-(2**63), 2**63 - 1)
-FRAMES = st.builds(
-    Frame, st.sampled_from(Kind), NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.binary(max_size=50)
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(FRAMES, max_size=8), st.data())
-def test_frames_come_out_of_a_pipe_as_they_went_in_wherever_it_cuts(frames: list[Frame], data: st.DataObject) -> None:
-    sent = b"".join(frame.pack() for frame in frames)
-    inlet, outlet = os.pipe()
-    stream, received = ipc.Stream(inlet), []
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
-    for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
-        ipc.write(outlet, sent[start:end])
-        received += stream.read(0.0)
-        assert not stream.ended
-    os.close(outlet)
-    received += stream.read(1.0)
-    os.close(inlet)
-    assert stream.ended
-    assert received == frames
 
 
 def test_an_execution_comes_back(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from rexcli.config.project import Project
 from rexcli.errors import RexError
 from rexcli.imports import logs
 from rexcli.imports.topics import Wanted
-from tests.imports.conftest import Import
+from tests.imports.conftest import Import, Refused
 from tests.imports.foreign import (
     MS,
     START,
@@ -23,8 +22,6 @@ from tests.imports.foreign import (
     write_json_mcap,
     write_lerobot,
 )
-
-Refused = Callable[..., str]
 
 PAIR = """
 defaults: [base, _self_]
@@ -175,3 +172,26 @@ def test_damaged_bytes_are_one_line(tmp_path: Path) -> None:
                 said.append(str(error))
         assert said
         assert all("\n" not in line and len(line) < 2000 for line in said)
+
+
+def test_what_is_no_log_is_refused(refused: Refused, tmp_path: Path) -> None:
+    assert "there is no such file" in refused(tmp_path / "nowhere", "conf=robot")
+    (tmp_path / "folder").mkdir()
+    assert "a folder without metadata.yaml" in refused(tmp_path / "folder", "conf=robot")
+    (tmp_path / "log.ulg").write_bytes(b"ULog")
+    assert "no log ends with '.ulg'" in refused(tmp_path / "log.ulg", "conf=robot")
+    for name in ("log.mcap", "log.db3", "log.parquet", "log.csv"):
+        (tmp_path / name).write_bytes(b"\x00\x01 nothing of the kind")
+        assert name in refused(tmp_path / name, "conf=robot")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_truncated_bag_is_refused(refused: Refused, tmp_path: Path, storage: str) -> None:
+    messages, _ = robot_messages(0.5)
+    bag = write_bag(tmp_path / "bag", messages, storage=storage)
+    (file,) = [file for file in bag.iterdir() if file.suffix in (".mcap", ".db3")]
+    data = file.read_bytes()
+    for share in (0.4, 0.9):
+        file.write_bytes(data[: int(share * len(data))])
+        assert str(bag) in refused(bag, "conf=robot")
+        assert str(file) in refused(file, "conf=robot")
