@@ -208,4 +208,4 @@ def _item(value: Any, name: str, names: Sequence[str], path: str) -> Any:
         return value[index]
     except (IndexError, TypeError, KeyError):
         length = len(value) if hasattr(value, "__len__") else 1
-        raise FieldError(f"has no field '{path}': there are {length} numbers") from None
+        raise FieldError(f"has no field '{path}': it is an array of length {length}") from None

@@ -52,7 +52,7 @@ def test_places_in_a_list_have_numbers_and_names(path: str) -> None:
     [
         ("velocty", "has no field 'velocty'; did you mean 'velocity'?"),
         ("position[elbo]", r"has no field 'position\[elbo\]'; did you mean 'elbow'?"),
-        ("position[7]", "there are 1 numbers"),
+        ("position[7]", "it is an array of length 1"),
         ("position[[", "is no field"),
         ("_private", "has no field"),
     ],
