@@ -1,1 +1,1 @@
-"""Node code that comes with rexcli; `rex init` copies it as a start for your own."""
+"""Holds the nodes that come with rexcli; `rex init` copies them as a start for your own."""

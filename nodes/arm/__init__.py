@@ -1,4 +1,4 @@
-"""An arm of two links whose physics are those of a model file: its controller and its task."""
+"""Defines a controller and a task for an arm of two links, whose physics come from a model file."""
 
 from nodes.arm.agent import Agent
 from nodes.arm.task import Reach

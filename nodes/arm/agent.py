@@ -1,4 +1,4 @@
-"""The controller: draws where the hand is to go; without a policy its torques are random."""
+"""Defines the arm's controller, which draws a goal for the hand and, without a policy, random torques."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rexcli import GraphState, Node, StepState
 
 
 class Agent(Node):
-    """Its state is where the hand is to go, m, `[2]` (x, z); it sends torques, N m, `[2]`.
+    """A controller whose state is the goal of the hand, m, `[2]` (x, z); it sends torques, N m, `[2]`.
 
     Args:
-        torque: the largest, N m, of shoulder and elbow.
-        reach: how far from the shoulder a goal may be, m.
-        hold: for how many steps it stays with random torques: the longer, the further the arm swings.
+        torque: largest torques of shoulder and elbow, N m.
+        reach: largest distance of a goal from the shoulder, m.
+        hold: number of steps for which random torques are held: the more, the further the arm swings.
     """
 
     def __init__(self, torque: tuple[float, ...] = (12.0, 4.0), reach: float = 0.65, hold: int = 10):

@@ -1,4 +1,4 @@
-"""The arm moving, as a GIF: its links, the load in its hand, and where that is to go."""
+"""Animates the arm as a GIF: its links, the load in its hand, and the goal of the hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOAL = ("agent/state",)
 
 
 class Arm(Picture):
-    """`plots: {pictures: {arm: nodes.arm.picture.Arm}}`."""
+    """The animation of the arm, `plots: {pictures: {arm: nodes.arm.picture.Arm}}`."""
 
     needs = ("recording.mcap|rollouts.npz",)
     suffix = ".gif"
@@ -46,14 +46,14 @@ def draw(
     start: float = 0.0,
     seconds: float = 6.0,
 ) -> Animation:
-    """Draws the motion at 25 frames a second, at the pace at which it happened.
+    """Draws the motion in real time at 25 frames a second.
 
     Args:
         shoulder, elbow: angles, rad; at 0 the arm hangs.
-        goal: where the hand is to go, m (x, z).
-        colour: of the arm.
-        start: s.
-        seconds: of the motion, at most.
+        goal: goal of the hand, m (x, z).
+        colour: colour of the arm.
+        start: start of the part that is drawn, s.
+        seconds: its longest duration, s.
     """
     times = motion.frame_times(shoulder.time, start, seconds)
     first, second = (each.between(times)[:, 0] for each in (shoulder, elbow))
@@ -81,7 +81,7 @@ def draw(
 
 
 def _stage() -> tuple[Figure, Axes]:
-    """What stands still: as far as the hand can reach."""
+    """Draws what stands still: the reach of the hand."""
     fig = style.figure(3.6, 3.6, constrained=False)
     fig.set_dpi(DPI)
     axes = fig.add_axes((0, 0, 1, 1))

@@ -1,4 +1,4 @@
-"""Reaching: bring the hand to a place and hold it there, against gravity."""
+"""Defines the task to bring the hand to a goal and to hold it there, against gravity."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nodes.arm.agent import Agent
 from rexcli import Box, Environment, GraphState, StepState
 
 UPPER_ARM, FOREARM = 0.4, 0.3
-"""Lengths, m."""
+"""Lengths of the links, m."""
 
 
 class Reach(Environment):
-    """Reward is minus the distance of the hand from its goal, and a little for being near.
+    """The reaching task: the reward is minus the distance of the hand from its goal, plus a little for being near.
 
     Args:
         seconds: length of a training episode.
@@ -35,7 +35,7 @@ class Reach(Environment):
         return Box([-limit for limit in self.agent.torque], list(self.agent.torque))
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """Angles, speeds, where the hand is seen, the way from there to its goal, and how old all that is, `[13]`."""
+        """Returns angles, speeds, the seen hand, the way from there to its goal, and the age of these, `[13]`."""
         seen = step_state.inputs["world"][-1]
         angles = jnp.array([seen.data["shoulder"], seen.data["elbow"]])
         speeds = jnp.array([seen.data["shoulder_speed"], seen.data["elbow_speed"]])
@@ -46,7 +46,7 @@ class Reach(Environment):
         )
 
     def distance(self, graph_state: GraphState) -> jax.Array:
-        """Of the hand from its goal, m."""
+        """Returns the distance of the hand from its goal, m."""
         angles = graph_state.state["world"].qpos
         shoulder, whole = angles["shoulder"], angles["shoulder"] + angles["elbow"]
         hand = -UPPER_ARM * jnp.array([jnp.sin(shoulder), jnp.cos(shoulder)])
@@ -58,5 +58,5 @@ class Reach(Environment):
         return jnp.exp(-((distance / 0.1) ** 2)) - distance
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """`distance`: of the hand from its goal, m."""
+        """Returns `distance`: that of the hand from its goal, m."""
         return {"distance": self.distance(graph_state)}

@@ -1,4 +1,4 @@
-"""A pole on a cart that a camera watches: world, camera, motor, agent, and the task to swing it up and balance it."""
+"""Defines a cart-pole that a camera watches: world, camera, motor, agent, and the swing-up task."""
 
 from nodes.cartpole.agent import Agent
 from nodes.cartpole.camera import Camera

@@ -1,4 +1,4 @@
-"""The controller: what a policy sees of cart and pole, and what it has lately asked for."""
+"""Defines the controller: what a policy sees of cart and pole, and its past actions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flax import struct
 from rexcli import GraphState, Node, StepState
 
 LONGEST = 0.2
-"""How much time between two frames counts, s: in longer ones cart and pole may have turned around."""
+"""Longest time between two frames that counts, s; in longer ones cart and pole may have turned around."""
 
 
 @struct.dataclass
 class State:
-    """What it knows of cart and pole, and what it has asked for since, which no frame shows yet."""
+    """What the agent knows of cart and pole, and its past actions, which no frame shows yet."""
 
     x: jax.Array  # m, in the newest frame
     th: jax.Array  # rad, likewise
@@ -23,17 +23,17 @@ class State:
 
 @struct.dataclass
 class Output:
-    """The force asked for."""
+    """The force that is asked for."""
 
     force: jax.Array  # N
 
 
 class Agent(Node):
-    """Sees the frames of its input's window; without a policy its actions are random.
+    """A controller that sees the frames of its input's window; without a policy its actions are random.
 
     Args:
-        action_history: how many of its past actions a policy sees.
-        max_force: N.
+        action_history: number of past actions that a policy sees.
+        max_force: largest force, N.
     """
 
     def __init__(self, action_history: int = 4, max_force: float = 10.0):
@@ -47,10 +47,10 @@ class Agent(Node):
         return Output(force=jnp.zeros(()))
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """`[3 + 1 + 3 (window - 1) + action_history]`.
+        """Returns the observation, `[3 + 1 + 3 (window - 1) + action_history]`.
 
-        The newest frame, `x, cos th, sin th`, and its age, s; from each frame of the window to the next, the velocities
-        that both show, m/s and rad/s, and the seconds between them; past actions, of 1.
+        It holds the newest frame, `x, cos th, sin th`, and its age, s; the velocities from each frame of the window to
+        the next, m/s and rad/s, and the time between them, s; and past actions, scaled to 1.
         """
         frames = step_state.inputs["camera"]
         newest = frames[-1]
@@ -67,7 +67,7 @@ class Agent(Node):
         )
 
     def act(self, step_state: StepState, force: jax.Array) -> tuple[StepState, Output]:
-        """Remembers what it knows and the force, N, and sends that."""
+        """Remembers what it knows of cart and pole and the force, N, and sends the force."""
         newest = step_state.inputs["camera"][-1].data
         forces = jnp.concatenate([step_state.state.forces, force[None]])[1:]
         return step_state.replace(state=State(x=newest.x, th=newest.th, forces=forces)), Output(force=force)

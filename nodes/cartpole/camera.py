@@ -1,4 +1,4 @@
-"""The camera beside the track, and the detector that finds cart and pole in its frames."""
+"""Defines the camera beside the track, with the detector that finds cart and pole in its frames."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """What is seen in one frame."""
+    """The positions that are seen in one frame."""
 
     x: jax.Array  # m
     th: jax.Array  # rad, 0 upright
 
 
 class Camera(Node):
-    """Sees where cart and pole are, and not how fast they move.
+    """A camera that sees where cart and pole are, but not how fast they move.
 
-    A detector that works on several frames at once keeps up with the camera, although each frame takes it longer than
-    a period: its time belongs to the edge to whoever reads the frames, not to the camera's computation.
+    The detector works on several frames at once, and so keeps up with the camera although each frame takes it longer
+    than a period: its time is a delay of the edge to the reader, not of the camera's computation.
 
     Args:
-        noise: standard deviation of what the detector finds, m and rad.
+        noise: standard deviation of the detected positions, m and rad.
     """
 
     def __init__(self, noise: float = 0.002):

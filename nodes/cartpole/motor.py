@@ -1,4 +1,4 @@
-"""The motor of the cart."""
+"""Defines the motor of the cart."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Output:
 
 
 class Motor(Node):
-    """Pushes with the force that it was last asked for.
+    """A motor that pushes with the force that it was last asked for.
 
     Args:
-        max_force: what it can give, N.
+        max_force: largest force, N.
     """
 
     def __init__(self, max_force: float = 10.0):

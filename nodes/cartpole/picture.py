@@ -1,4 +1,4 @@
-"""Cart and pole moving, as a GIF: where they are, where the agent knows them to be, and the force."""
+"""Animates cart and pole as a GIF: where they are, where the agent knows them to be, and the force."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rexcli.plot.declared import Declared
 
 DPI = 80
 LENGTH = 0.8
-"""Of the pole as it is drawn, m."""
+"""Length of the pole as it is drawn, m."""
 X, TH, FORCE = ("world/state/x", "world/output/x"), ("world/state/th", "world/output/th"), ("motor/output/force",)
 KNOWN_X, KNOWN_TH = ("agent/state/x",), ("agent/state/th",)
 
 
 class CartPole(Picture):
-    """`plots: {pictures: {cartpole: nodes.cartpole.picture.CartPole}}`."""
+    """The animation of cart and pole, `plots: {pictures: {cartpole: nodes.cartpole.picture.CartPole}}`."""
 
     needs = ("recording.mcap|rollouts.npz",)
     suffix = ".gif"
@@ -54,17 +54,17 @@ def draw(
     start: float = 0.0,
     seconds: float = 6.0,
 ) -> Animation:
-    """Draws the motion at 25 frames a second, at the pace at which it happened.
+    """Draws the motion in real time at 25 frames a second.
 
     Args:
-        x, th: of the cart, m, and of the pole, rad; 0 is upright.
-        force: on the cart, N.
-        known_x, known_th: the newest that the agent knows of both.
-        track: how far it goes to either side, m.
-        limit: the greatest force, N.
-        colours: of cart and pole, and of what the agent knows.
-        start: s.
-        seconds: of the motion, at most.
+        x, th: position of the cart, m, and angle of the pole, rad; 0 is upright.
+        force: force on the cart, N.
+        known_x, known_th: the newest values of both that the agent knows.
+        track: how far the track goes to either side, m.
+        limit: largest force, N.
+        colours: colours of cart and pole, and of what the agent knows.
+        start: start of the part that is drawn, s.
+        seconds: its longest duration, s.
     """
     times = motion.frame_times(x.time, start, seconds)
     places = x.between(times)[:, 0]
@@ -95,7 +95,7 @@ def draw(
 
 
 def _stage(track: float, limit: float, seen: str | None) -> tuple[Figure, Axes]:
-    """What stands still: the track with its ends, and the scale of the force."""
+    """Draws what stands still: the track with its ends, and the scale of the force."""
     width, low, high = track + 0.35, -1.6, 1.15
     fig = style.figure(6.0, 6.0 * (high - low) / (2 * width), constrained=False)
     fig.set_dpi(DPI)

@@ -1,4 +1,4 @@
-"""The swing-up: from anywhere to upright, and there to stay, without leaving the track."""
+"""Defines the swing-up: from anywhere to upright, and to stay there, without leaving the track."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from rexcli import Box, Environment, GraphState, StepState
 
 
 class SwingUp(Environment):
-    """Up to 1 a step: more, the higher the pole, the nearer the cart to the middle, and the less is pushed.
+    """The swing-up task, with a reward of at most 1 a step.
 
-    The episode is over where the cart leaves the track.
+    The reward is larger, the higher the pole, the nearer the cart to the middle, and the smaller the force.
+
+    The episode ends if the cart leaves the track.
 
     Args:
         seconds: length of a training episode.
@@ -28,7 +30,7 @@ class SwingUp(Environment):
 
     @property
     def agent(self) -> Agent:
-        """The supervisor: it knows what a policy sees, and what its actions are."""
+        """The supervisor, which knows what a policy sees and what its actions are."""
         node: Any = self.supervisor
         return node
 
@@ -44,7 +46,7 @@ class SwingUp(Environment):
         return self.agent.act(step_state, action[0])
 
     def reward(self, graph_state: GraphState) -> jax.Array:
-        """`[]`. What spins past the top earns less than what stays there, at most half."""
+        """Returns the reward, `[]`; a pole that spins past the top earns at most half of one that stays there."""
         world = graph_state.state["world"]
         upright = (1 + jnp.cos(world.th)) / 2
         calm = 1 / (1 + (world.w / 6.0) ** 2)
@@ -55,7 +57,7 @@ class SwingUp(Environment):
         return jnp.abs(graph_state.state["world"].x) > self.track
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """`tilt`: degrees from upright; `position`: m from the middle of the track."""
+        """Returns `tilt`, degrees from upright, and `position`, m from the middle of the track."""
         world = graph_state.state["world"]
         return {
             "tilt": jnp.degrees(jnp.abs(jnp.arctan2(jnp.sin(world.th), jnp.cos(world.th)))),

@@ -1,4 +1,4 @@
-"""The physics of a pole that swings freely on a cart, integrated by fourth-order Runge-Kutta.
+"""Simulates a pole that swings freely on a cart, by fourth-order Runge-Kutta.
 
 The equations are those of R. V. Florian, "Correct equations for the dynamics of the cart-pole system" (2007), without
 Coulomb friction.
@@ -21,7 +21,7 @@ MAX_SUBSTEP = 0.02
 
 @struct.dataclass
 class Params:
-    """Physical constants."""
+    """Physical constants of cart and pole."""
 
     cart_mass: float = 1.0  # kg
     pole_mass: float = 0.1  # kg
@@ -33,7 +33,7 @@ class Params:
 
 @struct.dataclass
 class State:
-    """Where cart and pole are."""
+    """Positions and velocities of cart and pole."""
 
     x: jax.Array  # position of the cart, m, 0 in the middle of the track
     v: jax.Array  # its velocity, m/s
@@ -43,14 +43,14 @@ class State:
 
 @struct.dataclass
 class Output:
-    """What there is to be seen."""
+    """Positions that a camera can see."""
 
     x: jax.Array  # m
     th: jax.Array  # rad
 
 
 def acceleration(params: Params, state: State, force: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Of the cart, m/s^2, and of the pole, rad/s^2, under a force on the cart, N."""
+    """Returns the acceleration of the cart, m/s^2, and of the pole, rad/s^2, under a force on the cart, N."""
     total = params.cart_mass + params.pole_mass
     moment = params.pole_mass * params.half_length  # kg m
     sin, cos = jnp.sin(state.th), jnp.cos(state.th)
@@ -62,7 +62,7 @@ def acceleration(params: Params, state: State, force: jax.Array) -> tuple[jax.Ar
 
 
 def integrate(params: Params, state: State, force: jax.Array, dt: float) -> State:
-    """The state `dt` seconds later, by one Runge-Kutta step of order 4 under a constant force, N."""
+    """Returns the state `dt` seconds later, by one Runge-Kutta step of order 4 under a constant force, N."""
 
     def slope(state: State) -> State:
         linear, angular = acceleration(params, state, force)
@@ -79,7 +79,7 @@ def integrate(params: Params, state: State, force: jax.Array, dt: float) -> Stat
 
 
 def energy(params: Params, state: State) -> jax.Array:
-    """Kinetic and potential energy, J, 0 at rest with the pole level."""
+    """Returns the kinetic and potential energy, J, which is 0 at rest with the pole level."""
     total = params.cart_mass + params.pole_mass
     moment = params.pole_mass * params.half_length
     inertia = 4 / 3 * moment * params.half_length  # of the rod around its hinge, kg m^2
@@ -88,7 +88,7 @@ def energy(params: Params, state: State) -> jax.Array:
 
 
 class World(Node):
-    """Cart and pole as a node: a step integrates one period, so that its output is true when the step ends.
+    """Cart and pole as a node; each step integrates one period, so that its output holds at the end of the step.
 
     Args:
         start: `random` (the cart within ±1 m, the pole anywhere, both moving), `hanging` or `upright` (at rest in the
@@ -101,7 +101,7 @@ class World(Node):
         self.start = start
 
     def default_delay(self) -> float:
-        """Just under a period, s."""
+        """Returns just under a period, s."""
         return 0.999 / self.rate
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> Params:

@@ -1,5 +1,4 @@
-"""A disc pendulum on a DC motor: world, sensor, agent, actuator and the swing-up task;
-and the encoder, the camera and the motor of one that is there."""
+"""Defines a disc pendulum on a DC motor, simulated and real: its sensors, motors, agents and the swing-up task."""
 
 from nodes.pendulum.actuator import Actuator
 from nodes.pendulum.agent import Agent, CameraAgent

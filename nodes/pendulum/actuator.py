@@ -1,4 +1,4 @@
-"""The motor driver: applies the voltage that it was last sent."""
+"""Defines the motor driver, which applies the voltage that it last received."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """The voltage applied."""
+    """The voltage that is applied."""
 
     action: jax.Array  # V, [1]
 
 
 class Actuator(Node):
-    """Sends on what the agent last asked for."""
+    """A motor driver that passes on what the agent last asked for."""
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> Output:
         return Output(action=jnp.zeros(1))

@@ -1,4 +1,4 @@
-"""The controller: what a policy sees of the pendulum, and what it remembers."""
+"""Defines the controller: what a policy sees of the pendulum, and what it remembers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rexcli import GraphState, Node, RexError, StepState
 
 @struct.dataclass
 class State:
-    """The start that the agent drew, and its memory, newest last: what makes a policy aware of delay."""
+    """The start that the agent drew, and its memory, newest last, which tells a policy about delays."""
 
     th: jax.Array  # initial angle, rad
     thd: jax.Array  # initial angular velocity, rad/s
@@ -24,25 +24,25 @@ class State:
 
 @struct.dataclass
 class Output:
-    """The voltage asked for."""
+    """The voltage that is asked for."""
 
     action: jax.Array  # V, [1]
 
 
 def features(th: jax.Array, thd: jax.Array) -> jax.Array:
-    """An observation without the jump at ±pi: `[cos th, sin th, thd]`."""
+    """Returns an observation without the jump at ±pi: `[cos th, sin th, thd]`."""
     return jnp.stack([jnp.cos(th), jnp.sin(th), thd])
 
 
 class Agent(Node):
-    """Draws the start of the episode and keeps the histories; without a policy its actions are random.
+    """A controller that draws the start of the episode and keeps histories; without a policy its actions are random.
 
     Args:
         start: `random` (angle within ±pi, speed within ±9 rad/s) or `hanging` (at rest).
-        observation_history: how many past observations a policy sees.
-        action_history: how many past actions a policy sees.
-        max_voltage: V.
-        hold: for how many steps it stays with a random action: the longer, the further a pendulum swings.
+        observation_history: number of past observations that a policy sees.
+        action_history: number of past actions that a policy sees.
+        max_voltage: largest voltage, V.
+        hold: number of steps for which a random action is held: the more, the further the pendulum swings.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class Agent(Node):
         return Output(action=jnp.zeros(1))
 
     def newest(self, step_state: StepState) -> jax.Array:
-        """The newest measurement, `[3]`."""
+        """Returns the newest measurement, `[3]`."""
         sensor = step_state.inputs["sensor"][-1].data
         return features(sensor.th, sensor.thd)
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """The newest measurement, then the histories, `[3 + 3 observation_history + action_history]`."""
+        """Returns the newest measurement, then the histories, `[3 + 3 observation_history + action_history]`."""
         state = step_state.state
         return jnp.concatenate([self.newest(step_state), state.observations.ravel(), state.actions.ravel()])
 
     def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, Output]:
-        """Remembers the newest measurement and `action`, V `[1]`, and sends it."""
+        """Remembers the newest measurement and `action`, V `[1]`, and sends the action."""
         state = step_state.state
         state = state.replace(
             observations=jnp.concatenate([state.observations, self.newest(step_state)[None]])[1:],
@@ -102,10 +102,10 @@ class Agent(Node):
 
 
 class CameraAgent(Agent):
-    """An agent that sees a camera's angles: how fast they change follows from the ones before.
+    """An agent that sees the angles of a camera; their speed follows from the earlier angles in the history.
 
-    A measurement is `[cos th, sin th, lateness]`, the last by how much more time than a period has passed since the
-    agent's last step, in periods: frames come in bursts.
+    A measurement is `[cos th, sin th, lateness]`. The lateness is the time since the agent's last step beyond one
+    period, in periods, since frames come in bursts.
     """
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> State:

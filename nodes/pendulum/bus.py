@@ -1,4 +1,4 @@
-"""How the encoder and the motor reach the pendulum: datagrams on this machine, one at a time, each with its answer."""
+"""Connects encoder and motor to the pendulum by datagrams on this machine, one at a time, each with its answer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from rexcli import RexError
 
 
 class Bus:
-    """A node's line to the plant. The first in a process that opens one starts the plant, the last that closes ends it.
+    """A node's connection to the plant.
+
+    The first one opened in a process starts the plant, and the last one closed ends it.
 
     Args:
-        port: of a plant that runs already; 0 for one of this process's own.
-        name: which plant is started, of `nodes.pendulum.plant.PLANTS`.
-        seed: of its delays and its noise.
+        port: port of a running plant; 0 for one that this process starts.
+        name: name of the plant to start, one of `nodes.pendulum.plant.PLANTS`.
+        seed: seed of the plant's delays and noise.
 
     Raises:
-        RexError: there is no such plant, this process runs another one, or it does not start.
+        RexError: there is no such plant, this process runs another one, or the plant does not start.
     """
 
     _lock = threading.Lock()
@@ -43,10 +45,10 @@ class Bus:
         self._number = 0
 
     def ask(self, kind: bytes, value: float, answer: struct.Struct, timeout: float) -> tuple[float, ...]:
-        """Sends a message and waits for its answer: what comes behind the number in it.
+        """Sends a message and waits for its answer; returns the values after the answer's number.
 
         Raises:
-            RexError: there is none in time.
+            RexError: there is no answer in time.
         """
         self._number += 1
         until = time.monotonic() + timeout
@@ -64,7 +66,7 @@ class Bus:
         raise RexError(f"the plant does not answer within {timeout:g} s; see that it runs")
 
     def close(self) -> None:
-        """Closes the line. A second call does nothing."""
+        """Closes the connection. A second call does nothing."""
         if self._socket.fileno() < 0:
             return
         self._socket.close()
@@ -77,7 +79,7 @@ class Bus:
 
     @classmethod
     def _start(cls, name: str, seed: int) -> int:
-        """The port of this process's plant, which is started if it does not run."""
+        """Returns the port of this process's plant, which is started if it does not run."""
         with cls._lock:
             if cls._process is None or cls._process.poll() is not None:
                 if importlib.util.find_spec("mujoco") is None:
@@ -105,10 +107,10 @@ class Bus:
 
 
 def started(bus: Bus | None, node: str) -> Bus:
-    """The line of a node that was started.
+    """Returns the connection of a node that was started.
 
     Raises:
-        RexError: it was not: something else than the wall clock steps it.
+        RexError: the node was not started, since something other than the wall clock steps it.
     """
     if bus is None:
         raise RexError(

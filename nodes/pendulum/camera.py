@@ -1,4 +1,4 @@
-"""The camera that watches a pendulum that is there: asks for a frame, and waits for the angle that is seen in it."""
+"""Defines the camera of a real pendulum: it asks for a frame and waits for the angle that is seen in it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rexcli import GraphState, Node, StepState
 
 
 class Camera(Node):
-    """Takes the newest frame when its step starts; how old that is, nobody tells it.
+    """A camera that takes the newest frame when its step starts, without knowing the frame's age.
 
     Args:
         port: UDP port of the pendulum on this machine; 0 starts a plant of its own, see `nodes.pendulum.plant`.
         timeout: seconds to wait for a frame.
-        plant, seed: which one is started, and the seed of its delays and its noise.
+        plant, seed: the plant to start, and the seed of its delays and noise.
     """
 
     jit = False
@@ -48,5 +48,5 @@ class Camera(Node):
         return True
 
     def _read(self, timeout: float) -> float:
-        """The angle, rad."""
+        """Returns the angle, rad."""
         return started(self._bus, self.name).ask(b"READ", 0.0, READING, timeout)[0]

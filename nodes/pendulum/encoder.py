@@ -1,4 +1,4 @@
-"""The encoder of a pendulum that is there: asks it for its angle and its speed."""
+"""Defines the encoder of a real pendulum: it asks for angle and speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rexcli import GraphState, Node, StepState
 
 
 class Encoder(Node):
-    """Waits for a sample and dates its step at the moment when that was taken.
+    """An encoder that waits for a sample and dates its step to when the sample was taken.
 
     Args:
         port: UDP port of the pendulum on this machine; 0 starts a plant of its own, see `nodes.pendulum.plant`.
@@ -50,5 +50,5 @@ class Encoder(Node):
         return True
 
     def _read(self, timeout: float) -> tuple[float, ...]:
-        """Angle, rad, speed, rad/s, and age of the sample, s."""
+        """Returns angle, rad, speed, rad/s, and age of the sample, s."""
         return started(self._bus, self.name).ask(b"READ", 0.0, READING, timeout)

@@ -1,4 +1,4 @@
-"""The motor driver of a pendulum that is there: sends it the voltage that the agent asked for."""
+"""Defines the motor driver of a real pendulum: it sends the voltage that the agent asked for."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rexcli import GraphState, Node, StepState
 
 
 class Motor(Node):
-    """Sends the newest voltage, and none when it stops.
+    """A motor driver that sends the newest voltage, and 0 V when it stops.
 
     Args:
         port: UDP port of the pendulum on this machine; 0 starts a plant of its own, see `nodes.pendulum.plant`.
         timeout: seconds to wait for the driver's answer.
-        max_voltage: V.
-        plant, seed: which one is started, and the seed of its delays and its noise.
+        max_voltage: largest voltage, V.
+        plant, seed: the plant to start, and the seed of its delays and noise.
     """
 
     jit = False

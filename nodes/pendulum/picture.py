@@ -1,4 +1,4 @@
-"""The pendulum moving, as a GIF: its angle, the action on it, and the time."""
+"""Animates the pendulum as a GIF: its angle, the action on it, and the time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rexcli.plot.trajectories import Quantity
 DPI = 80
 ANGLES = ("world/state/th", "world/output/th", "sensor/output/th")
 ACTIONS = ("actuator/output/action", "agent/output/action", "env/action")
-"""What may be the angle and the action, the nearest to the pendulum first."""
+"""Quantities that may be the angle and the action, the nearest to the pendulum first."""
 
 
 class Pendulum(Picture):
-    """`plots: {pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`."""
+    """The animation of the pendulum, `plots: {pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`."""
 
     needs = ("recording.mcap|rollouts.npz",)
     suffix = ".gif"
@@ -37,13 +37,13 @@ class Pendulum(Picture):
 
 @dataclass(frozen=True)
 class Motion:
-    """How a pendulum moved.
+    """The motion of a pendulum.
 
     Attributes:
-        time: s, `[n]`, increasing.
-        angle: rad, `[n]`; 0 is upright, pi hangs.
-        action_time: s, `[m]`.
-        action: `[m]`, each held until the next; empty if unknown.
+        time: times of the angles, s, `[n]`, increasing.
+        angle: angles, rad, `[n]`; 0 is upright, pi hangs.
+        action_time: times of the actions, s, `[m]`.
+        action: actions, `[m]`, each held until the next; empty if unknown.
     """
 
     time: np.ndarray
@@ -53,7 +53,7 @@ class Motion:
 
 
 def _action_limit(config: Mapping[str, Any], moved: Motion) -> float:
-    """V: what the world declares, else what the motion needs, 2 at least."""
+    """Returns the largest voltage, V: as the world declares it, else what the motion needs, at least 2."""
     declared = config.get("nodes", {}).get("world", {}).get("max_voltage")
     if isinstance(declared, int | float) and declared > 0:
         return float(declared)
@@ -61,10 +61,10 @@ def _action_limit(config: Mapping[str, Any], moved: Motion) -> float:
 
 
 def motion_of(found: Sequence[Quantity], episode: int = 0) -> Motion:
-    """The motion in one episode of what a run kept.
+    """Returns the motion in one episode from the quantities of a run.
 
     Raises:
-        RexError: if there is no angle, or no such episode.
+        RexError: there is no angle, or no such episode.
     """
     angle = motion.needed(found, ANGLES, episode)
     action = motion.series(found, ACTIONS, episode)
@@ -74,14 +74,14 @@ def motion_of(found: Sequence[Quantity], episode: int = 0) -> Motion:
 
 @style.styled
 def draw(moved: Motion, *, colour: str, limit: float = 2.0, start: float = 0.0, seconds: float = 6.0) -> Animation:
-    """Draws the motion at 25 frames a second, at the pace at which it happened.
+    """Draws the motion in real time at 25 frames a second.
 
     Args:
-        moved: what happened.
-        colour: of the pendulum.
-        limit: the greatest action, at which its bar is full.
-        start: s.
-        seconds: of the motion, at most.
+        moved: the motion.
+        colour: colour of the pendulum.
+        limit: largest action, at which its bar is full.
+        start: start of the part that is drawn, s.
+        seconds: its longest duration, s.
     """
     times = motion.frame_times(moved.time, start, seconds)
     angles = np.interp(times, moved.time, np.unwrap(moved.angle))
@@ -105,7 +105,7 @@ def draw(moved: Motion, *, colour: str, limit: float = 2.0, start: float = 0.0, 
 
 
 def _stage(caption: str) -> tuple[Figure, Axes]:
-    """What stands still: the disc, a mark at the top, and the scale of the action with its caption."""
+    """Draws what stands still: the disc, a mark at the top, and the scale of the action with its caption."""
     fig = style.figure(3.2, 3.5, constrained=False)
     fig.set_dpi(DPI)
     axes = fig.add_axes((0, 0, 1, 1))

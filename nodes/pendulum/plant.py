@@ -2,8 +2,8 @@
 
 It is reached over UDP on this machine, as a motor driver and an encoder would be over a bus. Its inertia, friction and
 delays are not those of `OdeWorld`, on purpose: closing that gap is what recordings are for. The `hard` one is far off:
-a camera with old frames watches it, and messages take longer in bursts. Like good hardware it looks after itself:
-without a command for a quarter of a second the motor gets no voltage, and when whoever started it is gone, so is it.
+a camera with old frames watches it, and messages take longer in bursts. Like good hardware it protects itself: without
+a command for a quarter of a second the motor gets no voltage, and it ends when the process that started it is gone.
 
     python nodes/pendulum/plant.py --plant hard       # prints its port, and ends when stdin does
 """
@@ -27,22 +27,22 @@ from dataclasses import dataclass
 import numpy as np
 
 COMMAND = struct.Struct("<4sId")
-"""`MOTR`, number, voltage: answered with `DONE`, number, voltage when the driver has it."""
+"""A command, answered with `DONE`, number, voltage when the driver has it: `MOTR`, number, voltage."""
 REQUEST = struct.Struct("<4sId")
-"""`READ`, number, 0: answered with a `READING`."""
+"""A request, answered with a `READING`: `READ`, number, 0."""
 READING = struct.Struct("<4sIddd")
-"""`ANGL`, number, angle (rad, 0 upright), speed (rad/s), age of the sample (s)."""
+"""A sample: `ANGL`, number, angle (rad, 0 upright), speed (rad/s), age of the sample (s)."""
 
 STEP = 0.001
-"""Seconds of simulation a step."""
+"""Simulated time of a step, s."""
 DEADMAN = 0.25
-"""Seconds after the last command until the motor is switched off."""
+"""Time after the last command until the motor is switched off, s."""
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Link:
-    """How long messages take, normally distributed: around one mean, or around another in bursts of them."""
+    """How long messages take: normally distributed around one mean, or around another in bursts of messages."""
 
     mean: float = 0.0  # s
     spread: float = 0.0  # s
@@ -51,7 +51,7 @@ class Link:
     burst_ends: float = 1.0  # probability that the next message is out of it
 
     def delays(self, rng: np.random.Generator) -> Iterator[float]:
-        """One message after another, s."""
+        """Yields the delays of one message after another, s."""
         burst = False
         while True:
             burst = bool(rng.random() >= self.burst_ends) if burst else bool(rng.random() < self.burst_begins)
@@ -60,7 +60,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Plant:
-    """Physical constants, each some way off those of `nodes.pendulum.world.Params`."""
+    """Physical constants, each somewhat different from `nodes.pendulum.world.Params`."""
 
     inertia: float = 1.12 * 0.000159931461600856  # about the axis, kg m^2
     mass: float = 0.0508581731919534  # kg
@@ -79,7 +79,7 @@ class Plant:
     noise: float = 0.0  # standard deviation of an angle, rad
 
     def xml(self) -> str:
-        """The model for MuJoCo."""
+        """Returns the model for MuJoCo."""
         drive = self.motor_constant / self.resistance
         about_centre = self.inertia - self.mass * self.length**2
         return f"""
@@ -111,11 +111,11 @@ PLANTS = {
         noise=0.005,
     ),
 }
-"""By name."""
+"""The plants by name."""
 
 
 def serve(plant: Plant, port: int, seed: int = 0) -> None:
-    """Simulates and answers until stdin is closed. Prints the port first."""
+    """Simulates and answers until stdin is closed; prints the port first."""
     import mujoco
 
     model = mujoco.MjModel.from_xml_string(plant.xml())

@@ -1,4 +1,4 @@
-"""The encoder: angle and angular velocity of the pendulum."""
+"""Defines the encoder, which measures angle and angular velocity of the pendulum."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """One measurement."""
+    """A measurement."""
 
     th: jax.Array  # rad, 0 upright
     thd: jax.Array  # rad/s
 
 
 class Sensor(Node):
-    """Sends on what the world last did."""
+    """A sensor that passes on the newest output of the world."""
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> Output:
         world = graph_state.state["world"]

@@ -1,4 +1,4 @@
-"""The camera that watches a simulated pendulum."""
+"""Defines the camera that watches a simulated pendulum."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """What is seen in one frame."""
+    """The angle that is seen in one frame."""
 
     th: jax.Array  # rad, 0 upright
 
 
 class SimulatedCamera(Node):
-    """Sees the world's angle, and no speed.
+    """A camera that sees the world's angle, but no speed.
 
     Args:
-        noise: standard deviation of an angle, rad.
+        noise: standard deviation of the seen angle, rad.
     """
 
     def __init__(self, noise: float = 0.005):

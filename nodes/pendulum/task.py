@@ -1,4 +1,4 @@
-"""The swing-up: from anywhere to upright and still, in three seconds, with too weak a motor for the direct way."""
+"""Defines the swing-up: from anywhere to upright and still in three seconds, with a weak motor."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from rexcli import Box, Environment, GraphState, RexError, StepState
 
 
 class SwingUp(Environment):
-    """Reward is minus the cost that the world gathered since the last step. An episode never terminates.
+    """The swing-up task; the reward is minus the cost that the world gathered since the last step.
+
+    An episode never terminates.
 
     Args:
         seconds: length of a training episode.
-        truncation: what lies beyond an episode's end: `bootstrap` asks the critic, `repeat` takes the last reward
-            to go on for ever (the tutorial's way).
+        truncation: how the return beyond an episode's end is estimated: `bootstrap` by the critic, `repeat` as if the
+            last reward went on for ever (as in the tutorial).
     """
 
     def __init__(self, seconds: float = 3.0, truncation: Literal["bootstrap", "repeat"] = "bootstrap"):
@@ -29,7 +31,7 @@ class SwingUp(Environment):
 
     @property
     def agent(self) -> Agent:
-        """The supervisor: it knows what a policy sees, and what its actions are."""
+        """The supervisor, which knows what a policy sees and what its actions are."""
         node: Any = self.supervisor
         return node
 
@@ -55,11 +57,11 @@ class SwingUp(Environment):
         return self.reward(graph_state) / (1 - gamma) if self.truncation == "repeat" else None
 
     def privileged(self, graph_state: GraphState) -> jax.Array:
-        """What the world does now, `[cos th, sin th, thd]`: no sensor tells in time."""
+        """Returns the world's current state, `[cos th, sin th, thd]`, which no sensor shows in time."""
         world = graph_state.state["world"]
         return features(world.th, world.thd)
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """`upright`: the cosine of the angle; `speed`: rad/s, without its sign."""
+        """Returns `upright`, the cosine of the angle, and `speed`, rad/s, without its sign."""
         world = graph_state.state["world"]
         return {"upright": jnp.cos(world.th), "speed": jnp.abs(world.thd)}

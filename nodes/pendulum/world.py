@@ -1,4 +1,4 @@
-"""The pendulum's physics: an ordinary differential equation, integrated by fourth-order Runge-Kutta."""
+"""Simulates the pendulum: an ordinary differential equation, integrated by fourth-order Runge-Kutta."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Params:
 
 @struct.dataclass
 class State:
-    """Where the pendulum is, and what it has cost to get there."""
+    """The position and speed of the pendulum, and the accumulated cost."""
 
     th: jax.Array  # angle, rad, 0 upright, pi hanging
     thd: jax.Array  # angular velocity, rad/s
@@ -40,14 +40,14 @@ class State:
 
 @struct.dataclass
 class Output:
-    """What there is to be sensed."""
+    """What a sensor can measure."""
 
     th: jax.Array  # rad
     thd: jax.Array  # rad/s
 
 
 def acceleration(params: Params, th: jax.Array, thd: jax.Array, voltage: jax.Array) -> jax.Array:
-    """Angular acceleration, rad/s^2, of the pendulum under a motor voltage, V."""
+    """Returns the angular acceleration, rad/s^2, of the pendulum under a motor voltage, V."""
     drive = params.motor_constant / params.resistance
     torque = (
         drive * voltage
@@ -61,7 +61,7 @@ def acceleration(params: Params, th: jax.Array, thd: jax.Array, voltage: jax.Arr
 def integrate(
     params: Params, th: jax.Array, thd: jax.Array, voltage: jax.Array, dt: float
 ) -> tuple[jax.Array, jax.Array]:
-    """The pendulum `dt` seconds later, by one Runge-Kutta step of order 4; the speed stays within its limit."""
+    """Returns the pendulum `dt` seconds later, by one Runge-Kutta step of order 4; the speed stays within its limit."""
 
     def slope(th: jax.Array, thd: jax.Array) -> tuple[jax.Array, jax.Array]:
         return thd, acceleration(params, th, thd, voltage)
@@ -76,24 +76,24 @@ def integrate(
 
 
 def wrap(th: jax.Array) -> jax.Array:
-    """The angle within ±pi of upright."""
+    """Returns the angle within ±pi of upright."""
     return th - 2 * jnp.pi * jnp.floor((th + jnp.pi) / (2 * jnp.pi))
 
 
 def swing_up_cost(th: jax.Array, thd: jax.Array, voltage: jax.Array) -> jax.Array:
-    """Cost of one world step: far from upright, fast near it, and effort."""
+    """Returns the cost of one world step: for being far from upright, for speed near it, and for effort."""
     angle = wrap(th)
     return angle**2 + 0.1 * (thd / (1 + 10 * jnp.abs(angle))) ** 2 + 0.01 * voltage**2
 
 
 class OdeWorld(Node):
-    """The pendulum as a node: a step integrates one period, so that its output is true when the step ends."""
+    """The pendulum as a node; each step integrates one period, so that its output holds at the end of the step."""
 
     def __init__(self, max_voltage: float = 2.0):
         self.max_voltage = max_voltage
 
     def default_delay(self) -> float:
-        """Just under a period, s."""
+        """Returns just under a period, s."""
         return 0.999 / self.rate
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> Params:

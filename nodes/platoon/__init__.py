@@ -1,4 +1,4 @@
-"""A platoon of vehicles that hear one another late: leader, cars, coordinator, and the task to keep the gaps."""
+"""Defines a platoon of vehicles that hear one another late: leader, cars, coordinator, and the task."""
 
 from nodes.platoon.car import Car
 from nodes.platoon.coordinator import Coordinator

@@ -1,4 +1,4 @@
-"""A vehicle that follows the one ahead."""
+"""Defines a vehicle that follows the one ahead."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from nodes.platoon.vehicle import CRUISE, Motion, Params, integrate
 from rexcli import GraphState, Node, StepState
 
 GAP = 6.0
-"""To the vehicle ahead, as it should be, m."""
+"""Desired gap to the vehicle ahead, m."""
 
 
 @struct.dataclass
 class State:
-    """How it moves, and the place that it has in the platoon."""
+    """The motion of the car, and its place in the platoon."""
 
     motion: Motion
     place: jax.Array  # int32, 0 behind the leader
 
 
 class Car(Node):
-    """Accelerates as it has heard that the one ahead does, and beside that as the coordinator orders.
+    """A car that accelerates as the vehicle ahead says it does, plus what the coordinator orders.
 
-    It hears both late, so a platoon that did only the former would close its gaps whenever the leader brakes.
+    It hears both late, so without orders the gaps would close whenever the leader brakes.
 
     Args:
-        index: its place.
+        index: its place in the platoon.
     """
 
     def __init__(self, index: int = 0):
         self.index = index
 
     def default_delay(self) -> float:
-        """Just under a period, s."""
+        """Returns just under a period, s."""
         return 0.999 / self.rate
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> Params:

@@ -1,4 +1,4 @@
-"""The coordinator at the roadside, which hears all vehicles and orders what they do beside what they hear."""
+"""Defines the coordinator at the roadside, which hears all vehicles and orders additional accelerations."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class State:
-    """What it has ordered, newest last."""
+    """Its past orders, newest last."""
 
     orders: jax.Array  # m/s^2, [history, cars]
 
 
 @struct.dataclass
 class Output:
-    """What each car is to add to the acceleration of the one ahead."""
+    """What each car is to add to the acceleration of the vehicle ahead."""
 
     orders: jax.Array  # m/s^2, [cars]
 
 
 def gaps(motions: Motion) -> jax.Array:
-    """Between bumpers, m `[cars]`, of leader and cars, each leaf `[1 + cars]`."""
+    """Returns the gaps between bumpers, m `[cars]`, from leader and cars, each leaf `[1 + cars]`."""
     return motions.position[:-1] - motions.position[1:] - Params().length
 
 
 def together(motions: list[Motion]) -> Motion:
-    """Of several vehicles one, each leaf `[vehicles]`."""
+    """Stacks the motions of several vehicles, each leaf `[vehicles]`."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *motions)
 
 
 class Coordinator(Node):
-    """Without a policy, a spring and a damper between neighbours, which know nothing of delays.
+    """A coordinator; without a policy, it is a spring and a damper between neighbours, which ignore delays.
 
     Args:
-        cars: how many follow the leader.
-        order_history: how many of its past orders a policy sees.
-        max_order: m/s^2.
+        cars: number of cars that follow the leader.
+        order_history: number of past orders that a policy sees.
+        max_order: largest order, m/s^2.
     """
 
     def __init__(self, cars: int = 4, order_history: int = 4, max_order: float = 3.0):
@@ -56,15 +56,15 @@ class Coordinator(Node):
         return Output(jnp.zeros(self.cars))
 
     def motions(self, step_state: StepState) -> Motion:
-        """Leader and cars where they are now if they go on as they last said, each leaf `[1 + cars]`."""
+        """Returns where leader and cars are now if they went on as they last said, each leaf `[1 + cars]`."""
         heard = [step_state.inputs[name][-1] for name in ("leader", *(f"car_{i}" for i in range(self.cars)))]
         return together([message.data.after(jnp.where(message.seq < 0, 0.0, message.age)) for message in heard])
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """`[1 + cars (3 + order_history)]`.
+        """Returns the observation, `[1 + cars (3 + order_history)]`.
 
-        The leader's acceleration, m/s^2; of each car how much its gap is too large, m, how much faster the one ahead
-        is, m/s, and its acceleration; past orders, of 1.
+        It holds the leader's acceleration, m/s^2; for each car by how much its gap is too large, m, how much faster the
+        vehicle ahead is, m/s, and its acceleration; and past orders, scaled to 1.
         """
         motions = self.motions(step_state)
         return jnp.concatenate(

@@ -1,4 +1,4 @@
-"""The vehicle ahead of all, which a person drives."""
+"""Defines the vehicle ahead of all, which a person drives."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class State:
-    """How it moves, and how fast its driver wants to be."""
+    """The motion of the leader, and the speed that its driver wants."""
 
     motion: Motion
     wanted: jax.Array  # m/s
 
 
 class Leader(Node):
-    """Its driver changes the speed now and then.
+    """A leader whose driver changes the speed now and then.
 
     Args:
-        slowest, fastest: the speeds between which it is, m/s.
-        every: how long a speed is kept, on average, s.
+        slowest, fastest: bounds of its speed, m/s.
+        every: mean time for which a speed is kept, s.
     """
 
     def __init__(self, slowest: float = 14.0, fastest: float = 26.0, every: float = 3.0):
@@ -32,7 +32,7 @@ class Leader(Node):
         self.every = every
 
     def default_delay(self) -> float:
-        """Just under a period, s."""
+        """Returns just under a period, s."""
         return 0.999 / self.rate
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> Params:

@@ -1,4 +1,4 @@
-"""The platoon driving, as a GIF: the lane from above, and by how much each gap is too wide or too narrow."""
+"""Animates the platoon as a GIF: the lane from above, and by how much each gap is too wide or too narrow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rexcli.plot.declared import Declared
 
 DPI = 80
 DASH = 10.0
-"""From one dash of the lane to the next, m."""
+"""Distance between the dashes of the lane, m."""
 LEADER, SPEED = ("leader/state/motion.position",), ("leader/state/motion.speed",)
 
 
 class Platoon(Picture):
-    """`plots: {pictures: {platoon: nodes.platoon.picture.Platoon}}`."""
+    """The animation of the platoon, `plots: {pictures: {platoon: nodes.platoon.picture.Platoon}}`."""
 
     needs = ("recording.mcap|rollouts.npz",)
     suffix = ".gif"
@@ -49,14 +49,14 @@ def draw(
     start: float = 0.0,
     seconds: float = 6.0,
 ) -> Animation:
-    """Draws the drive at 25 frames a second, at the pace at which it happened.
+    """Draws the drive in real time at 25 frames a second.
 
     Args:
-        leader, cars: where their front bumpers are, m.
-        speed: of the leader, m/s.
-        colours: of the leader and of cars.
-        start: s.
-        seconds: of the drive, at most.
+        leader, cars: positions of the front bumpers, m.
+        speed: speed of the leader, m/s.
+        colours: colours of the leader and of cars.
+        start: start of the part that is drawn, s.
+        seconds: its longest duration, s.
     """
     times = motion.frame_times(leader.time, start, seconds)
     front = leader.between(times)[:, 0]
@@ -93,7 +93,7 @@ def draw(
 
 
 def _stage(cars: int, length: float) -> tuple[Figure, Axes, Axes]:
-    """The lane and the axes of the errors, with what stands still in them."""
+    """Makes the lane and the axes of the errors, with what stands still in them."""
     fig = style.figure(7.0, 3.2, constrained=False)
     fig.set_dpi(DPI)
     lane = fig.add_axes((0.02, 0.6, 0.96, 0.3))

@@ -1,4 +1,4 @@
-"""To keep every gap as it should be, whatever the leader does."""
+"""Defines the task to keep every gap at its desired size, whatever the leader does."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from rexcli import Box, Environment, GraphState, StepState
 
 
 class KeepGaps(Environment):
-    """Up to 1 a step: more, the nearer all gaps are to what they should be, less for orders that are large or jump.
+    """The task to keep gaps, with a reward of at most 1 a step.
 
-    The episode is over where two vehicles collide, or one is left behind.
+    The reward is larger, the nearer all gaps are to their desired size, and less for orders that are large or jump.
+
+    The episode ends if two vehicles collide or one is left behind.
 
     Args:
         seconds: length of a training episode.
-        widest: a gap at which a vehicle is left behind, m.
-        effort: what the mean square of orders costs, of their limit.
-        smooth: what the mean square of their changes costs.
+        widest: gap from which on a vehicle counts as left behind, m.
+        effort: cost of the mean square of orders, as a share of their limit.
+        smooth: cost of the mean square of their changes.
     """
 
     def __init__(self, seconds: float = 15.0, widest: float = 20.0, effort: float = 0.05, smooth: float = 0.2):
@@ -33,7 +35,7 @@ class KeepGaps(Environment):
 
     @property
     def coordinator(self) -> Coordinator:
-        """The supervisor: it knows what a policy sees, and what its actions are."""
+        """The supervisor, which knows what a policy sees and what its actions are."""
         node: Any = self.supervisor
         return node
 
@@ -49,7 +51,7 @@ class KeepGaps(Environment):
         return self.coordinator.act(step_state, action)
 
     def gaps(self, graph_state: GraphState) -> jax.Array:
-        """Between bumpers, m, `[cars]`."""
+        """Returns the gaps between bumpers, m, `[cars]`."""
         names = ("leader", *(f"car_{i}" for i in range(self.coordinator.cars)))
         return gaps(together([graph_state.state[name].motion for name in names]))
 
@@ -65,6 +67,6 @@ class KeepGaps(Environment):
         return ((now < 0.0) | (now > self.widest)).any()
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """`error`: of the worst gap, m; `gap`: the smallest, m, below 0 in a collision."""
+        """Returns `error`, that of the worst gap, m, and `gap`, the smallest, m, below 0 in a collision."""
         now = self.gaps(graph_state)
         return {"error": jnp.abs(now - GAP).max(), "gap": now.min()}

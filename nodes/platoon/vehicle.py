@@ -1,4 +1,4 @@
-"""How a vehicle moves along a lane: its acceleration follows what is asked of it with a lag."""
+"""Defines how a vehicle moves along a lane: its acceleration follows the one asked for with a lag."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flax import struct
 CRUISE = 20.0
 """Speed at the start, m/s."""
 STRONGEST = jnp.array([-6.0, 3.0])
-"""Braking and accelerating, m/s^2."""
+"""Strongest braking and acceleration, m/s^2."""
 
 
 @struct.dataclass
 class Params:
-    """Of one vehicle."""
+    """Parameters of one vehicle."""
 
     lag: float = 0.3  # time constant of engine and brakes, s
     length: float = 4.5  # m
@@ -22,14 +22,14 @@ class Params:
 
 @struct.dataclass
 class Motion:
-    """Where a vehicle is, and how it moves; also what it tells the others."""
+    """Position and motion of a vehicle, which it also tells the others."""
 
     position: jax.Array  # of its front bumper, m
     speed: jax.Array  # m/s
     acceleration: jax.Array  # m/s^2
 
     def after(self, seconds: jax.Array) -> Motion:
-        """Where it is some time later if its acceleration stays."""
+        """Returns the motion `seconds` later at constant acceleration."""
         return Motion(
             self.position + seconds * (self.speed + seconds / 2 * self.acceleration),
             self.speed + seconds * self.acceleration,
@@ -38,7 +38,7 @@ class Motion:
 
 
 def integrate(params: Params, motion: Motion, asked: jax.Array, dt: float) -> Motion:
-    """The motion `dt` seconds later under an acceleration asked for, m/s^2: the exact solution of a first-order lag."""
+    """Returns the motion `dt` seconds later under an acceleration asked for, m/s^2 (exact for a first-order lag)."""
     wanted = jnp.clip(asked, *STRONGEST)
     off = motion.acceleration - wanted
     decay = jnp.exp(-dt / params.lag)

@@ -1,4 +1,4 @@
-"""A quadrotor that follows a path: world, inertial unit, motion capture, attitude loop, policy, and the task."""
+"""Defines a quadrotor that follows a path: world, inertial unit, motion capture, attitude loop, pilot, and the task."""
 
 from nodes.quadrotor.attitude import Attitude
 from nodes.quadrotor.imu import Imu

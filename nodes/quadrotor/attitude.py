@@ -1,4 +1,4 @@
-"""The attitude loop on board: turns an acceleration that is asked for into thrusts."""
+"""Defines the attitude loop on board, which turns an acceleration asked for into thrusts."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """The thrusts asked of the rotors."""
+    """The thrusts that are asked of the rotors."""
 
     thrusts: jax.Array  # N, [4]
 
 
 class Attitude(Node):
-    """Points the thrust where the acceleration needs it and keeps the heading: proportional control of attitude, then
-    of rates, as in D. Brescianini, M. Hehn and R. D'Andrea, "Nonlinear Quadrocopter Attitude Control" (2013).
+    """A controller that points the thrust where the acceleration needs it and keeps the heading.
 
-    Its parameters are what it takes the quadrotor for.
+    It is proportional, of attitude and then of rates, as in D. Brescianini, M. Hehn and R. D'Andrea, "Nonlinear
+    Quadrocopter Attitude Control" (2013).
+
+    Its parameters are those that it assumes of the quadrotor.
 
     Args:
-        attitude_gain: rad/s asked for by rad of error.
-        rate_gain: rad/s^2 asked for by rad/s of error.
+        attitude_gain: gain of the attitude error, rad/s per rad.
+        rate_gain: gain of the rate error, rad/s^2 per rad/s.
     """
 
     def __init__(self, attitude_gain: float = 9.0, rate_gain: float = 25.0):
@@ -47,7 +49,7 @@ class Attitude(Node):
     def thrusts(
         self, params: Params, attitude: jax.Array, angular_velocity: jax.Array, acceleration: jax.Array
     ) -> jax.Array:
-        """N `[4]`, for an acceleration in the world, m/s^2 `[3]`."""
+        """Returns thrusts, N `[4]`, for an acceleration in the world frame, m/s^2 `[3]`."""
         x, y, z = acceleration
         force = params.mass * jnp.stack([x, y, jnp.maximum(z + params.gravity, 1.0)])  # never downwards
         wanted = rotation.tilt_to(force / jnp.linalg.norm(force))

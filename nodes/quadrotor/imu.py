@@ -1,4 +1,4 @@
-"""The inertial measurement unit on board, which estimates its attitude."""
+"""Defines the inertial measurement unit on board, which estimates its attitude."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Params:
-    """What it does not know of itself, drawn for each episode."""
+    """The constant errors of the unit, drawn for each episode."""
 
     tilt: jax.Array  # how far its attitude is off, rotation vector in the body, rad, [3]
     bias: jax.Array  # of its rates, rad/s, [3]
@@ -19,18 +19,18 @@ class Params:
 
 @struct.dataclass
 class Output:
-    """One estimate."""
+    """An estimate of attitude and rates."""
 
     attitude: jax.Array  # quaternion, body to world, [4]
     angular_velocity: jax.Array  # rad/s in the body, [3]
 
 
 class Imu(Node):
-    """Sends attitude and rates, each off by what stays the same for a whole flight.
+    """An inertial unit that sends attitude and rates, each with an error that is constant for a whole flight.
 
     Args:
         tilt: standard deviation of the attitude's error about each axis, rad.
-        bias: standard deviation of the rates', rad/s.
+        bias: standard deviation of the error of the rates, rad/s.
     """
 
     def __init__(self, tilt: float = 0.01, bias: float = 0.01):

@@ -1,4 +1,4 @@
-"""The motion capture in the room, which sees where the quadrotor is."""
+"""Defines the motion capture in the room, which sees where the quadrotor is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Output:
-    """What the cameras see together."""
+    """The position that the cameras see together."""
 
     position: jax.Array  # m, [3]
 
 
 class MotionCapture(Node):
-    """Sends the position, with noise.
+    """A motion capture that sends the position, with noise.
 
     Args:
         noise: standard deviation along each axis, m.

@@ -1,4 +1,4 @@
-"""The path to follow: an eight in the air."""
+"""Defines the path to follow, a figure of eight in the air."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flax import struct
 
 @struct.dataclass
 class Path:
-    """Gerono's lemniscate, which rises on one side and sinks on the other."""
+    """Gerono's lemniscate, tilted so that it rises on one side and sinks on the other."""
 
     size: jax.Array  # half of its length, m
     height: jax.Array  # how far it rises, m
@@ -18,7 +18,7 @@ class Path:
 
     @classmethod
     def draw(cls, rng: jax.Array) -> Path:
-        """One at random: up to 3 m/s and 6 m/s^2."""
+        """Returns a random path, with up to 3 m/s and 6 m/s^2."""
         size, height, speed, way, start = jax.random.uniform(rng, (5,))
         return cls(
             size=1.0 + 0.5 * size,
@@ -28,7 +28,7 @@ class Path:
         )
 
     def at(self, time: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Position, m, velocity, m/s, and acceleration, m/s^2, each `[3]`, at a time, s."""
+        """Returns position, m, velocity, m/s, and acceleration, m/s^2, each `[3]`, at a time, s."""
         phase = self.start + self.speed * time
         sin, cos, sin2, cos2 = jnp.sin(phase), jnp.cos(phase), jnp.sin(2 * phase), jnp.cos(2 * phase)
         extent = jnp.stack([self.size, self.size / 2, self.height])

@@ -1,4 +1,4 @@
-"""The quadrotor flying, as a GIF: with its path, where it should be, and where the pilot knows it to be."""
+"""Animates the quadrotor as a GIF, with its path, where it should be, and where the pilot knows it to be."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rexcli.plot.declared import Declared
 
 DPI = 80
 ARM = 0.16
-"""Of the quadrotor as it is drawn, m: more than it is, to be seen."""
+"""Length of an arm as it is drawn, m: longer than it is, to be seen."""
 TRAIL = 25
-"""Frames for which its way stays."""
+"""Number of frames for which the trail stays."""
 POSITION, ATTITUDE = (
     ("world/state/position", "world/output/position"),
     ("world/state/attitude", "world/output/attitude"),
@@ -22,7 +22,7 @@ GOAL, KNOWN = ("pilot/state/goal",), ("pilot/state/known",)
 
 
 class Quadrotor(Picture):
-    """`plots: {pictures: {quadrotor: nodes.quadrotor.picture.Quadrotor}}`."""
+    """The animation of the quadrotor, `plots: {pictures: {quadrotor: nodes.quadrotor.picture.Quadrotor}}`."""
 
     needs = ("recording.mcap|rollouts.npz",)
     suffix = ".gif"
@@ -52,15 +52,15 @@ def draw(
     start: float = 0.0,
     seconds: float = 6.0,
 ) -> Animation:
-    """Draws the flight at 25 frames a second, at the pace at which it happened.
+    """Draws the flight in real time at 25 frames a second.
 
     Args:
-        position, attitude: of the quadrotor, m `[n, 3]` and quaternion `[n, 4]`.
+        position, attitude: position of the quadrotor, m `[n, 3]`, and its attitude, quaternion `[n, 4]`.
         goal: where it should be, m.
         known: where the pilot knows it to be, m.
-        colours: of the quadrotor, of what is known, and of the goal.
-        start: s.
-        seconds: of the flight, at most.
+        colours: colours of the quadrotor, of what is known, and of the goal.
+        start: start of the part that is drawn, s.
+        seconds: its longest duration, s.
     """
     first = max(position.time[0], goal.time[0])
     times = motion.frame_times(position.time[position.time >= first], start, seconds)
@@ -91,13 +91,13 @@ def draw(
 
 
 def _seen_from(points: np.ndarray) -> np.ndarray:
-    """Points of the room, m `[..., 3]`, on the picture, `[..., 2]`."""
+    """Projects points of the room, m `[..., 3]`, onto the picture, `[..., 2]`."""
     x, y, z = np.moveaxis(points, -1, 0)
     return np.stack([x + 0.35 * y, 0.55 * y + z], axis=-1)
 
 
 def _axes_of(quaternion: np.ndarray) -> np.ndarray:
-    """Where the four rotors are from the middle, front left, rear left, and so on round, of 1, `[4, 3]`."""
+    """Returns the directions of the four rotors from the middle, front left, rear left, and so on round, `[4, 3]`."""
     w, x, y, z = quaternion / np.linalg.norm(quaternion)
     front = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)])
     left = np.array([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)])
@@ -105,7 +105,7 @@ def _axes_of(quaternion: np.ndarray) -> np.ndarray:
 
 
 def _stage(goal: np.ndarray, places: np.ndarray, colours: tuple[str, str, str]) -> tuple[Figure, Axes]:
-    """What stands still: the path, and what the marks are."""
+    """Draws what stands still: the path, and the legend of the marks."""
     fig = style.figure(6.0, 3.6, constrained=False)
     fig.set_dpi(DPI)
     axes = fig.add_axes((0, 0.12, 1, 0.88))

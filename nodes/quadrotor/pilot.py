@@ -1,4 +1,4 @@
-"""The pilot, a computer on the ground: knows the path, hears where the quadrotor was, and asks for accelerations."""
+"""Defines the pilot, a computer on the ground that knows the path and asks for accelerations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nodes.quadrotor.path import Path
 from rexcli import GraphState, Node, StepState
 
 AHEAD = 0.2
-"""How far along the path it looks, s."""
+"""How far ahead along the path the pilot looks, s."""
 
 
 @struct.dataclass
 class State:
-    """The flight, and what it has asked for."""
+    """The path, the state of the flight, and past actions."""
 
     path: Path
     elapsed: jax.Array  # s of the flight when its next step starts
@@ -26,17 +26,17 @@ class State:
 
 @struct.dataclass
 class Output:
-    """The acceleration asked for."""
+    """The acceleration that is asked for."""
 
     acceleration: jax.Array  # m/s^2 in the world, [3]
 
 
 class Pilot(Node):
-    """Without a policy, the path's own acceleration and springs and dampers to it, which know nothing of delays.
+    """A pilot; without a policy, it asks for the path's acceleration plus a spring and a damper to it, ignoring delays.
 
     Args:
-        action_history: how many of its past actions a policy sees.
-        max_acceleration: along each axis, m/s^2.
+        action_history: number of past actions that a policy sees.
+        max_acceleration: largest acceleration along each axis, m/s^2.
     """
 
     def __init__(self, action_history: int = 5, max_acceleration: float = 8.0):
@@ -53,7 +53,7 @@ class Pilot(Node):
         return Output(jnp.zeros(3))
 
     def seen(self, step_state: StepState) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """The newest position, m `[3]`, the velocity over its input's window, m/s `[3]`, and the position's age, s."""
+        """Returns the newest position, m `[3]`, the velocity over its window, m/s `[3]`, and the position's age, s."""
         seen = step_state.inputs["mocap"]
         seconds = jnp.maximum(seen.age[0] - seen.age[-1], 1e-3)
         velocity = (seen.data.position[-1] - seen.data.position[0]) / seconds
@@ -62,10 +62,11 @@ class Pilot(Node):
         return seen.data.position[-1], jnp.where(known, velocity, start), seen.age[-1]
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """`[16 + 3 action_history]`.
+        """Returns the observation, `[16 + 3 action_history]`.
 
-        From the newest position to where the quadrotor should be now, and in a while, m; its velocity, m/s; how much
-        faster it should be; the path's acceleration in a while, m/s^2; the position's age, s; past actions, of 1.
+        It holds the way from the newest position to where the quadrotor should be now, and `AHEAD` later, m; its
+        velocity, m/s; how much faster it should be; the path's acceleration `AHEAD` later, m/s^2; the position's age,
+        s; and past actions, scaled to 1.
         """
         state = step_state.state
         position, velocity, age = self.seen(step_state)
@@ -83,7 +84,7 @@ class Pilot(Node):
         )
 
     def act(self, step_state: StepState, acceleration: jax.Array) -> tuple[StepState, Output]:
-        """Remembers what it knows and the acceleration, m/s^2 `[3]`, and sends that."""
+        """Remembers what it knows and the acceleration, m/s^2 `[3]`, and sends the acceleration."""
         state = step_state.state
         elapsed = state.elapsed + 1 / self.rate
         actions = jnp.concatenate([state.actions, acceleration[None]])[1:]

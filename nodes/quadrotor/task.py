@@ -1,4 +1,4 @@
-"""To be where the path is, at every moment of the flight."""
+"""Defines the task to follow the path at every moment of the flight."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from rexcli import Box, Environment, GraphState, StepState
 
 
 class Track(Environment):
-    """Up to 1 a step: more, the nearer the quadrotor is, less for accelerations that jump.
+    """The task to follow the path, with a reward of at most 1 a step.
 
-    The episode is over where the quadrotor is lost.
+    The reward is larger, the nearer the quadrotor is to where it should be, and less for accelerations that jump.
+
+    The episode ends if the quadrotor is lost.
 
     Args:
         seconds: length of a training episode.
-        lost: how far from where it should be, m.
-        smooth: what the square of a change of the acceleration costs, of its limit.
+        lost: distance from where it should be at which the quadrotor counts as lost, m.
+        smooth: cost of the square of a change of the acceleration, as a share of its limit.
     """
 
     def __init__(self, seconds: float = 6.0, lost: float = 1.5, smooth: float = 0.05):
@@ -30,7 +32,7 @@ class Track(Environment):
 
     @property
     def pilot(self) -> Pilot:
-        """The supervisor: it knows what a policy sees, and what its actions are."""
+        """The supervisor, which knows what a policy sees and what its actions are."""
         node: Any = self.supervisor
         return node
 
@@ -46,7 +48,7 @@ class Track(Environment):
         return self.pilot.act(step_state, action)
 
     def error(self, graph_state: GraphState) -> jax.Array:
-        """From the quadrotor to where it should be, m."""
+        """Returns the distance of the quadrotor from where it should be, m."""
         state = graph_state.state
         return jnp.linalg.norm(state["world"].position - state["pilot"].goal)
 
@@ -60,5 +62,5 @@ class Track(Environment):
         return self.error(graph_state) > self.lost
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """`error`: from where it should be, m."""
+        """Returns `error`, the distance from where it should be, m."""
         return {"error": self.error(graph_state)}

@@ -1,4 +1,4 @@
-"""The physics of a quadrotor: a rigid body with four rotors that follow their commands with a lag.
+"""Simulates a quadrotor: a rigid body with four rotors that follow their commands with a lag.
 
 The equations are those of R. Mahony, V. Kumar and P. Corke, "Multirotor Aerial Vehicles" (IEEE Robotics & Automation
 Magazine, 2012), with linear drag.
@@ -16,13 +16,13 @@ from rexcli import GraphState, Node, StepState
 FRONT = jnp.array([1.0, -1.0, -1.0, 1.0])
 LEFT = jnp.array([-1.0, -1.0, 1.0, 1.0])
 SPIN = jnp.array([1.0, -1.0, 1.0, -1.0])
-"""On which side of the middle each rotor is, and to which side its drag turns the body."""
+"""The side of the middle on which each rotor is, and the direction in which its drag turns the body."""
 UP = jnp.array([0.0, 0.0, 1.0])
 
 
 @struct.dataclass
 class Params:
-    """Physical constants."""
+    """Physical constants of the quadrotor."""
 
     mass: float = 0.5  # kg
     inertia_roll: float = 2.5e-3  # about x and y, kg m^2
@@ -37,7 +37,7 @@ class Params:
 
 @struct.dataclass
 class State:
-    """Where the quadrotor is and how it moves; vectors in the world with z up, but for `angular_velocity`."""
+    """Position and motion of the quadrotor; vectors are in the world with z up, except for `angular_velocity`."""
 
     position: jax.Array  # m, [3]
     velocity: jax.Array  # m/s, [3]
@@ -48,7 +48,7 @@ class State:
 
 @struct.dataclass
 class Output:
-    """What there is to be sensed."""
+    """What sensors can measure."""
 
     position: jax.Array  # m, [3]
     attitude: jax.Array  # [4]
@@ -56,12 +56,12 @@ class Output:
 
 
 def inertia(params: Params) -> jax.Array:
-    """About the three axes of the body, kg m^2, `[3]`."""
+    """Returns the moments of inertia about the three axes of the body, kg m^2, `[3]`."""
     return jnp.stack([jnp.asarray(params.inertia_roll)] * 2 + [jnp.asarray(params.inertia_yaw)])
 
 
 def torques(params: Params, thrusts: jax.Array) -> jax.Array:
-    """Of four rotors with these thrusts, N `[4]`, on the body, N m `[3]`."""
+    """Returns the torques of four rotors with these thrusts, N `[4]`, on the body, N m `[3]`."""
     return jnp.stack(
         [
             params.arm * (LEFT * thrusts).sum(),
@@ -72,16 +72,16 @@ def torques(params: Params, thrusts: jax.Array) -> jax.Array:
 
 
 def thrusts_for(params: Params, total: jax.Array, torque: jax.Array) -> jax.Array:
-    """The thrusts, N `[4]`, that give a total, N, and torques, N m `[3]`: the inverse of the sum and of `torques`."""
+    """Returns the thrusts, N `[4]`, that give a total, N, and torques, N m `[3]`."""
     roll, pitch, yaw = torque / jnp.array([params.arm, params.arm, params.drag_ratio])
     return (total + LEFT * roll - FRONT * pitch + SPIN * yaw) / 4
 
 
 def integrate(params: Params, state: State, commands: jax.Array, dt: float) -> State:
-    """The state `dt` seconds later under constant commands, N `[4]`.
+    """Returns the state `dt` seconds later under constant commands, N `[4]`.
 
-    Rotors follow exactly. Velocities change by what acts now, but for the thrust, which is the mean of old and new;
-    positions and attitude change by the mean of old and new velocities: a free fall is exact.
+    The lag of the rotors is solved exactly. Velocities change by the present forces, with the mean of the old and the
+    new thrust; positions and attitude change by the mean of the old and the new velocities, so a free fall is exact.
     """
     wanted = jnp.clip(commands, 0.0, params.max_thrust)
     thrusts = wanted + (state.thrusts - wanted) * jnp.exp(-dt / params.motor_lag)
@@ -97,18 +97,18 @@ def integrate(params: Params, state: State, commands: jax.Array, dt: float) -> S
 
 
 def hover(params: Params) -> jax.Array:
-    """The thrust of each rotor that carries the quadrotor, N."""
+    """Returns the thrust of each rotor with which the quadrotor hovers, N."""
     return jnp.asarray(params.mass * params.gravity / 4)
 
 
 class World(Node):
-    """The quadrotor as a node: a step integrates one period, so that its output is true when the step ends.
+    """The quadrotor as a node; each step integrates one period, so that its output holds at the end of the step.
 
-    It starts where the pilot's path does, moving along with it.
+    It starts at the start of the pilot's path, moving along it.
     """
 
     def default_delay(self) -> float:
-        """Just under a period, s."""
+        """Returns just under a period, s."""
         return 0.999 / self.rate
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> Params:

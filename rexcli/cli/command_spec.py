@@ -1,4 +1,4 @@
-"""A command on an experiment, in whatever process it runs: what single runs and the jobs of a sweep share."""
+"""Describes a command on an experiment, for single runs and for the jobs of a sweep, in whatever process it runs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class CommandSpec:
     """A command as it was typed. It is picklable, so that launchers can send it to other processes.
 
     Attributes:
-        name: the command's.
-        module: where its function of the same name is, `(Job) -> Result`; imported when it runs. What can be made side
-            by side with others of its kind has a `stages` beside it, see `rexcli.cli.train`.
+        name: the command's name.
+        module: module with a function `(Job) -> Result` of the same name; imported when the command runs. A command
+            whose jobs can be trained side by side also has a function `stages` there, see `rexcli.cli.train`.
         conf: the experiment's name as it was typed; None for the default.
         argv: the whole command line, for the run's record.
         project: where `conf/`, `nodes/` and `outputs/` are.
-        config_dir: one more folder of YAML files.
+        config_dir: an additional folder of YAML files.
         quiet, as_json: see `Console`.
     """
 
@@ -41,7 +41,7 @@ class CommandSpec:
 
     @property
     def trains(self) -> bool:
-        """Whether it stops for a training in its middle, so that several can be made side by side."""
+        """Whether the command pauses for a training, so that several trainings can be made side by side."""
         return hasattr(importlib.import_module(self.module), "stages")
 
     def on(self, conf: str | None, config_dir: str | None) -> CommandSpec:
@@ -57,13 +57,13 @@ class CommandSpec:
         self._console().warn(text)
 
     def run(self, experiment: Experiment) -> Result:
-        """Runs it once, in a new folder by time."""
+        """Runs the command once, in a new folder named after the time."""
         return self._run(Job(self.name, experiment, self.project, self._console(), self.argv))
 
     def run_in(
         self, folder: Path, experiment: Experiment, label: str | None, known: MutableMapping[str, Any] | None = None
     ) -> Generator[Any, Any, Result]:
-        """Runs it as a sweep's job; see `rexcli.sweep.jobs.Command`."""
+        """Runs the command as a job of a sweep; see `rexcli.sweep.jobs.Command`."""
         argv = self.argv
         if experiment.resume == str(folder):
             trusted = [word for word in argv if word.startswith("trusted_targets=")]
@@ -88,7 +88,7 @@ class CommandSpec:
 
 
 class Lines:
-    """A stream for one of several jobs that speak at once: whole lines, each with the job's name, and no terminal."""
+    """A stream for one of several jobs that print at once: whole lines, each with the job's name, and no terminal."""
 
     def __init__(self, stream: IO[str], prefix: str):
         self._stream, self._prefix, self._rest = stream, prefix, ""

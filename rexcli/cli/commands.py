@@ -1,4 +1,4 @@
-"""Which commands `rex` has and what each takes.
+"""Declares the commands of `rex` and their arguments.
 
 A command on an experiment is one `_experiment_command` line here and one module with one function of the command's
 name, `(Job) -> Result`; the module is imported when the command runs, so that `rex --help` needs none of it. A command
@@ -21,12 +21,14 @@ from rexcli.errors import RexError
 
 
 class Commands(TyperGroup):
-    """`rex --help` in plain text, by panel: rich, which draws the help of each command, takes longer to import than all
-    else that it does."""
+    """The help of `rex` in plain text, by panel.
+
+    Rich, which draws the help of single commands, takes longer to import than everything else that `rex --help` does.
+    """
 
     def format_help(self, context: Any, formatter: Any) -> None:
         self.rich_markup_mode = None
-        formatter.width = min(formatter.width, max(20, width() - 2))  # else at least 50
+        formatter.width = min(formatter.width, max(20, width() - 2))  # Click's formatter takes at least 50
         super().format_help(context, formatter)
 
     def format_commands(self, context: Any, formatter: Any) -> None:
@@ -148,7 +150,7 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         try:
             words = [f"from={word}" if name == "identify" and "=" not in word else word for word in overrides or []]
             code = hydra_app.run(name, module, words, flags, console, context.obj)
-        except KeyboardInterrupt as error:  # Typer would make 130 of every one of them, without a word
+        except KeyboardInterrupt as error:  # Typer would silently exit with 130 for each of them
             code = errors.report(error)
         raise typer.Exit(code)
 
@@ -161,7 +163,7 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
 
 
 def _names_run(word: str) -> bool:
-    """Whether a word behind `rex show` is a run; all else there is an override, `key=value`, `+key=value` or `~key`."""
+    """Returns whether a word after `rex show` is a run, not an override `key=value`, `+key=value` or `~key`."""
     return ("=" not in word and not word.startswith("~")) or os.path.isdir(word)
 
 

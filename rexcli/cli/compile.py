@@ -1,4 +1,4 @@
-"""`rex compile`: from a recording or a simulated timeline to a program, and how good it is."""
+"""Implements `rex compile`: compiles a recording or a simulated timeline to a program, and says how good it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def compile(job: Job) -> Result:
-    """Writes `timeline.npz`, `plan.npz` and `program.json`."""
+    """Compiles the program; writes `timeline.npz`, `plan.npz` and `program.json`."""
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()
@@ -57,7 +57,7 @@ def compile(job: Job) -> Result:
         }
         run.write_json("program.json", {**describe(plan), "skip": program.layout.skip})
         tables = [_slots(plan), _nodes(plan)]
-        del timeline, program, plan, lowered  # of a long timeline they are large, and pictures read it again
+        del timeline, program, plan, lowered  # they are large for a long timeline, and pictures read it again
         return finish(job, run, Result(values=values, path=run.path, tables=tables), system)
 
 

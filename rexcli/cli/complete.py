@@ -1,4 +1,4 @@
-"""Completion of `conf=NAME` and of overrides in the shell, by Hydra's own rules over the experiment's keys."""
+"""Completes `conf=NAME` and overrides in the shell, by Hydra's own rules over the experiment's keys."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rexcli.config.project import find_project
 
 
 def complete(words: Sequence[str], incomplete: str) -> list[str]:
-    """What the word at the cursor may become.
+    """Returns what the word at the cursor may become.
 
     Args:
-        words: overrides typed before it. Bash takes `=` for a word of its own: `conf`, `=`, `pendulum`.
-        incomplete: what is there of it.
+        words: overrides typed before the cursor. Bash splits words at `=`: `conf`, `=`, `pendulum`.
+        incomplete: the beginning of the word that was typed.
 
     Returns:
-        Words, or in the case of a separate `=`, what may stand after it. Empty where anything is wrong: a shell that
-        completes has no place for messages.
+        Words, or what may stand after a separate `=`. Empty if anything is wrong, since completion in a shell has no
+        place for messages.
     """
     *before, word = _joined([*words, incomplete])
     split = word != incomplete
@@ -30,14 +30,14 @@ def complete(words: Sequence[str], incomplete: str) -> list[str]:
 
 
 def complete_pictures(incomplete: str) -> list[str]:
-    """Names of pictures that the word at the cursor may become, and of runs under `latest`."""
+    """Returns names of pictures that the word at the cursor may become, and runs as `latest:COMMAND`."""
     from rexcli.plot import pictures
 
     return [name for name in ("latest", "latest:train", *pictures()) if name.startswith(incomplete)]
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """`conf`, `=`, `pendulum` as the one word that was typed."""
+    """Joins `conf`, `=`, `pendulum` to the one word that was typed."""
     joined: list[str] = []
     for index, word in enumerate(words):
         if joined and (word == "=" or (index and words[index - 1] == "=")):

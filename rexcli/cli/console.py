@@ -1,7 +1,8 @@
-"""What a person or a script sees: tables, warnings, progress and the last words of a command.
+"""Prints what a person or a script sees: tables, warnings, progress and the result of a command.
 
-With a terminal: rich tables and a moving bar. Without: plain lines, nothing cut, no colours. Results go to stdout,
-progress and warnings to stderr. `--quiet` leaves the run's folder alone on stdout, `--json` one JSON object.
+A terminal gets rich tables and a progress bar; otherwise there are plain, uncut lines without colours. Results go to
+stdout, progress and warnings to stderr. With `--quiet`, only the run's folder goes to stdout; with `--json`, one JSON
+object.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
     from rexcli.cli.live import LiveTraining
 
 FIRST_AFTER = 2.0
-"""Seconds after which work shows its progress."""
+"""Seconds after which a command shows its progress."""
 
 PLAIN_EVERY = 10.0
-"""Seconds between lines of progress where there is no terminal."""
+"""Seconds between lines of progress without a terminal."""
 
 
 class Console:
-    """Where a command speaks.
+    """The output of a command.
 
     Args:
-        quiet: only errors, and at the end the run's folder.
-        as_json: one JSON object on stdout at the end; all else to stderr.
-        stdout, stderr: default: the process's own at the time of each call.
+        quiet: print only errors, and at the end the run's folder.
+        as_json: print one JSON object to stdout at the end, and everything else to stderr.
+        stdout, stderr: streams; default: those of the process at the time of each call.
     """
 
     def __init__(
@@ -53,21 +54,21 @@ class Console:
 
     @property
     def _talk(self) -> IO[str]:
-        """Where what is not the result goes."""
+        """The stream for output that is not the result."""
         return self.stderr if self.as_json else self.stdout
 
     def note(self, text: str) -> None:
-        """A line about how things go, on stderr."""
+        """Prints a line about the progress of the work to stderr."""
         if not self.quiet:
             print(text, file=self.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """Something that looks wrong, on stderr."""
+        """Prints a warning to stderr."""
         if not self.quiet:
             print(f"warning: {text}", file=self.stderr, flush=True)
 
     def table(self, table: Table) -> None:
-        """Shows a table."""
+        """Prints a table."""
         if self.quiet:
             return
         if is_terminal(self._talk):
@@ -81,7 +82,7 @@ class Console:
             self.note(f"no room for {', '.join(left)}; --columns all or --json shows all")
 
     def finish(self, result: Result, *, command: str, experiment: str | None = None) -> None:
-        """The last words: tables, warnings, values, and the run's folder."""
+        """Prints the end of a command's output: tables, warnings, values, and the run's folder."""
         if self.as_json:
             from rexcli.runs.formats import plain
 
@@ -106,7 +107,7 @@ class Console:
             print(shorten(result.path), file=self.stdout, flush=True)
 
     def show(self, result: Result) -> None:
-        """Tables, warnings and values, for people."""
+        """Prints tables, warnings and values for people."""
         if self.quiet or self.as_json:
             return
         for table in result.tables:
@@ -119,7 +120,7 @@ class Console:
 
     @contextmanager
     def progress(self, what: str, total: int, unit: str = "steps") -> Iterator[Progress]:
-        """Shows how far a loop is, once it has taken two seconds: done of total, rate and time left.
+        """Shows the progress of a loop once it has taken two seconds: done of total, rate and time left.
 
         with console.progress("train", updates, "updates") as progress:
             for …:
@@ -133,10 +134,10 @@ class Console:
 
     @contextmanager
     def training(self, total: int) -> Iterator[LiveTraining | TrainingLines]:
-        """Shows a training: in a terminal each seed's curve, elsewhere lines.
+        """Shows a training: each seed's curve in a terminal, otherwise lines.
 
         Args:
-            total: environment steps of all seeds together.
+            total: environment steps of all seeds.
         """
         if is_terminal(self.stderr) and not self.quiet:
             from rexcli.cli.live import LiveTraining
@@ -149,7 +150,7 @@ class Console:
 
     @contextmanager
     def stage(self, what: str) -> Iterator[None]:
-        """Names work in which nothing can be counted while it goes on, and says how long it took if that was long."""
+        """Names work whose progress cannot be counted, and prints how long it took if that was long."""
         began = time.monotonic()
         live = is_terminal(self.stderr) and not self.quiet
         if live:
@@ -184,7 +185,7 @@ class Console:
 
 
 class Progress:
-    """How far a loop is; see `Console.progress`."""
+    """The progress of a loop; see `Console.progress`."""
 
     def __init__(self, what: str, total: int, unit: str, stream: IO[str], quiet: bool):
         self.what, self.total, self.unit = what, total, unit
@@ -198,15 +199,15 @@ class Progress:
         self.done = 0
 
     def begin(self, done: int = 0) -> None:
-        """Starts the clock: what came before, such as compilation, counts for no rate. `done` was done already."""
+        """Starts the clock of the rate, which leaves out earlier work such as compilation; `done` was done before."""
         self._first, self._first_done, self.done = time.monotonic(), done, done
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """`amount` more is done; `note` is shown beside it."""
+        """Counts `amount` more as done, and shows `note` beside it."""
         self.update(self.done + amount, note)
 
     def update(self, done: int, note: str = "") -> None:
-        """`done` in all is done."""
+        """Sets how much is done in all, and shows `note` beside it."""
         now = time.monotonic()
         if self._first is None:
             self._first, self._first_done = now, done
@@ -224,15 +225,14 @@ class Progress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Clears the bar."""
+        """Clears the progress bar."""
         if self._shown and self._terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
     @property
     def rate(self) -> float | None:
-        """Done a second, from the first sign of life to the last, for what came before was compilation; None without a
-        second one."""
+        """The amount done per second since `begin` or the first report; None until more is done."""
         since, amount = self._last - (self._first or self._last), self.done - self._first_done
         return amount / since if amount > 0 and since > 0 else None
 
@@ -244,7 +244,7 @@ class Progress:
 
 
 class TrainingLines:
-    """A training in lines, where nobody watches; see `rexcli.cli.live.LiveTraining`."""
+    """Shows a training as plain lines, where there is no terminal; see `rexcli.cli.live.LiveTraining`."""
 
     def __init__(self, progress: Progress):
         self._progress = progress
@@ -258,14 +258,14 @@ class TrainingLines:
 
 
 def is_terminal(stream: IO[str]) -> bool:
-    """Whether a person watches `stream`."""
+    """Returns whether `stream` is a terminal."""
     import os
 
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
 
 
 def count(number: float) -> str:
-    """A number of things, short: 950, 12.3k, 4.56M."""
+    """Formats a number of things in few characters: 950, 12.3k, 4.56M."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if number >= limit:
             scale = 1e3 if letter == "k" else limit
@@ -274,7 +274,7 @@ def count(number: float) -> str:
 
 
 def seconds(time_left: float) -> str:
-    """A stretch of time: 8 s, 3 min 20 s, 2 h 5 min."""
+    """Formats a duration, s: 8 s, 3 min 20 s, 2 h 5 min."""
     whole = round(time_left)
     if whole < 60:
         return f"{whole} s"
@@ -284,13 +284,13 @@ def seconds(time_left: float) -> str:
 
 
 def shorten(path: Path) -> str:
-    """A path relative to the working directory where it lies in it."""
+    """Returns a path relative to the working directory if it lies inside."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def width() -> int:
-    """Columns of the terminal."""
+    """Returns the width of the terminal in columns."""
     import shutil
 
     return shutil.get_terminal_size().columns

@@ -1,4 +1,4 @@
-"""`rex doctor`: what this machine offers to rex, and what to do about what it lacks."""
+"""Implements `rex doctor`: checks what this machine offers to rex, and says what to do about what it lacks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rexcli.errors import RexError
 from rexcli.runs.result import Result, Table
 
 NAPS, NAP = 200, 1e-3
-"""How many sleeps are measured, and how long each is meant to be, s."""
+"""The number of sleeps that are measured, and the length of each, s."""
 LATE = 1e-3
-"""Seconds by which one sleep in a hundred may be late before it is told."""
+"""Seconds by which one sleep in a hundred may be late without a warning."""
 WRITTEN = 32 * 2**20
-"""Bytes that are written to measure the disk."""
+"""Bytes that are written to measure the disk's speed."""
 SLOW_DISK, FULL_DISK = 30e6, 2e9
-"""Bytes a second, and bytes free, below which a disk is told of: a camera's recording takes as much."""
+"""Bytes per second, and free bytes, below which a disk gets a warning; recording a camera takes as much."""
 SETTINGS = ("JAX_PLATFORMS", "XLA_FLAGS", "JAX_ENABLE_X64")
 """Environment variables that change what JAX does."""
 NVIDIA = "/proc/driver/nvidia/version"
@@ -34,12 +34,12 @@ NVIDIA = "/proc/driver/nvidia/version"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: its name.
-        found: what there is.
-        fix: what to do about it; None where all is well.
+        what: the name of the check.
+        found: what was found.
+        fix: what to do about it; None if all is well.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 def examine() -> Result:
-    """Everything that was looked at, in a table; a warning for each that could be better."""
+    """Returns a table of all checks, with a warning for each finding that could be better."""
     findings = list(_findings())
     rows = [(each.what, each.found, "ok" if each.fix is None else "see below") for each in findings]
     warnings = [f"{each.what}: {each.found}; {each.fix}" for each in findings if each.fix is not None]
@@ -63,7 +63,7 @@ def examine() -> Result:
 
 
 def _findings() -> Iterator[Finding]:
-    """Each check by itself: one that fails is told, and stops no other."""
+    """Yields the finding of each check; a check that fails is reported and does not stop the others."""
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _project,
@@ -79,7 +79,7 @@ def _findings() -> Iterator[Finding]:
     for check in checks:
         try:
             yield check()
-        except Exception as error:  # a broken installation is what a doctor is asked about
+        except Exception as error:  # a doctor has to report broken installations
             what = check.__name__.lstrip("_")
             yield Finding(what, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "mend what it says")
 
@@ -215,7 +215,7 @@ PURPOSES = {
 
 
 def _extras() -> list[tuple[str, str, str, str]]:
-    """A row for each extra: what it is for, what is missing of it, and how to get it."""
+    """Returns a row for each extra: what it is for, what is missing, and how to install it."""
     from packaging.requirements import Requirement
 
     try:
@@ -235,7 +235,7 @@ def _extras() -> list[tuple[str, str, str, str]]:
 
 
 def _fits(requirement: Any) -> bool:
-    """Whether a package is installed in a version that will do."""
+    """Returns whether a package is installed in a version that meets the requirement."""
     try:
         return bool(requirement.specifier.contains(metadata.version(requirement.name), prereleases=True))
     except metadata.PackageNotFoundError:

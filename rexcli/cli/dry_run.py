@@ -1,4 +1,4 @@
-"""`rex record clock=wall --dry-run`: all that can be known of a run on the wall clock before a robot moves."""
+"""Implements `rex record clock=wall --dry-run`: checks a run on the wall clock before a robot moves."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rexcli.system.system import System
 from rexcli.timeline.spec import NANOSECONDS
 
 NEARLY = 0.8
-"""Share of its period that a step may take before a node is warned of."""
+"""Share of its period that a node's step may take without a warning."""
 
 
 def record(job: Job) -> Result:
-    """Builds the nodes, compiles and tries the steps that are pure, and compares their times, delays and rates.
+    """Builds the nodes, compiles and tries the pure steps, and compares their times with delays and rates.
 
-    No node's `startup`, `stop` or, with `jit = False`, `step` is called, and no run is left.
+    No node's `startup`, `stop` or, with `jit = False`, `step` is called, and no run is written.
     """
     experiment = job.experiment
     if experiment.clock != "wall":
@@ -65,7 +65,7 @@ def _row(system: System, name: str, seconds: float | None, shared: bool) -> list
 
 
 def _warnings(system: System, seconds: Mapping[str, float | None], *, emulate: bool) -> Iterator[str]:
-    """What the measured times of steps forbid."""
+    """Yields a warning for everything that the measured times of steps rule out."""
     for name, took in seconds.items():
         if took is None:
             continue

@@ -1,4 +1,4 @@
-"""From an exception to one line on stderr and an exit code."""
+"""Turns an exception into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from rexcli.errors import INTERRUPTED, RexError, RunError, describe, own_frames
 from rexcli.runs.storage import FULL, disk_full
 
 DONE, FAILED, WRONG = 0, 1, 2
-"""Exit codes: done; a run failed; what was typed or declared is wrong. Interrupted: 130, by SIGTERM 143."""
+"""Exit codes: done; a run failed; the input is wrong. An interrupted command exits with 130, or 143 by SIGTERM."""
 
 _interruptions: list[BaseException] = []
-"""Kept, with all that their tracebacks hold, until the process ends: what JAX was interrupted in the midst of is not
-safe to free."""
+"""Interruptions, kept with their tracebacks until the process ends: what JAX was doing is not safe to free."""
 
 
 def of_files(error: OSError) -> OSError | RexError:
-    """What the system says of a file or folder that a person named, as an error that says what to do.
+    """Turns an operating system error about a file or folder that a person named into one that says what to do.
 
-    What code of a project's own met stays as it is, for there the line of code helps more.
+    An error raised in the project's own code stays as it is, since the line of code helps more there.
     """
     if error.errno in FULL:
         return disk_full(error.filename or "output", error.errno)
@@ -33,14 +32,14 @@ def of_files(error: OSError) -> OSError | RexError:
 
 
 def of_memory(error: BaseException) -> BaseException:
-    """What Python or XLA says where memory does not suffice, as an error that says what to do."""
+    """Turns an error of Python or XLA for lack of memory into one that says what to do."""
     if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error)[:100]:
         return error
     return RunError(f"memory does not suffice ({error or 'of this process'}); give fewer, shorter or smaller ones")
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code of a command that ended with `error`."""
+    """Returns the exit code of a command that ended with `error`."""
     if isinstance(error, KeyboardInterrupt):
         return getattr(error, "exit_code", INTERRUPTED)
     return error.exit_code if isinstance(error, RexError) else FAILED

@@ -1,4 +1,4 @@
-"""`rex eval RUN`: how good a trained policy is, from fresh starts."""
+"""Implements `rex eval RUN`: evaluates a trained policy from fresh starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rexcli.timeline.arrays import to_arrays
 def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence[str]) -> Result:
     """Evaluates the policy of a training run on its own experiment, changed by `overrides`.
 
-    The delays are fresh ones too, unless `from=RUN` names a timeline.
+    Delays are newly sampled too, unless `from=RUN` names a timeline.
     """
     job, view = job_on_run("eval", run, ["from=null", *overrides], console, argv)
     experiment = job.experiment

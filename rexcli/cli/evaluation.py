@@ -1,4 +1,4 @@
-"""What `train` and `eval` share: a policy's episodes as numbers and as rollouts to look at."""
+"""Evaluates a policy for `train` and `eval`: as numbers, and as rollouts for pictures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rexcli.rl.evaluate import Evaluation
 from rexcli.rl.policy import Actor
 
 SHOWN = 50
-"""Episodes that are kept whole, for pictures."""
+"""Number of episodes that are kept whole, for pictures."""
 
 KNOWN = "rollouts to look at"
-"""By which `evaluate_and_sample` knows those that were compiled last."""
+"""The key under which `evaluate_and_sample` keeps the rollouts that it compiled last."""
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
-    """Means over episodes: what the task measures, return and length."""
+    """Returns means over episodes: the task's measurements, return and length."""
     values: dict[str, Any] = {name: float(np.mean(each)) for name, each in evaluation.summary.items()}
     values["episodes"] = len(evaluation.returns)
     values["return mean"] = float(np.mean(evaluation.returns))
@@ -35,7 +35,7 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
-    """What to say of NaN in the returns of an evaluation; `nan` as `evaluate_and_sample` gives it."""
+    """Returns warnings about NaN in the returns of an evaluation; `nan` as `evaluate_and_sample` returns it."""
     struck = int(np.isnan(evaluation.returns).sum())
     if not struck:
         return []
@@ -50,11 +50,11 @@ def evaluate_and_sample(
     policy: Actor,
     known: MutableMapping[str, Any] | None = None,
 ) -> tuple[Evaluation, dict[str, np.ndarray], str | None]:
-    """A policy's evaluation; some whole episodes of its length, as in `rollouts.npz`; and where NaN is in these.
+    """Evaluates a policy; returns the evaluation, whole episodes as in `rollouts.npz`, and where these have NaN.
 
-    They go on where the task has terminated, so that NaN in them alone means little. XLA compiles them in another
-    thread while the evaluation is traced, compiled and run; or takes those that are `known` from earlier, if their code
-    is the same.
+    The rollouts go on after the task has terminated, so that NaN in them alone means little. XLA compiles them in
+    another thread while the evaluation is traced, compiled and run, unless compiled ones with the same code are in
+    `known`.
     """
     pipeline.check_evaluation(experiment, program, task)
     steps = min(task.steps_in(experiment.eval.seconds), int(program.length.min()))

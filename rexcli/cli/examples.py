@@ -1,4 +1,4 @@
-"""Two command lines for the help of each command. A test runs them all."""
+"""Lists two example command lines for the help of each command. A test runs them all."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ EXAMPLES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 
 
 def epilog(command: str) -> str:
-    """The examples of a command, a paragraph each, for the end of its help."""
+    """Returns the examples of a command, one paragraph each, for the end of its help."""
     lines = [f"{line}  # {what}".replace("[", r"\[") for line, what in EXAMPLES.get(command, ())]
     return "\n\n".join(["Examples:", *lines]) if lines else ""

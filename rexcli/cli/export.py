@@ -1,4 +1,4 @@
-"""`rex export RUN`: a run for other programs, as tables, arrays, a ROS 2 bag or a LeRobot dataset. Reads data only."""
+"""Implements `rex export RUN`: writes a run as tables, arrays, a ROS 2 bag or a LeRobot dataset."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 
 
 def export_run(run: str, to: str, out: str | None, storage: str | None = None) -> Result:
-    """Writes a run in another form.
+    """Writes a run in another format.
 
     Args:
         run: a folder, `latest` or `latest:COMMAND`.
-        to: the form, one of `FORMS`.
-        out: the folder for the files; None for one in the run that is called as the form.
-        storage: of a bag; None for `mcap`.
+        to: the format, one of `FORMS`.
+        out: the folder for the files; None for one inside the run, named after the format.
+        storage: file format of a bag; None for `mcap`.
     """
     from rexcli.runs.view import find_run
 
@@ -43,7 +43,7 @@ def export_run(run: str, to: str, out: str | None, storage: str | None = None) -
 
 
 def _write(view: RunView, folder: Path, to: str, storage: Storage) -> str | None:
-    """Writes it, and gives what a person should know of it."""
+    """Writes the files, and returns a note about them for the user, if any."""
     if to == "csv":
         from rexcli.runs.export import export_csv
 

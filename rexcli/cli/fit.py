@@ -1,4 +1,4 @@
-"""`rex fit RUN`: the delays of a recording as distributions, for `delays=RUN`."""
+"""Implements `rex fit RUN`: fits distributions to the delays of a recording, for `delays=RUN`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence[str]) -> Result:
-    """Fits every delay of a run's timeline. Leaves `delays.yaml`, `fit.csv` and the pictures of the fit.
+    """Fits every delay of a run's timeline; writes `delays.yaml`, `fit.csv` and the pictures of the fit.
 
     Args:
-        run: a folder, `latest` or `latest:COMMAND`; it has a timeline or a recording.
-        overrides: change the run's own experiment, `fit.families=[gamma]` and the like.
+        run: a folder, `latest` or `latest:COMMAND`; the run has a timeline or a recording.
+        overrides: changes to the run's own experiment, such as `fit.families=[gamma]`.
     """
     from omegaconf import OmegaConf
 

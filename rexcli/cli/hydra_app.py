@@ -1,7 +1,7 @@
-"""Runs a command under Hydra: once, or with `-m` as a sweep, see `rexcli.sweep`.
+"""Runs a command under Hydra: once, or as a sweep with `-m`, see `rexcli.sweep`.
 
-Hydra keeps its hands off the disk in single runs. In a sweep it has `outputs/<experiment>/<command>/<time>/`, one
-folder a job; see `rexcli.sweep.folder` for what comes of it.
+Hydra writes no files in single runs. In a sweep it uses `outputs/<experiment>/<command>/<time>/`, with one folder per
+job; see `rexcli.sweep.folder`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rexcli.sweep.overrides import chosen, settings
 
 @dataclass(frozen=True)
 class Flags:
-    """Hydra's own flags, and `--sort` of a sweep's table."""
+    """Hydra's own flags, and `--sort` for a sweep's table."""
 
     multirun: bool = False
     cfg: str | None = None
@@ -42,21 +42,21 @@ class Flags:
 
 
 def run(command: str, module: str, words: Sequence[str], flags: Flags, console: Console, argv: Sequence[str]) -> int:
-    """Runs a command as its flags say.
+    """Runs a command as the flags say.
 
     Args:
-        command: its name; `module` has a function of this name that takes a `Job`.
-        module: where that function is; imported once the experiment is composed.
+        command: name of the command; `module` has a function of this name that takes a `Job`.
+        module: module of that function; imported once the experiment is composed.
         words: `conf=NAME` and Hydra overrides.
-        flags: Hydra's.
-        console: where to speak.
+        flags: Hydra's flags.
+        console: where output goes.
         argv: the whole command line, for the run's record.
 
     Returns:
         The exit code.
 
     Raises:
-        RexError: for whatever was typed or declared wrong.
+        RexError: the command line or the experiment is wrong.
     """
     project = find_project()
     conf, overrides = split_conf(words, flags.config_name)
@@ -76,7 +76,7 @@ def run(command: str, module: str, words: Sequence[str], flags: Flags, console: 
 
 
 def _run_once(task: CommandSpec, overrides: Sequence[str]) -> tuple[Experiment, Result]:
-    """Composes the experiment and runs the command on it as a job of Hydra's, with Hydra's own settings in force."""
+    """Composes the experiment and runs the command on it as a Hydra job, with Hydra's settings in force."""
     from hydra._internal.callbacks import Callbacks
     from hydra.core.utils import JobStatus, run_job
     from hydra.types import HydraContext, RunMode
@@ -93,14 +93,14 @@ def _run_once(task: CommandSpec, overrides: Sequence[str]) -> tuple[Experiment, 
         context = HydraContext(app.config_loader, callbacks)
         job = run_job(lambda _: task.run(experiment), cfg, "hydra.run.dir", None, context)
         callbacks.on_run_end(config=cfg, config_name=conf, job_return=job)
-    outcome: Any = job._return_value  # `return_value` prints, where the job failed
+    outcome: Any = job._return_value  # `return_value` prints if the job failed
     if job.status == JobStatus.FAILED:
         raise outcome
     return experiment, outcome
 
 
 def _sweep(task: CommandSpec, overrides: Sequence[str], console: Console, sort: str | None) -> int:
-    """A sweep, and its table on the console."""
+    """Runs a sweep, prints its table, and returns the exit code."""
     from rexcli.sweep.run import run as run_sweep
     from rexcli.sweep.table import shown
 
@@ -131,7 +131,7 @@ def split_conf(words: Sequence[str], config_name: str | None = None) -> tuple[st
 
 
 def _show(task: CommandSpec, overrides: list[str], flags: Flags) -> int:
-    """Hydra's `--cfg` and `--info`."""
+    """Implements Hydra's `--cfg` and `--info`."""
     from hydra.types import RunMode
 
     with (
@@ -160,7 +160,7 @@ def _show(task: CommandSpec, overrides: list[str], flags: Flags) -> int:
 
 @contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """Hydra prints its information by way of the root logger, which it sets up anew."""
+    """Restores the root logger, which Hydra sets up anew to print its information."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

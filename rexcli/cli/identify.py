@@ -1,4 +1,4 @@
-"""`rex identify RUN`: parameters and delays with which the simulation reproduces a recording."""
+"""Implements `rex identify RUN`: finds parameters and delays with which the simulation reproduces a recording."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def identify(job: Job) -> Result:
-    """Writes `params.yaml`, `delays.yaml`, `estimates.csv`, `posterior.npz`, `loss.csv`, `signals.npz` and their
-    pictures."""
+    """Identifies the unknowns; writes `params.yaml`, `delays.yaml`, `estimates.csv`, `posterior.npz`, `loss.csv`,
+    `signals.npz` and their pictures."""
     from omegaconf import OmegaConf
 
     experiment = job.experiment

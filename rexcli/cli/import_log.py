@@ -1,4 +1,4 @@
-"""`rex import FILE`: a log that another program wrote becomes a run."""
+"""Implements `rex import FILE`: turns a log that another program wrote into a run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from rexcli.runs.recording import RecordingWriter
 
 OWN_MAPPING = "experiment.yaml"
-"""In a bag that `rex export` wrote: the experiment, and where in the bag it is."""
+"""The file in a bag of `rex export` with the experiment, and the mapping from the bag's topics to it."""
 
 
 def import_log(file: str, words: Sequence[str], console: Console, argv: Sequence[str]) -> Result:
-    """Reads a log as the experiment's `import` section says. Leaves `recording.mcap`, `timeline.npz`, `import.csv`.
+    """Imports a log as the experiment's `import` section says; writes `recording.mcap`, `timeline.npz`, `import.csv`.
 
     Args:
         file: the log, a file or a folder.
-        words: `conf=NAME` and overrides; without `conf`, a bag of `rex export` brings its own mapping.
+        words: `conf=NAME` and overrides; without `conf`, the mapping in a bag of `rex export` is used.
     """
     from rexcli.config.project import find_project
     from rexcli.imports import mapping
@@ -87,7 +87,7 @@ def _experiment(path: Path, words: Sequence[str], project: Project) -> Experimen
 
 
 def _median(experiment: Experiment, project: Project, key: str) -> float:
-    """The median of a declared delay, s; 0 where none is."""
+    """Returns the median of a declared delay, s; 0 if none is declared."""
     from rexcli.config.build import build_delay
 
     section, _, name = key.partition(".")

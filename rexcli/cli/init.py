@@ -1,4 +1,4 @@
-"""`rex init DIR` and `rex new`: a project to start from, and pages to add to one."""
+"""Implements `rex init DIR` and `rex new`: starts a project, or adds a node or task to one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rexcli.runs.result import Result, Table
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 KINDS = ("node", "task")
 RENAMED = {"gitignore": ".gitignore"}
-"""Files that would not come along in a wheel under their own name."""
+"""Files that a wheel would leave out under their own name."""
 
 
 def start_project(folder: str, example: str | None = None) -> Result:
-    """Writes a small project into `folder`, or a copy of one of the bundled systems; never overwrites.
+    """Writes a small project, or a copy of one of the bundled systems, into `folder`; never overwrites a file.
 
     Raises:
-        RexError: where there is no such example, or a file to write is there already.
+        RexError: there is no such example, or one of the files exists already.
     """
     if example is None:
         files = _write_project(Path(folder))
@@ -57,10 +57,10 @@ def _write_project(folder: Path) -> list[Path]:
 
 
 def add_page(kind: str, name: str) -> Result:
-    """Writes `nodes/NAME.py` into the project here, a commented node or task, and says which YAML declares it.
+    """Writes a commented node or task to `nodes/NAME.py` of this project, and says which YAML declares it.
 
     Raises:
-        RexError: where there is no project here, the name is no module's, or the file is there already.
+        RexError: there is no project here, the name is not a valid module name, or the file exists already.
     """
     if kind not in KINDS:
         raise RexError(f"command line: new {kind}: there is no such thing{suggest(kind, list(KINDS))}")

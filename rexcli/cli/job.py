@@ -1,4 +1,4 @@
-"""What a command's function gets: the experiment, where its run goes, and the console."""
+"""Bundles what a command's function needs: the experiment, where its run goes, and the console."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Job:
     """One execution of one command on one experiment.
 
     Attributes:
-        command: its name.
-        experiment: composed and checked.
+        command: the command's name.
+        experiment: the composed and checked experiment.
         project: where `nodes/` and `outputs/` are.
-        console: where it speaks.
+        console: where output goes.
         argv: the command line, program first.
-        path: where its run must go (a job of a sweep); None for a new folder by time.
+        path: the run's folder, for a job of a sweep; None for a new folder named after the time.
     """
 
     command: str
@@ -43,19 +43,22 @@ class Job:
         refuse_others(self.experiment, None if self.path is not None else self.command)
 
     def system(self) -> System:
-        """The experiment's system. Build it before `new_run`: what is declared wrong then leaves no folder."""
+        """Builds the experiment's system.
+
+        Build it before `new_run`, so that a wrong declaration leaves no folder.
+        """
         from rexcli.config.build import build_system
 
         return build_system(self.experiment, self.project)
 
     def new_run(self, parents: Iterable[str | Path] = ()) -> Run:
-        """A run folder, to be used as a context manager.
+        """Creates a run folder, to be used as a context manager.
 
         Args:
-            parents: runs that this one starts from.
+            parents: the runs that this one starts from.
 
         Raises:
-            RexError: a picture that the experiment brings is not there; told now, not after a training of hours.
+            RexError: a picture that the experiment declares does not exist; found now, not after hours of training.
         """
         from rexcli.config.compose import config_yaml
         from rexcli.plot.registry import find
@@ -79,10 +82,10 @@ class Job:
 
 
 def refuse_others(experiment: Experiment, command: str | None) -> None:
-    """Several processes are for a training, not for any other command (None: for a sweep).
+    """Refuses several processes for any command other than a training (None: for a sweep).
 
     Raises:
-        RexError: where the experiment has a coordinator.
+        RexError: the experiment has a coordinator.
     """
     where = experiment.distributed.coordinator
     if where is None or command in ("train", "show"):
@@ -98,14 +101,14 @@ def refuse_others(experiment: Experiment, command: str | None) -> None:
 def job_on_run(
     command: str, run: str, overrides: Sequence[str], console: Console, argv: Sequence[str] = ()
 ) -> tuple[Job, RunView]:
-    """A job on the experiment of an earlier run, for commands such as `eval` that take a run and not a `conf`.
+    """Returns a job on the experiment of an earlier run, for commands such as `eval` that take a run and not a `conf`.
 
     Args:
         run: a folder, `latest` or `latest:COMMAND`.
-        overrides: change the run's own configuration.
+        overrides: changes to the run's own configuration.
 
     Raises:
-        RexError: where there is no such run, or its configuration is wrong.
+        RexError: there is no such run, or its configuration is wrong.
     """
     from rexcli.config.compose import experiment_from_config
     from rexcli.runs.view import find_run

@@ -1,4 +1,4 @@
-"""Files that nodes are made from, such as a world's model: a run keeps what is text of them and the hashes of all."""
+"""Keeps the files that nodes are made from, such as a world's model: copies of text files, and hashes of all files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rexcli.runs.view import RunView
 from rexcli.system.system import System
 
 TEXT = (".xml", ".urdf")
-"""Of these a run keeps a copy; meshes and pictures may be large."""
+"""Suffixes of the files that a run keeps a copy of; meshes and pictures may be large."""
 HASHES = "files/{}/sha256.json"
-"""Where the hashes of a node's files are."""
+"""The file with the hashes of a node's files."""
 
 
 def keep_files(run: Run, system: System) -> None:
@@ -27,7 +27,7 @@ def keep_files(run: Run, system: System) -> None:
 
 
 def changed_files(view: RunView, system: System) -> list[str]:
-    """What is no longer what a run was made with, a line for each node."""
+    """Returns a line for each node whose files have changed since a run was made."""
     lines = []
     for name, node in system.nodes.items():
         if not view.has(HASHES.format(name)):
@@ -44,10 +44,10 @@ def changed_files(view: RunView, system: System) -> list[str]:
 
 
 def refuse_changed(view: RunView, system: System) -> None:
-    """Refuses to go on with a run whose files have changed.
+    """Refuses to resume a run whose files have changed.
 
     Raises:
-        RexError: naming them.
+        RexError: files have changed; the message names them.
     """
     if lines := changed_files(view, system):
         raise RexError(f"{lines[0]}; put that back to go on with this run, or begin a new one")

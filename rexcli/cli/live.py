@@ -1,6 +1,6 @@
-"""A training as a person watches it in a terminal: a bar, how long it will take, and each seed's curve in blocks.
+"""Shows a training in a terminal: a progress bar, the time left, and each seed's curve in block characters.
 
-What is drawn follows from the numbers and the terminal's width alone; rich puts it on the screen again and again.
+The drawing depends only on the numbers and the terminal's width; rich redraws it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 BLOCKS, PLAIN_BLOCKS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 COLOURS = ("blue", "yellow", "green", "magenta", "cyan", "red")
 MOST_SEEDS = 10
-"""Seeds at most that have a line of their own."""
+"""Most seeds that have a line of their own."""
 
 LONGEST_CURVE = 60
 
 
 class LiveTraining(AbstractContextManager["LiveTraining"]):
-    """A training in the terminal.
+    """A view of a training in the terminal.
 
     Args:
-        total: environment steps of all seeds together.
+        total: environment steps of all seeds.
         stream: the terminal.
-        clock: seconds; for tests.
+        clock: returns the time, s; for tests.
     """
 
     def __init__(self, total: int, stream: IO[str], clock: Callable[[], float] = time.monotonic):
@@ -61,23 +61,23 @@ class LiveTraining(AbstractContextManager["LiveTraining"]):
         self._live.__exit__(*ended)
 
     def begin(self, done: int = 0) -> None:
-        """The program is compiled, and the clock of the rate starts. `done` steps were done already."""
+        """Starts the clock of the rate, once the program is compiled; `done` steps were done already."""
         self._first = self._updated = self._clock()
         self._first_done = self._done = done
 
     def evaluated(self, done: int, standing: Mapping[str, Sequence[float]]) -> None:
-        """How it stands after an evaluation.
+        """Shows the state of the training after an evaluation.
 
         Args:
             done: environment steps of all seeds so far.
-            standing: by label, a number for each seed; the first is drawn as a curve.
+            standing: a number for each seed by label; the first label is drawn as a curve.
         """
         self._done, self._updated = done, self._clock()
         for label, values in standing.items():
             self._columns.setdefault(label, []).append(list(values))
 
     def drawn(self, width: int) -> Text:
-        """All lines, none wider than `width`."""
+        """Returns all lines, none wider than `width`."""
         from rich.text import Text
 
         width = max(20, width)
@@ -114,7 +114,7 @@ class LiveTraining(AbstractContextManager["LiveTraining"]):
         return text.append(f" {said}")
 
     def _table(self, width: int) -> list[Text]:
-        """A line a seed: the curve of the first label, and the newest number of as many as there is room for."""
+        """Returns a line per seed: the curve of the first label, and the newest numbers of as many labels as fit."""
         from rich.text import Text
 
         if not self._columns:
@@ -127,7 +127,7 @@ class LiveTraining(AbstractContextManager["LiveTraining"]):
         first = max(map(len, names))
         cells = {label: [f"{newest[label][seed]:.4g}" for seed in shown] for label in labels}
         sizes = {label: max(len(label), *map(len, cells[label])) for label in labels}
-        kept, taken = [], first + 2 + 8  # a curve of eight evaluations at least
+        kept, taken = [], first + 2 + 8  # a curve shows at least eight evaluations
         for label in labels:
             if taken + sizes[label] + 2 <= width:
                 kept.append(label)
@@ -161,8 +161,10 @@ class LiveTraining(AbstractContextManager["LiveTraining"]):
 
 
 def sparkline(values: Sequence[float], length: int, low: float, high: float, blocks: str = BLOCKS) -> str:
-    """A curve in blocks: one for each value, or for the mean of several where there are more than `length`; a space for
-    what is not finite."""
+    """Returns a curve in block characters, with a space for values that are not finite.
+
+    There is one block for each value, or for the mean of several if there are more than `length`.
+    """
     size = max(1, math.ceil(len(values) / length))
     text = ""
     for start in range(0, len(values), size):

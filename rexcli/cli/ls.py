@@ -1,4 +1,4 @@
-"""`rex ls`: the runs that there are and their results. Reads data only."""
+"""Implements `rex ls`: lists runs and their results. It only reads data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rexcli.sweep.folder import collect, is_sweep
 from rexcli.sweep.table import shown
 
 MACHINE = ("steps", "episodes", "best seed", "devices", "processes", "rollouts", "saved", "steps each", "slots")
-"""Results that say how long and how large a run was; what it found out comes first."""
+"""Results about how long and how large a run was; they are listed after what the run found out."""
 
 AGES = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 
@@ -26,18 +26,20 @@ AGES = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 def list_results(
     words: Sequence[str], sort: str | None = None, columns: str | None = None, whole: bool = False
 ) -> Result:
-    """The runs in a folder (default: the project's outputs), a table a command, oldest first; or all by `sort`.
+    """Lists the runs in a folder (default: the project's outputs).
 
-    The folder of a sweep gives the sweep's table.
+    There is one table per command, oldest run first, or a single one if `sort` is given. For the folder of a sweep it
+    is the sweep's table.
 
     Args:
         words: at most one folder, and conditions on the runs (see `rexcli.runs.filters`).
-        sort: a result, a key of the configuration, `started`, or a field that every run has; the highest last.
+        sort: what to sort by: a result, a key of the configuration, `started`, or a field of every run; the highest
+            comes last.
         columns: which results to show, separated by commas; `all`; None for as many as fit.
-        whole: for a program: full paths and times, and results that are lists.
+        whole: include full paths and times, and results that are lists, for programs.
 
     Raises:
-        RexError: where there is no such folder, or no run has this result.
+        RexError: there is no such folder, or no run has this result.
     """
     outputs = find_project().outputs
     folders = [word for word in words if not is_filter(word) or Path(word).is_dir()]
@@ -83,7 +85,7 @@ def _sorted_by(view: RunView, sort: str) -> Any:
 
 
 def _table(title: str, views: Sequence[RunView], outputs: Path, first: Sequence[str], columns: str | None) -> Table:
-    """Runs with what was asked for and, as far as there is room for them, their other results."""
+    """Returns a table of runs with the requested results and, as far as they fit, the other ones."""
     known = list(dict.fromkeys(name for view in views for name in view.results))
     first = [name for name in dict.fromkeys(first) if name not in ("start", "started")]
     names = [
@@ -113,7 +115,7 @@ def _table(title: str, views: Sequence[RunView], outputs: Path, first: Sequence[
 
 
 def _records(title: str, views: Sequence[RunView]) -> Table:
-    """Every run with all that `run.json` has of results."""
+    """Returns a table of every run with all results in `run.json`."""
     names = list(dict.fromkeys(name for view in views for name in view.results))
     rows = [
         [str(view.path), view.experiment, view.command, view.status, view.started, view.seed]
@@ -124,13 +126,13 @@ def _records(title: str, views: Sequence[RunView]) -> Table:
 
 
 def _place(path: Path, outputs: Path) -> str:
-    """A run's folder as every command takes it: from the outputs folder on, or from here."""
+    """Returns a run's folder as commands accept it: relative to the outputs folder or the working directory."""
     text, inside = str(path), f"{outputs}{os.sep}"
     return text.removeprefix(inside) if text.startswith(inside) else shorten(path)
 
 
 def _age(view: RunView, now: datetime) -> str:
-    """How long ago it began, in its largest unit."""
+    """Returns how long ago a run began, in its largest unit."""
     passed = max(0.0, (now - datetime.fromisoformat(view.started)).total_seconds())
     unit, length = next((pair for pair in AGES if passed >= 2 * pair[1]), ("s", 1.0))
     return f"{passed / length:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""The console command `rex`: from the words that were typed to the code that the process ends with."""
+"""Implements the console command `rex`, from its words to the exit code of the process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from rexcli.cli.commands import app
 from rexcli.errors import INTERRUPTED, RexError, Terminated
 
 GARBAGE = 100_000
-"""New objects after which Python looks for cycles among them that nobody holds. With its usual 700, a short command
-spends a quarter of its time on looking through modules that it has just imported."""
+"""Number of new objects after which Python collects cyclic garbage. With its default of 700, a short command spends a
+quarter of its time looking through modules that it has just imported."""
 
 
 def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
 
     Args:
         argv: the words behind `rex`.
-        last: whether the process ends with it.
+        last: whether the process ends afterwards.
 
     Returns:
         The exit code: 0 done, 1 a run failed, 2 what was typed or declared is wrong, 130 interrupted, 143 terminated.
@@ -53,20 +53,20 @@ def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:
             return _report(error)
         except Exception as error:
             return _report(request.error or error)
-        except SystemExit as error:  # what the argument parser and rich make of a pipe that nobody reads
+        except SystemExit as error:  # raised by the argument parser and rich for a pipe that nobody reads
             if isinstance(error.__context__, BrokenPipeError):
                 return _report(error.__context__)
             raise
 
 
 def _command_for(words: Sequence[str]) -> Any:
-    """The commands, of which only the one that is typed has its arguments: to read those of all takes Typer long.
+    """Returns the commands, of which only the typed one has its arguments, since Typer takes long to read those of all.
 
-    Where none is typed, or one that there is not, Typer tells of all, and needs no more than names and help.
+    If no known command is typed, Typer lists all of them, for which names and help suffice.
     """
     typed = next((word for word in words if not word.startswith("-")), None)
     shown = copy(app)
-    whole = "_REX_COMPLETE" in os.environ  # a shell that completes has its words elsewhere
+    whole = "_REX_COMPLETE" in os.environ  # a shell passes words to complete in the environment
     shown.registered_commands = [
         each if whole or each.name == typed else _named(each) for each in app.registered_commands
     ]
@@ -76,22 +76,24 @@ def _command_for(words: Sequence[str]) -> Any:
 
 
 def _named(info: Any) -> Any:
-    """A command without its arguments."""
+    """Returns a command without its arguments."""
     named = copy(info)
     named.callback, named.help = lambda: None, info.help or inspect.getdoc(info.callback)
     return named
 
 
 class _AsTyped:
-    """What a word becomes that is meant as text, and a flag: itself."""
+    """The type of a parameter that is passed on as typed: text or a flag."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         return list(value or ()) if param.multiple or param.nargs == -1 else value
 
 
 def _take_words_as_typed(command: Any) -> None:
-    """Text and flags are not checked by Pydantic, which newer versions of Typer import for it: that takes as long as
-    all else that `rex ls` does. Numbers are, where a command is given some."""
+    """Keeps Typer from checking text and flags with Pydantic, whose import takes as long as all of `rex ls`.
+
+    Only newer versions of Typer use Pydantic. Numbers are still checked, where a command is given some.
+    """
 
     def parameters(given: Callable[[Any], Any], context: Any) -> Any:
         for parameter in (found := given(context)):
@@ -107,19 +109,19 @@ def _take_words_as_typed(command: Any) -> None:
 
 
 def start() -> NoReturn:
-    """What `rex` in a shell calls: `main`, and the end of the process.
+    """Runs `main` and ends the process; `rex` in a shell calls this.
 
-    After an interruption the process ends at once. What XLA computes in threads of its own cannot be stopped, and
-    would be torn from under them.
+    After an interruption the process ends at once, without cleaning up: XLA's own threads cannot be stopped and still
+    use the memory that they compute on.
     """
     gc.set_threshold(GARBAGE)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # whoever started it had closed it, as `rex ls >&-` does
+        if getattr(sys, name) is None:  # the caller has closed the stream, as `rex ls >&-` does
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         code = main(last=True)
         signals.exit_on_signal(code)
-    except KeyboardInterrupt as error:  # in the last moment
+    except KeyboardInterrupt as error:  # interrupted at the last moment
         code = _report(error)
     if code in (INTERRUPTED, Terminated.exit_code):
         for stream in (sys.stdout, sys.stderr):
@@ -130,17 +132,17 @@ def start() -> NoReturn:
 
 
 def _set_up_logging() -> None:
-    """What nodes warn of, and what could not be drawn, goes to stderr. All else is in `log.txt`."""
+    """Sends warnings of nodes and of pictures to stderr; everything else is in `log.txt`."""
     root = logging.getLogger()
     if not root.handlers:
-        root.addHandler(logging.NullHandler())  # a library that finds none adds one that prints everything
+        root.addHandler(logging.NullHandler())  # without a handler, a library adds one that prints everything
     if logging.lastResort is not None:
         for name in ("rex.nodes", "rex.plot"):
             logging.getLogger(name).addHandler(logging.lastResort)
 
 
 def _completed(words: list[str]) -> list[str]:
-    """`--info` alone stands for `--info all`, as in Hydra."""
+    """Completes `--info` without a value to `--info all`, as in Hydra."""
     completed = []
     for index, word in enumerate(words):
         completed.append(word)
@@ -151,11 +153,14 @@ def _completed(words: list[str]) -> list[str]:
 
 
 def _report(error: BaseException) -> int:
-    """One line for `error`. What the argument parser raises is told by its `format_message`."""
-    if isinstance(error, BrokenPipeError):  # who reads has seen enough, as in `rex show | head`
+    """Prints one line for `error` and returns the exit code.
+
+    Errors of the argument parser are printed by their `format_message`.
+    """
+    if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as in `rex show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.DONE
-    if type(error).__name__ == "Abort":  # what the argument parser makes of a signal
+    if type(error).__name__ == "Abort":  # raised by the argument parser for a signal
         cause = error.__cause__
         return errors.report(cause if isinstance(cause, KeyboardInterrupt) else KeyboardInterrupt())
     if hasattr(error, "format_message"):

@@ -1,4 +1,4 @@
-"""`rex plot RUN… [PICTURE…]`: draws pictures of runs. Reads data only."""
+"""Implements `rex plot RUN… [PICTURE…]`: draws pictures of runs. It only reads data."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from rexcli.plot.registry import View
 
 EVERY = 1.0
-"""Seconds between looks at a run that is watched."""
+"""Seconds between two looks at a run that is watched."""
 
 
 def plot_runs(
     words: Sequence[str], out: str | None, console: Console, *, show: bool = False, watch: bool = False, **options: Any
 ) -> Result:
-    """Draws one run's pictures, or those in which several can be overlaid.
+    """Draws the pictures of one run, or those that overlay several runs.
 
     Args:
-        words: folders of runs or sweeps, `latest` or `latest:COMMAND`, and names of pictures; no run for the latest,
-            no picture for all that fit.
+        words: folders of runs or sweeps, `latest` or `latest:COMMAND`, and names of pictures; without a run the latest
+            one, without a picture all that fit.
         out: the folder for the files; None for `plots/` in the run, or for several runs `outputs/plots/<time>`.
-        console: is told what is drawn again.
-        show: open what was drawn.
-        watch: draw again, as long as the run goes on, whenever it has written something.
+        console: where it is printed what was drawn again.
+        show: open the pictures.
+        watch: draw again whenever the run has written something, until it is over.
         **options: see `rexcli.plot.Options`.
 
     Raises:
-        RexError: a word is neither a run nor a picture; `watch` for a run that is over.
+        RexError: a word is neither a run nor a picture, or `watch` is set for a run that is over.
     """
     from rexcli.plot import draw_many, draw_run
 
@@ -71,13 +71,13 @@ def plot_runs(
 
 
 def _is_run(word: str, outputs: Path) -> bool:
-    """Whether a word means a run, and not a picture: a folder or file that is there, what has a slash, or `latest`."""
+    """Returns whether a word means a run, not a picture: an existing path, a word with a slash, or `latest`."""
     named = word == "latest" or word.startswith("latest:") or "/" in word or "\\" in word
     return named or Path(word).exists() or (outputs / word / "run.json").exists() or is_sweep(outputs / word)
 
 
 def _check_pictures(only: Sequence[str], views: Sequence[View], outputs: Path) -> None:
-    """Refuses words that are neither, before anything is drawn."""
+    """Refuses words that are neither a run nor a picture, before anything is drawn."""
     from rexcli.plot.registry import names
 
     if not only:
@@ -91,7 +91,7 @@ def _check_pictures(only: Sequence[str], views: Sequence[View], outputs: Path) -
 
 
 def _view(text: str, outputs: Path) -> View:
-    """A sweep where `text` is the folder of one, else a run."""
+    """Returns the sweep in the folder `text`, else the run of that name."""
     for path in (Path(text), outputs / text):
         if is_sweep(path):
             return SweepView(path)
@@ -101,16 +101,16 @@ def _view(text: str, outputs: Path) -> View:
 def _draw_newest(
     draw_run: Any, path: Path, folder: Path, only: Sequence[str] | None, project: Project, options: Any
 ) -> list[Path]:
-    """Draws a run as it is now."""
+    """Draws the current state of a run."""
     view = SweepView(path) if is_sweep(path) else RunView(path)
     written: list[Path] = draw_run(view, folder, only, project, **options)
     return written
 
 
 def _watch(path: Path, draw: Callable[[], list[Path]], console: Console, show: bool) -> list[Path]:
-    """Draws again after every change until the run is over, and then a last time. Ctrl-C ends it.
+    """Draws again after every change until the run is over, and then a last time. Ctrl-C stops it.
 
-    While the run goes on, what it has not written yet cannot be drawn; the last time says so.
+    Pictures of what the run has not written yet are left out; only the last time this is an error.
     """
     if not _goes_on(path):
         raise RexError(f"--watch: {shorten(path)} is over; leave --watch out")
@@ -136,7 +136,7 @@ def _goes_on(path: Path) -> bool:
 
 
 def _newest(path: Path) -> int:
-    """When anything but its pictures changed last in a folder, ns."""
+    """Returns when anything but the pictures last changed in a folder, ns."""
     files = (file for file in path.rglob("*") if "plots" not in file.relative_to(path).parts)
     return max((file.stat().st_mtime_ns for file in files if not is_temporary(file) and file.is_file()), default=0)
 

@@ -1,4 +1,4 @@
-"""`rex train` in several processes: what process 0 tells the others first, what they do, and how all stop together."""
+"""Runs `rex train` in several processes: process 0 sends the others what they need, and all stop together."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ from rexcli.timeline.arrays import from_arrays, to_arrays
 from rexcli.timeline.timeline import Timeline
 
 SAME = ("rexcli", "jax", "jaxlib")
-"""Packages of which all processes have the same version: another might give other numbers."""
+"""Packages of which all processes must have the same version, since another might give other numbers."""
 
 OWN_KEYS = ("distributed", "compile.devices", "delays", "params")
-"""Keys that may differ from process to process: the delays and parameters that a run gave are compared, not where it
-lies."""
+"""Keys that may differ between processes. The delays and parameters taken from a run are compared, not its path."""
 
 
 def broadcast(group: ProcessGroup, experiment: Experiment, resumed: bool, timeline: Timeline, plan: Plan) -> None:
-    """Process 0: tells the others what they have to know, and waits until all agree.
+    """Sends what the other processes need, from process 0, and waits until all agree.
 
-    They simulate no delays and search no plan of their own, and need no run folder.
+    The others simulate no delays, search no plan and need no run folder.
     """
     if group.count == 1:
         return
@@ -59,7 +58,7 @@ def broadcast(group: ProcessGroup, experiment: Experiment, resumed: bool, timeli
 
 
 def train_worker(job: Job, group: ProcessGroup) -> Result:
-    """The whole of `rex train` in a process that is not the first: it trains its seeds, and says nothing but errors."""
+    """Runs `rex train` in a process that is not the first: it trains its seeds, and prints nothing but errors."""
     _print_nothing()
     with stop_requests(group) as stop:
         message = group.receive(0)
@@ -77,24 +76,26 @@ def train_worker(job: Job, group: ProcessGroup) -> Result:
 
 
 def _print_nothing() -> None:
-    """Sends all that this process prints to nowhere until it ends: the one place that replaces `sys.stdout`.
+    """Discards all that this process prints until it ends; this is the only place that replaces `sys.stdout`.
 
-    Process 0 prints for all. What the others would print comes from node code and, after the command's function has
-    returned, from the console that ends every command; no block of a `with` statement holds both.
+    Process 0 prints for all. The others would print from node code and, after the command's function has returned, from
+    the console that ends every command, so no `with` block encloses both.
     """
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 @contextmanager
 def stop_requests(group: ProcessGroup, console: Console | None = None) -> Iterator[Callable[[], bool]]:
-    """With others, the first Ctrl-C or SIGTERM only asks to stop, after the evaluation under way; the next one does.
+    """Makes the first Ctrl-C or SIGTERM of a group request a stop after the current evaluation.
+
+    The next one stops at once.
 
     Args:
-        group: alone, nothing changes.
-        console: says so.
+        group: the processes; in a group of one, signals act as usual.
+        console: where the request is printed.
 
     Yields:
-        Whether that was asked for.
+        A function that returns whether a stop was requested.
     """
     asked: list[bool] = []
     if group.count == 1:
@@ -105,7 +106,7 @@ def stop_requests(group: ProcessGroup, console: Console | None = None) -> Iterat
         asked.append(True)
         restore()
         if console is not None:
-            with suppress(RuntimeError):  # it was in the middle of a line
+            with suppress(RuntimeError):  # the signal came while a line was being printed
                 console.note("stopping all processes after this evaluation; Ctrl-C again to stop at once")
 
     def restore() -> None:
@@ -120,10 +121,10 @@ def stop_requests(group: ProcessGroup, console: Console | None = None) -> Iterat
 
 
 def _agreed(job: Job, group: ProcessGroup, message: Message) -> Experiment:
-    """The experiment that all processes train.
+    """Returns the experiment that all processes train.
 
     Raises:
-        RexError: if this one was started with another, or has other versions.
+        RexError: this process was started with another experiment, or has other versions of packages.
     """
     versions = provenance.versions()
     for name in SAME:
@@ -155,7 +156,7 @@ def _agreed(job: Job, group: ProcessGroup, message: Message) -> Experiment:
 
 
 def without_group(job: Job) -> Job:
-    """The job as its run remembers it: who trained it is no part of the experiment."""
+    """Returns the job as its run records it: which processes trained it is no part of the experiment."""
     return replace(job, experiment=replace(job.experiment, distributed=DistributedConfig()))
 
 

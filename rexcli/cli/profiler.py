@@ -1,7 +1,7 @@
-"""`--profile FILE`: where the time of a command goes, as a table, and as a trace for ui.perfetto.dev.
+"""Implements `--profile FILE`: shows where a command spends its time, as a table and as a trace for ui.perfetto.dev.
 
-A thread looks a hundred times a second at what the main thread does. So every stage is seen, also those that nobody
-named, and a command takes hardly longer than without.
+A thread samples the main thread's stack a hundred times a second. So every stage is seen, and the command takes hardly
+longer than without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rexcli.runs.result import Table
 
 EVERY = 0.01
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 PACKAGE = str(Path(__file__).parents[1]) + "/"
 KINDS = (
     ("import", ("<frozen importlib._bootstrap>",)),
@@ -32,13 +32,13 @@ KINDS = (
     ("JAX: lower", ("jax/_src/interpreters/mlir.py",)),
     ("JAX: trace", ("jax/_src/interpreters/partial_eval.py",)),
 )
-"""What a look counts as: the first that has one of these in the path of a file of the stack."""
+"""Kinds of work that are found by a file anywhere in the stack; the first that matches counts."""
 LIBRARIES = (("/matplotlib/", "draw (Matplotlib)"), ("/hydra/", "compose (Hydra)"), ("/omegaconf/", "compose (Hydra)"))
-"""Else the innermost of these and of this package's own rooms, in JAX's code or not."""
+"""Kinds of work by library, for a stack whose innermost file is not of this package, where no other kind matches."""
 
 
 class Look(NamedTuple):
-    """What the main thread does at a moment: its functions of this package, outermost first, and what kind of work."""
+    """A sample of the main thread: its functions of this package, outermost first, and the kind of work."""
 
     seconds: float
     functions: tuple[str, ...]
@@ -46,7 +46,7 @@ class Look(NamedTuple):
 
 
 def look(frame: FrameType | None, seconds: float) -> Look:
-    """What a stack shows."""
+    """Returns the sample that a stack shows."""
     functions: list[str] = []
     files = []
     while frame is not None:
@@ -60,7 +60,7 @@ def look(frame: FrameType | None, seconds: float) -> Look:
 
 
 def kind_of(files: Sequence[str]) -> str:
-    """The kind of work in a stack of these files, innermost first."""
+    """Returns the kind of work of a stack with these files, innermost first."""
     for kind, parts in KINDS:
         if any(part in file for file in files for part in parts):
             return kind
@@ -75,11 +75,11 @@ def kind_of(files: Sequence[str]) -> str:
 
 
 class Profiler:
-    """Looks at one thread, from `start` until `stop`.
+    """Samples one thread, from `start` until `stop`.
 
     Attributes:
-        looks: so far, in order.
-        seconds: from the start to the stop.
+        looks: the samples so far, in order.
+        seconds: time from the start to the stop.
     """
 
     def __init__(self) -> None:
@@ -105,13 +105,13 @@ class Profiler:
 
 
 def durations(looks: Sequence[Look], seconds: float) -> list[float]:
-    """How long each look stands for: until the next one, the last until the end."""
+    """Returns the time that each sample stands for, s: until the next one, the last until the end."""
     moments = [each.seconds for each in looks]
     return [after - before for before, after in itertools.pairwise([0.0, *moments[1:], seconds])] if moments else []
 
 
 def table(looks: Sequence[Look], seconds: float) -> Table:
-    """Seconds and share of each kind of work, longest first."""
+    """Returns a table of seconds and share of each kind of work, longest first."""
     from rexcli.runs.result import Table
 
     spent: Counter[str] = Counter()
@@ -122,7 +122,7 @@ def table(looks: Sequence[Look], seconds: float) -> Table:
 
 
 def trace(looks: Sequence[Look], seconds: float) -> dict[str, object]:
-    """Chrome's trace format, which Perfetto opens: a slice for as long as a function, or a kind of work, goes on."""
+    """Returns a trace in Chrome's format, which Perfetto opens, with slices for functions and kinds of work."""
     events: list[dict[str, Any]] = []
     opened: list[tuple[str, float]] = []
 
@@ -145,10 +145,10 @@ def trace(looks: Sequence[Look], seconds: float) -> dict[str, object]:
 
 
 def split(words: Iterable[str]) -> tuple[list[str], Path | None]:
-    """A command line without `--profile FILE`, and the file.
+    """Splits `--profile FILE` from a command line; returns the other words and the file.
 
     Raises:
-        RexError: it names none, or one in a folder that is not there.
+        RexError: no file is named, or its folder does not exist.
     """
     rest: list[str] = []
     file = None
@@ -170,7 +170,7 @@ def split(words: Iterable[str]) -> tuple[list[str], Path | None]:
 
 @contextmanager
 def profiling(file: Path | None) -> Iterator[None]:
-    """Profiles the block, also one that ends with an error; nothing if there is no file."""
+    """Profiles the block, even if it ends with an error; does nothing if there is no file."""
     if file is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""`rex record`: runs the system on its clock and keeps everything."""
+"""Implements `rex record`: runs the system on its clock and records everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def record(job: Job) -> Result:
-    """Writes `recording.mcap` and `timeline.npz`, and draws them."""
+    """Runs the system; writes `recording.mcap` and `timeline.npz`, and draws them."""
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()

@@ -1,4 +1,4 @@
-"""`rex report RUN…`: one HTML page of runs that needs nothing else. Reads data only."""
+"""Implements `rex report RUN…`: writes a self-contained HTML page of runs. It only reads data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def report_runs(runs: Sequence[str], out: str | None) -> Result:
 
     Args:
         runs: folders of runs or sweeps, `latest` or `latest:COMMAND`; a sweep stands for its jobs.
-        out: the file; None for `report.html` in the run or sweep, or for several `outputs/reports/<time>.html`.
+        out: the file; None for `report.html` in the run or sweep, or `outputs/reports/<time>.html` for several.
     """
     outputs = find_project().outputs
     entries: list[Entry] = []
@@ -65,7 +65,7 @@ def _job(sweep: Path, row: JobRow, prefix: str) -> Entry:
 
 
 def _name(path: Path, outputs: Path) -> str:
-    """A run's folder as commands take it."""
+    """Returns a run's folder as commands accept it."""
     path, root = path.resolve(), outputs.resolve()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 

@@ -1,4 +1,4 @@
-"""The end of every run: its results noted, its default pictures drawn."""
+"""Ends a run: notes its results and draws its default pictures."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from rexcli.system.delays import Constant, Delay
 from rexcli.system.system import System
 
 POINTS = 200
-"""Of a density's curve."""
+"""Number of points of a density's curve."""
 
 
 def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project) -> None:
     """Notes `results` in `run.json` and draws into `plots/`. A picture that fails is logged, not fatal.
 
-    Of a system of many nodes, the pictures take no longer than the command has taken so far: what is left is logged.
+    For a system of many nodes, drawing takes no longer than the command has taken so far; pictures left out are logged.
 
-    `delays.npz` is written for the pictures, which instantiate nothing: the declared delays as plain numbers.
+    `delays.npz` holds the declared delays as plain numbers, for the pictures, which instantiate nothing.
 
     Args:
-        run: to finish.
-        results: by name, with units.
+        run: the run to finish.
+        results: results by name, with units.
         delays: the system that ran, whose nodes' files are kept too; or delays by `<kind>/<name>`.
-        project: whose pictures the experiment brings.
+        project: the project that defines the experiment's own pictures.
     """
     if drawing(run, results, delays, project)():
         run.register("plots")
@@ -43,7 +43,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
 def drawing(
     run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project
 ) -> partial[list[Path]]:
-    """All of `draw` but the pictures; returns what draws them, in this process or another, and gives their files."""
+    """Does all of `draw` except drawing; returns a function that draws, in any process, and returns the files."""
     from rexcli.plot import draw_and_log
     from rexcli.plot.declared import MANY
     from rexcli.runs.view import RunView
@@ -60,7 +60,7 @@ def drawing(
 
 
 def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Delay]) -> Result:
-    """Says what came of a command, but for a job of a sweep, and then draws: numbers do not wait for pictures."""
+    """Prints a command's results, unless it is a job of a sweep, and then draws its pictures."""
     if job.path is None:
         job.console.show(result)
     with job.console.stage("draw"):
@@ -69,26 +69,26 @@ def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Del
 
 
 def write_drawn(run: Run, drawn: Mapping[str, np.ndarray]) -> None:
-    """`drawn.csv`: what each episode drew for itself, if anything was to be drawn."""
+    """Writes `drawn.csv`, with what each episode drew at random, if anything."""
     if drawn:
         rows = zip(*(column.tolist() for column in drawn.values()), strict=True)
         run.write_csv("drawn.csv", ["episode", *drawn], [[number, *row] for number, row in enumerate(rows)])
 
 
 def delays_of(system: System) -> dict[str, Delay]:
-    """The delays of a system, by `<kind>/<name>`."""
+    """Returns the delays of a system by `<kind>/<name>`."""
     nodes = {f"node/{name}": spec.delay for name, spec in system.specs.items()}
     return nodes | {f"edge/{name}": edge.delay for name, edge in system.edges.items()}
 
 
 def delay_arrays(delays: Mapping[str, Delay]) -> dict[str, np.ndarray]:
-    """`<kind>/<name>/constant`, s, of constant delays; of the others `…/x`, s, `…/density`, 1/s, and `…/at_zero`.
+    """Returns delays as arrays: `<kind>/<name>/constant`, s, or `…/x`, s, `…/density`, 1/s, and `…/at_zero`.
 
-    `at_zero` is the share of samples that the distribution has below 0, and that count as 0.
+    `at_zero` is the distribution's share below 0, which counts as 0.
     """
     arrays: dict[str, np.ndarray] = {}
     for key, delay in delays.items():
-        if type(delay) is Constant:  # not an adjustable one, which has no one value to show
+        if type(delay) is Constant:  # not an adjustable delay, which has no single value to show
             arrays[f"{key}/constant"] = np.asarray(delay.seconds)
             continue
         spread = delay.quantile(0.999) - delay.quantile(0.5)

@@ -1,4 +1,4 @@
-"""`rex rollout`: many episodes in parallel from the compiled program."""
+"""Implements `rex rollout`: rolls out many episodes in parallel with the compiled program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rexcli.timeline.arrays import to_arrays
 
 
 def rollout(job: Job) -> Result:
-    """Writes `timeline.npz`, `program.json` and, of the first of the episodes, `rollouts.npz`."""
+    """Rolls out episodes; writes `timeline.npz`, `program.json` and, for the first episodes, `rollouts.npz`."""
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     system = job.system()

@@ -1,4 +1,4 @@
-"""`rex show`: the system as it will run, and what looks wrong with it."""
+"""Implements `rex show`: prints the system as it will run, and what looks wrong with it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ EPISODES = 20
 """Episodes of the quick simulation."""
 
 STEPS = 200
-"""Supervisor steps of each."""
+"""Supervisor steps of each episode."""
 
 QUICK = 2**28
-"""Bytes that the simulation may take; a larger one has fewer and shorter episodes."""
+"""Bytes that the simulation may take; a larger one gets fewer and shorter episodes."""
 
 
 def show(job: Job) -> Result:
-    """Tables of nodes and edges, with a line for everything that looks wrong. Leaves no run.
+    """Returns tables of nodes and edges, with a warning for everything that looks wrong. It leaves no run.
 
-    Replicas that are declared alike have one line; as JSON, each has its own.
+    Replicas with equal declarations share a line; as JSON, each has its own.
     """
     backend.prepare(job.experiment.compile.devices)
     system = job.system()
@@ -61,7 +61,7 @@ def show(job: Job) -> Result:
 
 
 def _alike(names: Iterable[str], kind: Callable[[str], tuple[Any, ...] | None]) -> list[list[str]]:
-    """Which names share a line: those of one kind; one whose kind is None has its own."""
+    """Groups the names that share a line: those of one kind; a name whose kind is None has a line of its own."""
     lines: dict[Any, list[str]] = {}
     for name in names:
         lines.setdefault(kind(name) or name, []).append(name)
@@ -69,7 +69,7 @@ def _alike(names: Iterable[str], kind: Callable[[str], tuple[Any, ...] | None]) 
 
 
 def _node_kind(system: System, measured: Statistics, name: str) -> tuple[Any, ...] | None:
-    """What the replicas have in common that share a line; None for a node that is none."""
+    """Returns what replicas must have in common to share a line; None for a node that is no replica."""
     spec = system.specs[name]
     if spec.group is None:
         return None
@@ -89,13 +89,13 @@ def _label(group: str | None, names: Sequence[str]) -> str:
 
 
 def _ends(system: System, nodes: Iterable[str]) -> str:
-    """The nodes at one end of edges that share a line."""
+    """Names the nodes at one end of edges that share a line."""
     names = sorted(set(nodes))
     return names[0] if len(names) == 1 else ", ".join(dict.fromkeys(system.specs[name].group or name for name in names))
 
 
 def _once(found: Iterable[str]) -> Iterator[str]:
-    """Warnings without those that differ from an earlier one in numbers alone, as of replicas, which it counts."""
+    """Yields warnings once, and counts those that differ only in numbers, as those of replicas do."""
     alike: dict[str, list[str]] = {}
     for line in found:
         alike.setdefault(re.sub(r"\d+(\.\d+)?", "#", line), []).append(line)
@@ -104,7 +104,7 @@ def _once(found: Iterable[str]) -> Iterator[str]:
 
 
 def simulate_quickly(experiment: Experiment, system: System) -> tuple[Statistics, int, int]:
-    """Statistics of a short simulation, and its episodes and steps."""
+    """Returns statistics of a short simulation, and its number of episodes and steps."""
     episodes, steps = quick(experiment, system)
 
     def sample(kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]:
@@ -114,10 +114,10 @@ def simulate_quickly(experiment: Experiment, system: System) -> tuple[Statistics
 
 
 def quick(experiment: Experiment, system: System) -> tuple[int, int]:
-    """Episodes and steps of a simulation that takes little memory and time.
+    """Returns the number of episodes and steps of a simulation that takes little memory and time.
 
     Raises:
-        RexError: where even one step takes much.
+        RexError: even one step takes too much.
     """
     episodes, steps = EPISODES, STEPS
     while (takes := extent(system.timing, episodes=episodes, steps=steps)).size > QUICK:
@@ -136,7 +136,7 @@ def quick(experiment: Experiment, system: System) -> tuple[int, int]:
 
 
 def warnings(system: System, measured: Statistics, steps: int = STEPS) -> Iterator[str]:
-    """What looks wrong, each with its figures and what to do."""
+    """Yields what looks wrong, each with figures and what to do."""
     for name, node in measured.nodes.items():
         yield from _node_warnings(system, system.specs[name], node)
     for name, edge in measured.edges.items():
@@ -167,7 +167,7 @@ def _node_warnings(system: System, spec: NodeSpec, node: NodeStatistics) -> Iter
 
 
 def _to_edge(system: System, spec: NodeSpec) -> str:
-    """What to do with a delay in which a node need not be busy."""
+    """Says what to do about a delay during which a node need not be busy."""
     keys = ", ".join(f"edges.{edge.name}.delay" for edge in system.outputs(spec.name)) or "the delay of an edge"
     return (
         "a node's delay keeps it busy, an edge's is time in flight: if it is free to go on meanwhile, as a camera is "
@@ -179,7 +179,7 @@ def _edge_warnings(system: System, edge: Edge, measured: EdgeStatistics, steps: 
     ends = f"edge '{edge.name}' ({edge.source} -> {edge.target})"
     sends, reads = system.specs[edge.source].rate, system.specs[edge.target].rate
     rates = f"{sends:g} Hz to {reads:g} Hz"
-    # A reader that is slower than the sender sees a part of the messages: that is what it is there for.
+    # A reader that is slower than the sender sees a part of the messages, on purpose.
     if measured.unread > max(0.0, 1 - edge.window * reads / sends) + 0.3:
         yield (
             f"{ends}: {measured.unread:.0%} of its messages are never read ({rates}, window {edge.window}); widen the "
@@ -249,7 +249,7 @@ def _edges(system: System, lines: list[list[str]]) -> Table:
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Of those that are numbers."""
+    """Returns the mean of the values that are not NaN."""
     found = [value for value in values if not math.isnan(value)]
     return float(np.mean(found)) if found else math.nan
 
@@ -259,7 +259,7 @@ def _most(values: Iterable[float]) -> float:
 
 
 def _title(what: str, lines: list[list[str]]) -> str:
-    """A table's title, which says what a line of several shows."""
+    """Returns a table's title, which says what the numbers mean in a line of several names."""
     several = any(len(names) > 1 for names in lines)
     return f"{what} (of several: the mean, and the largest p99 and max)" if several else what
 
@@ -276,7 +276,7 @@ def _edge_options(edge: Edge) -> str:
 
 
 def _with_options(table: Table, name: str, options: list[str]) -> Table:
-    """One more column, where any row has something to say in it."""
+    """Adds a column of options if any row has one."""
     if not any(options):
         return table
     rows = [(*row, option or "-") for row, option in zip(table.rows, options, strict=True)]
@@ -284,7 +284,10 @@ def _with_options(table: Table, name: str, options: list[str]) -> Table:
 
 
 def _messages(system: System, measured: Statistics, lines: list[list[str]]) -> Table:
-    """Age: how old the newest message is at a step. No news: steps that see nothing new."""
+    """Returns the table of messages.
+
+    Age: how old the newest message is at a step. No news: steps that see nothing new.
+    """
     columns = ("edge", "age ms", "age ms p99", "age ms max", "never read", "read late", "no news")
     rows, lost = [], []
     for names in lines:
@@ -318,7 +321,7 @@ def _delays(system: System, nodes: list[list[str]], edges: list[list[str]]) -> T
 
 
 def _drawn(system: System) -> Iterator[Table]:
-    """What each episode draws for itself, if anything."""
+    """Yields a table of what each episode draws at random, if anything."""
     rows = [(name, repr(entry), _drawn_for(system, name)) for name, entry in system.randomize.each()]
     for key, values in system.posterior.items():
         spread = f"{values.mean():.4g} ± {values.std():.2g}, posterior"
@@ -338,7 +341,7 @@ def _drawn_for(system: System, name: str) -> str:
 
 
 def _network(edge: Edge) -> str:
-    """What an edge does to messages."""
+    """Describes what an edge does to messages."""
     return f"{edge.delay!r}; {edge.loss!r}" if edge.loss.share else repr(edge.delay)
 
 

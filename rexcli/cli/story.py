@@ -1,4 +1,4 @@
-"""`rex show RUN` and `rex diff RUN RUN`: what a run is and became, and in what two runs differ. Reads data only."""
+"""Implements `rex show RUN` and `rex diff RUN RUN`: a run's story, and how two runs differ. It only reads data."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ KINDS = {
     "policies": "the policies of all seeds",
     "policy": "the best policy",
 }
-"""Folders of artifacts that are one thing to a person."""
+"""Folders of artifacts that count as one thing."""
 
 
 def show_run(text: str, *others: str) -> Result:
-    """A run's story: what was typed, how it went, what it changed, came from and led to, found and left.
+    """Returns a run's story: its command line, status, changes, parents and children, results and files.
 
     Args:
         text: a run's or a sweep's folder, `latest` or `latest:COMMAND`.
 
     Raises:
-        RexError: there is none, or anything else was typed behind it.
+        RexError: there is no such run, or more words follow it.
     """
     project = find_project()
     outputs = project.outputs
@@ -60,7 +60,7 @@ def show_run(text: str, *others: str) -> Result:
 
 
 def compare_runs(first: str, second: str) -> Result:
-    """What differs between two runs: where they come from, their configuration, their results.
+    """Returns the differences between two runs: in provenance, configuration and results.
 
     Raises:
         RexError: there is no such run.
@@ -89,7 +89,7 @@ def compare_runs(first: str, second: str) -> Result:
 
 
 def facts_of(view: RunView) -> list[tuple[str, Any]]:
-    """How a run began and ended, what is not there left out."""
+    """Returns how a run began and ended, as pairs of a name and a value; what is not known is left out."""
     began = datetime.fromisoformat(view.started)
     took = None
     if view.ended is not None and not view.resumed:
@@ -117,7 +117,7 @@ def _command_line(again: Any) -> str:
 
 
 def _related(view: RunView, outputs: Path) -> list[tuple[str, str, str | None, str | None]]:
-    """Parents as they were noted, and the runs that note this one."""
+    """Returns the parents that a run notes, and the runs that note it as a parent."""
     related: list[tuple[str, str, str | None, str | None]] = []
     for parent in view.parents:
         try:
@@ -131,7 +131,7 @@ def _related(view: RunView, outputs: Path) -> list[tuple[str, str, str | None, s
 
 
 def artifact_rows(view: RunView) -> list[tuple[str, str, str]]:
-    """Files as they were noted, those of one folder that belong together as one."""
+    """Returns the noted files as table rows; files of one folder are one row."""
     sizes: dict[str, list[int]] = {}
     for artifact in view.artifacts:
         top, inside, _ = str(artifact["name"]).partition("/")
@@ -144,7 +144,7 @@ def artifact_rows(view: RunView) -> list[tuple[str, str, str]]:
 
 
 def size_text(size: float) -> str:
-    """Bytes as a person reads them: 812 B, 3.4 MB."""
+    """Formats a number of bytes: 812 B, 3.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             break
@@ -153,7 +153,7 @@ def size_text(size: float) -> str:
 
 
 def _sweep(path: Path) -> Result:
-    """What was asked for, and the table of the jobs."""
+    """Returns a sweep's settings, and the table of its jobs."""
     record = read_record(path)
     conf = [f"conf={record.conf}"] if record.conf else []
     rows = [
@@ -182,7 +182,7 @@ def _provenance(view: RunView) -> dict[str, Any]:
 
 
 def _names(first: RunView, second: RunView) -> tuple[str, str]:
-    """The last parts of two paths, as many as tell them apart."""
+    """Returns as many of the last parts of two paths as tell them apart."""
     parts = (first.path.resolve().parts, second.path.resolve().parts)
     for count in range(1, max(map(len, parts)) + 1):
         names = ("/".join(parts[0][-count:]), "/".join(parts[1][-count:]))
@@ -192,13 +192,13 @@ def _names(first: RunView, second: RunView) -> tuple[str, str]:
 
 
 def _pair(pair: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Two values for a table's cells: booleans and nothing as YAML writes them."""
+    """Converts two values to table cells, with booleans and None as in YAML."""
     words = {True: "true", False: "false", None: "-"}
     return tuple(words[value] if value is None or isinstance(value, bool) else value for value in pair)  # type: ignore[return-value]
 
 
 def _change(left: Any, right: Any) -> str | None:
-    """By how much a number went up or down."""
+    """Describes by how much a number went up or down; None if it is equal or not a number."""
     numbers = [value for value in (left, right) if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < 2 or left == right:
         return None

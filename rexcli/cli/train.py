@@ -1,7 +1,7 @@
-"""`rex train`: PPO on the environment, several seeds in parallel; keeps the best policy.
+"""Implements `rex train`: trains PPO on the environment with several seeds in parallel, and keeps the best policy.
 
-All but the training itself is in `stages`, which a sweep may go through for several jobs at once: what they ask for is
-then trained side by side, see `rexcli.sweep.side_by_side`.
+Everything but the training itself is in the generator `stages`. A sweep may run it for several jobs at once and train
+what they yield side by side, see `rexcli.sweep.side_by_side`.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.timeline import Timeline
 
 DECLARED = ("params", "delay", "expected_delay")
-"""Keys of a node or an edge whose numbers a compiled program takes as arguments, its timelines included."""
+"""Keys of a node or edge whose numbers are arguments of a compiled program, by themselves or through its timelines."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A training to go on with: its run, its own experiment, and where it stood (None: before its first checkpoint)."""
+    """A training to resume: its run, its own experiment, and its last checkpoint (None before the first)."""
 
     view: RunView
     experiment: Experiment
@@ -60,9 +60,9 @@ class Stopped:
 
 
 def train(job: Job) -> Result:
-    """Writes `metrics.csv`, `checkpoints/`, `policy/` (the best seed's), `policies/`, and evaluates the best.
+    """Trains; writes `metrics.csv`, `checkpoints/`, `policy/` (the best seed's), `policies/`, and evaluates the best.
 
-    Of several processes, process 0 does so; the others train their seeds and leave no run.
+    Of several processes, only process 0 writes a run; the others train their seeds.
     """
     declared = job.experiment
     if declared.distributed.coordinator is not None:
@@ -72,12 +72,12 @@ def train(job: Job) -> Result:
 
 
 def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any] | None = None) -> Stages[Result]:
-    """What process 0 does, or the only process that there is.
+    """Runs the training in process 0, or in the only process.
 
     Args:
         job: the training.
         group: the processes that share its seeds.
-        known: what earlier jobs have made that others may take; they are to train side by side.
+        known: results of earlier jobs that are trained side by side and may share them.
     """
     stopped = None if job.experiment.resume is None else find_stopped(job)
     if stopped is not None:
@@ -132,7 +132,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
 
 @dataclass(frozen=True)
 class _Ground:
-    """What a training stands on: the system, its task, and the programs to train and to evaluate on."""
+    """What a training is based on: the system, its task, and the programs for training and evaluation."""
 
     system: System
     task: Environment
@@ -144,15 +144,15 @@ class _Ground:
 
     @cached_property
     def code(self) -> str:
-        """What its task and its nodes compute."""
+        """What the task and the nodes compute, as an identifier of their code."""
         return code_of(self.task, self.program)
 
 
 def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _Ground:
-    """The ground of a training; that of an earlier one in `known` if it was made from the same.
+    """Builds what a training is based on, or takes it from an earlier one in `known` that was made from the same.
 
-    Numbers of PPO have no part in it, and the seed none in the system. Where they differ in numbers that nodes and
-    edges declare, programs run the code of the earlier system, if it is the same.
+    It does not depend on numbers of PPO, nor the system on the seed. If an earlier one differs only in numbers that
+    nodes and edges declare and its code is the same, its compiled code is shared.
     """
     experiment = job.experiment
     plain = plain_config(experiment)
@@ -188,7 +188,7 @@ def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) 
 
 
 def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain configuration without its seed and the numbers that its nodes and edges declare."""
+    """Returns a plain configuration without its seed and the numbers that its nodes and edges declare."""
 
     def rest(section: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {name: {key: entry[key] for key in entry if key not in DECLARED} for name, entry in section.items()}
@@ -197,8 +197,10 @@ def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sharing_code(ground: _Ground, known: MutableMapping[str, Any], kind: str) -> _Ground:
-    """The same ground, whose programs run the system and the task of an earlier one of its kind where their code is the
-    same: then they are compiled once for both."""
+    """Returns `ground`, sharing the programs' system and task with an earlier one that has the same code.
+
+    The programs are then compiled once for both.
+    """
     earlier: list[_Ground] = known.setdefault(kind, [])
     if any(other.system is ground.system for other in earlier):
         return ground
@@ -211,7 +213,7 @@ def _sharing_code(ground: _Ground, known: MutableMapping[str, Any], kind: str) -
 
 
 def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Stages[Training]:
-    """The training itself: its progress shown, each evaluation logged, each checkpoint on disk."""
+    """Trains; shows the progress, logs each evaluation, and writes each checkpoint to disk."""
     metrics = list(setup.algorithm.environment.metrics)
     seeds = job.experiment.ppo.num_seeds
     updates = 0 if setup.start is None else setup.start.updates
@@ -228,7 +230,7 @@ def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger
             bar.evaluated(progress.timesteps * seeds, _standing(progress, metrics))
 
         def on_checkpoint(checkpoint: Checkpoint) -> None:
-            with signals.deferred():  # Orbax, interrupted, says much
+            with signals.deferred():  # Orbax prints much when it is interrupted
                 checkpoints.save(run.path / "checkpoints", checkpoint)
 
         def on_compiled(seconds: float) -> None:
@@ -241,7 +243,7 @@ def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger
 
 
 def _values(training: Training, group: ProcessGroup) -> dict[str, Any]:
-    """What a training ends with, before its policy is evaluated."""
+    """Returns the results of a training before its policy is evaluated."""
     return {
         "steps": training.timesteps,
         "compile s": training.compile_seconds,
@@ -254,10 +256,10 @@ def _values(training: Training, group: ProcessGroup) -> dict[str, Any]:
 
 
 def find_stopped(job: Job) -> Stopped:
-    """The training of `resume=RUN`, with the experiment that it began with.
+    """Returns the training of `resume=RUN`, with the experiment that it began with.
 
     Raises:
-        RexError: where there is none, it is done or still running, or anything else was typed beside it.
+        RexError: there is none, it is done or still running, or there are other overrides beside it.
     """
     text = job.experiment.resume
     assert text is not None
@@ -284,6 +286,6 @@ def _save_policies(run: Run, training: Training, recipe: dict[str, Any]) -> None
 
 
 def _standing(progress: Progress, metrics: Sequence[str]) -> dict[str, list[float]]:
-    """By label, of each seed: the return, the first metric that the experiment chose, and KL."""
+    """Returns, for each seed by label, the return, the first metric that the experiment chose, and KL."""
     labels = {"return": "eval/return_mean", **{name: f"eval/{name}" for name in metrics[:1]}, "kl": "train/kl"}
     return {label: [float(value) for value in progress.metrics[name]] for label, name in labels.items()}

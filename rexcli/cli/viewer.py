@@ -1,4 +1,4 @@
-"""Opens files with what the platform shows them by."""
+"""Opens files with the platform's viewers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rexcli.errors import RexError
 
 
 def show_files(files: Sequence[Path]) -> None:
-    """Opens each file with its viewer, and does not wait for it.
+    """Opens each file with its viewer, and does not wait for the viewer to close.
 
     Raises:
-        RexError: this machine has nothing to show files with, such as one without a display.
+        RexError: this machine has no viewer, for example for want of a display.
     """
     opener = {"darwin": "open", "win32": "explorer"}.get(sys.platform, "xdg-open")
     display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -1,4 +1,4 @@
-"""`rex record clock=wall`: runs the system in real time, shows how punctual it is, and keeps everything."""
+"""Implements `rex record clock=wall`: runs the system in real time, shows its punctuality, and records everything."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ COLUMNS = (
 )
 SHORT = ("node", "ticks", "rate (Hz)", "late (ms)", "missed", "age (ms)", "busy (%)")
 SHORT_TITLE = "late: p50/p99/max after the rules let a step start; age of what it reads: p50/max"
-"""The same in the width of a terminal."""
+"""The meaning of the columns of the table that fits a terminal."""
 LIVE_EVERY = 0.5
 """Seconds between two tables in a terminal."""
 NEARLY_ALWAYS = 0.9
-"""Share of the time that a node computes, above which it is too slow for its rate."""
+"""Share of the time that a node computes above which it is too slow for its rate."""
 PLAIN_EVERY = 5.0
-"""Seconds between two lines elsewhere."""
+"""Seconds between two lines without a terminal."""
 
 
 def record_wall(job: Job, system: System, controller: StepFunction | None, parents: Sequence[Path]) -> Result:
@@ -93,7 +93,7 @@ def record_wall(job: Job, system: System, controller: StepFunction | None, paren
 
 
 def missed_ticks(each: Punctuality) -> str | None:
-    """Which node missed ticks, and why as far as its times tell; None where it missed none."""
+    """Returns a warning that a node missed ticks, with the cause that its times suggest; None if it missed none."""
     if not each.missed:
         return None
     said = f"node '{each.node}' missed {each.missed} of {each.missed + each.ticks} ticks at {each.declared:g} Hz: "
@@ -108,7 +108,7 @@ def missed_ticks(each: Punctuality) -> str | None:
 
 
 def quick_alone(system: System, punctuality: Sequence[Punctuality]) -> str | None:
-    """What to try where nodes of plain Python, with quick steps, have threads of their own; None where none has."""
+    """Returns a hint for nodes of plain Python with quick steps in threads of their own; None without such nodes."""
     quick = [
         each.node
         for each in punctuality
@@ -125,7 +125,7 @@ def quick_alone(system: System, punctuality: Sequence[Punctuality]) -> str | Non
 
 
 class LiveView:
-    """How punctual the nodes are, while they run: a table in a terminal, else a line every few seconds."""
+    """Shows how punctual the nodes are while they run: a table in a terminal, else a line every few seconds."""
 
     def __init__(self, console: Console, episodes: int):
         self._console = console
@@ -150,7 +150,7 @@ class LiveView:
             self._live.stop()
 
     def show(self, episode: Episode) -> None:
-        """Shows the present if it is time to."""
+        """Shows the current state if it is time to."""
         every = LIVE_EVERY if self._terminal else PLAIN_EVERY
         if self._console.quiet or time.monotonic() - self._shown < every:
             return
@@ -173,7 +173,7 @@ class LiveView:
         self._live.update(table, refresh=True)
 
     def warn_once(self, text: str) -> None:
-        """A warning, at once and only once."""
+        """Prints a warning at once, and only once."""
         if text not in self._warned:
             self._warned.add(text)
             self._console.warn(text)
@@ -184,7 +184,7 @@ class LiveView:
 
 
 def row(each: Punctuality) -> list[Any]:
-    """A node's cells under `COLUMNS`."""
+    """Returns a node's cells for the columns `COLUMNS`."""
     late = (each.late_p50, each.late_p99, each.late_max)
     ages = (each.age_p50, each.age_max)
     rates = (None if np.isnan(each.rate) else round(each.rate, 2), each.declared)
@@ -194,14 +194,14 @@ def row(each: Punctuality) -> list[Any]:
 
 
 def short_row(each: Punctuality) -> list[Any]:
-    """A node's cells under `SHORT`."""
+    """Returns a node's cells for the columns `SHORT`."""
     node, ticks, rate, declared, *late, missed, age_p50, age_max, busy = row(each)
     lates, ages = ("/".join(cell(value) for value in values) for values in (late, (age_p50, age_max)))
     return [node, ticks, f"{cell(rate)}/{cell(declared)}", lates, missed, "-" if age_p50 is None else ages, busy]
 
 
 def line(each: Punctuality) -> str:
-    """A node in a few words."""
+    """Describes a node's punctuality in a few words."""
     late = "/".join(f"{value * 1e3:.3g}" for value in (each.late_p50, each.late_p99, each.late_max))
     missed = f", {each.missed} missed" if each.missed else ""
     age = "" if np.isnan(each.age_p50) else f", sees {each.age_p50 * 1e3:.3g} ms old"
@@ -209,7 +209,7 @@ def line(each: Punctuality) -> str:
 
 
 def _keep(run: Run, job: Job, system: System, outcome: Outcome) -> Mapping[str, Any]:
-    """Writes what can be written: a full disk, or an execution that was over at once, leaves some of it out.
+    """Writes what can be written; a full disk, or a run that ended at once, leaves some of it out.
 
     Raises:
         WriteError: a file cannot be written, and nothing worse has happened.

@@ -1,4 +1,4 @@
-"""From measured delays to distributions: maximum likelihood with censored samples, and the family by BIC."""
+"""Fits distributions to measured delays by maximum likelihood with censored samples; chooses the family by BIC."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from rexcli.timeline.fates import count_losses
 Floats = npt.NDArray[np.float64]
 
 FAMILIES = ("constant", "truncated_normal", "log_normal", "gamma", "mixture")
-"""What can be fitted."""
+"""The families that can be fitted."""
 POINTS = 1000
-"""Samples that the likelihood is worked out of; more are first summed up in as many groups of neighbours."""
+"""Samples from which the likelihood is computed; more are first summed up in as many groups of neighbours."""
 AT_ONCE = 3
-"""Samples of no time at all from which on their share has a part of its own, beside the family of the others."""
+"""Number of delays of 0 from which on their share is fitted apart from the family of the others."""
 ENDS = 50
-"""Of these, shortest and longest samples that are not summed up with others."""
+"""Of these, how many of the shortest and of the longest samples are not summed up with others."""
 FEWEST = 20
-"""Samples below which a delay has no distribution, only a mean."""
+"""Least number of samples to which a distribution is fitted; with fewer, the delay is their mean."""
 CORRELATED = 0.1
-"""Lag-1 correlation from which on a delay is taken as correlated in time, where it is significant."""
+"""Lag-1 correlation from which on a delay counts as correlated in time, if it is significant."""
 DIGITS = 6
-"""Significant digits of what is written down."""
+"""Significant digits of the numbers that are written."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Candidate:
     """A family fitted to the delays of one node or edge.
 
     Attributes:
-        family: of `FAMILIES`.
-        delay: with the parameters of highest likelihood.
-        parameters: how many were chosen.
-        bic: Bayesian information criterion, for as many samples as the correlated ones are worth; lower is better.
+        family: one of `FAMILIES`.
+        delay: the distribution of highest likelihood.
+        parameters: number of fitted parameters.
+        bic: Bayesian information criterion with the effective number of samples; lower is better.
         distance: the largest gap between the shares of samples and of the distribution below any time
             (Kolmogorov-Smirnov).
     """
@@ -57,17 +57,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class DelayFit:
-    """What was found of the delays of one node or edge.
+    """The result of fitting the delays of one node or edge.
 
     Attributes:
-        samples: where it comes from.
-        candidates: best first.
-        correlation: of normal scores of one value and the next; NaN where too few are known.
-        effective: independent samples that the correlated ones are worth.
-        outliers: samples that the best candidate would show less than once in a thousand recordings of this length.
+        samples: the measured delays.
+        candidates: the fitted families, best first.
+        correlation: lag-1 correlation of normal scores; NaN where there are too few.
+        effective: number of independent samples that the correlated ones are worth.
+        outliers: number of samples that the best candidate would give less than once in a thousand recordings of this
+            length.
         loss: share of the messages that never arrived.
         burst: lost messages in a row, on average; 0 without loss.
-        poor: the best candidate's distance is larger than chance explains, at a level of 1 %.
+        poor: whether the best candidate's distance is larger than chance explains, at a level of 1 %.
     """
 
     samples: DelaySamples
@@ -88,7 +89,7 @@ class DelayFit:
 
     @property
     def bursty(self) -> bool:
-        """Whether more messages are lost in a row than where each is lost by itself, at a level of 1 %."""
+        """Whether losses come in longer bursts than if each message were lost independently, at a level of 1 %."""
         from scipy.stats import binom
 
         if not 0 < self.loss < 1 or self.burst < 1.02 / (1 - self.loss):
@@ -99,37 +100,37 @@ class DelayFit:
 
     @property
     def losses(self) -> Loss:
-        """How messages are lost: in bursts, or each by itself."""
+        """The declared form of how messages are lost: in bursts or independently."""
         share, burst = _rounded(self.loss, 4), _rounded(self.burst, 4)
         return GilbertElliott(share, burst) if self.bursty else IndependentLoss(share)
 
     @property
     def correlated(self) -> bool:
-        """Whether the delay is taken as correlated in time."""
+        """Whether the delay counts as correlated in time."""
         if self.best.family == "constant" or math.isnan(self.correlation):
             return False
         return self.correlation > max(CORRELATED, 4 / math.sqrt(len(self.samples)))
 
     @property
     def delay(self) -> Delay:
-        """The best candidate, correlated in time if the samples are."""
+        """The best candidate's delay, correlated in time if the samples are."""
         return Correlated(self.best.delay, self.correlation) if self.correlated else self.best.delay
 
 
 def fit(
     samples: DelaySamples, families: Sequence[str] = FAMILIES, *, components: int = 3, resolution: float = 1e-6
 ) -> DelayFit:
-    """Fits every family, and orders them by BIC.
+    """Fits every family to the delays and orders them by BIC.
 
     Args:
-        samples: the delays.
-        families: of `FAMILIES`.
-        components: of a mixture at most.
-        resolution: seconds that the clock can tell apart: what spreads less is constant, what is shorter is taken as
-            some time up to it.
+        samples: the measured delays.
+        families: some of `FAMILIES`.
+        components: most components of a mixture.
+        resolution: resolution of the clock, s: delays that spread less are constant, and a shorter delay is known only
+            to be at most this long.
 
     Raises:
-        RexError: an unknown family, or no sample.
+        RexError: a family is unknown, or there is no sample.
     """
     for name in families:
         if name not in FAMILIES:
@@ -168,7 +169,7 @@ def fit(
 
 
 def plain(delay: Delay | Loss) -> Any:
-    """What declares a delay or a loss in YAML: a number of seconds, a share, or a mapping with a `_target_`."""
+    """Returns what declares a delay or a loss in YAML: seconds, a share, or a mapping with a `_target_`."""
     match delay:
         case IndependentLoss():
             return delay.share
@@ -198,7 +199,7 @@ def _rounded(value: float, digits: int = DIGITS) -> float:
 
 @dataclass(frozen=True)
 class _Points:
-    """Samples with weights, `[points]`: exact ones, and those known to be at most or at least so long."""
+    """Weighted samples, `[points]`: exact ones, and ones known only to be at most or at least so long."""
 
     seconds: Floats
     weights: Floats
@@ -209,7 +210,7 @@ class _Points:
 
     @classmethod
     def of(cls, samples: DelaySamples, resolution: float, without: Flags | None) -> _Points:
-        """The samples, but for some that are left out."""
+        """Returns the weighted samples, except those that `without` marks."""
         counts = np.ones(len(samples), bool) if without is None else ~without
         short = samples.seconds <= resolution
         seconds = np.maximum(samples.seconds, resolution)
@@ -230,7 +231,7 @@ class _Points:
 
     @property
     def all(self) -> tuple[Floats, Floats]:
-        """As if all were exact, for a first guess."""
+        """All samples and their weights as if each were exact, for a first guess."""
         return (
             np.concatenate([self.seconds, self.at_most, self.at_least]),
             np.concatenate([self.weights, self.at_most_weights, self.at_least_weights]),
@@ -247,11 +248,11 @@ def _log_density(delay: Delay, seconds: Floats) -> Floats:
 
 
 def _grouped(seconds: Floats) -> tuple[Floats, Floats]:
-    """At most `POINTS` means of neighbours, and how many samples each stands for."""
+    """Returns at most `POINTS` means of neighbours, and the number of samples that each stands for."""
     ordered = np.sort(seconds)
     if len(ordered) <= POINTS:
         return ordered, np.ones(len(ordered))
-    # The first and the last stay as they are: a mean of an outlier and its neighbours never happened.
+    # The first and the last samples stay as they are: no sample was the mean of an outlier and its neighbours.
     middle = np.linspace(ENDS, len(ordered) - ENDS, POINTS - 2 * ENDS + 1).astype(np.int64)
     edges = np.concatenate([np.arange(ENDS), middle, np.arange(len(ordered) - ENDS + 1, len(ordered) + 1)])
     counts = np.diff(edges)
@@ -259,7 +260,7 @@ def _grouped(seconds: Floats) -> tuple[Floats, Floats]:
 
 
 def _highest(points: _Points, make: Callable[[Floats], Delay], start: Sequence[float]) -> Delay:
-    """The distribution of highest likelihood, from unbounded parameters near `start`."""
+    """Returns the distribution of highest likelihood, from unbounded parameters near `start`."""
     from scipy.optimize import minimize
 
     def cost(parameters: Floats) -> float:
@@ -310,7 +311,7 @@ def _fit_gamma(points: _Points, components: int) -> list[tuple[Delay, int]]:
 
 
 def _fit_mixture(points: _Points, components: int) -> list[tuple[Delay, int]]:
-    """Mixtures of normals and of log-normals, by expectation and maximisation from quantiles."""
+    """Fits mixtures of normals and of log-normals by expectation maximisation, starting from quantiles."""
     x, w = points.all
     found: list[tuple[Delay, int]] = []
     for count in range(2, components + 1):
@@ -328,7 +329,7 @@ def _fit_mixture(points: _Points, components: int) -> list[tuple[Delay, int]]:
 
 
 def _expectation_maximisation(x: Floats, w: Floats, count: int) -> tuple[Floats, Floats, Floats]:
-    """Means, deviations and shares, `[count]` each, of a mixture of normals."""
+    """Fits a mixture of normals by expectation maximisation; returns means, deviations and shares, `[count]` each."""
     order = np.argsort(x)
     place = (np.cumsum(w[order]) - w[order] / 2) / w.sum()
     _, deviation = _moments(x, w)
@@ -359,7 +360,7 @@ def _expectation_maximisation(x: Floats, w: Floats, count: int) -> tuple[Floats,
 
 
 def _starts(count: int) -> list[Floats]:
-    """Quantiles at which the parts of a mixture may begin: evenly, or with one of them in either tail."""
+    """Returns quantiles at which the components of a mixture may begin: evenly, or with one in either tail."""
     even = (np.arange(count) + 0.5) / count
     return [even, np.append(even[:-1] * 0.9, 0.98), np.append(0.02, 0.1 + even[1:] * 0.9)]
 
@@ -386,7 +387,7 @@ def _distance(delay: Delay, ordered: Floats) -> float:
 
 
 def _autocorrelation(samples: DelaySamples) -> float:
-    """Lag-1 correlation of normal scores within episodes, of samples that are exact; NaN for too few."""
+    """Returns the lag-1 correlation of normal scores of exact samples within episodes; NaN for too few."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 

@@ -1,4 +1,4 @@
-"""What a fit says: its table, and the YAML fragment that an experiment takes."""
+"""Reports a fit: its table, and the YAML fragment that an experiment takes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ COLUMNS = (
 
 
 def fragment(fits: Iterable[DelayFit]) -> dict[str, Any]:
-    """`nodes` and `edges` with the `delay` of each, for an experiment's YAML; of edges also the `loss`, and `reorder`
-    where messages overtook one another."""
+    """Returns `nodes` and `edges` with the `delay` of each, for an experiment's YAML.
+
+    Edges also have their `loss`, and `reorder` where messages overtook one another.
+    """
     found: dict[str, Any] = {"nodes": {}, "edges": {}}
     for fitted in fits:
         samples = fitted.samples
@@ -41,7 +43,7 @@ def fragment(fits: Iterable[DelayFit]) -> dict[str, Any]:
 
 
 def table(fits: Sequence[DelayFit], title: str) -> Table:
-    """One row a node and edge."""
+    """Returns a table with one row per node and edge."""
     rows = []
     for fitted in fits:
         samples = fitted.samples
@@ -65,7 +67,7 @@ def table(fits: Sequence[DelayFit], title: str) -> Table:
 
 
 def warnings(fits: Iterable[DelayFit]) -> list[str]:
-    """What a person should know before they rely on it."""
+    """Returns warnings about fits that should not be relied on as they are."""
     said = []
     for fitted in fits:
         samples, name = fitted.samples, f"{fitted.samples.kind} '{fitted.samples.name}'"
@@ -93,7 +95,7 @@ def warnings(fits: Iterable[DelayFit]) -> list[str]:
 
 
 def candidates_rows(fits: Iterable[DelayFit]) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of `fit.csv`: every family that was tried, best first for each delay."""
+    """Returns columns and rows of `fit.csv`: every family that was tried, best first for each delay."""
     columns = ["kind", "name", "samples", "effective", "rank", "family", "parameters", "bic", "ks_distance", "delay"]
     rows = [
         [
@@ -115,5 +117,5 @@ def candidates_rows(fits: Iterable[DelayFit]) -> tuple[list[str], list[list[Any]
 
 
 def is_adjustable(edge: EdgeTiming) -> bool:
-    """Whether the edge's delay is a parameter of the episode: a timeline does not show it."""
+    """Returns whether the edge's delay is a parameter of the episode, which a timeline does not show."""
     return edge.adjustable > 0

@@ -1,4 +1,4 @@
-"""Delays as a timeline shows them: computation of nodes, transmission of edges."""
+"""Collects delays from a timeline: computation delays of nodes, communication delays of edges."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class DelaySamples:
     """The delays of one node or edge, in the order in which they happened.
 
     Attributes:
-        kind, name: whose.
+        kind, name: the node or edge.
         seconds: measured, `[samples]`.
-        at_most: where the delay itself may have been shorter, `[samples]`: a message that waited for the one before it,
-            since messages keep their order.
-        at_least: where it was longer, `[samples]`: a message that was still under way when the recording ended.
-        episode: of each sample, `[samples]`.
-        lost: of every message that could have arrived, whether it never did, `[messages]`.
-        lost_episode: of each of these, `[messages]`.
+        at_most: whether the delay may have been shorter, `[samples]`: the message waited for the one before it, since
+            messages keep their order.
+        at_least: whether the delay was longer, `[samples]`: the message was still under way when the recording ended.
+        episode: the episode of each sample, `[samples]`.
+        lost: whether a message that could have arrived never did, `[messages]`.
+        lost_episode: the episode of each of these messages, `[messages]`.
         overtaken: whether some messages overtook others.
     """
 
@@ -48,7 +48,7 @@ class DelaySamples:
 
 
 def delay_samples(timeline: Timeline) -> Iterator[DelaySamples]:
-    """The delays of every node, then of every edge, in the order of declaration."""
+    """Yields the delays of every node, then of every edge, in the order of declaration."""
     for node in timeline.spec.nodes:
         steps = timeline.steps[node.name]
         # The supervisor's last tick is where its last step ends: it computes nothing.

@@ -1,8 +1,8 @@
-"""From recordings to parameters and delays: simulated signals are made to reproduce recorded ones.
+"""Estimates parameters and delays from recordings, such that simulated signals reproduce recorded ones.
 
-`identify` replays what some nodes sent on the recorded timeline, simulates the others around it, and looks for the
-values with which the simulated outputs are nearest to the recorded ones; how sure these are, and what the data cannot
-tell, comes with them.
+`identify` replays the recorded outputs of some nodes on the recorded timeline, simulates the other nodes around them,
+and finds the values with which the simulated outputs are nearest to the recorded ones. It also says how certain these
+values are and which of them the data cannot determine.
 """
 
 from rexcli.identify.cem import CEM

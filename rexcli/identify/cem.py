@@ -1,4 +1,5 @@
-"""The cross-entropy method: a Gaussian over candidates is drawn to the best of its samples (Rubinstein, 1999)."""
+"""Implements the cross-entropy method: a Gaussian over candidates moves to the best of its samples (Rubinstein,
+1999)."""
 
 from __future__ import annotations
 
@@ -9,13 +10,13 @@ from rexcli.identify.optimizer import Optimizer, Optimum, Search
 
 
 class CEM(Optimizer):
-    """The cross-entropy method, with a Gaussian whose numbers are independent.
+    """The cross-entropy method with a Gaussian of diagonal covariance.
 
     Args:
-        population: candidates an iteration.
+        population: candidates per iteration.
         elites: how many of them the next Gaussian is made from.
-        iterations: at most; it ends sooner when the Gaussian has become narrow.
-        smoothing: how much of the last Gaussian stays, 0 to 1.
+        iterations: maximum number; the search ends sooner when the Gaussian has become narrow.
+        smoothing: weight of the previous Gaussian in the next one, 0 to 1.
     """
 
     def __init__(self, population: int = 128, elites: int = 12, iterations: int = 60, smoothing: float = 0.1):

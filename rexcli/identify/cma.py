@@ -1,4 +1,4 @@
-"""CMA-ES: a Gaussian over candidates that learns how they are correlated (Hansen; the package `cma`)."""
+"""Implements CMA-ES: a Gaussian over candidates that learns how they are correlated (Hansen; the package `cma`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class CMAES(Optimizer):
     """Covariance matrix adaptation; needs `pip install 'rexcli[cma]'`.
 
     Args:
-        population: candidates an iteration; 0 for what `cma` takes for the number of unknowns.
-        iterations: at most.
-        deviation: of the first iteration, where bounds are 0 and 1.
+        population: candidates per iteration; 0 for the default of `cma` for this number of unknowns.
+        iterations: maximum number.
+        deviation: standard deviation in the first iteration; the bounds are 0 and 1.
     """
 
     def __init__(self, population: int = 32, iterations: int = 100, deviation: float = 0.25):

@@ -1,4 +1,4 @@
-"""Gradients through the compiled program, many starts at once (Optax's Adam)."""
+"""Follows gradients through the compiled program from many starts at once (Optax's Adam)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PyTree = Any
 
 
 class Gradient(Optimizer):
-    """Adam on the loss, from many starts in one batch; node code must be differentiable.
+    """Adam on the loss, from many starts in one batch; the code of nodes must be differentiable.
 
     Args:
-        restarts: starts, the declared one and others all over the bounds.
-        iterations: of each.
-        lr: learning rate, where bounds are 0 and 1; it falls to 0 as a cosine does.
+        restarts: number of starts: the declared one and others spread over the bounds.
+        iterations: per start.
+        lr: learning rate in coordinates from 0 to 1; it decays to 0 along a cosine.
     """
 
     slopes = True
@@ -64,7 +64,7 @@ class Gradient(Optimizer):
 
 
 def _loss_of(problem: Problem) -> Any:
-    """The mean loss of a candidate in JAX, the same as `Problem.cost`."""
+    """Returns the mean loss of a candidate as a JAX function that equals `Problem.cost`."""
     rows = problem.rows
     weights, scale = problem.weights[rows.signal], problem.loss_scale
     recorded, angle, fitted = jnp.asarray(rows.recorded), jnp.asarray(rows.angle), jnp.asarray(rows.fitted)

@@ -1,4 +1,4 @@
-"""The whole of an identification: search, refinement, intervals, what is held out."""
+"""Runs a whole identification: search, refinement, confidence intervals and errors on held-out data."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from rexcli.identify.problem import Problem
 from rexcli.identify.uncertainty import PRIOR, Estimate, Uncertainty, estimates_of, noise_of, uncertainty_of
 
 FEWEST = 5
-"""Recorded values an unknown, at least."""
+"""Least number of recorded values per unknown."""
 FAR = 0.5
-"""Standard deviations of the signals: a simulation that is further off than this reproduces nothing."""
+"""Standard deviations of the signals; a simulation whose error is larger reproduces nothing."""
 
 
 @dataclass(frozen=True)
 class Identification:
-    """What was found.
+    """The result of an identification.
 
     Attributes:
-        problem: that was solved.
+        problem: the problem that was solved.
         z: the estimate, in coordinates.
-        estimates: of every unknown, with intervals and verdicts.
-        uncertainty: of all together.
-        curve: episodes simulated, least loss and stage, a row an evaluation.
+        estimates: one for every unknown, with its interval and verdict.
+        uncertainty: of all estimates together.
+        curve: episodes simulated, least loss and stage, one row per evaluation.
         errors: root mean square errors by signal, in the signal's deviations: fitted, held out (NaN if nothing is).
-        simulated: the signals with the estimate, by row of `problem.rows`.
-        rollouts: episodes that were simulated in all.
+        simulated: the signals simulated with the estimate, in the order of `problem.rows`.
+        rollouts: total number of simulated episodes.
         seconds: wall time.
     """
 
@@ -46,16 +46,16 @@ class Identification:
     seconds: float
 
     def values(self) -> dict[str, float]:
-        """Every declared number by name, shared and fixed ones too."""
+        """Returns every declared number by name, including shared and fixed ones."""
         return {name: float(value) for name, value in self.problem.unknowns.values(self.z).items()}
 
     @property
     def reproduces(self) -> bool:
-        """Whether the simulation with the estimate is like what was fitted; one that is not identifies nothing."""
+        """Whether the simulation with the estimate resembles the fitted data; if not, nothing counts as identified."""
         return self.mean_error(held_out=False) <= FAR
 
     def mean_error(self, held_out: bool) -> float:
-        """Over all signals, in their deviations."""
+        """Returns the mean error over all signals, in their standard deviations."""
         squares = [pair[int(held_out)] ** 2 for pair in self.errors.values()]
         return float(np.sqrt(np.mean(squares)))
 
@@ -66,11 +66,11 @@ def identify(
     """Finds the unknowns of a problem.
 
     Args:
-        problem: to solve.
+        problem: the problem to solve.
         optimizer: `LevenbergMarquardt()` if None.
-        seed: of the optimiser's random numbers.
-        refine: how often the signals are weighed anew, by their errors, and fitted again.
-        progress: is told how it goes.
+        seed: seed of the optimiser's random numbers.
+        refine: how often the signals are weighted anew by their errors and fitted again.
+        progress: called with the share of the search that is done.
 
     Raises:
         RexError: there are too few recorded values.
@@ -112,7 +112,7 @@ def identify(
 
 
 def _weigh(problem: Problem, found: Optimum) -> None:
-    """Lets each signal count as its errors are small, those of all together staying as large as they are."""
+    """Weights each signal by the inverse of its error, such that the total error stays as large as it is."""
     errors, rows = problem.errors(found.z[None])[0], problem.rows
     each = [errors[rows.fitted & (rows.signal == index)] for index in range(len(problem.signals))]
     size = np.array([max(float(np.sqrt(np.mean(part**2))), 1e-6) if len(part) else 1.0 for part in each])

@@ -1,4 +1,5 @@
-"""Least squares: Gauss-Newton steps within a trust region, from several starts (scipy.optimize.least_squares)."""
+"""Solves least squares by Gauss-Newton steps within a trust region, from several starts
+(scipy.optimize.least_squares)."""
 
 from __future__ import annotations
 
@@ -10,16 +11,17 @@ from rexcli.errors import RexError
 from rexcli.identify.optimizer import Optimizer, Optimum, Search
 
 SAME = 0.02
-"""A relative difference of costs below which two starts have found the same."""
+"""Relative difference of costs below which two starts count as having found the same optimum."""
 
 
 class LevenbergMarquardt(Optimizer):
     """Trust-region least squares, with a Jacobian from one batch of simulations (Branch, Coleman and Li, 1999).
 
     Args:
-        scout: candidates all over the bounds that are tried first.
-        restarts: of these, how many of the best are starts, at most: two that end at the same cost are enough.
-        iterations: from each start, at most.
+        scout: candidates spread over the bounds that are tried first.
+        restarts: how many of the best candidates serve as starts, at most; the search ends once two reach the same
+            cost.
+        iterations: maximum number from each start.
         tolerance: relative change of the cost at which a start is done.
     """
 
@@ -57,16 +59,16 @@ def descend(
     share: tuple[float, float] = (0.0, 1.0),
     pull: float = 0.0,
 ) -> Optimum:
-    """Least squares from one start; the best candidate on the way.
+    """Runs least squares from one start and returns the best candidate that it met.
 
     Args:
-        search: of the problem.
+        search: the search of the problem.
         z: the start.
-        iterations: at most.
-        tolerance: relative change of the cost at which it is done.
-        share: of the whole search, where this begins and ends.
-        pull: what a squared error of 1 is worth of the squared distance of the unknowns from where the search began, in
-            coordinates: it keeps them there where the data do not tell.
+        iterations: maximum number.
+        tolerance: relative change of the cost at which the descent ends.
+        share: the part of the whole search that this descent is, from 0 to 1; for `progress`.
+        pull: weight of the squared distance, in coordinates, of the unknowns from where the search began, relative to
+            squared errors; it keeps unknowns there that the data do not determine.
     """
     from scipy.optimize import least_squares
 

@@ -1,4 +1,4 @@
-"""What an optimiser does, and the search that it is given."""
+"""Defines what an optimiser does, and the search that it is given."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rexcli.identify.problem import HUGE, Problem
 from rexcli.identify.unknowns import Unknowns
 
 Progress = Callable[[float, str], None]
-"""Is told how much of the search is done, 0 to 1, and a few words."""
+"""A function that is called with the share of the search that is done, 0 to 1, and a few words."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best candidate that was found.
+    """The best candidate that a search found.
 
     Attributes:
         z: coordinates, `[size]`.
@@ -32,14 +32,14 @@ class Optimum:
 
 @dataclass
 class Search:
-    """A problem being searched: keeps the loss curve.
+    """A problem that is being searched, with its loss curve.
 
     Attributes:
-        problem: whose cost is to be small.
-        rng: of the optimiser.
-        progress: is told how it goes.
-        curve: episodes simulated so far, the least cost so far and which stage this was, a row an evaluation.
-        stage: of the search.
+        problem: the problem whose cost is minimised.
+        rng: random numbers for the optimiser.
+        progress: called with the share of the search that is done and a few words.
+        curve: episodes simulated so far, the least cost so far and the stage, one row per evaluation.
+        stage: the current stage of the search.
     """
 
     problem: Problem
@@ -49,18 +49,18 @@ class Search:
     stage: str = ""
 
     def note(self, cost: float, share: float) -> None:
-        """Another evaluation, of which `cost` is the least."""
+        """Notes an evaluation, of whose candidates `cost` is the least."""
         before = [row[1] for row in self.curve if row[2] == self.stage]
         best = min([float(cost), *before[-1:]])
         self.curve.append((self.problem.rollouts, best, self.stage))
         self.progress(share, f"loss {best:.3g}")
 
     def costs(self, z: np.ndarray, width: int | None = None) -> np.ndarray:
-        """Of candidates, `[candidates]`."""
+        """Returns the costs of candidates, `[candidates]`."""
         return self.problem.cost(self.problem.errors(z, width))
 
     def scattered(self, count: int) -> np.ndarray:
-        """Candidates all over the bounds, the declared start first, `[count, size]` (a Latin hypercube)."""
+        """Returns candidates spread over the bounds (a Latin hypercube), the declared start first, `[count, size]`."""
         from scipy.stats import qmc
 
         problem = self.problem
@@ -71,7 +71,7 @@ class Search:
         return found
 
     def check(self, best: Optimum) -> Optimum:
-        """Refuses a search that came to nothing.
+        """Returns `best`, or refuses a search that found nothing.
 
         Raises:
             RunError: no simulation was finite.
@@ -85,16 +85,16 @@ class Search:
 
 
 class Optimizer(ABC):
-    """Finds a candidate of small cost. Settings are arguments of `__init__`.
+    """An algorithm that finds a candidate of small cost. Its settings are arguments of `__init__`.
 
     Attributes:
-        slopes: it goes down slopes, and finds nothing where errors change in jumps.
+        slopes: whether it follows derivatives, and so fails where errors change in jumps.
     """
 
     slopes: ClassVar[bool] = False
 
     def check(self, unknowns: Unknowns) -> None:
-        """Refuses what this optimiser cannot find.
+        """Refuses unknowns that this optimiser cannot find.
 
         Raises:
             RexError: a delay is simulated with interpolation=latest, and so acts in jumps.
@@ -109,4 +109,4 @@ class Optimizer(ABC):
 
     @abstractmethod
     def minimize(self, search: Search) -> Optimum:
-        """Searches; tells `search.note` of every evaluation."""
+        """Searches for the best candidate; calls `search.note` after every evaluation."""

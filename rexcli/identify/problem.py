@@ -1,4 +1,4 @@
-"""Simulations of the recorded episodes for many candidates at once, and how far they are from what was recorded."""
+"""Simulates the recorded episodes for many candidates at once, and compares the result with what was recorded."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from rexcli.timeline.timeline import Timeline
 
 PyTree = Any
 STEP = 2e-3
-"""Of finite differences, in coordinates: far above float32's grain, far below what bends a signal.
+"""Step of finite differences, in coordinates: far above the resolution of float32, and far below what bends a signal.
 
-Of a delay it is half a period of the faster end of its edge: within a period, what is seen between two messages is only
-near to what would be there, and the slope of that error is none of the signal."""
+For a delay the step is half a period of the faster end of its edge: within a period, values between two messages are
+only interpolated, and the slope of the interpolation error is not that of the signal."""
 SPREAD = 0.5
-"""Of an initial state around its recorded value, in deviations of the signal."""
+"""Scale of the deviation of an initial state from its recorded value, in standard deviations of the signal."""
 
 
 @dataclass(frozen=True)
 class Initial:
-    """A state that an episode and each of its segments begin from.
+    """A state with which an episode and each of its segments begin.
 
     Attributes:
-        node, path: which state.
-        base: by episode and segment, `[episodes, segments]`; NaN: what the node's `init_state` gives, later what it is.
-        spread: one coordinate's worth, in its own unit; 0 if it is not estimated.
+        node, path: where the state is.
+        base: the value without deviation, `[episodes, segments]`; NaN for the value of the node's `init_state` in the
+            first segment, and for the current value in later ones.
+        spread: deviation that a coordinate of 1 stands for, in the state's unit; 0 if it is not estimated.
     """
 
     node: str
@@ -53,19 +54,19 @@ class Initial:
 
 
 class Problem:
-    """Which values make simulated signals the recorded ones.
+    """The search for the values with which simulated signals equal the recorded ones.
 
-    A candidate is a vector of coordinates: those of the unknowns, 0 to 1, then the deviations of the initial states of
-    the segments that are fitted. Those of the segments that are held out are in `ahead`: see `estimate_ahead`.
+    A candidate is a vector of coordinates: first the unknowns, 0 to 1, then the deviations of the initial states of the
+    fitted segments. The deviations of the held-out segments are in `ahead`, see `estimate_ahead`.
 
     Args:
-        program: of the system with its replayed nodes, on the recorded timeline, nothing pruned.
-        timeline: of the program.
-        signals: to reproduce.
-        unknowns: to find.
-        config: what is declared.
-        rng: of the random numbers of nodes.
-        devices: that share the candidates.
+        program: the compiled system with its replayed nodes, on the recorded timeline, without pruning.
+        timeline: the program's timeline.
+        signals: the recorded signals to reproduce.
+        unknowns: the numbers to estimate.
+        config: the declared settings.
+        rng: key of the nodes' random numbers.
+        devices: the devices that share the candidates.
     """
 
     def __init__(
@@ -96,14 +97,14 @@ class Problem:
         self.size = self.num_params + self._states_in(self.segments.fitted)
         self.ahead = np.zeros(self._states_in(self.segments.held_out))
         self.rollouts = 0
-        """How many episodes were simulated so far."""
+        """How many episodes have been simulated so far."""
         self.weights = np.array([signal.weight / signal.deviation for signal in self.signals])
-        """By which each signal's error is multiplied, 1 over its unit."""
+        """The factor of each signal's error, in 1 over its unit."""
         self._simulators: dict[int, Callable[..., Any]] = {}
         self.held_out = config.held_out
 
     def _states_in(self, segments: int) -> int:
-        """How many states are estimated in so many segments of all episodes."""
+        """Returns how many states are estimated in `segments` segments of every episode."""
         return len(self.segments.begin) * segments * len(self.estimated)
 
     # ------------------------------------------------------------------ what is declared
@@ -151,7 +152,7 @@ class Problem:
         return Initial(node, path, base, spread)
 
     def _shown(self, signal: Signal, episode: int, derivative: bool, key: str) -> np.ndarray:
-        """The values of a signal that there are, or their slopes, 1/s."""
+        """Returns the finite values of a signal in an episode, or their slopes, 1/s."""
         there = np.flatnonzero(signal.there[episode])
         values = signal.values[episode, there, 0]
         if not derivative:
@@ -162,7 +163,7 @@ class Problem:
         return np.asarray(np.gradient(np.unwrap(values) if signal.angle else values, times))
 
     def _recorded_at(self, signal: Signal, episode: int, shown: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """What was shown by the newest message that had been sent when a supervisor step begins, or by the first."""
+        """Returns what `shown` holds of the newest message sent before each of `steps`, else of the first message."""
         supervisor = self.timeline.steps[self.timeline.spec.supervisor].start[episode]
         sent = self.timeline.steps[signal.node].end[episode]
         there = np.flatnonzero(signal.there[episode])
@@ -184,9 +185,10 @@ class Problem:
         return np.concatenate([np.ones(self.num_params), np.full(self.size - self.num_params, np.inf)])
 
     def one(self, program: Program, data: PyTree, z: jax.Array, eps: jax.Array) -> tuple[PyTree, list[jax.Array]]:
-        """One candidate on one episode: ticks and times of what was compared, and by signal the simulated values.
+        """Simulates one candidate on one episode.
 
-        Behind a candidate's coordinates `z` may have those in `ahead`; without them, these are 0.
+        `z` holds the candidate's coordinates and may end with those of `ahead`, which are 0 if they are left out.
+        Returns the ticks and times of what is compared, and the simulated values of each signal.
         """
         params, delays = self.unknowns.placed(z)
         system = program.system
@@ -228,7 +230,7 @@ class Problem:
     def _states(
         self, state: GraphState, data: PyTree, z: jax.Array, eps: jax.Array, segment: jax.Array
     ) -> dict[str, PyTree]:
-        """By node, the states with which a segment begins."""
+        """Returns the states, by node, with which a segment begins."""
         episodes = len(self.segments.begin)
         z = jnp.pad(z, (0, self.size + self.ahead.size - len(z)))
         fitted, ahead = (
@@ -254,7 +256,7 @@ class Problem:
         }
 
     def _over_episodes(self, program: Program, data: PyTree, z: jax.Array) -> tuple[PyTree, list[jax.Array]]:
-        """Of candidates `[candidates, size]`: ticks `[episodes, …]`, values `[episodes, candidates, …]`."""
+        """Simulates candidates `[candidates, size]`: ticks `[episodes, …]` and values `[episodes, candidates, …]`."""
 
         def batch(eps: jax.Array) -> tuple[PyTree, list[jax.Array]]:
             return jax.vmap(self.one, (None, None, 0, None), (None, 0))(program, data, z, eps)
@@ -276,19 +278,19 @@ class Problem:
 
     @cached_property
     def width(self) -> int:
-        """Candidates that are simulated at a time: as many as a Jacobian of one-sided differences takes."""
+        """The number of candidates simulated at a time: as many as a Jacobian by one-sided differences takes."""
         return self._rounded(1 + self.directions + int(np.sum(self._two_sided)))
 
     def _rounded(self, width: int) -> int:
         return -(-width // len(self.devices)) * len(self.devices)
 
     def simulate(self, z: np.ndarray, width: int | None = None, ahead: np.ndarray | None = None) -> list[np.ndarray]:
-        """By signal the simulated values of candidates `[candidates, size]`: `[candidates, episodes, steps, slots, n]`.
+        """Returns the simulated values of candidates, `[candidates, episodes, steps, slots, n]` for each signal.
 
         Args:
-            z: candidates, any number.
-            width: how many at a time; each number is compiled once.
-            ahead: of each candidate, in place of `self.ahead`, `[candidates, ahead]`.
+            z: any number of candidates, `[candidates, size]`.
+            width: how many are simulated at a time; each width is compiled once.
+            ahead: deviations of the held-out segments, in place of `self.ahead`, `[candidates, ahead]`.
         """
         width = self._rounded(width or self.width)
         z = np.hstack([z, np.tile(self.ahead, (len(z), 1)) if ahead is None else ahead])
@@ -304,15 +306,17 @@ class Problem:
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def effect(self, edge: str, delay: float) -> float:
-        """For how long an edge's delay acts on average, s: a simulated node's messages, and its steps, come only once a
-        period, so a shorter delay acts until the next of them."""
+        """Returns how long a delay of an edge acts on average, s.
+
+        Messages and steps of a simulated node come only once a period, so a shorter delay acts until the next of them.
+        """
         return float(np.mean(np.maximum(delay, self._waits[edge])))
 
     def effect_slope(self, index: int, at: float) -> float:
-        """Of the `effect` of a delay by its coordinate, s, over as wide a difference as `linearize` takes.
+        """Returns the derivative of a delay's `effect` by its coordinate, s, with the step of `linearize`.
 
         Args:
-            index: of the delay in the unknowns.
+            index: the delay's place among the unknowns.
             at: its coordinate.
         """
         unknown, step = self.unknowns.free[index], self._steps[index]
@@ -323,7 +327,7 @@ class Problem:
 
     @cached_property
     def _waits(self) -> dict[str, np.ndarray]:
-        """By edge with an unknown delay, how long each of its messages takes at least, s."""
+        """The shortest time that each message takes, s, by edge with an unknown delay."""
         found = {}
         for name, how in self.unknowns.interpolation.items():
             edge = self.timeline.spec.edge(name)
@@ -346,18 +350,18 @@ class Problem:
 
     @cached_property
     def rows(self) -> Rows:
-        """Which simulated value is compared to which recorded one."""
+        """The pairs of a simulated value and the recorded value that it is compared with."""
         if not hasattr(self, "_ticks"):
             self.simulate(self.start()[None])
         return Rows.of(self.timeline.num_steps, self.signals, self._ticks, self.segments, self.held_out)
 
     def errors(self, z: np.ndarray, width: int | None = None, ahead: np.ndarray | None = None) -> np.ndarray:
-        """Weighted errors of candidates, `[candidates, rows]`; what is not finite is very large."""
+        """Returns weighted errors of candidates, `[candidates, rows]`; one that is not finite counts as very large."""
         rows = self.rows
         return self.weigh(self.pick(self.simulate(z, width, ahead)), rows)
 
     def pick(self, simulated: Sequence[np.ndarray]) -> np.ndarray:
-        """Simulated values in the order of the rows, `[candidates, rows]`."""
+        """Returns simulated values in the order of the rows, `[candidates, rows]`."""
         rows = self.rows
         return np.concatenate(
             [each.reshape(len(each), -1)[:, place] for each, place in zip(simulated, rows.places, strict=True)], axis=1
@@ -370,7 +374,7 @@ class Problem:
         return np.nan_to_num(errors, nan=HUGE, posinf=HUGE, neginf=-HUGE).clip(-HUGE, HUGE)
 
     def cost(self, errors: np.ndarray) -> np.ndarray:
-        """The mean loss over the rows that are fitted, `[candidates]`."""
+        """Returns the mean loss over the fitted rows, `[candidates]`."""
         errors = errors[..., self.rows.fitted] / self.loss_scale
         return np.asarray(np.mean(robust(self.loss, errors), axis=-1) * self.loss_scale**2)
 
@@ -378,7 +382,7 @@ class Problem:
 
     @property
     def directions(self) -> int:
-        """Directions in which candidates are moved for a Jacobian."""
+        """The number of directions in which candidates are moved for a Jacobian."""
         return self.num_params + min(2, self.segments.fitted) * len(self.estimated)
 
     @cached_property
@@ -387,15 +391,17 @@ class Problem:
         return np.concatenate([np.arange(self.num_params), self.num_params + self._colours(self.segments.fitted)])
 
     def _colours(self, segments: int) -> np.ndarray:
-        """The direction that moves each initial state. Those of every second segment move together, for nothing that
-        is under way lasts longer than a segment."""
+        """Returns the direction that moves each initial state.
+
+        Initial states of every second segment share a direction, since no effect lasts longer than one more segment.
+        """
         states = len(self.estimated)
         colour = (np.arange(segments) % 2)[None, :, None] * states + np.arange(states)
         return np.broadcast_to(colour, (len(self.segments.begin), segments, states)).ravel()
 
     @cached_property
     def _steps(self) -> np.ndarray:
-        """By how far each coordinate is moved to either side, `[size]`."""
+        """The finite difference of each coordinate to either side, `[size]`."""
         steps, system = np.full(self.size, STEP), self.program.system
         for index, unknown in enumerate(self.unknowns.free):
             if unknown.is_delay and not unknown.log:
@@ -406,16 +412,16 @@ class Problem:
 
     @cached_property
     def _two_sided(self) -> np.ndarray:
-        """The directions of delays, in which differences are taken to both sides, `[directions]`."""
+        """Whether differences are taken to both sides, as they are for delays, `[directions]`."""
         delays = [unknown.is_delay for unknown in self.unknowns.free]
         return np.array(delays + [False] * (self.directions - self.num_params))
 
     def linearize(self, z: np.ndarray, *, central: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Errors `[rows]` and their Jacobian `[rows, size]` by differences, in one batch of simulations.
+        """Returns errors `[rows]` and their Jacobian `[rows, size]` by differences, from one batch of simulations.
 
         Args:
-            z: where.
-            central: take them to both sides; else only those of delays.
+            z: the candidate.
+            central: take differences of all unknowns to both sides, not only those of delays.
         """
         moved, sides, spans = [z], [], []
         for direction in range(self.directions):
@@ -437,18 +443,20 @@ class Problem:
         return errors[0], self._spread(difference / np.array(spans)[:, None])
 
     def _unwrap(self, difference: np.ndarray) -> np.ndarray:
-        """Differences of errors of angles, one of which may have been wrapped."""
+        """Removes whole turns from differences of errors of angles, which may have been wrapped."""
         turn = 2 * np.pi * self.weights[self.rows.signal]
         return difference - turn * np.round(difference / turn)
 
     def _spread(self, slopes: np.ndarray) -> np.ndarray:
-        """A Jacobian `[rows, size]` from slopes along the directions, `[directions, rows]`."""
+        """Returns a Jacobian `[rows, size]` from slopes along the directions, `[directions, rows]`."""
         known, states = slopes[: self.num_params].T, slopes[self.num_params :]
         return np.hstack([known, self._spread_states(states, 0, self.segments.fitted)])
 
     def _spread_states(self, slopes: np.ndarray, first: int, count: int) -> np.ndarray:
-        """A Jacobian `[rows, states]` by the initial states of `count` segments from the `first` on, of which errors
-        within these segments are all that is meant, from slopes along their directions."""
+        """Returns a Jacobian `[rows, states]` by the initial states of `count` segments from segment `first` on.
+
+        Each of `slopes` along a direction counts for a state within its own segment and the next one.
+        """
         rows, states = self.rows, len(self.estimated)
         jacobian = np.zeros((rows.size, self._states_in(count)))
         at = np.arange(rows.size)
@@ -462,8 +470,7 @@ class Problem:
         return jacobian
 
     def estimate_ahead(self, z: np.ndarray) -> None:
-        """Estimates the initial states of the segments that are held out, as those of the others were, by what their
-        own signals showed; the unknowns stay what they are in `z`."""
+        """Estimates the initial states of the held-out segments from their own signals; the unknowns stay as in `z`."""
         from scipy.optimize import least_squares
 
         use, count = ~self.rows.fitted, self.segments.held_out
@@ -486,4 +493,4 @@ class Problem:
 
 
 HUGE = 1e3
-"""What an error counts that is no finite number, in standard deviations of its signal."""
+"""The error that a value counts for that is not finite, in standard deviations of its signal."""

@@ -1,4 +1,4 @@
-"""The recorded signals that a simulation is to reproduce."""
+"""Reads the recorded signals that a simulation is to reproduce."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from rexcli.runs.recording import Recording
 from rexcli.timeline.timeline import Timeline
 
 CONSTANT = 1e-7
-"""Of a signal's size: what varies by less is constant."""
+"""Share of a signal's size; a signal that varies by less is constant."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One recorded output.
+    """One recorded output of a node.
 
     Attributes:
-        name: `sensor.th`.
-        node, path: which output it is.
-        values: as recorded, float64 `[episodes, ticks, numbers]`.
-        there: whether there is a finite value, `[episodes, ticks]`.
-        angle: differences are taken within ±pi.
-        weight: of its errors.
-        deviation: of the recorded values around their mean, in the signal's unit.
+        name: its name, such as `sensor.th`.
+        node, path: the node, and the key path in its output.
+        values: the recorded values, float64 `[episodes, ticks, numbers]`.
+        there: whether a finite value was recorded, `[episodes, ticks]`.
+        angle: whether differences are wrapped to ±pi.
+        weight: weight of its errors.
+        deviation: standard deviation of the recorded values, in the signal's unit.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Signal:
     deviation: float
 
     def difference(self, simulated: np.ndarray, recorded: np.ndarray) -> np.ndarray:
-        """How far the one is from the other."""
+        """Returns `simulated` minus `recorded`, wrapped for an angle."""
         difference = simulated - recorded
         return (difference + np.pi) % (2 * np.pi) - np.pi if self.angle else difference
 
@@ -54,14 +54,14 @@ def signals_of(
     simulated: Sequence[str],
     angles: Sequence[str] = (),
 ) -> list[Signal]:
-    """The declared signals, read from recordings.
+    """Reads the declared signals from recordings.
 
     Args:
-        declared: by node and name.
-        recordings: whose episodes the timeline has, one after another.
-        timeline: of all of them.
+        declared: the declared signals by node and name.
+        recordings: the recordings whose episodes the timeline holds one after another.
+        timeline: the timeline of all recordings.
         simulated: the nodes that are not replayed.
-        angles: patterns of quantities that are angles, `sensor/output/th`.
+        angles: patterns of the quantities that are angles, such as `sensor/output/th`.
 
     Raises:
         RexError: none is declared, a signal was not recorded, is not simulated, or is constant.

@@ -1,4 +1,4 @@
-"""Nodes that send what they sent in a recording."""
+"""Defines nodes that send what they sent in a recording."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PyTree = Any
 
 
 class Replay(Node):
-    """Begins as the node whose place it takes, and sends what that one once sent.
+    """A node that begins as the node whose place it takes, and sends what that node once sent.
 
     Args:
-        node: of the system.
+        node: the node of the system whose place it takes.
         outputs: its recorded outputs, leaves `[episodes, ticks, ...]`.
-        initial: what readers see before the first.
+        initial: what readers see before the first message.
     """
 
     def __init__(self, node: Node, outputs: PyTree, initial: PyTree):
@@ -52,10 +52,10 @@ class Replay(Node):
 
 
 def replaying(system: System, names: Sequence[str], recordings: Sequence[Recording]) -> System:
-    """The system with some of its nodes replaced by what they sent in recordings.
+    """Returns the system with some of its nodes replaced by replays of what they sent in recordings.
 
     Raises:
-        RexError: there is no such node, or what it sent was not recorded, or is not what the experiment's would send.
+        RexError: there is no such node, its output was not recorded, or has another structure than the experiment's.
     """
     for name in names:
         if name not in system.nodes:
@@ -93,7 +93,7 @@ def _described(shapes: Mapping[str, Sequence[int]]) -> str:
 
 
 def recorded_output(recording: Recording, node: str) -> dict[str, np.ndarray]:
-    """What a node sent, `[episodes, ticks, ...]` by key path.
+    """Returns what a node sent, `[episodes, ticks, ...]` by key path.
 
     Raises:
         RexError: it was not recorded.
@@ -105,7 +105,7 @@ def recorded_output(recording: Recording, node: str) -> dict[str, np.ndarray]:
 
 
 def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays `[episodes, ticks, ...]` one after another, the shorter ones filled with their last entries' zeros."""
+    """Concatenates arrays `[episodes, ticks, ...]` along episodes; shorter ones are padded with zeros."""
     ticks = max(array.shape[1] for array in arrays)
     pads = [((0, 0), (0, ticks - array.shape[1]), *[(0, 0)] * (array.ndim - 2)) for array in arrays]
     return np.concatenate([np.pad(array, pad) for array, pad in zip(arrays, pads, strict=True)])

@@ -1,4 +1,4 @@
-"""What an identification says: tables, warnings, and the fragments that experiments take."""
+"""Reports an identification: tables, warnings, and the YAML fragments that experiments take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("name", "estimate", "low", "high", "verdict")
 
 
 def table(found: Identification) -> Table:
-    """One row an unknown: of what is not identifiable no number."""
+    """Returns a table with one row per unknown; an unknown that is not identifiable has no number."""
     rows = [
         [each.name, *((each.value, each.low, each.high) if each.identified else (None,) * 3), each.verdict]
         for each in found.estimates
@@ -30,7 +30,7 @@ def errors_table(found: Identification) -> Table:
 
 
 def warnings(found: Identification) -> list[str]:
-    """A line for everything that is not identifiable, behind what is wrong with the whole."""
+    """Returns warnings: first about the identification as a whole, then one per unknown that is not identifiable."""
     lines = [f"{each.name}: {each.verdict}" for each in found.estimates if not each.identified]
     fitted, held_out = (found.mean_error(held_out=which) for which in (False, True))
     if not found.reproduces:
@@ -50,7 +50,7 @@ def warnings(found: Identification) -> list[str]:
 
 
 def estimates_rows(found: Identification) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of `estimates.csv`, what is not identifiable too, with its verdict."""
+    """Returns columns and rows of `estimates.csv`, which also lists what is not identifiable, with its verdict."""
     columns = ["name", "estimate", "low", "high", "bound_low", "bound_high", "sensitivity", "verdict"]
     rows = [
         [each.name, each.value, each.low, each.high, *(each.bounds or (None, None)), each.sensitivity, each.verdict]
@@ -60,7 +60,8 @@ def estimates_rows(found: Identification) -> tuple[list[str], list[list[Any]]]:
 
 
 def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
-    """For `params=RUN` and for `delays=RUN`: `{nodes: {NAME: {params: …}}}`, `{edges: {NAME: {delay: …}}}`.
+    """Returns the fragments for `params=RUN` and `delays=RUN`: `{nodes: {NAME: {params: …}}}`, `{edges: {NAME: {delay:
+    …}}}`.
 
     Both are empty where the recording is not reproduced.
     """
@@ -79,13 +80,16 @@ def fragments(found: Identification) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 DRAWS = 1000
-"""Of a posterior."""
+"""Number of samples of the posterior."""
 
 
 def posterior_arrays(found: Identification) -> dict[str, np.ndarray]:
-    """What the data leave open of all unknowns together, float64 `[DRAWS]` each: by `nodes/world/inertia`,
-    `edges/actuator_world`. Normal around the estimate, within the bounds; what the data do not tell is all over
-    them."""
+    """Returns samples of all unknowns together, float64 `[DRAWS]` each, by `nodes/world/inertia`,
+    `edges/actuator_world`.
+
+    The samples are normally distributed around the estimate and within the bounds; unknowns that the data do not
+    determine spread over all of their bounds.
+    """
     unknowns = found.problem.unknowns
     centre, rng = found.z[: len(unknowns.free)], np.random.default_rng(0)
     draws = rng.multivariate_normal(centre, found.uncertainty.covariance, 50 * DRAWS)
@@ -100,7 +104,7 @@ def posterior_arrays(found: Identification) -> dict[str, np.ndarray]:
 
 
 def adjustable(problem: Problem, edge: str, value: float) -> dict[str, Any]:
-    """A delay as it was simulated."""
+    """Returns a delay as the simulation used it."""
     system = problem.program.system
     delay = problem.unknowns.adjustable(edge, system.specs[system.edges[edge].target].rate, value)
     given = {name: getattr(delay, name) for name in ("low", "high", "value", "interpolation")}
@@ -108,7 +112,10 @@ def adjustable(problem: Problem, edge: str, value: float) -> dict[str, Any]:
 
 
 def signal_arrays(found: Identification) -> dict[str, np.ndarray]:
-    """By signal, `…/time`, `…/episode`, `…/recorded`, `…/simulated` and `…/fitted`, in order of time, for pictures."""
+    """Returns the arrays from which pictures are drawn.
+
+    By signal: `…/time`, `…/episode`, `…/recorded`, `…/simulated` and `…/fitted`, in order of time.
+    """
     rows, arrays = found.problem.rows, {}
     for index, signal in enumerate(found.problem.signals):
         use = np.flatnonzero(rows.signal == index)

@@ -1,4 +1,4 @@
-"""Losses in which a large error counts for less."""
+"""Defines losses in which large errors count for less."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 
 
 def robust(loss: str, errors: np.ndarray) -> np.ndarray:
-    """The loss of errors in units of what counts as large, as scipy.optimize.least_squares has it, without its half."""
+    """Returns the loss of errors, in units of the error that counts as large.
+
+    The losses are those of scipy.optimize.least_squares, without its factor 1/2.
+    """
     square = errors**2
     if loss == "huber":
         return np.where(square <= 1, square, 2 * np.sqrt(np.maximum(square, 1e-30)) - 1)
@@ -18,7 +21,7 @@ def robust(loss: str, errors: np.ndarray) -> np.ndarray:
 
 
 def robust_weight(loss: str, errors: np.ndarray) -> np.ndarray:
-    """The derivative of `robust` by the square: how much an error counts, 1 where it is small."""
+    """Returns the derivative of `robust` by the squared error: the weight of an error, 1 for small ones."""
     square = errors**2
     if loss == "huber":
         return np.where(square <= 1, 1.0, 1 / np.sqrt(np.maximum(square, 1)))

@@ -1,4 +1,4 @@
-"""Which simulated value is compared with which recorded one."""
+"""Pairs simulated values with the recorded values that they are compared with."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Rows:
     """Every comparison of a simulated value with a recorded one.
 
     Attributes:
-        places: by signal, where its simulated values are.
-        signal, episode, step, segment: of each row, `[rows]`.
+        places: indices of the simulated values, by signal.
+        signal, episode, step, segment: what each row belongs to, `[rows]`.
         time: when the value was sensed, s, `[rows]`.
-        recorded: `[rows]`.
-        angle: `[rows]`.
-        fitted: whether it is fitted and not held out, `[rows]`.
+        recorded: the recorded value, `[rows]`.
+        angle: whether the value is an angle, `[rows]`.
+        fitted: whether the row is fitted, not held out, `[rows]`.
     """
 
     places: list[np.ndarray]
@@ -47,13 +47,13 @@ class Rows:
         segments: Segments,
         held_out: float,
     ) -> Rows:
-        """Compares what was recorded with what the supervisor's steps see.
+        """Pairs what was recorded with what the supervisor's steps see.
 
         Args:
-            steps: of each episode, `[episodes]`.
-            signals: what was recorded.
-            ticks: by signal, `seq` and time in s of what each step simulates, `[episodes, steps, window]`.
-            segments: into which the episodes are cut.
+            steps: number of supervisor steps of each episode, `[episodes]`.
+            signals: the recorded signals.
+            ticks: sequence number and time, s, of what each step simulates, by signal, `[episodes, steps, window]`.
+            segments: the segments into which episodes are cut.
             held_out: the share of each episode, at its end, that is not fitted.
         """
         columns: dict[str, list[np.ndarray]] = {}

@@ -1,4 +1,4 @@
-"""Where the simulations of a recorded episode begin, and which part of it is held out."""
+"""Cuts recorded episodes into segments, each simulated from its own start, and splits off the part that is held out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Segments:
-    """Where simulations begin: supervisor steps, the first of each episode is 0.
+    """The supervisor steps at which simulations begin, counted from 0 in each episode.
 
     Attributes:
-        begin: `[episodes, segments]`, those that are fitted first; past an episode's last the number of its steps.
-        of_step: which segment each supervisor step belongs to, `[episodes, steps]`.
-        fitted: how many of the segments are.
+        begin: first step of each segment, `[episodes, segments]`, fitted segments first; past an episode's last
+            segment, the number of its steps.
+        of_step: the segment of each supervisor step, `[episodes, steps]`.
+        fitted: number of fitted segments.
     """
 
     begin: np.ndarray
@@ -27,13 +28,15 @@ class Segments:
 
     @classmethod
     def of(cls, steps: np.ndarray, length: int | None, held_out: float) -> Segments:
-        """Of so many steps each, in what is fitted and in what is held out, the last of either longer; if `length` is
-        None, one that goes on through both.
+        """Cuts the fitted and the held-out part of each episode into segments of `length` steps.
+
+        The last segment of either part takes the remaining steps. If `length` is None, a single segment spans both
+        parts.
 
         Args:
-            steps: of each episode, `[episodes]`.
-            length: of a segment.
-            held_out: share of each episode, at its end.
+            steps: number of supervisor steps of each episode, `[episodes]`.
+            length: supervisor steps of a segment.
+            held_out: share of each episode, at its end, that is held out.
         """
         number = np.arange(int(steps.max()))
         if length is None:
@@ -51,5 +54,5 @@ class Segments:
 
 
 def fitted_steps(steps: np.ndarray, held_out: float) -> np.ndarray:
-    """How many supervisor steps of each episode are fitted, `[episodes]`."""
+    """Returns how many supervisor steps of each episode are fitted, `[episodes]`."""
     return np.asarray(np.maximum(1, np.round(steps * (1 - held_out)).astype(int)))

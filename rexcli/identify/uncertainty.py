@@ -1,4 +1,4 @@
-"""How sure estimates are, and what the data cannot tell."""
+"""Estimates how certain the estimates are, and which unknowns the data cannot determine."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from rexcli.identify.problem import Problem
 from rexcli.identify.robust import robust_weight
 
 PRIOR = 1 / np.sqrt(12)
-"""The standard deviation of a number between 0 and 1 of which nothing is known."""
+"""Standard deviation of a uniform distribution from 0 to 1: that of a number of which nothing is known."""
 WIDE = 0.5
-"""Of its range: an estimate whose 95 % interval is wider is none."""
+"""Share of an unknown's range; an estimate with a wider 95 % interval counts as not identifiable."""
 LOOP = 3.0
-"""An interval of a delay wider than that of the sum of all by more than this says that only the sum is known."""
+"""If a delay's interval is wider than that of the sum of all delays by this factor, only the sum is known."""
 AT_BOUND = 0.005
 LEAST = 5e-4
-"""Seconds above the shortest time that delays can act, from which on their sum is told."""
+"""Seconds by which an estimated delay, or sum of delays, must exceed the shortest that can act, to be identified."""
 TOGETHER = 0.9
-"""A correlation from which on two estimates are told apart by little."""
+"""Correlation from which on two unknowns can hardly be told apart."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was found of one number.
+    """The estimate of one number.
 
     Attributes:
-        name: `world.inertia`, `edges.actuator_world.delay`, or what several give together.
-        value, low, high: the estimate and its 95 % interval, in its own unit.
+        name: `world.inertia`, `edges.actuator_world.delay`, or a sum of delays.
+        value, low, high: the estimate and its 95 % interval, in the unknown's unit.
         verdict: `identified`, or why it is not.
-        bounds: within which it was looked for; None of what several give together.
-        sensitivity: by how much errors change over the whole range, in standard deviations of the signals.
+        bounds: the bounds of the search; None for a sum of delays.
+        sensitivity: change of the errors over the unknown's whole range, in standard deviations of the signals.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Of the estimates together, in coordinates.
+    """The joint uncertainty of the estimates, in coordinates.
 
     Attributes:
-        covariance: of the unknowns, `[free, free]`.
-        quantile: of Student's t, for 95 % intervals.
-        conditional: the deviation that each would have if all others were known, `[free]`.
-        sensitivity: by how much errors change over each one's range, in standard deviations of the signals, `[free]`.
+        covariance: covariance of the unknowns, `[free, free]`.
+        quantile: quantile of Student's t distribution for 95 % intervals.
+        conditional: standard deviation of each unknown if all others were known, `[free]`.
+        sensitivity: change of the errors over each unknown's range, in standard deviations of the signals, `[free]`.
     """
 
     covariance: np.ndarray
@@ -73,10 +73,12 @@ class Uncertainty:
 
 
 def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
-    """By the sandwich of information and scores, summed over blocks of time that are longer than errors are correlated;
-    no number is taken for surer than independent errors, thinned by their correlation, would make it.
+    """Computes the sandwich covariance of the estimates.
 
-    What the data do not tell of a number, its bounds do: a normal prior with the deviation of a uniform one.
+    Scores are summed over blocks of time that are longer than errors are correlated. No variance is less than that of
+    independent errors, of which there are as many as the correlated ones are worth.
+
+    The bounds of an unknown enter as a normal prior with the standard deviation of a uniform distribution.
     """
     from scipy.stats import t as student
 
@@ -107,8 +109,10 @@ def uncertainty_of(problem: Problem, z: np.ndarray) -> Uncertainty:
 
 
 def noise_of(problem: Problem, errors: np.ndarray) -> tuple[np.ndarray, float]:
-    """The block of time that each fitted row is in, and the variance of errors, times how many of them are worth one
-    independent one."""
+    """Returns the time block of each fitted row, and the noise variance.
+
+    The variance is that of the errors times the number of correlated errors that are worth one independent error.
+    """
     rows, use = problem.rows, problem.rows.fitted
     signal, episode, step = rows.signal[use], rows.episode[use], rows.step[use]
     times = 1.0
@@ -124,7 +128,7 @@ def noise_of(problem: Problem, errors: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _correlation_time(series: np.ndarray) -> float:
-    """1 + 2 times the autocorrelations, as far as they are positive."""
+    """Returns 1 plus twice the sum of a series' autocorrelations, as far as they are positive."""
     series = series - series.mean() if len(series) else series
     power = float(series @ series)
     if len(series) < 8 or power <= 0:
@@ -139,9 +143,9 @@ def _correlation_time(series: np.ndarray) -> float:
 
 
 def estimates_of(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> list[Estimate]:
-    """What to say of every unknown, and of the sum of delays if there are several.
+    """Returns the estimate and verdict of every unknown, and of the sum of delays if there are several.
 
-    Delays are given as long as they act, see `Problem.effect`.
+    A delay's value is the time that it acts, see `Problem.effect`.
     """
     unknowns, found = problem.unknowns.free, []
     half = unsure.quantile * unsure.deviation
@@ -167,7 +171,7 @@ def estimates_of(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> list[E
 
 
 def _sum(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> Estimate | None:
-    """Of the delays together, if there are several."""
+    """Returns the estimate of the sum of all delays, None if there are fewer than two."""
     unknowns = problem.unknowns.free
     delays = [index for index, unknown in enumerate(unknowns) if unknown.is_delay and not unknown.log]
     if len(delays) < 2:
@@ -193,7 +197,7 @@ def _sum(problem: Problem, z: np.ndarray, unsure: Uncertainty) -> Estimate | Non
 
 
 def _shortest(problem: Problem, edges: list[str], lows: list[float]) -> str:
-    """Why no shorter delays were found: their bounds, or the periods in which the simulated nodes send and read."""
+    """Explains why no shorter delays were found: their bounds, or the periods of simulated nodes."""
     system, rates = problem.program.system, []
     for edge, low in zip(edges, lows, strict=True):
         if problem.effect(edge, low) > low + LEAST:
@@ -217,7 +221,7 @@ def _verdict(problem: Problem, index: int, at: float, unsure: Uncertainty) -> st
 
 
 def _combination(problem: Problem, index: int, unsure: Uncertainty) -> str:
-    """With what others an unknown is determined only together."""
+    """Names the other unknowns with which this one is determined only in combination."""
     unknowns, weights = problem.unknowns.free, np.abs(unsure.correlation[index])
     weights[index] = 0.0
     others = [other for other in np.argsort(-weights) if weights[other] > 0.5][:3]

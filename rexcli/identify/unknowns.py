@@ -1,4 +1,4 @@
-"""What is looked for: numbers within bounds, searched as coordinates from 0 to 1, and what follows from them."""
+"""Declares the numbers to estimate, as coordinates from 0 to 1 within bounds, and the numbers that follow from them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Unknown:
     """One number that is estimated.
 
     Attributes:
-        name: `world.inertia`, or `edges.actuator_world.delay`.
+        name: its name, such as `world.inertia` or `edges.actuator_world.delay`.
         low, high: its bounds.
-        log: its logarithm is searched.
+        log: whether its logarithm is searched.
         start: where the search begins, as a coordinate.
     """
 
@@ -32,7 +32,7 @@ class Unknown:
     start: float
 
     def value(self, z: Any, np: Any = np) -> Any:
-        """From its coordinate to its own unit; `np` is NumPy or jax.numpy."""
+        """Converts the number's coordinate to its own unit; `np` is NumPy or jax.numpy."""
         if self.log:
             return np.exp(math.log(self.low) + z * (math.log(self.high) - math.log(self.low)))
         return self.low + z * (self.high - self.low)
@@ -44,7 +44,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Shared:
-    """A number that follows from another one: `scale * other + offset`."""
+    """A number that is computed from another one: `scale * other + offset`."""
 
     of: str
     scale: float
@@ -52,17 +52,17 @@ class Shared:
 
 
 class Unknowns:
-    """All that `identify.nodes` and `identify.edges` declare.
+    """All numbers that `identify.nodes` and `identify.edges` declare.
 
     Attributes:
-        free: what is estimated, in order; a coordinate vector has one number for each.
-        fixed: by name.
-        shared: by name.
-        places: by name, node and path of a parameter; of a delay, the edge.
-        interpolation: by edge.
+        free: the estimated numbers, in the order of a coordinate vector.
+        fixed: the fixed numbers by name.
+        shared: the shared numbers by name.
+        places: node and path of each parameter by name; of a delay, the edge and None.
+        interpolation: how each delay is simulated, by edge.
 
     Raises:
-        RexError: nothing is estimated, bounds are none, or a share names what there is not or leads in a circle.
+        RexError: nothing is estimated, bounds are invalid, or a share names an unknown number or is circular.
     """
 
     def __init__(self, config: IdentifyConfig):
@@ -99,7 +99,7 @@ class Unknowns:
             self.free.append(_unknown(name, key, entry, entry.low, entry.high))
 
     def _in_order(self) -> list[str]:
-        """The shared ones, each after what it follows from."""
+        """Returns the shared numbers, each after the number that it follows from."""
         known = {unknown.name for unknown in self.free} | set(self.fixed)
         names = known | set(self.shared)
         order: list[str] = []
@@ -116,7 +116,7 @@ class Unknowns:
         return order
 
     def values(self, z: Any, np: Any = np) -> dict[str, Any]:
-        """Every declared number by name, from coordinates `[free]`."""
+        """Returns every declared number by name, from coordinates `[free]`."""
         found = {unknown.name: unknown.value(z[index], np) for index, unknown in enumerate(self.free)}
         found |= {name: np.asarray(value) for name, value in self.fixed.items()}
         for name in self.order:
@@ -125,7 +125,7 @@ class Unknowns:
         return found
 
     def placed(self, z: Any) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        """By node and path the parameters, and by edge the delays, of coordinates, in JAX."""
+        """Returns parameters by node and path, and delays by edge, from coordinates, in JAX."""
         params: dict[str, dict[str, Any]] = {}
         delays: dict[str, Any] = {}
         for name, value in self.values(z, jnp).items():
@@ -141,12 +141,12 @@ class Unknowns:
         return np.array([unknown.start for unknown in self.free])
 
     def adjustable(self, edge: str, rate: float, value: float | None = None) -> AdjustableDelay:
-        """An edge's delay as it is simulated.
+        """Returns an edge's delay as it is simulated.
 
         Args:
-            edge: that has one here.
-            rate: of its reader, Hz: what is held over a period of it must have come before.
-            value: seconds.
+            edge: an edge with an unknown delay.
+            rate: rate of its reader, Hz; with `hold` the lower bound is a period of it lower.
+            value: the delay, s.
         """
         ends = [float(self.values(np.full(len(self.free), at))[f"edges.{edge}.delay"]) for at in (0.0, 1.0)]
         low, high = max(0.0, min(ends)), max(*ends, min(ends) + 1e-3, 1e-3)

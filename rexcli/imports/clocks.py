@@ -1,9 +1,9 @@
-"""Two clocks, from the messages between them.
+"""Estimates the offset between two clocks from the messages between them.
 
-A message from one clock to the other takes its offset plus a delay that is never below 0. So the offset, a line over
-time, lies below every difference that messages one way show, and above every one that those the other way show: the
-lower and the upper convex hull of the differences hold it. (As in H. Moon, P. Skelly, D. Towsley, "Estimation and
-Removal of Clock Skew from Network Delay Measurements", INFOCOM 1999.)
+The stamps of a message from one clock to the other differ by the offset plus a delay that is never below 0. So the
+offset, a line over time, lies below the differences of messages in one direction and above those in the other, between
+the convex hulls of the two. (As in H. Moon, P. Skelly, D. Towsley, "Estimation and Removal of Clock Skew from Network
+Delay Measurements", INFOCOM 1999.)
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from rexcli.errors import RexError
 from rexcli.timeline.timeline import Times
 
 ENOUGH = 10
-"""Messages one way from which a clock can be told."""
+"""Least number of messages in one direction from which a clock can be estimated."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What to add to the stamps of a clock: `offset + drift * (stamp - at)`.
+    """What is added to the stamps of a clock: `offset + drift * (stamp - at)`.
 
     Attributes:
-        at: a stamp of it, ns.
-        offset: ns.
-        drift: ns a ns.
-        error: how wrong the offset may be either way, ns; None where messages went one way alone, so that nothing is
-            known but that the shortest delay counts as 0.
-        messages: from which it was estimated.
+        at: a stamp of the clock, ns.
+        offset: the offset at this stamp, ns.
+        drift: the change of the offset, ns per ns.
+        error: largest error of the offset either way, ns; None if messages went in one direction only, where the
+            shortest delay counts as 0.
+        messages: number of messages that it was estimated from.
     """
 
     at: int
@@ -42,7 +42,7 @@ class Clock:
     messages: int = 0
 
     def convert(self, stamps: Times) -> Times:
-        """Stamps of it as those of the reference."""
+        """Converts stamps of this clock to those of the reference."""
         return stamps + np.rint(self.offset + self.drift * (stamps - self.at)).astype(np.int64)
 
 
@@ -53,13 +53,13 @@ def estimate(
     offset: float | None = None,
     drift: float | None = None,
 ) -> Clock:
-    """A clock from its messages to the reference, and back.
+    """Estimates a clock from its messages to the reference, and back.
 
     Args:
-        name: of the clock, for messages.
-        to: of messages from it: when they were sent by this clock, and when they arrived by the reference, ns.
-        back: of messages to it: when they arrived by this clock, and when they were sent by the reference, ns.
-        offset, drift: s and s/s, where they are known.
+        name: name of the clock, for error messages.
+        to: messages from the clock: when they were sent by this clock, and when they arrived by the reference, ns.
+        back: messages to the clock: when they arrived by this clock, and when they were sent by the reference, ns.
+        offset, drift: offset, s, and drift, s/s, if they are known.
 
     Raises:
         RexError: there are too few messages.
@@ -88,8 +88,10 @@ def estimate(
 
 
 def _support(times: Floats, values: Floats, side: float, slope: float | None) -> tuple[float, float]:
-    """The line below all points (side 1; above, side -1) that is nearest to them on average: its height at time 0, and
-    its slope. It goes along the edge of the convex hull that lies over the mean of the times."""
+    """Returns the height at time 0 and the slope of the closest line below all points (side 1; above, side -1).
+
+    The line is closest on average: it goes along the edge of the convex hull at the mean of the times.
+    """
     values = side * values
     base = values.min()
     values = values - base

@@ -1,4 +1,4 @@
-"""One episode of a log: what was measured of it, and what follows from that by the rules of time."""
+"""Reconstructs one episode of a log: what was measured, and what follows from that by the rules of time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rexcli.timeline.spec import NEVER, EdgeTiming, SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Times
 
 Declared = Callable[[str], float]
-"""The median of the delay that a node or an edge declares, s, by `nodes.imu` or `edges.imu_agent`."""
+"""A function from `nodes.imu` or `edges.imu_agent` to the median of the delay declared there, s."""
 
 
 @dataclass
 class NodeLog:
-    """One node's messages of one episode, ns on the reference clock; `source` is the row of the log."""
+    """One node's messages of one episode, ns on the reference clock; `rows` are their rows in the log."""
 
     rows: Times
     capture: Times | None
@@ -32,13 +32,13 @@ class NodeLog:
 
 
 class Episode:
-    """One episode: each node's starts and ends, each edge's arrivals, ns on the reference clock.
+    """One episode: each node's starts and ends, and each edge's arrivals, ns on the reference clock.
 
     Attributes:
-        nodes: by name.
-        arrive: by edge, `[source ticks]`, `NEVER` for what did not.
-        inferred: by `nodes.imu.start` and the like, how what no stamp tells was found.
-        odd: by what is odd, how many of how many, and by how much at most, ns.
+        nodes: the nodes' messages by name.
+        arrive: arrival of each message by edge, `[source ticks]`, `NEVER` for one that was lost.
+        inferred: how values without a stamp were found, by keys such as `nodes.imu.start`.
+        odd: for each oddity, the number of messages that have it, the number of all, and the largest size, ns.
     """
 
     def __init__(self, log: Log, spec: SystemTiming, order: list[str], number: int, declared: Declared):
@@ -55,7 +55,7 @@ class Episode:
                     self.arrive[edge.name] = self._deliver(edge, number)
 
     def first(self) -> int:
-        """The first instant, ns."""
+        """Returns the first instant, ns."""
         return min((int(node.start[0]) for node in self.nodes.values() if len(node.start)), default=0)
 
     def _read(self, name: str, number: int) -> NodeLog:
@@ -75,7 +75,7 @@ class Episode:
         if (np.diff(by) < 0).any():
             back = by[:-1] - by[1:]
             self._odd(key, "stand in another order in the log than their stamps say", int((back > 0).sum()), len(by), 0)
-        if node.seq:  # a message that came twice is the first of the two
+        if node.seq:  # of a message that came twice, the first counts
             _, first = np.unique(counted[order], return_index=True)
             twice = len(order) - len(first)
             order = order[np.sort(first)]
@@ -102,7 +102,10 @@ class Episode:
             self.inferred[f"{key}.start"] = how
 
     def _starts(self, name: str, end: Times, delay: int) -> tuple[Times, str]:
-        """When steps started of which only the end is known: with what they waited for, or a declared delay before."""
+        """Returns when steps started of which only the end is known, and how that was found.
+
+        A step starts when the newest input that it waits for arrives, or a declared delay before its end.
+        """
         waited = [edge for edge in self.spec.inputs(name) if edge.blocking and edge.name in self.arrive]
         start = end - delay
         how = f"end - declared delay {delay / 1e9:g} s"
@@ -180,6 +183,6 @@ class Episode:
 
 
 def in_order(arrive: Times) -> Times:
-    """First in, first out; what never arrives holds nobody up."""
+    """Delays arrivals to the order of sending (first in, first out); a lost message delays no other."""
     latest = np.maximum.accumulate(np.where(arrive < NEVER, arrive, np.iinfo(np.int64).min))
     return np.where(arrive < NEVER, latest, NEVER)

@@ -1,4 +1,4 @@
-"""Fields of foreign messages: `linear_acceleration.x`, `position[2]`, `position[elbow]`, and stamps in any form."""
+"""Extracts fields of foreign messages: `linear_acceleration.x`, `position[2]`, `position[elbow]`, and stamps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rexcli.errors import suggest
 from rexcli.timeline.timeline import Times
 
 UNSET = np.iinfo(np.int64).min
-"""In place of a stamp that was never set: ROS leaves those at 0."""
+"""Stands for a stamp that was never set; ROS leaves those at 0."""
 
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _SECONDS, _NANOSECONDS = ("sec", "secs"), ("nanosec", "nsec", "nsecs", "nanosecs")
@@ -23,12 +23,12 @@ _TOKEN = re.compile(r"([^.\[\]]+)|\[([^\[\]]+)\]")
 
 
 class FieldError(ValueError):
-    """A field that is not there, or that holds nothing of use; its text goes behind the topic's name."""
+    """A missing or unusable field; its text follows the topic's name."""
 
 
 @lru_cache
 def tokens(path: str) -> tuple[tuple[str, bool], ...]:
-    """The steps of a path: a name, and whether it stands in brackets."""
+    """Splits a path into steps: a name, and whether it stands in brackets."""
     found = [(name or index, not name) for name, index in _TOKEN.findall(path)]
     if not found or _TOKEN.sub("", path).strip("."):
         raise FieldError(f"'{path}' is no field; write it as linear_acceleration.x or position[2]")
@@ -36,12 +36,13 @@ def tokens(path: str) -> tuple[tuple[str, bool], ...]:
 
 
 def extract(message: Any, path: str) -> Any:
-    """One field of a message: a mapping, or an object with attributes.
+    """Returns one field of a message, which is a mapping or an object with attributes.
 
-    `position[elbow]` is the place in `position` at which `name`, beside it, holds `elbow`, as in JointState.
+    `position[elbow]` is the element of `position` at the index at which the field `name` holds `elbow`, as in
+    JointState.
 
     Raises:
-        FieldError: it is not there.
+        FieldError: there is no such field.
     """
     steps, value, beside, at = tokens(path), message, message, 0
     while at < len(steps):
@@ -51,7 +52,7 @@ def extract(message: Any, path: str) -> Any:
             at += 1
             continue
         beside = value
-        if isinstance(value, Mapping):  # whose keys may have dots in them
+        if isinstance(value, Mapping):  # its keys may contain dots
             ends = range(len(steps), at, -1)
             keys = ((".".join(step for step, _ in steps[at:end]), end) for end in ends if not _bracket(steps[at:end]))
             name, at = next(((key, end) for key, end in keys if key in value), (name, at + 1))
@@ -66,7 +67,7 @@ def extract(message: Any, path: str) -> Any:
 
 
 def field_names(message: Any) -> list[str]:
-    """What a message has."""
+    """Returns the names of a message's fields."""
     if isinstance(message, Mapping):
         return [str(key) for key in message]
     if dataclasses.is_dataclass(message):
@@ -75,10 +76,10 @@ def field_names(message: Any) -> list[str]:
 
 
 def numbers(value: Any, path: str) -> np.ndarray:
-    """A field as an array; a message of numbers alone, such as a Vector3, as a vector of them.
+    """Returns a field as an array; a message of numbers only, such as a Vector3, becomes a vector.
 
     Raises:
-        FieldError: it holds something else.
+        FieldError: the field holds something else.
     """
     if dataclasses.is_dataclass(value) or isinstance(value, Mapping):
         names = field_names(value)
@@ -97,7 +98,7 @@ def numbers(value: Any, path: str) -> np.ndarray:
 
 
 def stack(rows: Sequence[np.ndarray], path: str) -> np.ndarray:
-    """One array of all messages, `[messages, ...]`.
+    """Stacks the arrays of all messages, `[messages, ...]`.
 
     Raises:
         FieldError: their shapes differ.
@@ -112,13 +113,13 @@ def stack(rows: Sequence[np.ndarray], path: str) -> np.ndarray:
 def column(
     columns: Mapping[str, np.ndarray], path: str, names: Mapping[str, Sequence[str]] | None = None
 ) -> np.ndarray:
-    """A column of a table, or with `[…]` behind its name a part of one, `[rows, ...]`.
+    """Returns a column of a table, or with `[…]` after its name a part of one, `[rows, ...]`.
 
     Args:
-        names: of the numbers in a column, where they have some.
+        names: names of the numbers in a column, if they have names.
 
     Raises:
-        FieldError: it is not there.
+        FieldError: there is no such column.
     """
     base, brackets = path, list[str]()
     while base not in columns and base.endswith("]") and "[" in base:
@@ -138,10 +139,11 @@ def column(
 
 
 def stamp(value: Any, unit: str | None, path: str) -> int:
-    """A stamp in ns: seconds and nanoseconds, a number, or text of ISO 8601; `UNSET` where it was never set.
+    """Converts a stamp to ns: seconds and nanoseconds, a number, or ISO 8601 text; `UNSET` if it was never set.
 
     Args:
-        unit: of plain numbers, one of `UNITS`; None for seconds where they are real and nanoseconds where whole.
+        unit: unit of plain numbers, one of `UNITS`; None for seconds if they are real, and nanoseconds if they are
+            integers.
     """
     if value is None:
         return UNSET
@@ -156,7 +158,7 @@ def stamp(value: Any, unit: str | None, path: str) -> int:
 
 
 def stamps(values: np.ndarray, unit: str | None, path: str) -> Times:
-    """A column of stamps in ns, `[rows]`; see `stamp`."""
+    """Converts a column of stamps to ns, `[rows]`; see `stamp`."""
     if values.dtype.kind == "M":
         whole = values.astype("datetime64[ns]").astype(np.int64)
         return np.where(np.isnat(values), UNSET, whole)

@@ -1,4 +1,4 @@
-"""How long after a command the response to it is seen, where no stamp tells when it arrived."""
+"""Estimates how long after a command its response is seen, if no stamp tells when the command arrived."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rexcli.errors import RexError
 from rexcli.timeline.timeline import Times
 
 ENOUGH = 20
-"""Responses from which a lag can be told."""
+"""Least number of responses from which a lag can be estimated."""
 ALIKE = 0.5
-"""The least correlation between command and response that makes one the other's."""
+"""Least correlation at which a signal counts as the response to a command."""
 STEP = 1_000_000
-"""Between two lags that are tried, ns."""
+"""Step between the lags that are tried, ns."""
 MOST = 20_000
-"""Responses that are looked at."""
+"""Most responses that are used."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Lag:
     """A constant lag.
 
     Attributes:
-        lag: ns, in the middle of those that pair every response with the same command; where both are noted at the
-            same instants (frames), the longest of these, a whole number of frames.
-        shortest: ns, the shortest that does.
-        correlation: between response and command, at it.
+        lag: the lag, ns: the middle of all lags that pair every response with the same command; if both are noted at
+            the same instants (frames), the longest of them, a whole number of frames.
+        shortest: the shortest of these lags, ns.
+        correlation: correlation between response and command at the lag.
     """
 
     lag: int
@@ -37,19 +37,19 @@ class Lag:
 
 
 def estimate(sent: Times, commands: npt.ArrayLike, seen: Times, responses: npt.ArrayLike, longest: int) -> Lag:
-    """The lag at which responses resemble most the newest command that is as old, whatever their scales.
+    """Returns the lag at which responses correlate most with the newest command that is as old, at any scale.
 
-    A command holds until the next one. What the response itself takes to follow (a motor that needs time to move)
-    counts into the lag.
+    A command holds until the next one. The time that the response itself needs (such as a motor that starts to move) is
+    part of the lag.
 
     Args:
-        sent: of the commands, ns, ascending, `[commands]`.
-        commands, responses: numbers, `[commands]` and `[responses]`.
-        seen: of the responses, ns, ascending, `[responses]`.
-        longest: that is tried, ns.
+        sent: times of the commands, ns, ascending, `[commands]`.
+        commands, responses: the numbers, `[commands]` and `[responses]`.
+        seen: times of the responses, ns, ascending, `[responses]`.
+        longest: the longest lag that is tried, ns.
 
     Raises:
-        RexError: a signal is constant, there are too few, or they do not resemble each other.
+        RexError: a signal is constant or too short, or the two do not resemble each other.
     """
     command, response = np.asarray(commands, np.float64), np.asarray(responses, np.float64)
     for what, values in (("command", command), ("response", response)):
@@ -91,7 +91,7 @@ def estimate(sent: Times, commands: npt.ArrayLike, seen: Times, responses: npt.A
 
 
 def _newest(sent: Times, seen: Times, lag: int) -> Times:
-    """Which command is the newest that was sent `lag` before each response."""
+    """Returns the index of the newest command sent `lag` or more before each response."""
     return np.maximum(np.searchsorted(sent, seen - lag, side="right") - 1, 0)
 
 

@@ -1,7 +1,6 @@
-"""Logs that `rex` did not write, read by their kind: ROS bags, MCAP, LeRobot datasets, Parquet, CSV.
+"""Reads logs that `rex` did not write: ROS bags, MCAP, LeRobot datasets, Parquet, CSV.
 
-A reader gets what is wanted of each topic and gives it as a `Topic`. The libraries that it needs are one optional
-extra.
+A reader returns the wanted fields of each topic as a `Topic`. The libraries that it needs are one optional extra.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from rexcli.runs.formats import decode_csv, decode_json
 from rexcli.runs.recording.file import read_records
 
 Asked = Mapping[str | None, Wanted]
-"""By topic; None for the only one that the log has."""
+"""The wanted fields by topic; None stands for the only topic of a log."""
 
 KINDS = "a ROS 2 bag (its folder, .db3 or .mcap), an MCAP file, the folder of a LeRobot dataset, .parquet or .csv"
 
 
 def read_log(path: Path, asked: Asked) -> dict[str | None, Topic]:
-    """What is asked of a log.
+    """Reads the wanted fields of a log.
 
     Raises:
-        RexError: there is no such log, it is of no kind that can be read, it is damaged, or it has not what is asked.
+        RexError: there is no such log, it is of no known kind, it is damaged, or it lacks a topic or field.
     """
     if not path.exists():
         raise RexError(f"{path}: there is no such file; give {KINDS}")
@@ -43,16 +42,16 @@ def read_log(path: Path, asked: Asked) -> dict[str | None, Topic]:
         raise
     except OSError as error:
         raise RexError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())[:200]}") from None
-    except (Exception, MemoryError) as error:  # what libraries raise of damaged files has no common base
+    except (Exception, MemoryError) as error:  # libraries' errors for damaged files have no common base class
         text = " ".join(str(error).split())[:200]
         raise RexError(f"{path}: damaged, or no such log: {type(error).__name__} {text}".rstrip()) from None
 
 
 def need(module: str, what: str) -> Any:
-    """A module of the optional extra.
+    """Imports a module of the optional extra.
 
     Raises:
-        RexError: it is not installed; the message names the extra.
+        RexError: the module is not installed; the message names the extra.
     """
     try:
         return importlib.import_module(module)
@@ -80,10 +79,10 @@ def _reader(path: Path) -> Callable[[Path, Asked], dict[str | None, Topic]]:
 
 
 def _chosen(path: Path, asked: Asked, known: Mapping[str, Any]) -> dict[str, Wanted]:
-    """What is asked, by topics that are there.
+    """Returns the wanted fields by the topics of the log.
 
     Raises:
-        RexError: for a topic that is not, and for one without a name among several.
+        RexError: there is no such topic, or a topic among several is not named.
     """
     chosen: dict[str, Wanted] = {}
     for name in asked:
@@ -119,7 +118,7 @@ def _topics(collectors: Mapping[str, Collector]) -> dict[str, Topic]:
 
 
 def _read_bag(path: Path, asked: Asked) -> dict[str | None, Topic]:
-    """A ROS bag, by the `rosbags` library."""
+    """Reads a ROS bag with the `rosbags` library."""
     highlevel, typesys = (need(f"rosbags.{part}", f"{path}: reading a bag") for part in ("highlevel", "typesys"))
     store = typesys.get_typestore(typesys.Stores.LATEST)  # for bags that bring no definitions
     with highlevel.AnyReader([path], default_typestore=store) as reader:
@@ -144,7 +143,7 @@ def _read_bag(path: Path, asked: Asked) -> dict[str | None, Topic]:
 
 
 def _read_mcap(path: Path, asked: Asked) -> dict[str | None, Topic]:
-    """An MCAP file with messages in JSON, or in CDR with ROS 2 definitions."""
+    """Reads an MCAP file with messages in JSON, or in CDR with ROS 2 definitions."""
     from mcap.records import Channel, Message, Schema
 
     problems: list[str] = []
@@ -188,7 +187,7 @@ def _decoder(path: Path, channel: Any, schema: Any) -> Callable[[bytes], Any]:
 
 
 def _read_tables(path: Path, asked: Asked) -> dict[str | None, Topic]:
-    """CSV and Parquet files, each a topic that is named as the file."""
+    """Reads CSV and Parquet files, each a topic with the name of its file."""
     files = [path] if path.is_file() else sorted([*path.glob("*.csv"), *path.glob("*.parquet")])
     known = {file.stem: file for file in files}
     topics = {}
@@ -207,7 +206,7 @@ def _table(name: str, kind: str, wanted: Wanted, columns: Mapping[str, np.ndarra
 
 
 def _parquet(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a Parquet file; lists as arrays with more axes."""
+    """Reads the columns of a Parquet file; lists become arrays with more axes."""
     parquet = need("pyarrow.parquet", f"{path}: reading Parquet")
     file = parquet.ParquetFile(path)
     plain = [field.name for field in file.schema_arrow if "struct" not in str(field.type)]  # pictures are structures
@@ -221,21 +220,21 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
             try:
                 columns[name] = np.array(rows, _innermost(values))
             except (ValueError, TypeError):
-                columns[name] = np.array([str(row) for row in rows])  # of differing lengths: no numbers
+                columns[name] = np.array([str(row) for row in rows])  # lists of different lengths are no array
         else:
             columns[name] = np.asarray(values.to_numpy(zero_copy_only=False))
     return columns
 
 
 def _innermost(lists: Any) -> np.dtype:
-    """The type of the numbers in lists, however deep."""
+    """Returns the type of the numbers in nested lists."""
     while "list" in str(lists.type):
         lists = lists.flatten()
     return np.asarray(lists.to_numpy(zero_copy_only=False)).dtype
 
 
 def _read_lerobot(path: Path, asked: Asked) -> dict[str | None, Topic]:
-    """A LeRobot dataset (versions 2 and 3): one topic, one message a frame, episodes by `episode_index`."""
+    """Reads a LeRobot dataset (versions 2 and 3): one topic, one message per frame, episodes by `episode_index`."""
     info = decode_json((path / "meta" / "info.json").read_bytes())
     files = sorted(_data_files(path))
     if not isinstance(info, dict) or not files:
@@ -264,7 +263,7 @@ def _data_files(path: Path) -> Iterator[Path]:
 
 
 def _flat(names: Any) -> list[str]:
-    """Names of the numbers of a feature: a list, or a mapping to one."""
+    """Returns the names of a feature's numbers, which are a list, or a mapping to one."""
     if isinstance(names, dict):
         return [str(name) for value in names.values() for name in (value if isinstance(value, list) else [value])]
     return [str(name) for name in names] if isinstance(names, list) else []

@@ -1,4 +1,4 @@
-"""What an experiment's `import` section asks of a log, and what it makes of what it gets."""
+"""Says which fields an experiment's `import` section needs of a log, and builds arrays from them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rexcli.imports.topics import Topic, Wanted
 from rexcli.runs.recording.layout import FIELDS
 
 WORDS = ("log", "publish")
-"""Stamps that are no fields."""
+"""Stamps that are not names of fields."""
 _KEYS = ("field", "dtype", "shape")
 
 
 def check(experiment: Experiment) -> None:
-    """Refuses a mapping of nodes and edges that are not there, and of fields that none can be.
+    """Refuses a mapping with unknown nodes or edges, or with impossible names of fields.
 
     Raises:
-        RexError: that names the key.
+        RexError: the mapping is wrong; the message names the key.
     """
     declared, where = experiment.importing, experiment.origins.where
     for section, names, known in (
@@ -71,7 +71,7 @@ def check(experiment: Experiment) -> None:
 
 
 def wanted(experiment: Experiment) -> dict[str | None, Wanted]:
-    """The fields that are asked of each topic."""
+    """Returns the fields that are wanted of each topic."""
     declared = experiment.importing
     asked: dict[str | None, Wanted] = {}
     for node in declared.nodes.values():
@@ -95,7 +95,7 @@ def edge_topic(edge: ImportEdge, source: ImportNode) -> str | None:
 
 
 def named_fields(tree: Any) -> Iterator[str]:
-    """Fields of a log that a tree names."""
+    """Yields the fields of a log that a tree names."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, list | tuple):
@@ -108,10 +108,10 @@ def named_fields(tree: Any) -> Iterator[str]:
 
 
 def arrays(tree: Any, topic: Topic, key: str) -> dict[str, np.ndarray]:
-    """What a tree makes of a topic: arrays by key path, `""` for a bare one, `[messages, ...]`.
+    """Builds arrays from a topic as a tree says: by key path, `""` for a single array, `[messages, ...]`.
 
     Raises:
-        RexError: for what is no tree of fields, and values that cannot have the type or shape that it gives.
+        RexError: the tree is not one of fields, or values cannot have the type or shape that it gives.
     """
     if tree is None:
         return {}
@@ -144,7 +144,7 @@ def _leaf(tree: Any, topic: Topic, key: str) -> np.ndarray:
         raise RexError(f"{key}.dtype={name}: give a type of numbers, such as float32") from None
     shape = tree.get("shape")
     try:
-        if dtype.kind == "c" and values.dtype.kind == "f":  # as pairs, for ROS has no complex numbers
+        if dtype.kind == "c" and values.dtype.kind == "f":  # as pairs, since ROS has no complex numbers
             pairs = np.float32 if dtype.itemsize == 8 else np.float64
             values = np.ascontiguousarray(values.reshape(len(topic), -1).astype(pairs)).view(dtype)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -156,7 +156,7 @@ def _leaf(tree: Any, topic: Topic, key: str) -> np.ndarray:
 
 
 def _is_leaf(tree: Mapping[str, Any]) -> bool:
-    """Whether a mapping says how to take one field, and is not one by key (of which one may be called `field`)."""
+    """Returns whether a mapping describes one field, and is not a mapping by key (which may have a key `field`)."""
     return "field" in tree and set(tree) <= set(_KEYS) and not isinstance(tree["field"], Mapping)
 
 
@@ -165,7 +165,7 @@ def _ends(experiment: Experiment, edge: str) -> tuple[str, str]:
 
 
 def _paths(declared: ImportConfig) -> Iterator[tuple[str, str]]:
-    """Every field that is named, with its key."""
+    """Yields the key of every named field, with the field's name."""
     for name, node in declared.nodes.items():
         for key in FIELDS:
             for text in named_fields(getattr(node, key)):

@@ -1,4 +1,4 @@
-"""From a log's topics to a timeline: what was measured stays, what is missing follows from the rules of time."""
+"""Builds a timeline from a log's topics; what was not measured is inferred by the rules of time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 
 @dataclass(frozen=True)
 class Imported:
-    """A log as a timeline.
+    """A log, imported as a timeline.
 
     Attributes:
-        timeline: of the nodes that the log has.
-        values: by node and field, what each tick has by key path, `[episodes]` of `[ticks, ...]`.
+        timeline: the timeline of the nodes that are in the log.
+        values: arrays of each node and field by key path, a list over episodes of `[ticks, ...]`.
         rows: what was measured and what was inferred, in `report.COLUMNS`.
-        warnings: what looks wrong, a line each.
-        clocks: by name.
+        warnings: what looks wrong, one line each.
+        clocks: the estimated clocks by name.
     """
 
     timeline: Timeline
@@ -41,13 +41,13 @@ class Imported:
 
 
 def reconstruct(experiment: Experiment, topics: dict[str | None, Topic], declared: Declared, path: str) -> Imported:
-    """The timeline of a log.
+    """Builds the timeline of a log.
 
     Args:
-        experiment: with the mapping, which `mapping.check` has passed.
-        topics: what `mapping.wanted` asks for.
-        declared: median delays, for what no stamp tells.
-        path: of the log, for messages.
+        experiment: the experiment, whose mapping has passed `mapping.check`.
+        topics: the topics that `mapping.wanted` asks for.
+        declared: declared median delays, for times without a stamp.
+        path: path of the log, for error messages.
 
     Raises:
         RexError: the stamps contradict one another, or are too few.
@@ -97,7 +97,7 @@ def reconstruct(experiment: Experiment, topics: dict[str | None, Topic], declare
 
 
 def _spec(experiment: Experiment) -> SystemTiming:
-    """The nodes that the mapping has, and the edges between them."""
+    """Returns the nodes of the mapping, and the edges between them."""
     known = experiment.importing.nodes
     nodes = tuple(
         NodeTiming(node.name, node.rate, 0, node.scheduling, node.advance)
@@ -117,7 +117,7 @@ def _spec(experiment: Experiment) -> SystemTiming:
 def _with_expectations(
     experiment: Experiment, spec: SystemTiming, steps: dict[str, Steps], arrivals: dict[str, Times]
 ) -> SystemTiming:
-    """Expected delays: as declared, or the 0.99 quantile of those in the log."""
+    """Sets expected delays: as declared, or the 0.99 quantile of those in the log."""
 
     def expected(declared: float | None, delays: Times) -> int:
         if declared is not None:
@@ -138,7 +138,7 @@ def _with_expectations(
 
 
 def _steps(nodes: list[NodeLog]) -> Steps:
-    """A node's steps in all episodes: one at a time, so that a step ends no later than the next starts."""
+    """Returns a node's steps in all episodes, where a step ends no later than the next one starts."""
     ends = []
     for node in nodes:
         following = np.concatenate([node.start[1:], [np.iinfo(np.int64).max]])[: len(node.start)]
@@ -156,7 +156,7 @@ def _since(steps: Steps, begin: Times) -> Steps:
 def _readers(
     log: Log, spec: SystemTiming, edge: EdgeTiming, steps: dict[str, Steps], arrive: Times, episodes: list[Episode]
 ) -> Times:
-    """Who read each message: as the log says, or the first step that the rules allow."""
+    """Returns the reader of each message: as the log says, or the first step that the rules allow."""
     target, width = steps[edge.target], arrive.shape[1]
     declared = log.declared.edges.get(edge.name)
     if declared is not None and declared.reader is not None:

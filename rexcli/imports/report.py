@@ -1,4 +1,4 @@
-"""What was measured in a log and what was inferred, and what looks wrong with it."""
+"""Reports what was measured in a log, what was inferred, and what looks wrong with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import SystemTiming
 
 COLUMNS = ("of", "what", "how", "from")
-"""Of the table that says what was measured and what was inferred."""
+"""Columns of the table that says what was measured and what was inferred."""
 
 MEASURED, INFERRED, ABSENT = "measured", "inferred", "not in the log"
 
@@ -23,10 +23,10 @@ Row = tuple[str, str, str, str]
 
 
 def complaints(log: Log, episodes: list[Episode]) -> Iterator[str]:
-    """What is odd in the log, a line each.
+    """Yields what is odd in the log, one line each.
 
     Raises:
-        RexError: where it is so for most messages, since the mapping is then wrong.
+        RexError: most messages are odd, since the mapping is then wrong.
     """
     odd: dict[tuple[str, str], tuple[int, int, int]] = {}
     for episode in episodes:
@@ -66,7 +66,7 @@ def complaints(log: Log, episodes: list[Episode]) -> Iterator[str]:
 
 
 def rows(log: Log, spec: SystemTiming, episodes: list[Episode]) -> Iterator[Row]:
-    """What was measured and what was inferred."""
+    """Yields the rows of the table of what was measured and what was inferred."""
     inferred = episodes[0].inferred if episodes else {}
     for node in spec.nodes:
         declared, key = log.declared.nodes[node.name], f"nodes.{node.name}"

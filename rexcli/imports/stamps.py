@@ -1,4 +1,4 @@
-"""The stamps of a log, all on the recorder's clock, and which message of one topic is which of another."""
+"""Converts the stamps of a log to the recorder's clock, and matches the messages of one topic to those of another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Log:
         self._estimate_clocks()
 
     def stamp(self, topic: Topic, path: str, unit: str | None, key: str) -> Times:
-        """A stamp as it is in the log, ns."""
+        """Returns a stamp as it is in the log, ns."""
         if path == "log":
             if topic.log is None:
                 raise self.wrong(key, f"{key}=log: topic {topic.name} has no log time; name a field that holds a time")
@@ -45,7 +45,7 @@ class Log:
         return found
 
     def converted(self, topic: Topic, path: str, unit: str | None, key: str, clock: str | None) -> Times:
-        """A stamp on the recorder's clock."""
+        """Returns a stamp on the recorder's clock, ns."""
         found = self.stamp(topic, path, unit, key)
         return self.clocks[clock].convert(found) if clock is not None and path != "log" else found
 
@@ -61,7 +61,7 @@ class Log:
         return self.declared.nodes[declared.source], self.declared.nodes[declared.target]
 
     def sent_rows(self, name: str, edge: ImportEdge) -> Times:
-        """Which message of the sender's topic each message of an edge's is, -1 for none, `[messages]`."""
+        """Returns the row in the sender's topic of each message of an edge's topic, -1 for none, `[messages]`."""
         source, _ = self.ends(name)
         topic, there = self.topics[source.topic], self.topics[mapping.edge_topic(edge, source)]
         if edge.topic is None or edge.topic == source.topic:
@@ -97,7 +97,7 @@ class Log:
         return rows
 
     def _estimate_clocks(self) -> None:
-        """Clock after clock, those first that have messages to the recorder or to one that is known."""
+        """Estimates clocks in the order of how many messages they exchange with the recorder or a known clock."""
         names = dict.fromkeys(node.clock for node in self.declared.nodes.values() if node.clock is not None)
         waiting = list(names)
         while waiting:
@@ -115,7 +115,7 @@ class Log:
                 self.warnings.append(f"clock {name}: {described(clock)}")
 
     def _traffic(self, name: str) -> tuple[tuple[Times, Times], tuple[Times, Times]]:
-        """Messages from a clock, and to it: its own stamps and those of clocks that are known."""
+        """Returns the messages from a clock and to it: its own stamps, and those on the recorder's clock."""
         to: list[tuple[Times, Times]] = []
         back: list[tuple[Times, Times]] = []
         nodes = self.declared.nodes
@@ -152,7 +152,7 @@ class Log:
 
 
 def described(clock: clocks.Clock) -> str:
-    """A clock as a line."""
+    """Describes a clock in one line."""
     how = f"{clock.messages} messages"
     known = (
         "one way alone, so their shortest delay counts as 0"
@@ -172,10 +172,10 @@ def _joined(parts: list[tuple[Times, Times]]) -> tuple[Times, Times]:
 
 
 def whole(topic: Topic, path: str) -> Times:
-    """A field of whole numbers.
+    """Returns a field of integers.
 
     Raises:
-        RexError: it holds something else.
+        RexError: the field holds something else.
     """
     values = topic.values[path]
     if not len(values):
@@ -186,7 +186,7 @@ def whole(topic: Topic, path: str) -> Times:
 
 
 def counted(episodes: Times) -> Times:
-    """Numbers from 0 on in each episode."""
+    """Counts from 0 on in each episode."""
     counted = np.zeros(len(episodes), np.int64)
     for number in np.unique(episodes):
         counted[episodes == number] = np.arange((episodes == number).sum())
@@ -194,6 +194,6 @@ def counted(episodes: Times) -> Times:
 
 
 def match(known: Times, asked: Times) -> Times:
-    """Where each column of `asked` is among those of `known`, -1 where it is not."""
+    """Returns the index of each column of `asked` among those of `known`, -1 if it is not there."""
     places = {tuple(each): place for place, each in reversed(list(enumerate(known.T.tolist())))}
     return np.array([places.get(tuple(each), -1) for each in asked.T.tolist()], np.int64)

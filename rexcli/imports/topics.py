@@ -1,4 +1,4 @@
-"""What is taken of a log: some fields of some topics, as arrays."""
+"""Collects some fields of some topics of a log as arrays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rexcli.imports.fields import FieldError, column, extract, numbers, stack, s
 from rexcli.timeline.timeline import Times
 
 Stamp = tuple[str, str | None]
-"""A field that holds a time, and the unit of it where it is a plain number."""
+"""A field that holds a time, and its unit if it is a plain number."""
 
 
 @dataclass
 class Wanted:
-    """What is asked of a topic: fields that hold numbers, and fields that hold times."""
+    """The wanted fields of a topic: those that hold numbers, and those that hold times."""
 
     values: dict[str, None] = field(default_factory=dict)
     stamps: dict[Stamp, None] = field(default_factory=dict)
@@ -28,14 +28,14 @@ class Topic:
     """The messages of one topic, in the order of the log.
 
     Attributes:
-        name: the topic's.
+        name: the topic's name.
         kind: the type of its messages.
-        log: when the recorder noted each, ns, `[messages]`; None where the log does not say.
-        log_is: what `log` is, in words.
-        published: when the sender says that it sent each, ns, `[messages]`; None where the log does not say.
-        values: by field, `[messages, ...]`.
-        stamps: by field and unit, ns, `[messages]`, `UNSET` where there is none.
-        unused: a field that holds the time of a header, where there is one.
+        log: when the recorder noted each message, ns, `[messages]`; None if the log does not say.
+        log_is: the meaning of `log`, in words.
+        published: when the sender says that it sent each message, ns, `[messages]`; None if the log does not say.
+        values: numbers by field, `[messages, ...]`.
+        stamps: times by field and unit, ns, `[messages]`, `UNSET` where there is none.
+        unused: a field that holds the time of a header, if there is one.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Topic:
 
 
 class Collector:
-    """Takes the wanted fields of one message after another.
+    """Collects the wanted fields of one message after another.
 
     Args:
-        name, kind: of the topic.
-        wanted: what to take.
+        name, kind: name and message type of the topic.
+        wanted: the wanted fields.
     """
 
     def __init__(self, name: str, kind: str, wanted: Wanted):
@@ -70,7 +70,7 @@ class Collector:
         self._header = False
 
     def add(self, message: Any, log: int, published: int | None = None) -> None:
-        """Raises FieldError for what the message has not."""
+        """Adds a message; raises FieldError if it lacks a wanted field."""
         if not self._log:
             self._header = _has(message, "header.stamp")
         self._log.append(log)
@@ -103,7 +103,7 @@ def topic_of_columns(
     names: Mapping[str, Sequence[str]] | None = None,
     log: tuple[Times, str] | None = None,
 ) -> Topic:
-    """The topic that a table is: one message a row."""
+    """Returns a table as a topic with one message per row."""
     values = {}
     for path in wanted.values:
         values[path] = column(columns, path, names)

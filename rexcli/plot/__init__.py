@@ -1,4 +1,4 @@
-"""Pictures of runs: one module a picture, drawn from a run's artifacts and never from live objects.
+"""Draws pictures of runs, one module per picture, from a run's artifacts and never from live objects.
 
 `draw_run` draws what one run can show, `draw_many` overlays several. Each picture module has a pure `draw(…)` for
 notebooks and a class that derives from `Picture`. A new picture is one new file here, or a class in a project's

@@ -1,4 +1,4 @@
-"""How old what steps read is, and how late they start: what a delay does to a system, in two panels."""
+"""Draws the age of what steps read and the lateness of steps: the effect of delays on a system, in two panels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ages(Picture):
 
 
 def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:
-    """Seconds from when the newest message that a step sees was sent to its start, `[steps that see one]`."""
+    """Returns the age of the newest message that each step sees at its start, s, `[steps that see one]`."""
     newest = timeline.window(edge, 1)[..., 0]
     starts, ends = timeline.steps[edge.target].start, timeline.steps[edge.source].end
     sent = np.take_along_axis(ends, np.maximum(newest, 0), axis=1) if ends.shape[1] else np.zeros_like(starts)
@@ -36,7 +36,7 @@ def message_ages(timeline: Timeline, edge: EdgeTiming) -> np.ndarray:
 
 
 def lateness(timeline: Timeline, name: str) -> np.ndarray:
-    """Seconds from when a step was scheduled to its start, `[steps]`; below 0 if early (`advance`)."""
+    """Returns the time from a step's schedule to its start, s, `[steps]`; negative if it is early (`advance`)."""
     steps, node = timeline.steps[name], timeline.spec.node(name)
     due = scheduled(node.rate, phases(timeline.spec)[name], steps.start.shape[1])
     return (steps.start - due)[steps.start < NEVER] / NANOSECONDS
@@ -44,9 +44,9 @@ def lateness(timeline: Timeline, name: str) -> np.ndarray:
 
 @style.styled
 def draw(timeline: Timeline, declared: Declared) -> Figure:
-    """Boxes from the 25th to the 75th percentile with the median, whiskers from the 5th to the 95th, the maximum.
+    """Draws boxes from the 25th to the 75th percentile, whiskers from the 5th to the 95th, the median and the maximum.
 
-    Nodes that are drawn as one, and edges between such, share a row with all that there is of them.
+    Nodes that are drawn as one share a row with all their values, and so do the edges between them.
     """
     names = declared.rows(list(timeline.steps))
     if not names:
@@ -81,7 +81,7 @@ def draw(timeline: Timeline, declared: Declared) -> Figure:
 def pooled(
     titles: Sequence[str], values: Sequence[np.ndarray], colours: Sequence[str]
 ) -> tuple[list[str], list[np.ndarray], list[str]]:
-    """What has the same title in one, with the colour of the first."""
+    """Pools the values with the same title, with the colour of the first."""
     places: dict[str, list[int]] = {}
     for place, title in enumerate(titles):
         places.setdefault(title, []).append(place)

@@ -1,4 +1,4 @@
-"""The data flow of one episode: who computes when and what it tells whom, and the same as a graph of steps."""
+"""Draws the data flow of one episode: the steps of all nodes and their messages over time, and as a graph of steps."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming
 from rexcli.timeline.timeline import Timeline
 
 BAR = 0.56
-"""Height of a bar in rows."""
+"""Height of a bar, in rows."""
 RIGHT, BETWEEN, TOP, BOTTOM = 0.25, 0.5, 0.35, 0.95
 
 
 READABLE = 40
-"""Steps of a node beside one another that a person can still tell apart."""
+"""Number of a node's steps side by side that a person can still tell apart."""
 
 MANY = 1000
-"""Steps that tell how far apart a node's steps are."""
+"""Number of steps from which the spacing of a node's steps is estimated."""
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of a node that touch the window: sequence numbers and times in seconds, `[n]`."""
+    """The steps of a node that overlap the window: sequence numbers and times in seconds, `[n]`."""
 
     seq: np.ndarray
     scheduled: np.ndarray
@@ -47,7 +47,7 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Paper:
-    """What drawing in inches needs: how long a second and how high a row is, and how thick an arrow."""
+    """The scale of a drawing in inches: the length of a second, the height of a row, the thickness of arrows."""
 
     per_second: float
     per_row: float
@@ -80,23 +80,23 @@ def draw(
 ) -> Figure:
     """Draws the seconds `start … start + max_seconds` of an episode in two panels that share their time.
 
-    Above, a lane a node: bars from a step's start to its end with its sequence number, a pale bar from when it was
-    scheduled to when it could start, arrows from when a message was sent to when it arrived (`mode="arrival"`) or was
-    first used (`mode="usage"`). Messages that no step reads are dotted. Below, steps as vertices at their start;
-    edges are the messages read and, along a lane, the node's own state.
+    The upper panel has a lane per node. A bar with the sequence number spans a step from start to end, a pale bar the
+    time from when it was scheduled to when it could start. Arrows lead from when a message was sent to when it arrived
+    (`mode="arrival"`) or was first used (`mode="usage"`); messages that no step reads are dotted. In the lower panel,
+    steps are vertices at their start, and edges are the messages read and, along a lane, the node's own state.
 
     Args:
         timeline: one or many episodes.
-        declared: gives lanes their order and colours. Of many nodes that are drawn in groups it is the first of each
-            that have a lane.
-        episode: which.
-        start: s.
-        max_seconds: s; the window ends earlier where the episode does. If None, 0.5 s, or `READABLE` periods of the
-            fastest node if that is shorter.
+        declared: gives lanes their order and colours. If many nodes are drawn in groups, only the first ones of each
+            have a lane.
+        episode: the episode to draw.
+        start: start of the window, s.
+        max_seconds: length of the window, s, at most until the episode ends. If None, 0.5 s, or `READABLE` periods of
+            the fastest node if that is shorter.
         mode: where message arrows end.
 
     Raises:
-        RexError: for an episode or a start past the timeline's end.
+        RexError: the episode or the start is past the timeline's end.
     """
     if not 0 <= episode < timeline.num_episodes:
         raise RexError(f"episode {episode}: the timeline has {timeline.num_episodes}, counted from 0")
@@ -135,12 +135,12 @@ def draw(
 
 
 def _between(timeline: Timeline, rows: Mapping[str, int]) -> list[EdgeTiming]:
-    """The edges between nodes that have a lane."""
+    """Returns the edges between nodes that have a lane."""
     return [edge for edge in timeline.spec.edges if edge.source in rows and edge.target in rows]
 
 
 def _panels(names: Sequence[str], row_height: float) -> tuple[Figure, Axes, Axes, float]:
-    """A figure with two panels that share their time and have a row a name, and the panels' width, inches."""
+    """Makes two panels that share their time, with one row per name; also returns their width, inches."""
     left = 0.33 + min(2.3, max(style.text_size(name, style.NORMAL, "bold")[0] for name in names))
     panel, width = row_height * (len(names) + 0.2), style.WIDTH - left - RIGHT
     height = TOP + panel + BETWEEN + panel + BOTTOM
@@ -170,14 +170,14 @@ def _steps(timeline: Timeline, name: str, phase: int) -> _Steps:
 
 
 def _spacing(node: _Steps) -> float:
-    """Seconds between the starts of a node's steps, typically."""
+    """Returns the typical time between the starts of a node's steps, s."""
     return float(np.median(np.diff(node.start[:MANY]))) if len(node.start) > 1 else float("inf")
 
 
 def _bars(
     axes: Axes, node: _Steps, row: int, name: str, colour: str, window: tuple[float, float], paper: _Paper
 ) -> None:
-    """A node's steps as bars with their numbers, and how long each waited after it was due."""
+    """Draws a node's steps as bars with their numbers, and how long each waited after it was due."""
     low, high = window
     seen = (node.start <= high) & (node.end >= low)
     waits = (node.scheduled < node.start - 1e-9) & (node.scheduled <= high) & (node.start >= low)
@@ -207,7 +207,7 @@ def _bars(
 
 
 def _number(axes: Axes, seq: int, x: float, row: int, colour: str) -> None:
-    """A step's sequence number, on its colour."""
+    """Draws a step's sequence number on its colour."""
     ink = style.ink_on(colour)
     axes.text(x, row, str(seq), ha="center", va="center_baseline", fontsize=7, color=ink, zorder=5)
 
@@ -222,8 +222,10 @@ def _messages(
     mode: str,
     paper: _Paper,
 ) -> None:
-    """Arrows from the bars that send messages to the rows of their readers; dotted lines where nobody reads, and
-    crosses where messages are lost."""
+    """Draws arrows from the bars that send messages to the rows of their readers.
+
+    Lines are dotted where nobody reads a message, and end in a cross where it is lost.
+    """
     low, high = window
     for edge in _between(timeline, rows):
         messages = timeline.messages[edge.name]
@@ -320,7 +322,7 @@ def _arrows(
     paper: _Paper,
     shrink: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Arrows between points `[n, 2]` in data units, shortened by `shrink` inches at their ends."""
+    """Draws arrows between points `[n, 2]` in data units, shortened by `shrink` inches at their ends."""
     scale = np.asarray([paper.per_second, paper.per_row])
     along = (end - begin) * scale
     length = np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)

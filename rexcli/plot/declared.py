@@ -1,6 +1,6 @@
-"""The declared system as pictures see it: names, rates, delays and colours out of a run's plain config.
+"""Reads the declared system from a run's plain config: names, rates, delays and colours.
 
-Nothing is instantiated. What a distribution's density is, the run has left in `delays.npz`.
+Nothing is instantiated: the run has left the densities of distributions in `delays.npz`.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 
 Grouping = Literal["auto", "none", "class"]
-"""Which nodes are drawn as one: of many nodes those of a group, and of a class; none; or all of a class."""
+"""Which nodes are drawn as one: those of a `class`; `none`; `auto`, those of a group or class if they are many."""
 
 MANY = 24
-"""Nodes that a person can still tell apart in one picture; of more, those of a group are drawn as one."""
+"""Number of nodes that a person can still tell apart in a picture; with more, those of a group are drawn as one."""
 FEW = 4
-"""Nodes of one class that are a group without being declared as one."""
+"""Least number of nodes of one class that form a group without being declared as one."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A delay's density, 1/s, at `x`, s, not below 0, and the share of samples below 0, which count as 0."""
+    """The density of a delay, 1/s, at `x`, s, not below 0, and the share of samples below 0, which count as 0."""
 
     x: np.ndarray
     density: np.ndarray
     at_zero: float = 0.0
 
     def quantile(self, share: float) -> float:
-        """Seconds within which `share` of the samples stay."""
+        """Returns the time within which `share` of the samples stay, s."""
         pieces = (self.density[1:] + self.density[:-1]) / 2 * np.diff(self.x)
         below = self.at_zero + np.concatenate([[0.0], np.cumsum(pieces)])
         return float(np.interp(share * below[-1], below, self.x))
 
     @classmethod
     def read(cls, arrays: Mapping[str, np.ndarray], key: str) -> Curve | None:
-        """The curve `<key>/x`, `<key>/density`, `<key>/at_zero` of a `delays.npz`; None where there is none."""
+        """Reads the curve `<key>/x`, `<key>/density`, `<key>/at_zero` of a `delays.npz`; None if there is none."""
         if not {f"{key}/x", f"{key}/density"} <= set(arrays):
             return None
         x, density = (np.asarray(arrays[f"{key}/{part}"], np.float64) for part in ("x", "density"))
@@ -63,22 +63,23 @@ class NodeLook:
     delay: Any = 0.0
     curve: Curve | None = field(default=None, compare=False)
     rates: tuple[float, ...] = ()
-    """Where it stands for several nodes: all their rates."""
+    """The rates of all nodes for which it stands."""
 
 
 @dataclass(frozen=True)
 class EdgeLook(Edge):
-    """An edge as declared, its delay as in YAML (seconds or a `_target_` mapping), and the curve of its delay."""
+    """An edge as declared, with its delay as in YAML (seconds or a `_target_` mapping) and the curve of its delay."""
 
     curve: Curve | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """Nodes in the order in which pictures show them (`order`, then declaration), edges as declared.
+    """The declared system: nodes in the order of pictures (`order`, then declaration), and edges.
 
     Attributes:
-        groups: by node, the name of what is drawn in its place, `car x 64`; empty where each is drawn for itself.
+        groups: the name of the group drawn in a node's place, such as `car x 64`, by node; empty if each is drawn
+            alone.
     """
 
     nodes: tuple[NodeLook, ...]
@@ -91,20 +92,20 @@ class Declared:
         return [node.name for node in self.nodes]
 
     def colour(self, name: str) -> str:
-        """The node's colour; grey for a node that is not declared."""
+        """Returns the node's colour; grey for a node that is not declared."""
         return next((node.colour for node in self.nodes if node.name == name), style.QUIET)
 
     def rows(self, names: list[str]) -> list[str]:
-        """`names` in the order of the declared system, others after."""
+        """Returns `names` in the order of the declared system, with unknown ones at the end."""
         rank = {name: index for index, name in enumerate(self.names)}
         return sorted(names, key=lambda name: rank.get(name, len(rank)))
 
     def label(self, name: str) -> str:
-        """What a node is drawn as: itself, or its group."""
+        """Returns what a node is drawn as: its own name, or its group's."""
         return self.groups.get(name, name)
 
     def few(self, names: list[str], most: int = 16) -> list[str]:
-        """Of many nodes that are drawn in groups, those that stand for the others: the first ones of each group."""
+        """Returns a few of `names` that stand for all if nodes are drawn in groups: the first ones of each."""
         if not self.groups or len(names) <= most:
             return names
         place: dict[str, int] = {}
@@ -116,7 +117,7 @@ class Declared:
         return [name for name in names if name in kept]
 
     def collapsed(self) -> Declared:
-        """The system with one node for each group, and one edge for all that are alike between the same two."""
+        """Returns the system with one node per group, and one edge for all equal ones between the same two groups."""
         if not self.groups:
             return self
         members: dict[str, list[NodeLook]] = {}
@@ -140,7 +141,7 @@ class Declared:
 
     @classmethod
     def of(cls, view: View, grouping: Grouping = "auto") -> Declared:
-        """The declared system of a run; delays that its classes chose, and densities, are those in `delays.npz`."""
+        """Reads the declared system of a run; delays that its classes chose, and densities, come from `delays.npz`."""
         declared = cls.from_config(view.config)
         declared = replace(declared, groups=_groups(view.config, declared, grouping))
         if not view.has("delays.npz"):
@@ -157,7 +158,7 @@ class Declared:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Declared:
-        """Reads `nodes`, `edges` and `supervisor` of a resolved config.yaml; instantiates nothing."""
+        """Reads `nodes`, `edges` and `supervisor` of a resolved config.yaml, and instantiates nothing."""
         entries = [
             (name, entry if isinstance(entry, Mapping) else {})
             for name, entry in _mapping(config.get("nodes"), "nodes").items()
@@ -201,7 +202,7 @@ class Declared:
 
 
 def _groups(config: Mapping[str, Any], declared: Declared, grouping: Grouping) -> dict[str, str]:
-    """By node, the group that is drawn in its place, see `Declared`."""
+    """Returns the group that is drawn in place of each node, by node; see `Declared`."""
     if grouping == "none" or (grouping == "auto" and len(declared.nodes) <= MANY):
         return {}
     members: dict[str, list[str]] = {}
@@ -237,19 +238,19 @@ def _number(value: Any, key: str, default: float) -> float:
 
 
 def family(delay: Any) -> str:
-    """`Normal` for `{_target_: distrax.Normal, …}`; `constant` for a number."""
+    """Returns `Normal` for `{_target_: distrax.Normal, …}`, and `constant` for a number."""
     return str(delay.get("_target_", "?")).rpartition(".")[2] if isinstance(delay, Mapping) else "constant"
 
 
 def constant(delay: Any) -> float | None:
-    """The seconds of a constant delay, None for a distribution."""
+    """Returns the seconds of a constant delay, None for a distribution."""
     if isinstance(delay, Mapping):
         return _parameters(delay, "loc")[0] if family(delay) == "Deterministic" else None
     return _parameters({"seconds": delay}, "seconds")[0]
 
 
 def describe(look: NodeLook | EdgeLook) -> str:
-    """A delay in a few words with its unit: `7.5 ± 3 ms`, `2 ms`, `2 … 5 ms`, `Gamma, 4.1 … 19 ms (90 %)`."""
+    """Describes a delay in a few words with its unit: `7.5 ± 3 ms`, `2 ms`, `2 … 5 ms`, `Gamma, 4.1 … 19 ms (90 %)`."""
     name, seconds = family(look.delay), constant(look.delay)
     if seconds is not None:
         return f"{style.number(seconds * 1e3)} ms"
@@ -267,8 +268,10 @@ def describe(look: NodeLook | EdgeLook) -> str:
 
 
 def describe_network(edge: EdgeLook) -> str:
-    """What becomes of the messages of an edge, in a few words: `10 % lost, in bursts of 4; may overtake`; "" if all
-    arrive in order."""
+    """Describes what happens to the messages of an edge: `10 % lost, in bursts of 4; may overtake`.
+
+    The text is empty if all messages arrive in order.
+    """
     share, burst = _parameters(edge.loss, "share", "burst")
     if not isinstance(edge.loss, Mapping):
         share = _parameters({"share": edge.loss}, "share")[0]
@@ -279,7 +282,7 @@ def describe_network(edge: EdgeLook) -> str:
 
 
 def _parameters(delay: Any, *names: str) -> list[float | None]:
-    """Parameters of a delay in the configuration; None for what is no number."""
+    """Returns parameters of a delay in the configuration; None for one that is not a number."""
     found: list[float | None] = []
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Delays as they were, against the densities that were declared."""
+"""Draws measured delays with their declared densities."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rexcli.timeline.spec import NANOSECONDS, NEVER
 from rexcli.timeline.timeline import Timeline
 
 FOLDED = 0.001
-"""The least share below 0 that is worth a stem."""
+"""The least share below 0 that is drawn as a stem."""
 MOST = 200_000
-"""Delays in a histogram at most; more are thinned evenly."""
+"""Most delays in a histogram; more are thinned evenly."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Delays:
     """The delays of one node or edge.
 
     Attributes:
-        title: what they are delays of.
-        colour: hex.
-        seconds: as they were, `[n]`.
-        declared: the node or edge as declared; None for one that is not.
-        expected: s.
+        title: the node or edge that has the delays.
+        colour: colour as hex.
+        seconds: the measured delays, `[n]`.
+        declared: the node or edge as declared; None if it is not declared.
+        expected: the expected delay, s.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Delays:
 
     @property
     def constant(self) -> float | None:
-        """The declared delay, s, where it is constant."""
+        """The declared delay, s, if it is constant."""
         return None if self.declared is None or self.curve is not None else constant(self.declared.delay)
 
 
@@ -61,9 +61,9 @@ class DelayHistograms(Picture):
 
 
 def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
-    """The delays in a timeline, of all its episodes, of nodes first.
+    """Returns the delays in all episodes of a timeline, first of nodes, then of edges.
 
-    An edge's delay is from when a message is sent to when it arrives; waiting behind an earlier message counts.
+    An edge's delay lasts from when a message is sent to when it arrives, including waiting for an earlier message.
     """
     nodes = {node.name: node for node in declared.nodes}
     edges = {edge.name: edge for edge in declared.edges}
@@ -89,7 +89,7 @@ def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
 
 
 def _pooled(delays: list[Delays]) -> list[Delays]:
-    """Those of one title in one panel, with what the first of them declares."""
+    """Pools delays with the same title in one panel, with the declaration of the first."""
     alike: dict[str, list[Delays]] = {}
     for entry in delays:
         alike.setdefault(entry.title, []).append(entry)
@@ -98,13 +98,14 @@ def _pooled(delays: list[Delays]) -> list[Delays]:
 
 @style.styled
 def draw(delays: list[Delays], *, max_panels: int = 24) -> Figure:
-    """One panel each: a histogram, the declared density, the expected delay; what is below 0 counts as 0.
+    """Draws a panel for each: a histogram, the declared density, the expected delay.
 
-    The share of a density below 0 is said and shown as a stem at 0. Constants, declared or recorded, are stems.
+    Delays below 0 count as 0: their share of a density is written down and drawn as a stem at 0. Constants are stems,
+    too.
 
     Args:
-        delays: what to draw, see `gather`.
-        max_panels: those that vary come first; what does not fit is said below.
+        delays: the delays to draw, see `gather`.
+        max_panels: largest number of panels; delays that vary come first, and those left out are named below.
     """
     if not delays:
         raise RexError("there are no delays to draw: the timeline has no nodes")
@@ -164,7 +165,7 @@ def _panel(axes: Axes, entry: Delays, width: float) -> None:
 
 
 def _draw_declared(axes: Axes, entry: Delays, top: float) -> None:
-    """The declared density or constant."""
+    """Draws the declared density or constant."""
     if entry.curve is not None:
         axes.plot(entry.curve.x * 1e3, entry.curve.density / 1e3, color=style.INK, linewidth=1.4, zorder=4)
         if entry.curve.at_zero >= FOLDED:
@@ -190,7 +191,7 @@ def _stem(axes: Axes, at: float, top: float, colour: str, width: float) -> None:
 
 
 def _note(axes: Axes, text: str) -> None:
-    """A few words in the corner, on white, so that what is behind does not make them unreadable."""
+    """Writes a few words in the corner, on white, so that they are readable on any background."""
     axes.text(
         0.98,
         0.96,
@@ -205,7 +206,7 @@ def _note(axes: Axes, text: str) -> None:
 
 
 def _limits(entry: Delays, recorded: np.ndarray) -> tuple[float, float]:
-    """From 0 or a little below the least to a little above the greatest of what is drawn, ms."""
+    """Returns the limits of the axis, ms, with a little room around what is drawn, beginning at 0 if that is near."""
     values = [value * 1e3 for value in (entry.expected, entry.constant) if value is not None]
     if len(recorded):
         values += [float(recorded.min()), float(recorded.max())]

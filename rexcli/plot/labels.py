@@ -1,4 +1,4 @@
-"""What to call each of several runs in a legend: what sets it apart."""
+"""Labels runs in a legend by what tells them apart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rexcli.plot.style import number
 from rexcli.runs.plain_yaml import flatten
 
 LONGEST = 3
-"""Differing keys named in a label at most."""
+"""Most differing keys that a label names."""
 
 
 def run_labels(views: Sequence[View]) -> list[str]:
-    """A label for each run, no two alike: the config keys in which the runs differ, else the run's folder."""
+    """Returns a unique label for each run: the config keys in which the runs differ, or else the run's folder."""
     flat = [flatten(view.config) for view in views]
     keys = [key for key in {key: None for config in flat for key in config} if _differs(flat, key)]
     keys = [key for key in keys if key not in ("from", "policy", "resume", "delays")]

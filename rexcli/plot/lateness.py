@@ -1,4 +1,4 @@
-"""How late steps started on the wall clock: a histogram a node, from when the rules allow a step until it started."""
+"""Draws how late steps started on the wall clock: a histogram per node of the time from when a step may start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, Picture, View
 
 SMALLEST = 1e-6
-"""Seconds; what is less is drawn as this, on the logarithmic axis."""
+"""Seconds; shorter times are drawn as this on the logarithmic axis."""
 BINS_A_DECADE = 12
 
 
@@ -28,11 +28,11 @@ class Lateness(Picture):
 
 @style.styled
 def draw(lateness: Mapping[str, np.ndarray], declared: Declared) -> Figure:
-    """One row a node.
+    """Draws one row per node.
 
     Args:
-        lateness: by node, ns, `[ticks]`.
-        declared: colours and order of the nodes.
+        lateness: lateness of steps by node, ns, `[ticks]`.
+        declared: gives the colours and the order of the nodes.
     """
     names = [name for name in declared.rows(list(lateness)) if len(lateness[name])]
     if not names:

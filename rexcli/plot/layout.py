@@ -3,10 +3,10 @@
 The layered method of Sugiyama, Tagawa and Toda (1981): break cycles, assign layers by longest path, thread long edges
 through their layers with waypoints, order each layer by its neighbours' barycentres, then straighten.
 
-No library does this for us. grandalf, the one in Python alone, was tried: it bends a plain chain of nodes at both ends,
-places sixteen tangled nodes less compactly, and leaves most of the routing to its user. igraph is a C library under the
-GPL, Graphviz and ELK are programs beside Python, and networkx's multipartite layout neither orders layers nor threads
-long edges through them.
+No library fits. grandalf, the only one in pure Python, was tried: it bends a plain chain of nodes at both ends, places
+sixteen tangled nodes less compactly, and leaves most of the routing to its user. igraph is a C library under the GPL,
+Graphviz and ELK are programs beside Python, and networkx's multipartite layout neither orders layers nor threads long
+edges through them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SWEEPS = 24
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are: `layer` counts from 0 along the flow, `across` is the place beside it, in units of one node.
+    """Positions of nodes, in units of one node: `layer` counts along the flow from 0, `across` is the place beside it.
 
     Attributes:
         place: `(layer, across)` by node.
@@ -41,7 +41,7 @@ class Layout:
 
     @property
     def breadth(self) -> tuple[float, float]:
-        """Least and greatest `across`, waypoints included."""
+        """The least and the greatest `across`, including waypoints."""
         all_across = [across for _, across in self.place.values()]
         all_across += [across for points in self.waypoints for _, across in points]
         return min(all_across, default=0.0), max(all_across, default=0.0)
@@ -53,8 +53,7 @@ def layered(nodes: Sequence[str], edges: Sequence[tuple[str, str]], against: Seq
     Args:
         nodes: names; earlier ones come first where the edges leave a choice.
         edges: `(source, target)`; self loops and several between the same two are fine.
-        against: edges that are meant to point back, such as those with `skip`; others point back only to break
-            a cycle.
+        against: whether an edge should point back, such as those with `skip`; others point back only to break a cycle.
     """
     against = [False] * len(edges) if against is None else list(against)
     back = _back_edges(nodes, edges, against)
@@ -74,7 +73,7 @@ def _layer_of(item: Hashable, layer: dict[str, int]) -> int:
 
 
 def _back_edges(nodes: Sequence[str], edges: Sequence[tuple[str, str]], against: Sequence[bool]) -> list[bool]:
-    """Which edges point back: edges are let in one by one, wanted ones first; those that close a loop point back."""
+    """Returns which edges point back: edges are added one by one, and one that closes a loop points back."""
     after: dict[str, list[str]] = {name: [] for name in nodes}
     back = [False] * len(edges)
     for index in sorted(range(len(edges)), key=lambda index: against[index]):
@@ -88,7 +87,7 @@ def _back_edges(nodes: Sequence[str], edges: Sequence[tuple[str, str]], against:
 
 
 def _reached(after: Mapping[str, Sequence[str]], begin: str) -> set[str]:
-    """A node and all that can be reached from it."""
+    """Returns a node and all nodes that can be reached from it."""
     found, left = {begin}, [begin]
     while left:
         new = set(after[left.pop()]) - found
@@ -116,7 +115,7 @@ def _layers(nodes: Sequence[str], edges: Sequence[tuple[str, str]], back: Sequen
 def _threads(
     nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: dict[str, int]
 ) -> tuple[list[list[Hashable]], list[list[Hashable]]]:
-    """Layers with the waypoints of long edges in them, and each edge as a chain from its lower layer to its higher."""
+    """Returns layers with the waypoints of long edges, and each edge as a chain from its lower layer to its higher."""
     columns: list[list[Hashable]] = [[] for _ in range(1 + max(layer.values(), default=0))]
     for name in nodes:
         columns[layer[name]].append(name)
@@ -140,7 +139,7 @@ def _neighbours(chains: list[list[Hashable]]) -> dict[Hashable, list[Hashable]]:
 
 
 def _ordered(columns: list[list[Hashable]], chains: list[list[Hashable]]) -> list[list[Hashable]]:
-    """Sorts each layer by the mean place of its neighbours, sweeping to and fro, and keeps the best order seen."""
+    """Sorts each layer by the mean place of its neighbours, in alternating sweeps, and returns the best order."""
     neighbours = _neighbours(chains)
     best, fewest = [list(column) for column in columns], _crossings(columns, chains)
     current = [list(column) for column in columns]
@@ -174,7 +173,7 @@ def _crossings(columns: list[list[Hashable]], chains: list[list[Hashable]]) -> i
 
 
 def _straightened(columns: list[list[Hashable]], chains: list[list[Hashable]]) -> dict[Hashable, float]:
-    """Places in each layer, one apart (waypoints half), pulled towards their neighbours without changing the order."""
+    """Returns places in each layer near their neighbours, 1 apart (less for waypoints) and in the same order."""
     across: dict[Hashable, float] = {}
     for column in columns:
         at = 0.0
@@ -197,20 +196,23 @@ def _straightened(columns: list[list[Hashable]], chains: list[list[Hashable]]) -
 
 
 def _pull(item: Hashable, across: dict[Hashable, float], neighbours: Sequence[Hashable]) -> float:
-    """Where its neighbours pull an item. A node follows nodes, not waypoints, so that a chain of nodes is straight."""
+    """Returns the place to which its neighbours pull an item.
+
+    A node follows nodes, not waypoints, so that a chain of nodes is straight.
+    """
     if not isinstance(item, tuple) and not all(isinstance(other, tuple) for other in neighbours):
         neighbours = [other for other in neighbours if not isinstance(other, tuple)]
     return float(np.mean([across[other] for other in neighbours])) if neighbours else across[item]
 
 
 def _gap(first: Hashable, second: Hashable) -> float:
-    """A lane of its own for a waypoint, a whole place for a node."""
+    """Returns the gap between two items: a lane for waypoints, a whole place for nodes."""
     inner = isinstance(first, tuple) + isinstance(second, tuple)
     return (1.0, 0.8, 0.4)[inner]
 
 
 def _spread(wanted: Sequence[float], gaps: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """The places nearest to `wanted` in weighted squares that keep the gaps: pool adjacent violators."""
+    """Returns the places nearest to `wanted` in weighted least squares that keep the gaps (pool adjacent violators)."""
     offsets = np.cumsum(gaps)
     blocks: list[tuple[float, float, int]] = []
     for value, weight in zip(np.asarray(wanted) - offsets, weights, strict=True):

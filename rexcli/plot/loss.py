@@ -1,4 +1,4 @@
-"""The loss of an identification over the episodes that it simulated; several runs beside one another."""
+"""Draws the loss of identifications over the episodes that they simulated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rexcli.plot.training import to_number
 
 @dataclass(frozen=True)
 class Curve:
-    """Of one run: its label, and a row an evaluation: episodes simulated so far, least loss so far, stage."""
+    """The loss curve of one run: its label and, per evaluation, episodes simulated so far, least loss so far, stage."""
 
     label: str
     rollouts: np.ndarray
@@ -41,7 +41,9 @@ class Loss(Picture):
 
 @style.styled
 def draw(curves: Sequence[Curve]) -> Figure:
-    """One line a run; a dotted line where signals were weighed anew, which changes what the loss is.
+    """Draws one line per run.
+
+    A dotted line marks where signals were weighted anew, which changes what the loss is.
 
     Raises:
         RexError: no run has a loss above 0.

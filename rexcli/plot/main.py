@@ -22,7 +22,7 @@ from rexcli.runs.storage import atomic_file
 logger = logging.getLogger("rex.plot")
 
 COMPRESSION = 3
-"""Of PNG files: half the time of zlib's usual 6 for 15 % more bytes."""
+"""Compression level of PNG files: half the time of zlib's default 6 for 15 % more bytes."""
 
 
 def draw_run(
@@ -37,21 +37,20 @@ def draw_run(
 
     Args:
         view: the run.
-        folder: where to; default `<run>/plots`.
-        only: names of pictures; default all that fit. A picture that fails is then logged and left out, so that
-            no run fails for want of a picture; one that was asked for by name raises.
-        project: whose `nodes` define the pictures that the run brings; None for the one that the working directory
-            is in.
-        seconds: after which no further picture is begun, unless some were asked for by name; None for no limit. What
-            is left out is logged, with the command that draws it.
+        folder: where the files go; default `<run>/plots`.
+        only: names of pictures; default: all that fit. In this case a picture that fails is logged and left out, so
+            that no run fails for a picture; one that was asked for by name raises.
+        project: the project whose `nodes` define the run's own pictures; None for that of the working directory.
+        seconds: time after which no further picture is begun, unless pictures were asked for by name; None for no
+            limit. Pictures left out are logged, with the command that draws them.
         **options: see `Options`.
 
     Returns:
         The files, in order of the pictures' names.
 
     Raises:
-        RexError: for an unknown picture or option, or one named in `only` that the run lacks the artifacts for, or
-            whose artifacts do not fit together.
+        RexError: a picture or option is unknown, or the artifacts of a picture in `only` are missing or do not fit
+            together.
         WriteError: a file cannot be written.
     """
     target = Path(folder or view.path / "plots")
@@ -59,13 +58,13 @@ def draw_run(
 
 
 def draw_and_log(view: View, project: Project | None = None, seconds: float | None = None) -> list[Path]:
-    """`draw_run`, in whatever process: what it says is in the run's log."""
+    """Calls `draw_run` in any process; its messages go to the run's log."""
     with log_to(view.path / "log.txt"):
         return draw_run(view, project=project, seconds=seconds)
 
 
 def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:
-    """Overlays several runs in those pictures that can; see `draw_run`."""
+    """Overlays several runs in the pictures that can do so; see `draw_run`."""
     if not views:
         raise RexError("no run to draw: name at least one run directory, or 'latest'")
     return _draw(list(views), Path(folder), only, _options(options), None, overlays=True)
@@ -73,13 +72,13 @@ def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = 
 
 @styled
 def save(drawing: Figure | Animation, path: Path) -> Path:
-    """Writes a picture so that the file appears whole or not at all."""
+    """Writes a picture such that the file appears whole or not at all."""
     with atomic_file(path) as temporary:
         if isinstance(drawing, Animation):
             _save_gif(drawing, temporary)
         else:
             engine = drawing.get_layout_engine()
-            if engine is not None and drawing.axes:  # Matplotlib would draw all of it once, unseen, for its layout
+            if engine is not None and drawing.axes:  # Matplotlib would first draw everything invisibly for its layout
                 engine.execute(drawing)
                 drawing.set_layout_engine(None)
             png: Any = {"metadata": {"Software": "rexcli"}, "pil_kwargs": {"compress_level": COMPRESSION}}
@@ -88,7 +87,7 @@ def save(drawing: Figure | Animation, path: Path) -> Path:
 
 
 class _Once:
-    """A run whose artifacts are read once, however many pictures look at them."""
+    """A run whose artifacts are read only once, however many pictures use them."""
 
     def __init__(self, view: View):
         self._view = view
@@ -142,7 +141,7 @@ def _draw(
                 str(error) if known else f"{type(error).__name__} {error}; what it is drawn from does not fit together"
             )
             where = ", ".join(str(view.path) for view in views)
-            # A run of hours is not lost to its picture: log and go on, unless this picture was asked for.
+            # A picture must not fail a run of hours: log and go on, unless this picture was asked for.
             if only is None:
                 logger.warning("picture '%s' of %s could not be drawn: %s", name, where, said)
                 logger.info("picture '%s'", name, exc_info=not known)
@@ -157,15 +156,15 @@ def _draw(
 
 
 def shown(path: Path) -> Path:
-    """A path as short as it can be typed here."""
+    """Returns the shortest path that can be typed here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _refuse_code_of_runs(views: Sequence[View], project: Project) -> None:
-    """A run that holds a project is not drawn by that project's code: it came with the run, perhaps from a stranger.
+    """Refuses to draw a run with the code of a project inside it, which came with the run, perhaps from a stranger.
 
     Raises:
-        RexError: naming the run.
+        RexError: the project is inside a run; the message names the run.
     """
     for view in views:
         if project.root.resolve().is_relative_to(view.path.resolve()):

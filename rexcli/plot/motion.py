@@ -1,4 +1,4 @@
-"""What moving pictures share: what moved, when the frames are, and frames drawn over what stands still."""
+"""Provides what animations share: the motion, the times of frames, and drawing frames over a still background."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAMES_PER_SECOND = 25
 
 @dataclass(frozen=True)
 class Series:
-    """What one quantity did in one episode.
+    """The values of one quantity in one episode.
 
     Attributes:
         time: s, `[n]`, increasing.
@@ -31,25 +31,25 @@ class Series:
     values: np.ndarray
 
     def between(self, times: np.ndarray) -> np.ndarray:
-        """Values at `times`, `[m]`, on the straight lines between its own, `[m, components]`."""
+        """Returns values at `times`, `[m]`, by linear interpolation, `[m, components]`."""
         return np.stack([np.interp(times, self.time, each) for each in self.values.T], axis=-1)
 
     def held(self, times: np.ndarray) -> np.ndarray:
-        """Values at `times`, `[m]`, each held until the next, and 0 before the first, `[m, components]`."""
+        """Returns values at `times`, `[m]`, each held until the next, and 0 before the first, `[m, components]`."""
         nothing = np.zeros((1, self.values.shape[1]))
         return np.concatenate([self.values, nothing])[np.searchsorted(self.time, times, side="right") - 1]
 
 
 def shown(view: View, options: Options, names: Sequence[str]) -> list[Quantity]:
-    """Those of a run's quantities whose names begin so, in the seconds that the options ask for."""
+    """Returns a run's quantities whose names begin with one of `names`, in the time that the options ask for."""
     return quantities(view, names, (options.start, options.start + options.animation_seconds))
 
 
 def series(found: Sequence[Quantity], names: Sequence[str], episode: int, components: int = 1) -> Series | None:
-    """The first of the named quantities that was kept, with so many components, in one episode; None if none was.
+    """Returns the first of the named quantities that was kept with so many components in an episode; None if none was.
 
     Raises:
-        RexError: there is no such episode, or nothing finite in it.
+        RexError: there is no such episode, or it has no finite value.
     """
     named = {entry.name: entry for entry in found if entry.values.shape[-1] == components}
     entry = next((named[name] for name in names if name in named), None)
@@ -65,10 +65,10 @@ def series(found: Sequence[Quantity], names: Sequence[str], episode: int, compon
 
 
 def needed(found: Sequence[Quantity], names: Sequence[str], episode: int, components: int = 1) -> Series:
-    """`series`, of what a picture cannot be drawn without.
+    """Returns `series` of quantities without which a picture cannot be drawn.
 
     Raises:
-        RexError: none of the named was kept, and as `series`.
+        RexError: none of the quantities was kept; otherwise as for `series`.
     """
     kept = series(found, names, episode, components)
     if kept is None:
@@ -77,7 +77,7 @@ def needed(found: Sequence[Quantity], names: Sequence[str], episode: int, compon
 
 
 def frame_times(time: np.ndarray, start: float = 0.0, seconds: float = 6.0) -> np.ndarray:
-    """When the frames are, s, `[frames]`: 25 a second, from the first time, `[n]`, or `start`, whichever is later."""
+    """Returns the times of frames, s, `[frames]`: 25 a second, from the first of `time`, `[n]`, or a later `start`."""
     first = max(start, float(time[0]))
     last = min(first + seconds, float(time[-1]))
     if last < first:
@@ -86,13 +86,13 @@ def frame_times(time: np.ndarray, start: float = 0.0, seconds: float = 6.0) -> n
 
 
 def film(figure: Figure, moving: Sequence[Artist], pose: Callable[[int], None], frames: int) -> Animation:
-    """Draws the moving artists, in their order, over what else is in the figure, frame by frame.
+    """Returns an animation that draws the moving artists, in order, over the rest of the figure.
 
     Args:
-        figure: drawn once, without them.
-        moving: of its artists.
-        pose: brings them where they are in frame `i`.
-        frames: how many there are.
+        figure: the figure, whose rest is drawn once.
+        moving: the figure's artists that move.
+        pose: moves the artists to where they are in frame `i`.
+        frames: number of frames.
     """
     for artist in moving:
         artist.set_animated(True)

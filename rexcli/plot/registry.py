@@ -1,8 +1,8 @@
-"""Which pictures there are: those of this package, and those that an experiment brings.
+"""Finds pictures: those of this package, and those that an experiment declares.
 
-A picture is a class that derives from `Picture`. One in a module of this package is found by looking into the folder
-and has the module's name, so a new picture is one new file. One in a project's `nodes/` is named by the experiment,
-`plots: {pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`.
+A picture is a class that derives from `Picture`. Those in modules of this package are found in its folder and have the
+module's name, so a new picture is one new file. Those in a project's `nodes/` are named by the experiment, `plots:
+{pictures: {pendulum: nodes.pendulum.picture.Pendulum}}`.
 
 A run may come from a stranger, and its `config.yaml` says which pictures it has. So these names obey the rules of
 `_target_` (see `rexcli.config.targets`): only a class that the user's own `nodes` defines is taken, only if it derives
@@ -33,7 +33,7 @@ from rexcli.timeline.timeline import Timeline
 
 
 class View(Protocol):
-    """What pictures read of a run: `rexcli.runs.RunView` without the rest."""
+    """The part of `rexcli.runs.RunView` that pictures use."""
 
     @property
     def path(self) -> Path: ...
@@ -55,7 +55,7 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What a person may ask of pictures; each picture takes what concerns it.
+    """The options of pictures; each picture uses those that concern it.
 
     Attributes:
         episode: which episode of the timeline, recording or rollouts a single-episode picture shows.
@@ -68,8 +68,8 @@ class Options:
         keys: the swept keys to show; empty: all.
         animation_seconds: the longest animation, s.
         format: of the files of pictures that do not move.
-        group: which nodes are drawn as one: `auto`, of a system of many those of a group (`nodes.*.group`) or else of
-            a class; `class`, all of one class; or `none`.
+        group: which nodes are drawn as one: `auto`, those of a group (`nodes.*.group`) or else of a class, if there are
+            many nodes; `class`, all of one class; or `none`.
     """
 
     episode: int = 0
@@ -101,19 +101,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Animation:
-    """Frames of a GIF: RGB arrays `[height, width, 3]` uint8 of one size, and how many a second."""
+    """The frames of a GIF: RGB arrays `[height, width, 3]` uint8 of one size, and their rate per second."""
 
     frames: Sequence[np.ndarray] = field(repr=False)
     frames_per_second: int = 25
 
 
 class Picture(ABC):
-    """One picture that runs can have.
+    """A picture that runs can have.
 
     Attributes:
-        needs: the artifacts that it is drawn from; `a|b` is either.
+        needs: the artifacts that it is drawn from; `a|b` means either.
         overlays: whether it can show several runs at once.
-        suffix: of its file.
+        suffix: suffix of its file.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -121,16 +121,16 @@ class Picture(ABC):
     suffix: ClassVar[str] = ".png"
 
     def fits(self, view: View) -> bool:
-        """Whether the run has what this picture is drawn from."""
+        """Returns whether the run has the artifacts that this picture is drawn from."""
         return all(any(view.has(name) for name in need.split("|")) for need in self.needs)
 
     @abstractmethod
     def render(self, view: Any, options: Options) -> Figure | Animation:
-        """Draws the picture of a run, `View`; if it `overlays`, of a sequence of runs."""
+        """Draws the picture of a run, a `View`, or of a sequence of runs if it `overlays`."""
 
 
 def pictures() -> dict[str, Picture]:
-    """The pictures of this package by name, in order of their names."""
+    """Returns the pictures of this package by name, in order of their names."""
     package = importlib.import_module("rexcli.plot")
     found = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
@@ -146,20 +146,20 @@ def _is_picture(kind: Any) -> bool:
 
 
 def settings(config: Mapping[str, Any]) -> PlotsConfig:
-    """The section `plots` of a run's configuration, checked; runs of before it existed have none.
+    """Returns the checked section `plots` of a run's configuration; older runs without it get the defaults.
 
     Raises:
-        RexError: it is not as it should be.
+        RexError: the section is wrong.
     """
     read: PlotsConfig = checks.read(PlotsConfig, config.get("plots") or {}, "plots", Origins(fallback="config.yaml"))
     return read
 
 
 def names(configs: Sequence[Mapping[str, Any]], only: Sequence[str] | None) -> list[str]:
-    """The names of the pictures that runs with these configurations may have: all, or `only` these.
+    """Returns the names of the pictures that runs with these configurations may have: all, or `only` these.
 
     Raises:
-        RexError: there is no picture of a name in `only`.
+        RexError: a name in `only` is no picture's.
     """
     known = list(dict.fromkeys([*pictures(), *(name for config in configs for name in settings(config).pictures)]))
     for name in only or ():
@@ -169,16 +169,16 @@ def names(configs: Sequence[Mapping[str, Any]], only: Sequence[str] | None) -> l
 
 
 def find(name: str, path: str | None, project: Project | None = None, origins: Origins | None = None) -> Picture:
-    """The picture of a name.
+    """Returns the picture of a name.
 
     Args:
-        name: of the picture.
-        path: of the class that a run declares for it; None for one of this package.
-        project: whose `nodes` define it; None for the one that the working directory is in.
-        origins: for messages.
+        name: name of the picture.
+        path: path of the class that a run declares for it; None for a picture of this package.
+        project: the project whose `nodes` define it; None for that of the working directory.
+        origins: where keys were set, for error messages.
 
     Raises:
-        RexError: the class may not be taken, see this module.
+        RexError: the class may not be used, see this module.
     """
     if path is None:
         return pictures()[name]

@@ -1,4 +1,4 @@
-"""What an identification reproduces: recorded signals, simulated ones, and their errors."""
+"""Draws what an identification reproduces: recorded signals, simulated ones, and their errors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Reproduced(Picture):
 
 @style.styled
 def draw(signals: Mapping[str, np.ndarray], *, episode: int = 0, max_rows: int = 12) -> Figure:
-    """One row a signal; what is held out is shaded.
+    """Draws one row per signal; held-out parts are shaded.
 
     Args:
         signals: `<signal>/time`, `…/episode`, `…/recorded`, `…/simulated`, `…/fitted`, `[values]`.
-        episode: which to show.
-        max_rows: signals at most.
+        episode: the episode to show.
+        max_rows: largest number of signals.
 
     Raises:
         RexError: nothing was compared in that episode.
@@ -65,7 +65,7 @@ def draw(signals: Mapping[str, np.ndarray], *, episode: int = 0, max_rows: int =
 
 
 def _broken(values: np.ndarray) -> np.ndarray:
-    """Without the line across a jump of nearly a turn, of an angle that is wrapped."""
+    """Breaks a line where a wrapped angle jumps by nearly a turn."""
     jumps = np.flatnonzero(np.abs(np.diff(values)) > 1.5 * np.pi)
     steps = np.abs(np.diff(values))
     if len(jumps) and len(steps) and np.median(steps) < 0.5:

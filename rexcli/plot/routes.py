@@ -1,4 +1,4 @@
-"""The curves that a laid-out graph's edges take, round boxes and beside one another."""
+"""Routes the edges of a laid-out graph as curves around boxes and beside one another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALONG, ASIDE = np.asarray([1.0, 0.0]), np.asarray([0.0, 1.0])
 
 @dataclass(frozen=True)
 class Stop:
-    """A point that a curve passes in a direction, straight for `reach` inches before and after it."""
+    """A point that a curve passes in a given direction, straight for `reach` inches before and after it."""
 
     point: np.ndarray
     direction: np.ndarray
@@ -27,11 +27,11 @@ class Routes:
     """Geometry of a layout in inches, as (along, across) the flow.
 
     Attributes:
-        layout: where nodes and waypoints are.
+        layout: the places of nodes and waypoints.
         edges: `(source, target)` of each edge.
-        pitch: from one layer to the next, and from one place in a layer to the next.
-        half: half of a box.
-        lane: how far apart edges between the same two nodes run, so that their labels have room.
+        pitch: distance from one layer to the next, and from one place in a layer to the next.
+        half: half the size of a box.
+        lane: distance of edges between the same two nodes, so that their labels have room.
     """
 
     layout: Layout
@@ -41,11 +41,11 @@ class Routes:
     lane: float
 
     def centres(self) -> dict[str, tuple[float, float]]:
-        """The middle of each node's box."""
+        """Returns the centre of each node's box."""
         return {name: (at[0] * self.pitch[0], at[1] * self.pitch[1]) for name, at in self.layout.place.items()}
 
     def path(self, index: int) -> np.ndarray:
-        """Points `[n, 2]` along edge `index`, from its source's box to its target's."""
+        """Returns points `[n, 2]` along edge `index`, from its source's box to its target's."""
         source, target = self.edges[index]
         if source == target:
             return self._loop(index)
@@ -58,14 +58,14 @@ class Routes:
         return [other for other, ends in enumerate(self.edges) if ends == self.edges[index]]
 
     def _loop(self, index: int) -> np.ndarray:
-        """Out of a box' side and back into it."""
+        """Returns a curve that leaves a side of a box and comes back into it."""
         centre = self._at(self.layout.place[self.edges[index][0]]) - self.half[1] * ASIDE
         reach = (0.45 + 1.34 * self.lane * self._twins(index).index(index)) * ASIDE
         left, right = centre - 0.22 * ALONG, centre + 0.22 * ALONG
         return _cubic(right, right - reach, left - reach, left)
 
     def _along(self, index: int) -> np.ndarray:
-        """With the flow: out of the box' far side, through the waypoints, into the near side."""
+        """Returns a curve along the flow: out of the far side of the box, through the waypoints, into the near side."""
         source, target = (self._at(self.layout.place[name]) for name in self.edges[index])
         start = source + self.half[0] * ALONG + self._port(index, outgoing=True) * ASIDE
         end = target - self.half[0] * ALONG + self._port(index, outgoing=False) * ASIDE
@@ -77,7 +77,7 @@ class Routes:
         return _spline([Stop(start, ALONG), *inner, Stop(end, ALONG)])
 
     def _against(self, index: int) -> np.ndarray:
-        """Against the flow: out of the box' side and into the same side of the other."""
+        """Returns a curve against the flow: out of a side of the box, and into the same side of the other."""
         source, target = (self._at(self.layout.place[name]) for name in self.edges[index])
         inner = [self._at(point) for point in self.layout.waypoints[index]]
         beside = not inner or np.mean([point[1] for point in inner]) >= (source[1] + target[1]) / 2
@@ -93,7 +93,7 @@ class Routes:
         return _spline([Stop(start, side), *through, Stop(end, -side)])
 
     def _port(self, index: int, *, outgoing: bool) -> float:
-        """Where on its side of a box the edge docks: evenly spread, in the order in which the edges come or go."""
+        """Returns where an edge docks on its side of a box: evenly spread, in the order in which edges come or go."""
         end, other = (0, 1) if outgoing else (1, 0)
         name = self.edges[index][end]
 
@@ -115,7 +115,7 @@ class Routes:
 
 
 def _spline(stops: Sequence[Stop]) -> np.ndarray:
-    """Cubic pieces from stop to stop, `[n, 2]`."""
+    """Returns cubic curves from stop to stop, `[n, 2]`."""
     pieces = []
     for first, second in pairwise(stops):
         start = first.point + first.reach * first.direction
@@ -126,7 +126,7 @@ def _spline(stops: Sequence[Stop]) -> np.ndarray:
 
 
 def _cubic(*control: np.ndarray) -> np.ndarray:
-    """Points `[25, 2]` on the Bézier curve with four control points."""
+    """Returns points `[25, 2]` on the Bézier curve with four control points."""
     t = np.linspace(0, 1, 25)[:, None]
     a, b, c, d = control
     return (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d

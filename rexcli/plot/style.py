@@ -1,4 +1,4 @@
-"""House style: colours, type sizes and figures, the same in every picture.
+"""Defines the house style: colours, type sizes and figures, the same in every picture.
 
 Figures are `matplotlib.figure.Figure` objects of their own, so that no picture leaves anything behind in pyplot.
 """
@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 
 WIDTH = 8.8
-"""Inches. At `DPI` a picture is 1,320 pixels wide, so its smallest type stays readable in a README's column."""
+"""Width of figures, inches: 1,320 pixels at `DPI`, so that small type stays readable in a README's column."""
 DPI = 150
 
 SMALL, NORMAL, TITLE = 8.0, 9.0, 10.5
@@ -41,7 +41,7 @@ COLOURS = {
     "yellow": "#fcc419",
     "orange": "#f76707",
 }
-"""open-color's names, each at the strength that tells them apart in lightness too, for colour-blind readers."""
+"""Colours of open-color, each of a strength that colour-blind readers can tell apart by lightness, too."""
 
 CYCLE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#5f5f5f")
 """Okabe and Ito's colour-blind safe palette, for runs, seeds and nodes without a colour of their own."""
@@ -85,7 +85,7 @@ Result = TypeVar("Result")
 
 
 def styled(function: Callable[Params, Result]) -> Callable[Params, Result]:
-    """Decorates a function so that what it draws has the house style, whatever the user's matplotlibrc says."""
+    """Decorates a function so that its drawing has the house style, whatever the user's matplotlibrc says."""
 
     @wraps(function)
     def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Result:
@@ -96,15 +96,15 @@ def styled(function: Callable[Params, Result]) -> Callable[Params, Result]:
 
 
 def figure(width: float = WIDTH, height: float = 3.0, *, constrained: bool = True) -> Figure:
-    """An empty figure, inches; with `constrained` its layout makes room for labels by itself."""
+    """Makes an empty figure, in inches; with `constrained` its layout makes room for labels by itself."""
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if constrained else None
     return Figure(figsize=(width, height), dpi=DPI, layout=engine)
 
 
 def colour(name: str | None, index: int = 0) -> str:
-    """Hex colour of a declared one: an open-color name or any matplotlib colour.
+    """Returns the hex colour of a declared one: an open-color name or any matplotlib colour.
 
-    What is no colour, or none, gets the colour-blind safe cycle's entry `index`.
+    For None or an unknown colour, it returns entry `index` of the colour-blind safe cycle.
     """
     if name is not None and name in COLOURS:
         return COLOURS[name]
@@ -114,13 +114,13 @@ def colour(name: str | None, index: int = 0) -> str:
 
 
 def tint(name: str, share: float) -> str:
-    """The colour mixed with white; `share` 1 leaves it, 0 is white."""
+    """Mixes a colour with white; `share` 1 leaves it as it is, 0 gives white."""
     red, green, blue = (1 - share * (1 - channel) for channel in matplotlib.colors.to_rgb(name))
     return matplotlib.colors.to_hex((red, green, blue))
 
 
 def luminance(name: str) -> float:
-    """Relative luminance, 0 black … 1 white (WCAG 2, section 1.4.3)."""
+    """Returns relative luminance, from 0 for black to 1 for white (WCAG 2, section 1.4.3)."""
     channels = [
         channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
         for channel in matplotlib.colors.to_rgb(name)
@@ -129,14 +129,14 @@ def luminance(name: str) -> float:
 
 
 def ink_on(name: str) -> str:
-    """Black or white, whichever reads better on the colour."""
+    """Returns black or white, whichever reads better on the colour."""
     light = luminance(name)
     return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.06 else INK
 
 
 @lru_cache(maxsize=4096)
 def text_size(text: str, size: float = NORMAL, weight: str = "normal") -> tuple[float, float]:
-    """Width and height in inches that `text` takes at `size` points."""
+    """Returns width and height in inches that `text` takes at `size` points."""
     from matplotlib.cbook import is_math_text
     from matplotlib.textpath import text_to_path
 
@@ -147,7 +147,7 @@ def text_size(text: str, size: float = NORMAL, weight: str = "normal") -> tuple[
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number for a person: three significant digits, thousands separators, no exponent where it can be helped."""
+    """Formats a number with three significant digits, thousands separators, and no exponent where possible."""
     if value != value:
         return "-"
     if value == int(value) and abs(value) < 1e15:
@@ -163,7 +163,7 @@ def thousands(axis: Any) -> None:
 
 
 def legend_below(fig: Figure, handles: Iterable[Any], *, columns: int | None = None) -> None:
-    """One legend for the whole figure, below the data."""
+    """Draws one legend for the whole figure, below the data."""
     handles = list(handles)
     if not handles:
         return
@@ -182,8 +182,10 @@ def legend_below(fig: Figure, handles: Iterable[Any], *, columns: int | None = N
 
 
 def align_ylabels(fig: Figure, grid: Iterable[Axes]) -> None:
-    """Puts the labels of y axes in one column, left of the widest number. Matplotlib's function of the same name looks
-    at all axes for the label of each, again and again while it lays out."""
+    """Puts the labels of y axes in one column, left of the widest number.
+
+    Matplotlib's function of the same name looks at all axes for each label, again and again during the layout.
+    """
     grid, widest = list(grid), 0.0
     for axes in grid:
         low, high = sorted(axes.get_ylim())
@@ -198,14 +200,14 @@ def align_ylabels(fig: Figure, grid: Iterable[Axes]) -> None:
 
 
 def tidy(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
-    """Names what an axes shows; every axis' label has its unit."""
+    """Labels an axes; every label of an axis has its unit."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title)
 
 
 def shorten(text: str, inches: float, size: float = NORMAL, weight: str = "normal") -> str:
-    """`text`, or its ends around an ellipsis where it is wider than `inches`; of `a → b` each end by itself."""
+    """Returns `text`, shortened by an ellipsis to `inches`; of `a → b` each end by itself."""
     if text_size(text, size, weight)[0] <= inches:
         return text
     if " → " in text:
@@ -220,7 +222,7 @@ def shorten(text: str, inches: float, size: float = NORMAL, weight: str = "norma
 
 
 def listing(parts: Sequence[str], inches: float) -> str:
-    """`a, b and 3 more`: as many of the parts as fit in small type."""
+    """Lists as many of the parts as fit in small type: `a, b and 3 more`."""
 
     def text(shown: int) -> str:
         rest = f" and {len(parts) - shown} more" if shown < len(parts) else ""

@@ -1,4 +1,4 @@
-"""The compiled program's template: its slots in order, how often each runs, and how the first partitions fill it."""
+"""Draws the compiled program's template: its slots in order, how often each runs, and how partitions fill it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, Picture, View
 
 TANGLED = 48
-"""Slots among which a person can no longer follow arrows."""
+"""Number of slots above which a person can no longer follow arrows."""
 
 PARTITIONS = 40
-"""Partitions in the strip at most."""
+"""Most partitions in the strip."""
 
 
 class Supergraph(Picture):
@@ -36,18 +36,18 @@ class Supergraph(Picture):
 def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
     """Draws a template.
 
-    Above, the slots in the order in which the program runs them, each in its node's lane; an arrow is a dependency
-    (those that follow from others are left out, and all among more than `TANGLED` slots).
-    Then the share of partitions in which each slot runs; below, where
-    `usage` is known, the first partitions and which slots they use.
+    The upper panel shows the slots in the order in which the program runs them, each in its node's lane. An arrow is a
+    dependency; those that follow from others are left out, and all of them with more than `TANGLED` slots. The next
+    panel shows the share of partitions in which each slot runs and, if `usage` is known, the last one shows which slots
+    the first partitions use.
 
     Args:
-        program: as in program.json: `mode`, `slots` (`node`, `run_share`, `after`), `efficiency`, `partitions`,
-            and optionally `pruned`, `buffers` and `usage` (`[partitions][slots]`, 0 or 1).
+        program: the content of program.json: `mode`, `slots` (`node`, `run_share`, `after`), `efficiency`,
+            `partitions`, and optionally `pruned`, `buffers` and `usage` (`[partitions][slots]`, 0 or 1).
         declared: gives lanes their order and colours.
 
     Raises:
-        RexError: if there is no slot to draw.
+        RexError: there is no slot to draw.
     """
     slots = list(program.get("slots") or [])
     if not slots:
@@ -102,7 +102,7 @@ def draw(program: Mapping[str, Any], declared: Declared) -> Figure:
 
 
 def _summary(entry: Any) -> str:
-    """`agent 3, world 1` of a mapping or list, as many entries as fit a line."""
+    """Describes a mapping or list in a line, `agent 3, world 1`, with as many entries as fit."""
     if isinstance(entry, Mapping):
         parts = [
             f"{name} {len(value) if isinstance(value, list | dict) else value}"
@@ -154,7 +154,7 @@ def _template(axes: Axes, slots: list[Any], nodes: list[str], names: list[str], 
 
 
 def _dependencies(slots: list[Any]) -> list[tuple[int, int]]:
-    """Pairs of a slot and one that depends on it, without those that follow from others."""
+    """Returns pairs of a slot and one that depends on it, without those that follow from others."""
     pairs: list[tuple[int, int]] = []
     above: list[set[int]] = []
     for index, slot in enumerate(slots):

@@ -1,4 +1,4 @@
-"""A sweep: a metric against the keys that were swept."""
+"""Draws a metric of a sweep over the keys that were swept."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Sweep(Picture):
 
 
 def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A table's rows from its columns `[rows]`."""
+    """Converts columns `[rows]` of a table to its rows."""
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _swept(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[str]:
-    """Columns that are keys of the config; what else a table holds are results."""
+    """Returns the columns that are keys of the config; the others are results."""
     names = list(rows[0]) if rows else []
     return [name for name in names if name not in BOOKKEEPING and (_is_key(name, config) or _looks_like_key(name))]
 
@@ -61,21 +61,21 @@ def draw(
     keys: Sequence[str] = (),
     metrics: Sequence[str] = (),
 ) -> Figure:
-    """A row of panels a metric, a panel a swept key: a dot a job, and a line through the means of each value.
+    """Draws a row of panels per metric, one per swept key: a dot per job, and a line through each value's mean.
 
     A result that is a list, such as the return of each seed, has a dot for every number in it.
 
-    Numeric keys have an axis of numbers, logarithmic where they lie by ratios; others are categories, with a dash at
-    the mean. Of two swept keys, the one with more values is the axis and the other's values are lines.
+    Numeric keys have an axis of numbers, logarithmic if the values are spaced by ratios; others are categories, with a
+    dash at the mean. Of two swept keys, the one with more values is the axis, and each value of the other is a line.
 
     Args:
-        rows: the table of the sweep, a row a job, column values as text or numbers.
-        swept: which columns were swept.
-        keys: of these, which to show; default all, four at most.
-        metrics: which columns to show against them; default one that says how good a policy is.
+        rows: the table of the sweep, one row per job, with values as text or numbers.
+        swept: the columns that were swept.
+        keys: the swept keys to show; default: all, four at most.
+        metrics: the columns to show over them; default: one that says how good a policy is.
 
     Raises:
-        RexError: for a key or metric that the table lacks, or a sweep without results.
+        RexError: the table lacks a key or metric, or the sweep has no results.
     """
     keys, other, metrics = _chosen(rows, swept, keys, metrics)
     fig = style.figure(min(style.WIDTH, 2.2 + 3.7 * len(keys)), 2.7 * len(metrics) + 0.6)
@@ -99,7 +99,7 @@ def draw(
 def _chosen(
     rows: Sequence[Mapping[str, Any]], swept: Sequence[str], keys: Sequence[str], metrics: Sequence[str]
 ) -> tuple[list[str], str | None, list[str]]:
-    """The keys that get an axis, the key whose values are lines, and the metrics; see `draw`."""
+    """Returns the keys that get an axis, the key whose values are lines, and the metrics; see `draw`."""
     names = list(rows[0]) if rows else []
     for name in [*keys, *metrics]:
         if name not in names:
@@ -154,7 +154,7 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, metric: str,
 
 
 def numbers_of(value: Any) -> list[float]:
-    """The finite numbers in a cell: one, or all of a list, which sweep.csv holds as JSON (`[1.5, 2.0]`)."""
+    """Returns the finite numbers in a cell: one, or all of a list, which sweep.csv holds as JSON (`[1.5, 2.0]`)."""
     try:
         items = json.loads(value) if isinstance(value, str) and value.startswith("[") else [value]
     except ValueError:
@@ -163,7 +163,7 @@ def numbers_of(value: Any) -> list[float]:
 
 
 def _in_order(values: Sequence[str]) -> list[str]:
-    """The different values, by number where they are numbers, else as they come."""
+    """Returns the different values, sorted if they are numbers, else as they come."""
     different = list(dict.fromkeys(values))
     numbers = [to_number(value) for value in different]
     return (
@@ -174,7 +174,7 @@ def _in_order(values: Sequence[str]) -> list[str]:
 
 
 def _axis(axes: Axes, values: Sequence[Any]) -> dict[str, float]:
-    """Sets up the x axis for a key's values and says where each one goes."""
+    """Sets up the x axis for a key's values, and returns the place of each."""
     texts = _in_order([str(value) for value in values])
     numbers = np.asarray([to_number(text) for text in texts])
     if not np.isfinite(numbers).all():
@@ -201,7 +201,7 @@ def _axis(axes: Axes, values: Sequence[Any]) -> dict[str, float]:
 
 
 def _spans_decades(numbers: np.ndarray) -> bool:
-    """Whether equal steps are ratios: two decades, or one with more than two values that lie nearer to a log scale."""
+    """Returns whether a log scale fits better: over two decades, or over one with values that lie nearer to it."""
     if numbers.max() >= 100 * numbers.min():
         return True
     if len(numbers) < 3 or numbers.max() < 8 * numbers.min():
@@ -211,7 +211,7 @@ def _spans_decades(numbers: np.ndarray) -> bool:
 
 
 def _crowded(axes: Axes, numbers: np.ndarray) -> bool:
-    """Whether labels at the numbers themselves would touch on an axis of about three inches."""
+    """Returns whether labels at the numbers themselves would touch on an axis of about three inches."""
     if len(numbers) < 2:
         return False
     places = np.log(numbers) if axes.get_xscale() == "log" else numbers

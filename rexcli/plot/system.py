@@ -1,4 +1,4 @@
-"""The declared system: nodes as boxes, edges as arrows, laid out along the flow."""
+"""Draws the declared system: nodes as boxes, edges as arrows, laid out along the flow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rexcli.plot.registry import Options, Picture, View
 from rexcli.plot.routes import Routes
 
 WORDY = 16
-"""Up to so many edges each one is labelled in words; beyond, by its window's length alone."""
+"""Number of edges up to which each is labelled in words; with more, only by its window's length."""
 MARGIN = 0.3
 DASHES = (0, (3.5, 2))
 Point = tuple[float, float]
@@ -29,7 +29,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class _Plan:
-    """Geometry in inches: the size of a box, and where boxes and edges go."""
+    """The geometry in inches: the size of a box, and the places of boxes and edges."""
 
     size: Point
     centre: dict[str, Point]
@@ -50,11 +50,12 @@ class SystemDiagram(Picture):
 def draw(declared: Declared) -> Figure:
     """Draws nodes with rate and computation delay, edges with window and communication delay.
 
-    Solid edges block, dashed ones don't, a diamond at the root marks `skip`. The supervisor has a heavy frame.
+    Solid edges are blocking, dashed ones are not, and a diamond at the root marks `skip`. The supervisor has a heavy
+    frame.
 
-    Nodes of a group are one box, and the edges of it that are alike one arrow.
+    Nodes of a group are one box, and its equal edges are one arrow.
 
-    Artists carry ids for whoever looks for them: `node:<name>`, `edge:<name>`.
+    Artists have ids by which they can be found: `node:<name>`, `edge:<name>`.
     """
     declared = declared.collapsed()
     if not declared.nodes:
@@ -196,7 +197,7 @@ def _onto_paper(
     horizontal: bool,
     label: Point,
 ) -> _Plan:
-    """Turns (along, across) into (x, y), both in inches, with a margin around and room for the legend below."""
+    """Converts (along, across) to (x, y), both in inches, with a margin around and room for the legend below."""
 
     def turn(points: np.ndarray) -> np.ndarray:
         return np.stack([points[:, 0], -points[:, 1]], 1) if horizontal else np.stack([points[:, 1], -points[:, 0]], 1)
@@ -216,7 +217,7 @@ def _onto_paper(
 
 
 def _free_place(label: str, points: np.ndarray, taken: list[Bbox]) -> Point:
-    """A point on the path whose label covers the least of boxes and earlier labels; adds its box to `taken`."""
+    """Returns where on a path a label covers least of boxes and earlier labels; adds its box to `taken`."""
     width, height = style.text_size(label, style.SMALL)
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     tried: list[tuple[float, Point, Bbox]] = []

@@ -1,4 +1,4 @@
-"""Training curves: mean and spread over seeds, several runs beside one another."""
+"""Draws training curves: mean and spread over seeds, for one run or several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rexcli.plot.registry import Options, Picture, View
 
 RETURN, LENGTH = "eval/return_mean", "eval/length_mean"
 PREFERRED = ("train/kl", "train/entropy", "train/value_loss", "train/explained_variance")
-"""Metrics that are shown if they are there, in this order, after the return and the metrics of `eval.metrics`."""
+"""Metrics that are shown if they exist, in this order, after the return and the metrics of `eval.metrics`."""
 CLOCKS = ("seed", "update", "total_steps", "seconds", "wall_time", "steps_per_second", "time")
 TITLES = {
     "eval/return_mean": ("Return", "return of an episode (reward)"),
@@ -37,7 +37,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Curves:
-    """The metrics of one run: its label and columns `[rows]` by name, NaN where a row has no value."""
+    """The metrics of one run: its label, and columns `[rows]` by name, NaN where a row has no value."""
 
     label: str
     columns: Mapping[str, np.ndarray]
@@ -56,7 +56,7 @@ class Training(Picture):
 
 
 def columns_of(table: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:
-    """A table's columns `[rows]` as float64; what is no number is NaN."""
+    """Returns a table's columns `[rows]` as float64; values that are not numbers become NaN."""
     return {name: np.asarray([to_number(cell) for cell in cells], np.float64) for name, cells in table.items()}
 
 
@@ -69,15 +69,15 @@ def to_number(value: Any) -> float:
 
 @style.styled
 def draw(runs: Sequence[Curves], *, metrics: Sequence[str] = (), max_panels: int = 6) -> Figure:
-    """One panel a metric over environment steps: the mean over seeds, and from the least to the greatest seed.
+    """Draws one panel per metric over environment steps: the mean over seeds, and the range of the seeds.
 
     Args:
-        runs: one or several.
-        metrics: columns to show; default: returns, hold, KL and what else is there.
-        max_panels: without `metrics`, panels at most.
+        runs: one run or several.
+        metrics: columns to show; default: see `default_metrics`.
+        max_panels: largest number of panels if `metrics` is not given.
 
     Raises:
-        RexError: for a metric that no run has.
+        RexError: no run has a metric.
     """
     there = list(dict.fromkeys(name for run in runs for name in run.columns))
     for name in metrics:
@@ -109,7 +109,7 @@ def draw(runs: Sequence[Curves], *, metrics: Sequence[str] = (), max_panels: int
 
 
 def default_metrics(runs: Sequence[Curves]) -> list[str]:
-    """The metrics that have a finite value: the return, those that the experiment chose, the preferred, all others."""
+    """Returns the metrics with a finite value: the return, those of the experiment, the preferred, all others."""
     there = dict.fromkeys(
         name
         for run in runs
@@ -122,7 +122,7 @@ def default_metrics(runs: Sequence[Curves]) -> list[str]:
 
 
 def over_seeds(run: Curves, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Steps, mean, least and greatest over seeds, each `[updates]`, and how many seeds there are.
+    """Returns steps, mean, least and greatest over seeds, each `[updates]`, and the number of seeds.
 
     Rows without a finite value are left out.
     """
@@ -138,7 +138,7 @@ def over_seeds(run: Curves, metric: str) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _line_style(index: int) -> Literal["-", "--"]:
-    """Runs beyond the palette take its colours again, dashed."""
+    """Returns the line style: runs beyond the palette use its colours again, dashed."""
     return "--" if index >= len(style.CYCLE) else "-"
 
 

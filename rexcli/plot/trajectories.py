@@ -1,4 +1,4 @@
-"""What quantities did over time: one recorded episode, or bands over many rolled out."""
+"""Draws quantities over time: one recorded episode, or bands over many rollouts."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from rexcli.timeline.spec import NANOSECONDS
 from rexcli.timeline.timeline import Timeline
 
 SINGLES = 3
-"""Episodes drawn one by one over the bands."""
+"""Number of episodes drawn one by one over the bands."""
 TURNS = 20
-"""Episodes of an angle that are drawn, in place of bands."""
+"""Number of episodes of an angle that are drawn, in place of bands."""
 WIDEST = 4
-"""Components of a vector that are still drawn; longer ones are no trajectories that a person can read."""
+"""Most components of a vector that are drawn; longer vectors are no trajectories that a person can read."""
 FIELDS = ("env", "state", "output", "inputs", "params")
 MOST = 4000
-"""Blocks of a trajectory at most: a longer one is drawn as the lowest and the highest value of each block, and bands
-over many longer ones of twice as many ticks."""
+"""Most blocks of a trajectory: a longer one is drawn by the lowest and the highest value of each block, and bands over
+many episodes by at most twice as many ticks."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One recorded leaf.
+    """A recorded quantity: one leaf of a node's params, inputs, state or output, or of the environment.
 
     Attributes:
         name: `<node>/<field>/<key path>`.
-        colour: hex.
-        time: s, `[episodes, ticks]`; NaN where there is none.
-        values: `[episodes, ticks, components]`; NaN where there is none.
+        colour: colour as hex.
+        time: time, s, `[episodes, ticks]`; NaN where there is none.
+        values: values, `[episodes, ticks, components]`; NaN where there is none.
     """
 
     name: str
@@ -52,26 +52,26 @@ class Quantity:
 
     @property
     def field(self) -> str:
-        """One of `FIELDS`."""
+        """The field of the node that it belongs to, one of `FIELDS`."""
         node, field = self.name.split("/")[:2]
         return "env" if node == "env" else field
 
     @cached_property
     def is_constant(self) -> bool:
-        """Whether no episode has two different values of it."""
+        """Whether it is constant within every episode."""
         low, high = (reduce(self.values, axis=1, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
         return not (high > low).any()
 
     @property
     def constant_text(self) -> str:
-        """Its value, where it is one number and the same in all episodes."""
+        """Its value as text, if it is one number and the same in all episodes."""
         values = np.unique(self.values[np.isfinite(self.values)])
         if len(values) == 1:
             return style.number(float(values[0]))
         return "(by episode)" if self.values.shape[-1] == 1 and len(values) else ""
 
     def repeats(self, other: Quantity) -> bool:
-        """Whether it has the numbers of another quantity of its node."""
+        """Returns whether it equals another quantity of its node."""
         mine, theirs = self.name.split("/")[0], other.name.split("/")[0]
         return mine == theirs and np.array_equal(self.values, other.values, equal_nan=True)
 
@@ -91,12 +91,12 @@ class Trajectories(Picture):
 
 
 def quantities(view: View, names: Sequence[str] = ("",), seconds: tuple[float, float] | None = None) -> list[Quantity]:
-    """What a run kept, of its rollouts if it has some, else of its recording.
+    """Returns the quantities that a run kept in its rollouts, or else in its recording.
 
     Args:
         view: the run.
-        names: what the names of quantities begin with; all unless given.
-        seconds: of a recording, from when to when; the whole, thinned, unless given.
+        names: prefixes of the names of quantities; default: all.
+        seconds: start and end of the part of a recording; default: the whole, thinned.
     """
     declared = Declared.of(view)
     if view.has("rollouts.npz"):
@@ -112,9 +112,11 @@ def quantities(view: View, names: Sequence[str] = ("",), seconds: tuple[float, f
 
 
 def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[Quantity]:
-    """The quantities of a rollouts.npz: `<node>/<field>/<key path>` `[num, steps, …]` with `<node>/seq`, `<node>/ts`.
+    """Returns the quantities of a rollouts.npz.
 
-    Entries with sequence number -1 are unfilled. `env/…` arrays are one a supervisor step.
+    Its arrays are `<node>/<field>/<key path>` `[num, steps, …]`, with `<node>/seq` and `<node>/ts`.
+
+    Entries with sequence number -1 are unfilled. `env/…` arrays have one entry per supervisor step.
     """
     owners = {name.partition("/")[0] for name in arrays}
     found = []
@@ -141,7 +143,7 @@ def from_rollouts(arrays: Mapping[str, np.ndarray], declared: Declared) -> list[
 
 
 def _env_time(shape: tuple[int, ...], ts: np.ndarray | None, seq: np.ndarray | None, declared: Declared) -> np.ndarray:
-    """When env step i ends: the supervisor's recorded times where they have as many, else multiples of its period."""
+    """Returns when each env step ends: the supervisor's recorded times if as many, else multiples of its period."""
     rate = next((node.rate for node in declared.nodes if node.name == declared.supervisor), 1.0)
     if ts is not None and seq is not None and ts.shape[0] == shape[0] and ts.shape[1] == shape[1] + 1:
         return np.where(seq[:, 1:] < 0, np.nan, ts[:, 1:])
@@ -155,16 +157,16 @@ def from_recording(
     names: Sequence[str] = ("",),
     seconds: tuple[float, float] | None = None,
 ) -> list[Quantity]:
-    """The quantities of a recording (`rexcli.runs`): numbers that its nodes kept, at their steps' starts.
+    """Returns the quantities of a recording (`rexcli.runs`): numbers that its nodes kept, at the starts of their steps.
 
     The recording is read in one pass and never held: an hour of it may have millions of steps.
 
     Args:
-        recording: of which.
-        timeline: of the recording.
-        declared: colours and rows.
-        names: what the names of quantities begin with; all unless given.
-        seconds: from when to when; the whole, thinned (see `MOST`), unless given.
+        recording: the recording.
+        timeline: the recording's timeline.
+        declared: gives colours and rows.
+        names: prefixes of the names of quantities; default: all.
+        seconds: start and end of the part to read; default: the whole, thinned (see `MOST`).
     """
     found: dict[tuple[str, Any], _Samples] = {}
     for node in declared.rows(list(timeline.steps)):
@@ -186,20 +188,20 @@ def from_recording(
 
 
 class _Samples:
-    """What is drawn of a quantity: all of it, some seconds, or of a long one what `MOST` says.
+    """The part of a quantity that is drawn: all of it, some seconds, or a selection of a long one as `MOST` says.
 
-    Of one long episode, each block of ticks gives two points: its lowest value at its begin, its highest in its middle.
-    Bands over several need the same instants of each, so of these it is every so many ticks.
+    Each block of ticks of a single long episode gives two points: the lowest value at its start, and the highest in its
+    middle. Bands over several episodes need the same instants of each, and so take equally spaced ticks.
 
     Args:
-        name: of the quantity.
-        start: of the node's ticks, ns, `[episodes, ticks]`.
-        count: of the ticks that were recorded, `[episodes]`.
-        components: numbers in one value.
-        seconds: from when to when; all if None.
+        name: name of the quantity.
+        start: start of the node's ticks, ns, `[episodes, ticks]`.
+        count: number of recorded ticks, `[episodes]`.
+        components: how many numbers a value has.
+        seconds: start and end of the part; all if None.
 
     Attributes:
-        ticks: the first tick of interest, and the first that no longer is.
+        ticks: the first tick to keep, and the first not to keep any more.
     """
 
     def __init__(
@@ -232,7 +234,7 @@ class _Samples:
         self._low, self._high = empty, empty.copy() if self._extremes else empty
 
     def add(self, episode: np.ndarray, seq: np.ndarray, values: np.ndarray) -> None:
-        """Values `[steps, ...]` of ticks `seq` of `episode`, `[steps]`; such as were not asked for are passed over."""
+        """Adds values `[steps, ...]` of ticks `seq` of `episode`, `[steps]`; those that are not needed are ignored."""
         point, rest = np.divmod(seq - self._first, self._every)
         use = (point >= 0) & (point < self._low.shape[1]) & (seq < self._count[episode])
         if not self._extremes:
@@ -248,7 +250,7 @@ class _Samples:
             np.fmax.at(self._high, (0, at), np.fmax.reduceat(new, begins))
 
     def quantity(self, colour: str) -> Quantity:
-        """What was gathered."""
+        """Returns the quantity from the added values."""
         if not self._extremes:
             return Quantity(self._name, colour, self._time, self._low)
         values = np.stack([self._low, self._high], axis=2)
@@ -256,24 +258,24 @@ class _Samples:
 
 
 def _is_trajectory(shape: Sequence[int], dtype: np.dtype) -> bool:
-    """Whether a value is of few enough numbers for a person to read."""
+    """Returns whether a value has few enough numbers for a person to read."""
     return dtype.kind in "fiub" and 1 <= math.prod(shape) <= WIDEST
 
 
 def _components(values: np.ndarray) -> np.ndarray:
-    """`[episodes, ticks, components]`."""
+    """Reshapes values to `[episodes, ticks, components]`."""
     return values.reshape(*values.shape[:2], math.prod(values.shape[2:])).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a picture shows of what a run kept, and what it says in words.
+    """The quantities that a picture shows, and those that it only mentions in words.
 
     Attributes:
-        shown: one row each.
-        constant: what does not change within any episode.
+        shown: the quantities with a row each.
+        constant: quantities that are constant within every episode.
         same: outputs whose numbers are those of a state of their node.
-        hidden: how many more there are.
+        hidden: number of further quantities.
     """
 
     shown: Sequence[Quantity]
@@ -285,10 +287,10 @@ class Choice:
 def choose(
     found: Sequence[Quantity], supervisor: str | None = None, fields: Sequence[str] = (), max_rows: int = 12
 ) -> Choice:
-    """What to show: what matches a pattern in `fields`, or else what a person would look at first.
+    """Chooses what to show: quantities that match a pattern in `fields`, or else those that interest most.
 
-    That is what the task measures, the supervisor's output, which are the actions, then states, then other outputs.
-    What never changes, and an output that repeats a state of its node, are left to words.
+    Those are what the task measures, the supervisor's output (the actions), then states, then other outputs. Constant
+    quantities, and outputs that repeat a state of their node, are only mentioned.
 
     Raises:
         RexError: nothing matches, or nothing was kept.
@@ -320,21 +322,21 @@ def _rank(supervisor: str | None, entry: Quantity) -> tuple[bool, bool, int]:
 
 @style.styled
 def draw(choice: Choice, *, episode: int = 0, angles: Sequence[str] = ()) -> Figure:
-    """One row a quantity over a shared time.
+    """Draws one row per quantity over a shared time.
 
-    With several episodes: the median, bands from the 25th to the 75th and from the 5th to the 95th percentile, and a
-    few single episodes thin. With one: its steps, each value held until the next.
+    Several episodes are drawn as the median, bands from the 25th to the 75th and from the 5th to the 95th percentile,
+    and a few single episodes as thin lines. One episode is drawn as steps, each value held until the next.
 
-    Angles are drawn within ±pi. Their percentiles would depend on where a turn begins, so that of several episodes
-    single ones are drawn. Which quantities are angles is not to be seen from their numbers, so it must be declared.
+    Angles are drawn within ±pi. Their percentiles would depend on where a turn begins, so single episodes are drawn
+    instead of bands. Which quantities are angles cannot be told from their numbers, so it must be declared.
 
     Args:
-        choice: what to show.
+        choice: the quantities to show.
         episode: the first of the single episodes.
         angles: patterns of the names of angles, rad.
 
     Raises:
-        RexError: for an episode that there is none of.
+        RexError: there is no such episode.
     """
     shown = choice.shown
     episodes = max(len(entry.values) for entry in shown)
@@ -353,7 +355,7 @@ def draw(choice: Choice, *, episode: int = 0, angles: Sequence[str] = ()) -> Fig
 
 
 def _row(axes: Axes, entry: Quantity, episode: int, angle: bool) -> None:
-    """One quantity with its name."""
+    """Draws one quantity with its name."""
     episodes, components = len(entry.values), entry.values.shape[-1]
     if angle:
         entry = replace(entry, values=(entry.values + np.pi) % (2 * np.pi) - np.pi)
@@ -377,9 +379,9 @@ def _row(axes: Axes, entry: Quantity, episode: int, angle: bool) -> None:
 
 
 def band(entry: Quantity, component: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Median time `[ticks]`, s, and the 5th, 25th, 50th, 75th and 95th percentile `[5, ticks]` over episodes.
+    """Returns the median time `[ticks]`, s, and percentiles 5, 25, 50, 75 and 95 over episodes, `[5, ticks]`.
 
-    Ticks that fewer than half of the episodes have, or whose values are not finite there, are left out.
+    Ticks that fewer than half of the episodes have, or whose values are not finite, are left out.
     """
     time, values = entry.time, entry.values[..., component]
     good = np.isfinite(time) & np.isfinite(values)
@@ -411,7 +413,10 @@ def _line(
 
 
 def _component_colour(entry: Quantity, component: int) -> str:
-    """A node's own colour beside others of the palette could look like one of them."""
+    """Returns the colour of a component.
+
+    A node's own colour is not used beside others of the palette, one of which could look like it.
+    """
     return entry.colour if entry.values.shape[-1] == 1 else style.CYCLE[component]
 
 
@@ -430,7 +435,7 @@ def _title(name: str) -> str:
 
 
 def _notes(choice: Choice) -> list[str]:
-    """A line each for what is not drawn."""
+    """Returns one line for each kind of quantity that is not drawn."""
     room = style.WIDTH - 2.8
     same = [entry.name.replace("/", ".") for entry in choice.same]
     constant = [f"{entry.name.replace('/', '.')} {entry.constant_text}".rstrip() for entry in choice.constant]

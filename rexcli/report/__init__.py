@@ -1,4 +1,4 @@
-"""One HTML page of runs that needs nothing else: curves, tables, pictures, configuration, provenance."""
+"""Builds a self-contained HTML page of runs: curves, tables, pictures, configuration, provenance."""
 
 from rexcli.report.data import Entry
 from rexcli.report.page import render

@@ -1,4 +1,4 @@
-"""What a report's page is told of its runs, as plain data. Reads artifacts only."""
+"""Collects what a report's page shows of its runs, as plain data. It only reads artifacts."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from rexcli.runs.plain_yaml import flatten
 from rexcli.runs.view import RunView
 
 MOST_NUMBERS = 300_000
-"""Of all curves of a page; where there are more, evaluations are left out evenly, and the page says so."""
+"""Most numbers in all curves of a page; with more, evaluations are left out evenly, and the page says so."""
 
 MOST_PICTURES = 6_000_000
-"""Bytes of all pictures of a page; base64 makes 8 MB of them."""
+"""Most bytes of all pictures of a page; base64 makes 8 MB of them."""
 
 FIRST_PICTURES = ("sweep", "training", "trajectories", "system", "dataflow", "delays")
-"""Which to keep where there are too many; what a project brings comes before these."""
+"""Pictures to keep first where there are too many; those of a project come before these."""
 
 KINDS = {".png": "image/png", ".gif": "image/gif", ".svg": "image/svg+xml"}
 
 NOT_COMPARED = ("from", "policy", "resume", "delays", "params")
-"""Keys that name other runs: each run has its own."""
+"""Keys that name other runs, and so differ in any case."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as a page shows it, or a job of a sweep that came to none.
+    """A run as a page shows it, or a job of a sweep that has no run.
 
     Attributes:
         view: the run; None for a job that has not begun.
-        name: of the run, unique on the page.
-        status: of the run or job.
-        overrides: of a sweep's job, by key, as typed.
-        facts: what the page says of it first, by name.
+        name: the run's name, unique on the page.
+        status: status of the run or job.
+        overrides: overrides of a sweep's job as typed, by key.
+        facts: facts at the top of its section, by name.
         artifacts: name, size and kind of each.
         error: why it failed.
     """
@@ -57,7 +57,7 @@ class Entry:
 
 
 class Images:
-    """The pictures of a page, each once, as many as there is room for."""
+    """The pictures of a page, each stored once, as many as there is room for."""
 
     def __init__(self, room: int = MOST_PICTURES):
         self.urls: dict[str, str] = {}
@@ -65,7 +65,7 @@ class Images:
         self._room = room
 
     def add(self, data: bytes, kind: str) -> str | None:
-        """The key of a picture; None where there is no room for it."""
+        """Adds a picture and returns its key, None if there is no room for it."""
         key = hashlib.sha256(data).hexdigest()[:12]
         if key not in self.urls:
             if len(data) > self._room:
@@ -77,12 +77,12 @@ class Images:
 
 
 def page_data(entries: Sequence[Entry], title: str, extra: Mapping[str, bytes] | None = None) -> dict[str, Any]:
-    """All that the page's script draws from.
+    """Returns all data that the page's script draws from.
 
     Args:
         entries: runs and jobs, in order.
-        title: of the page.
-        extra: pictures of all of them together by file name, such as a sweep's.
+        title: title of the page.
+        extra: pictures of all entries together, such as a sweep's, by file name.
 
     Raises:
         RexError: a run's files are damaged; the message names the file.
@@ -128,7 +128,7 @@ def page_data(entries: Sequence[Entry], title: str, extra: Mapping[str, bytes] |
 
 
 def _keys(entries: Sequence[Entry], configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys in which the runs differ: those that a sweep swept, then others, in order of appearance."""
+    """Returns the keys in which the runs differ: first the swept ones, then others, in order of appearance."""
     if len(entries) < 2:
         return []
     swept = dict.fromkeys(key for entry in entries for key in entry.overrides)
@@ -143,7 +143,7 @@ def _differ(values: Sequence[Any]) -> bool:
 
 
 def _number(text: str | None) -> Any:
-    """What was typed as a number is one."""
+    """Parses an override that was typed as a number; other text stays as it is."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -151,12 +151,12 @@ def _number(text: str | None) -> Any:
 
 
 def _results(view: RunView) -> dict[str, Any]:
-    """What is one number or word; lists of numbers as text."""
+    """Returns the results that are a single number or word; lists of numbers become text."""
     return {name: _plain(value) for name, value in view.results.items() if not isinstance(value, dict)}
 
 
 def _plain(value: Any) -> Any:
-    """A number that JSON has, or text; None stays."""
+    """Converts a value to a number that JSON has, or to text; None stays None."""
     if value is None or isinstance(value, bool | str):
         return _text(value) if isinstance(value, bool) else value
     if isinstance(value, int | float) and math.isfinite(value):
@@ -165,7 +165,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A value as YAML writes it, in one line."""
+    """Returns a value as YAML writes it, in one line."""
     if value is None or isinstance(value, bool):
         return {None: "-", True: "true", False: "false"}[value]
     if isinstance(value, float):
@@ -180,8 +180,11 @@ def _config_text(view: RunView) -> str:
 
 
 def _curves(view: RunView, most: int) -> tuple[dict[str, Any], int]:
-    """The columns of `metrics.csv` that have a finite value over environment steps, and each how many evaluations are
-    shown: `{"steps": [n], "metrics": {name: [[n] a seed]}}`, None where a value is not finite."""
+    """Returns the curves of `metrics.csv` over environment steps, and the number of evaluations shown.
+
+    Only columns with a finite value are in `{"steps": [n], "metrics": {name: [[n] a seed]}}`; a value that is not
+    finite is None.
+    """
     if not view.has("metrics.csv"):
         return {}, 1
     columns = columns_of(view.csv("metrics.csv"))
@@ -212,7 +215,7 @@ def _short(value: float) -> float | None:
 
 
 def _pictures(entries: Sequence[Entry], images: Images) -> list[list[dict[str, Any]]]:
-    """Of each run the pictures for which there is room: first one of each run, then the next of each."""
+    """Returns for each run the pictures that fit: first one picture of each run, then the second of each, and so on."""
     files = [[] if entry.view is None else _files(entry.view) for entry in entries]
     found: list[list[dict[str, Any]]] = [[] for _ in entries]
     for turn in range(max(map(len, files), default=0)):
@@ -226,7 +229,7 @@ def _pictures(entries: Sequence[Entry], images: Images) -> list[list[dict[str, A
 
 
 def _files(view: RunView) -> list[str]:
-    """The pictures in a run's `plots/`; of one that is there in several forms the first of PNG, GIF and SVG."""
+    """Returns the pictures in a run's `plots/`; of one in several formats, the first of PNG, GIF and SVG."""
     forms = list(KINDS)
     by_name: dict[str, str] = {}
     for path in sorted(
@@ -251,7 +254,7 @@ def _is_own(view: RunView, name: str) -> bool:
 
 
 def encode(data: Mapping[str, Any]) -> str:
-    """JSON that may stand in a page: `<` never opens a tag."""
+    """Encodes JSON for use inside a page: `<` is escaped, so it never opens a tag."""
     import json
 
     return json.dumps(formats.plain(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False).replace(

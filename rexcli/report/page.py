@@ -1,4 +1,4 @@
-"""The page itself: a policy that lets nothing in from elsewhere, styles, data, and the script that draws."""
+"""Renders the page: a Content-Security-Policy that loads nothing, styles, data, and the script that draws."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rexcli.report.data import Entry, encode, page_data
 
 
 def render(entries: Sequence[Entry], title: str, extra: Mapping[str, bytes] | None = None) -> bytes:
-    """A page of runs as HTML, UTF-8. The same runs give the same bytes.
+    """Returns a page of runs as HTML in UTF-8. The same runs give the same bytes.
 
-    What runs hold may come from a stranger: it is in the page as data, which the script shows as text, and the page's
-    Content-Security-Policy allows no other script, no style and no address.
+    Runs may come from a stranger. Their content is in the page as data, which the script shows as text, and the page's
+    Content-Security-Policy allows no other script, style or address.
 
     Args:
         entries: runs and jobs, in order; at least one.
-        title: of the page.
-        extra: pictures of all of them together by file name.
+        title: title of the page.
+        extra: pictures of all entries together, by file name.
 
     Raises:
         RexError: a run's files are damaged; the message names the file.

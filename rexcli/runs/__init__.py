@@ -1,1 +1,1 @@
-"""Run directories: what a command leaves behind, written so that it is whole, read as mere data."""
+"""Writes run directories, in which files are whole or absent, and reads them as mere data."""

@@ -1,4 +1,4 @@
-"""What the steps of a run held and when they ran, whether it recorded them or rolled them out."""
+"""Reads what the steps of a run held and when they ran, from its recording or its rollouts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Values = dict[str, dict[str, npt.NDArray]]
 
 @dataclass(frozen=True)
 class Executed:
-    """Executions of a system.
+    """The executions of a system.
 
     Attributes:
         timeline: when everything happens.
-        episode: the timeline's episode that each execution rode, `[executions]`.
-        seq: by node, the tick of each of its steps, `[executions, steps]`, -1 past the last.
-        values: by node and `<field>/<key path>`, `[executions, steps, ...]`; empty where nothing was kept.
-        without: why `values` is empty, where the run has some.
+        episode: the timeline's episode of each execution, `[executions]`.
+        seq: tick of each step by node, `[executions, steps]`, -1 past the last.
+        values: recorded values by node and `<field>/<key path>`, `[executions, steps, ...]`; empty if nothing was kept.
+        without: why `values` is empty although the run has some.
     """
 
     timeline: Timeline
@@ -36,7 +36,7 @@ class Executed:
 
 
 def read_executed(run: RunView) -> Executed:
-    """The steps of `recording.mcap`; else those of `rollouts.npz`, if `timeline.npz` has their times; else times alone.
+    """Reads the steps of `recording.mcap`, or of `rollouts.npz` if `timeline.npz` has their times, or times alone.
 
     Raises:
         RexError: the run has no timeline, or a file is damaged.
@@ -68,7 +68,7 @@ def read_executed(run: RunView) -> Executed:
 
 
 def _rollouts(timeline: Timeline, arrays: dict[str, npt.NDArray]) -> Executed | None:
-    """Rollouts of `timeline`; None if their times are not the timeline's."""
+    """Returns the rollouts as executions of `timeline`; None if their times are not those of the timeline."""
     episode = arrays["episode"]
     seqs = {name: arrays[f"{name}/seq"].astype(np.int64) for name in timeline.steps if f"{name}/seq" in arrays}
     for name, seq in seqs.items():
@@ -95,7 +95,7 @@ def _seqs(counts: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.
 
 
 def _numbers(array: npt.NDArray) -> npt.NDArray:
-    """Numbers that every tool has: of complex ones both parts along a last axis, and short floats as float32."""
+    """Converts numbers to common types: complex ones to two parts along a last axis, short floats to float32."""
     if array.dtype.kind == "c":
         return np.stack([array.real, array.imag], axis=-1)
     return array if array.dtype.kind in "biuf" else array.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A run's timeline as two CSV tables, the interface for every other tool."""
+"""Exports a run's timeline as two CSV tables, for any other tool."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ TABLES = (("steps.csv", STEP_COLUMNS, step_rows), ("messages.csv", MESSAGE_COLUM
 
 
 def export_csv(run: RunView, folder: Path) -> tuple[Path, Path]:
-    """Writes `steps.csv` and `messages.csv`: seconds with nine decimals, `seq_in` -1 where nobody reads.
+    """Writes `steps.csv` and `messages.csv`: times are seconds with nine decimals, and `seq_in` is -1 for a message
+    that no step reads.
 
-    Where a run has both, `recording.mcap` is what happened and `timeline.npz` repeats its times: they must agree. A
-    recording that broke off on the way, where the disk was full, is not compared: `timeline.npz` has what it lost.
+    If a run has both `recording.mcap` and `timeline.npz`, their times must agree. A recording that broke off because
+    the disk was full is not compared, since `timeline.npz` has what it lost.
 
     Args:
-        run: has `timeline.npz` or `recording.mcap`.
-        folder: is made if it is not there.
+        run: a run with `timeline.npz` or `recording.mcap`.
+        folder: the folder to write to; it is made if it does not exist.
 
     Returns:
         The two files.
@@ -45,7 +46,7 @@ def _check_agreement(run: RunView, timeline: Timeline) -> None:
     recorded = recording.timeline()
     for _, columns, rows in TABLES:
         noted = set(rows(timeline))
-        if "seq_in" in columns:  # the reader may start after all that was executed
+        if "seq_in" in columns:  # the reader may start after the end of the execution
             reader = columns.index("seq_in")
             noted |= {(*row[:reader], -1, *row[reader + 1 :]) for row in noted}
         for happened in rows(recorded):

@@ -1,4 +1,4 @@
-"""Which of many runs a person means: `status=done`, `hold>0.9`, `since=2d`, `ppo.lr<=1e-3`. Reads data only."""
+"""Selects runs by conditions such as `status=done`, `hold>0.9`, `since=2d`, `ppo.lr<=1e-3`. It only reads data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rexcli.runs.plain_yaml import flatten
 from rexcli.runs.view import RunView
 
 FIELDS = ("command", "experiment", "seed", "status")
-"""What every run has, beside its results and its configuration."""
+"""Fields that every run has, besides its results and its configuration."""
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -37,10 +37,10 @@ class Filter:
     """One condition on a run, as it was typed.
 
     Attributes:
-        text: `hold>0.9`.
+        text: the condition, such as `hold>0.9`.
         key: a field of `FIELDS`, `since`, `until`, a result, or a dotted key of the configuration.
         sign: one of `COMPARISONS`.
-        value: what stands behind it.
+        value: what follows the sign.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Filter:
     value: str
 
     def holds(self, view: RunView, now: datetime) -> bool:
-        """Whether the run meets it. One that lacks the key does not, whatever the sign."""
+        """Returns whether the run meets the condition. A run without the key does not, whatever the sign."""
         if self.key in ("since", "until"):
             started, bound = datetime.fromisoformat(view.started), moment(self, now)
             return started >= bound if self.key == "since" else started < bound
@@ -68,15 +68,15 @@ class Filter:
 
 
 def is_filter(word: str) -> bool:
-    """Whether a word is a condition, and not the name of a folder."""
+    """Returns whether a word is a condition and not the name of a folder."""
     return _GRAMMAR.fullmatch(word) is not None
 
 
 def parse_filter(word: str) -> Filter:
-    """`hold>0.9` as a filter.
+    """Parses a condition such as `hold>0.9`.
 
     Raises:
-        RexError: it is none, or its value can never be met.
+        RexError: the word is no condition, or its value can never be met.
     """
     match = _GRAMMAR.fullmatch(word)
     if match is None or not match["value"]:
@@ -90,7 +90,7 @@ def parse_filter(word: str) -> Filter:
 
 
 def moment(condition: Filter, now: datetime) -> datetime:
-    """The time of `since=2d` or `since=2026-11-20`."""
+    """Returns the time that `since=2d` or `since=2026-11-20` means."""
     match = re.fullmatch(r"([0-9.]+)\s*(min|h|d|w)", condition.value)
     try:
         if condition.sign != "=":
@@ -104,10 +104,10 @@ def moment(condition: Filter, now: datetime) -> datetime:
 
 
 def select(views: Sequence[RunView], filters: Sequence[Filter]) -> list[RunView]:
-    """The runs that meet all filters, in their order.
+    """Returns the runs that meet all filters, in their order; damaged runs are left out.
 
     Raises:
-        RexError: a filter names a key that none of the runs has; a damaged run is left out.
+        RexError: a filter names a key that none of the runs has.
     """
     now = datetime.now().astimezone()
     for condition in filters:
@@ -127,7 +127,7 @@ def select(views: Sequence[RunView], filters: Sequence[Filter]) -> list[RunView]
 
 
 def value_of(view: RunView, key: str) -> Any:
-    """A field, a result (`return_mean` for `return mean` too), or a leaf of the configuration; None where it is not."""
+    """Returns a field, a result (`return mean` also as `return_mean`) or a configuration leaf; None if missing."""
     if key in FIELDS:
         return getattr(view, key)
     results = view.results
@@ -138,7 +138,7 @@ def value_of(view: RunView, key: str) -> Any:
 
 
 def rank(value: Any) -> float:
-    """A result as a number to sort and compare by: a list by its mean; what is no number is minus infinity."""
+    """Returns a result as a number to compare: the mean of a list, and minus infinity for what is not a number."""
     if isinstance(value, list):
         ranks = [number for number in map(rank, value) if math.isfinite(number)]
         return sum(ranks) / len(ranks) if ranks else -math.inf
@@ -150,7 +150,7 @@ def rank(value: Any) -> float:
 
 
 def order(value: Any) -> tuple[int, float, str]:
-    """What to sort values of any kind by: what is missing, then words, then numbers, lists among them by their mean."""
+    """Returns a sort key for values of any kind: missing ones, then words, then numbers and lists by their mean."""
     if value is None:
         return 0, 0.0, ""
     number = rank(value)

@@ -1,7 +1,7 @@
-"""Values to bytes and back: strict JSON, plain arrays, CSV. Reading builds data and nothing else.
+"""Converts values to bytes and back: strict JSON, plain arrays, CSV. Reading builds nothing but data.
 
-JSON has no NaN and no infinity: they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Protobuf's JSON.
-Readers raise `ValueError` (and only that) for bytes that are not what they should be; who knows the file says which.
+JSON has no NaN and no infinity: they become the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Protobuf's JSON.
+Readers raise only `ValueError` for malformed bytes; callers that know the file add its name.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what lists runs reads JSON alone, and NumPy takes longer to import than a thousand runs to read
+if TYPE_CHECKING:  # listing runs needs only JSON, and importing NumPy takes longer than reading a thousand runs
     import numpy as np
     import numpy.typing as npt
 
 MOST_PACKED = 100
-"""How many times as large as the file its arrays may be. What is written here is not packed at all."""
+"""The largest ratio of unpacked arrays to the size of their file. Files written here are not compressed at all."""
 
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -30,15 +30,15 @@ _PLAIN = (float, int, bool)
 
 
 def nonfinite_text(value: float) -> str:
-    """`NaN`, `Infinity` or `-Infinity` for a value that is one of them."""
+    """Returns `NaN`, `Infinity` or `-Infinity` for a value that is one of them."""
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def plain(value: Any) -> Any:
-    """`value` out of what JSON has: NumPy scalars and arrays, tuples and paths become numbers, lists, text.
+    """Converts a value to what JSON has: NumPy scalars and arrays, tuples and paths become numbers, lists and text.
 
     Raises:
-        TypeError: for anything that is no data.
+        TypeError: the value is not data.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
 
 
 def restore_nonfinite(value: Any) -> Any:
-    """The inverse of `plain` where floats are meant: the three strings become floats again."""
+    """Turns the three strings of `plain` for floats back into floats."""
     if isinstance(value, str):
         return NONFINITE.get(value, value)
     if isinstance(value, dict):
@@ -67,7 +67,7 @@ def restore_nonfinite(value: Any) -> Any:
 
 
 def encode_json(value: Any) -> bytes:
-    """Strict JSON, UTF-8, indented, a newline at the end."""
+    """Encodes strict JSON in UTF-8, indented, with a newline at the end."""
     return (json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
@@ -86,10 +86,10 @@ def decode_json(data: bytes | str) -> Any:
 
 
 def encode_arrays(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
-    """An `.npz` of plain arrays. The same arrays give the same bytes: it carries no date.
+    """Encodes plain arrays as an `.npz` without dates, so that the same arrays give the same bytes.
 
     Raises:
-        TypeError: for an array of Python objects.
+        TypeError: an array holds Python objects.
     """
     import numpy as np
 
@@ -105,7 +105,10 @@ def encode_arrays(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
 
 
 def decode_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz`, never unpickled. None is made before the file is seen to hold as much."""
+    """Decodes all arrays of an `.npz` without pickle.
+
+    No array is allocated before the file is known to hold as much.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -120,7 +123,7 @@ def decode_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """One array, if it is as large as its header says."""
+    """Reads one array, if it is as large as its header says."""
     import numpy as np
 
     with archive.open(entry) as file:
@@ -139,7 +142,10 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
 
 
 def encode_csv(columns: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> bytes:
-    """Comma-separated, a header line (none for None), floats with all their digits, lists and mappings as JSON."""
+    """Encodes a comma-separated table with a header line (none for None).
+
+    Floats have all their digits; lists and mappings are JSON.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if columns is not None:
@@ -149,14 +155,14 @@ def encode_csv(columns: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> 
 
 
 def _cell(cell: Any) -> Any:
-    """NumPy scalars as Python's, so that a float32 is written as the number that it is."""
+    """Converts NumPy scalars to Python's, so that a float32 is written as the number that it is."""
     if hasattr(cell, "item") and not getattr(cell, "ndim", 1):
         return cell.item()
     return json.dumps(plain(cell)) if isinstance(cell, list | dict) else cell
 
 
 def decode_csv(data: bytes) -> dict[str, np.ndarray]:
-    """Columns by name: int64 where every cell is an integer, float64 where every cell is a number, else text."""
+    """Decodes columns by name: int64 or float64 if every cell is an integer or a number, else text."""
     try:
         rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
     except csv.Error as error:

@@ -1,12 +1,12 @@
-"""A run as a LeRobot dataset, version 3.0 or 2.1: one frame a supervisor tick, one episode an execution.
+"""Exports a run as a LeRobot dataset, version 3.0 or 2.1: one frame per supervisor tick, one episode per execution.
 
     v3.0: meta/info.json, meta/stats.json, meta/tasks.parquet, meta/episodes/chunk-000/file-000.parquet
           data/chunk-000/file-000.parquet
     v2.1: meta/info.json, meta/tasks.jsonl, meta/episodes.jsonl, meta/episodes_stats.jsonl
           data/chunk-000/episode_000000.parquet, …
 
-`observation.state` is what the supervisor knows at a tick: of each input the last message that it has read, however
-old; `observation.age` says how old, s. `action` is what it sent. `timestamp` is frame / fps, as LeRobot wants it;
+`observation.state` is what the supervisor knows at a tick: the last message that it has read of each input;
+`observation.age` is the age of each, s. `action` is what it sent. `timestamp` is frame / fps, as LeRobot requires;
 `start_ns` is when the tick really started.
 """
 
@@ -32,15 +32,15 @@ from rexcli.timeline.spec import NANOSECONDS
 
 Version = Literal["v3.0", "v2.1"]
 CHUNK = 1000
-"""Episodes in a folder of version 2.1."""
+"""Number of episodes in a folder of version 2.1."""
 PLACE = "chunk-000/file-000.parquet"
 DEFAULTS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-"""Columns of every dataset."""
+"""The columns of every dataset."""
 
 
 @dataclass
 class _Feature:
-    """A column: its type, the names of its numbers, and a row a frame, `[frames, numbers]` or pictures."""
+    """A column: its type, the names of its numbers, and one row per frame, `[frames, numbers]` or pictures."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -54,16 +54,16 @@ class _Feature:
 def export_lerobot(run: RunView, folder: Path, task: str | None = None, version: Version = "v3.0") -> str | None:
     """Writes the dataset.
 
-    Frames from before the supervisor has read a message of every input are left out, for there is nothing to observe.
+    Frames before the supervisor has read a message of every input are left out, since there is nothing to observe.
 
     Args:
-        run: has `recording.mcap`, or rollouts on its own timeline, with outputs.
-        folder: is made; it must not be there yet.
+        run: a run with `recording.mcap`, or with rollouts on its own timeline, with outputs.
+        folder: the folder to make; it must not exist yet.
         task: what the robot does, in words; None for the experiment's name.
-        version: of the format; LeRobot itself reads v2.1 before its 0.4, and v3.0 from then on.
+        version: version of the format; LeRobot reads v2.1 before its release 0.4, and v3.0 from then on.
 
     Returns:
-        How many frames are left out, if any.
+        A note that says how many frames are left out, None if none are.
 
     Raises:
         RexError: outputs were not kept, no execution has a frame, or `pyarrow` is not installed.
@@ -130,7 +130,7 @@ def export_lerobot(run: RunView, folder: Path, task: str | None = None, version:
 
 
 def _frames(run: RunView, executed: Executed) -> tuple[dict[str, _Feature], list[int], int]:
-    """The columns of all frames, the length of each episode that has any, and how many frames are left out."""
+    """Returns the columns of all frames, the length of each episode that has any, and how many frames are left out."""
     timeline, supervisor = executed.timeline, executed.timeline.spec.supervisor
     edges = [edge for edge in timeline.spec.edges if edge.target == supervisor]
     outputs = {
@@ -147,7 +147,7 @@ def _frames(run: RunView, executed: Executed) -> tuple[dict[str, _Feature], list
     lengths, left_out = [], 0
     for row, episode in enumerate(executed.episode):
         seq = executed.seq[supervisor][row]
-        # The supervisor's last tick ends the last step: it has an observation, and no action.
+        # The supervisor's last tick ends the last step: it has an observation, but no action.
         places = np.nonzero((seq >= 0) & (seq < timeline.num_steps[episode]))[0]
         ticks = seq[places]
         newest = [window[episode, ticks] for window in windows]
@@ -193,7 +193,7 @@ def _frames(run: RunView, executed: Executed) -> tuple[dict[str, _Feature], list
 
 
 def _find(seq: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where in `seq`, `[steps]`, each tick is, -1 where it is not."""
+    """Returns the index in `seq`, `[steps]`, of each wanted tick, -1 if it is not there."""
     where = {int(tick): place for place, tick in enumerate(seq) if tick >= 0}
     return np.array([where.get(int(tick), -1) for tick in wanted], np.int64)
 
@@ -203,7 +203,7 @@ def _is_picture(rows: npt.NDArray) -> bool:
 
 
 def _names(name: str, rows: npt.NDArray) -> list[str]:
-    """A name for each number: the leaf's own, with its place where it has several."""
+    """Returns a name for each number: that of its leaf, with an index if the leaf has several."""
     places = list(np.ndindex(rows.shape[1:]))
     return [name if not place or len(places) == 1 else f"{name}.{'.'.join(map(str, place))}" for place in places]
 
@@ -228,7 +228,7 @@ def _defaults(lengths: list[int], rate: float) -> dict[str, _Feature]:
 
 
 def _column(pa: Any, feature: _Feature) -> Any:
-    """As LeRobot stores it: one number bare, several as a list, a picture as PNG."""
+    """Returns a column as LeRobot stores it: one number as such, several as a list, a picture as PNG."""
     rows = feature.array()
     if feature.dtype == "image":
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -239,7 +239,7 @@ def _column(pa: Any, feature: _Feature) -> Any:
 
 
 def _huggingface(features: dict[str, _Feature]) -> dict[str, Any]:
-    """The columns' types as Hugging Face's `datasets` notes them in Parquet files; version 2.1 needs them."""
+    """Returns the columns' types as `datasets` of Hugging Face notes them in Parquet files, for version 2.1."""
 
     def kind(feature: _Feature) -> dict[str, Any]:
         if feature.dtype == "image":
@@ -261,7 +261,7 @@ def _pngs(pictures: npt.NDArray) -> Iterator[bytes]:
 
 
 def _stats(rows: npt.NDArray, feature: _Feature) -> dict[str, Any]:
-    """Least, greatest, mean, standard deviation and quantiles of each number; of pictures of each channel, 0 to 1."""
+    """Returns statistics and quantiles of each number, or of each channel, 0 to 1, of images."""
     count = [len(rows)]
     if feature.dtype == "image":
         rows = rows.reshape(-1, rows.shape[-1]) / 255
@@ -274,13 +274,13 @@ def _stats(rows: npt.NDArray, feature: _Feature) -> dict[str, Any]:
 
 
 def _spans(lengths: list[int]) -> list[slice]:
-    """Where each episode's frames are."""
+    """Returns the range of frames of each episode."""
     ends = np.cumsum(lengths).tolist()
     return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
 def _episodes(features: dict[str, _Feature], lengths: list[int], task: str) -> dict[str, list[Any]]:
-    """A row an episode: where its frames are, and their statistics."""
+    """Returns a table with one row per episode: the range of its frames, and their statistics."""
     spans, zeros = _spans(lengths), [0] * len(lengths)
     columns: dict[str, list[Any]] = {
         "episode_index": list(range(len(lengths))),
@@ -302,7 +302,7 @@ def _episodes(features: dict[str, _Feature], lengths: list[int], task: str) -> d
 
 
 def _lines(features: dict[str, _Feature], lengths: list[int], task: str) -> dict[str, list[dict[str, Any]]]:
-    """The same in version 2.1: by file, a line each."""
+    """Returns the metadata of version 2.1, a list of lines for each file."""
     rows = {name: feature.array() for name, feature in features.items()}
     stats = [{name: _stats(rows[name][span], each) for name, each in features.items()} for span in _spans(lengths)]
     return {
@@ -315,7 +315,7 @@ def _lines(features: dict[str, _Feature], lengths: list[int], task: str) -> dict
 
 
 def _tasks(pa: Any, task: str) -> Any:
-    """The tasks as pandas reads them: the words are the index."""
+    """Returns the table of tasks as pandas writes it: the words are the index."""
     table = pa.table({"task_index": [0], "__index_level_0__": [task]})
     column = {"field_name": None, "metadata": None}
     pandas = {

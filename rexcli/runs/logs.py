@@ -1,4 +1,4 @@
-"""A run's `log.txt`: what the loggers under `rex` say at INFO and above, and Python's warnings."""
+"""Writes a run's `log.txt`: what the loggers under `rex` say at INFO and above, and Python's warnings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import Any
 
 ROOT = "rex"
-"""The logger that all loggers of this package and of node code descend from."""
+"""The ancestor of all loggers of this package and of node code."""
 
 
 class _Handler(logging.FileHandler):
-    """Appends record by record. A full disk costs the log, not the run."""
+    """A handler that appends each record to the file. A full disk costs the log, not the run."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
 
     def close(self) -> None:
-        with suppress(OSError):  # what is left to be written finds no space either
+        with suppress(OSError):  # there is no space for the rest either
             super().close()
 
 
 _OWN: ContextVar[logging.Handler | None] = ContextVar("own log", default=None)
-"""The log of the run that is at work in this context; None where that is not known."""
+"""The log of the run that executes in this context; None if that is unknown."""
 
 
 class _Logs:
-    """All logs that are open. The first one turns the logger and Python's warnings to them, the last one back."""
+    """All open logs. The first redirects the logger and Python's warnings to them, the last restores both."""
 
     def __init__(self) -> None:
         self._logger = logging.getLogger(ROOT)
@@ -65,9 +65,9 @@ _LOGS = _Logs()
 
 @contextmanager
 def log_to(path: Path) -> Iterator[logging.Handler]:
-    """Appends to `path` for as long as the block runs. What other handlers get stays as it is.
+    """Logs to `path` for as long as the block runs; other handlers stay as they are.
 
-    Several may be open, each in a context of its own (`contextvars`): what is said there goes to its log alone.
+    Several logs may be open, each in its own context (`contextvars`): a record goes to the log of its context alone.
     """
     handler, before = _open(path), _OWN.get()
     handler.setLevel(logging.INFO)
@@ -91,5 +91,5 @@ def _open(path: Path) -> logging.Handler:
 
 
 def record(name: str, level: int, text: str, exc_info: Any = None) -> logging.LogRecord:
-    """A log record that goes straight to one handler."""
+    """Makes a log record that goes straight to one handler."""
     return logging.LogRecord(name, level, "", 0, text, None, exc_info)

@@ -1,4 +1,4 @@
-"""A run as Parquet: a table a node, and one of all messages; and as an `.npz` of the same."""
+"""Exports a run as Parquet, one table per node and one of all messages, or as `.npz` files of the same columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rexcli.timeline.spec import NEVER
 
 
 def need_pyarrow(form: str) -> tuple[Any, Any]:
-    """`pyarrow` and `pyarrow.parquet`.
+    """Imports and returns `pyarrow` and `pyarrow.parquet`.
 
     Raises:
         RexError: they are not installed; the message names the extra.
@@ -30,17 +30,17 @@ def need_pyarrow(form: str) -> tuple[Any, Any]:
 
 
 def export_parquet(run: RunView, folder: Path) -> str | None:
-    """Writes `<node>.parquet`, a row a step, and `messages.parquet`, a row a message.
+    """Writes `<node>.parquet`, one row per step, and `messages.parquet`, one row per message.
 
-    Times are whole nanoseconds, `ts_start_ns` and the like. A value is a column `<field>/<key path>`, an array a list
-    of fixed length. `execution` numbers rollouts; `episode` is the timeline's.
+    Times are whole nanoseconds, `ts_start_ns` and the like. A value has the column `<field>/<key path>`; an array is a
+    list of fixed length. `execution` numbers rollouts; `episode` is the timeline's.
 
     Args:
-        run: has `recording.mcap` or `timeline.npz`.
-        folder: is made; it must not be there yet.
+        run: a run with `recording.mcap` or `timeline.npz`.
+        folder: the folder to make; it must not exist yet.
 
     Returns:
-        Why the values are left out, if they are.
+        Why the values are left out, None if they are not.
 
     Raises:
         RexError: the run has no timeline, it is damaged, or `pyarrow` is not installed.
@@ -58,7 +58,7 @@ def export_parquet(run: RunView, folder: Path) -> str | None:
 
 
 def export_npz(run: RunView, folder: Path) -> str | None:
-    """Writes `steps.npz`, `<node>/<column>` of the same tables as `export_parquet`, and `messages.npz`."""
+    """Writes `steps.npz`, with the columns of `export_parquet` as `<node>/<column>`, and `messages.npz`."""
     executed = read_executed(run)
     steps = {
         f"{name}/{key}": values for name, columns in node_tables(executed).items() for key, values in columns.items()
@@ -70,7 +70,7 @@ def export_npz(run: RunView, folder: Path) -> str | None:
 
 
 def node_tables(executed: Executed) -> dict[str, dict[str, npt.NDArray]]:
-    """By node, the columns of its steps, `[steps, ...]`, by execution and tick."""
+    """Returns the columns of each node's steps, `[steps, ...]`, sorted by execution and tick."""
     tables = {}
     for name, seq in executed.seq.items():
         execution, place = np.nonzero(seq >= 0)
@@ -88,9 +88,9 @@ def node_tables(executed: Executed) -> dict[str, dict[str, npt.NDArray]]:
 
 
 def message_table(executed: Executed) -> dict[str, npt.NDArray]:
-    """The columns of all messages of the timeline, `[messages]`: by episode, edge and message.
+    """Returns the columns of all messages of the timeline, `[messages]`, sorted by episode, edge and message.
 
-    `seq_in` is -1 where no step reads it, `ts_recv_ns` -1 where it never arrives.
+    `seq_in` is -1 for a message that no step reads, `ts_recv_ns` is -1 for one that never arrives.
     """
     parts: dict[str, list[npt.NDArray]] = {
         key: [] for key in ("episode", "edge", "source", "target", "seq_out", "seq_in", "ts_sent_ns", "ts_recv_ns")
@@ -117,7 +117,7 @@ def message_table(executed: Executed) -> dict[str, npt.NDArray]:
 
 
 def _column(pa: Any, values: npt.NDArray) -> Any:
-    """An array `[rows, ...]` as a column: numbers, or lists of fixed length."""
+    """Returns an array `[rows, ...]` as a column of numbers, or of lists of fixed length."""
     column = pa.array(values.reshape(-1))
     for size in reversed(values.shape[1:]):
         column = pa.FixedSizeListArray.from_arrays(column, size)
@@ -125,5 +125,5 @@ def _column(pa: Any, values: npt.NDArray) -> Any:
 
 
 def _file_name(name: str) -> str:
-    """A node's name where it may be a file's; `messages` is taken."""
+    """Returns a node's name as the name of a file, which cannot be `messages`."""
     return f"node_{name}" if name == "messages" else name.replace("/", "_")

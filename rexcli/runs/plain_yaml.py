@@ -1,4 +1,4 @@
-"""YAML as plain data: no tags but YAML's own, no interpolation, no objects."""
+"""Reads YAML as plain data: no tags but YAML's own, no interpolation, no objects."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what lists runs reads no YAML, and its import takes as long as reading them
+if TYPE_CHECKING:  # listing runs needs no YAML, and importing it takes as long as reading them
     import yaml
 
 
 @cache
 def _loader() -> Any:
-    """YAML 1.1's safe loader, which takes `1e-4` for text; here it is a number, as for everybody else."""
+    """Returns a safe loader of YAML 1.1 that reads `1e-4` as a number, not as text."""
     import yaml
 
     loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
@@ -24,15 +24,15 @@ def _loader() -> Any:
 
 
 MOST_NODES, MOST_REPEATED = 100_000, 10
-"""How many keys and values a document may have once its aliases are written out, and how many times as many as stand
-in it: ten lines can stand for billions."""
+"""Limits on the keys and values of a document with its aliases written out: their number, and the ratio to those that
+it has as text, since ten lines can stand for billions."""
 
 
 def load_yaml(data: bytes | str) -> Any:
-    """The one document in `data`.
+    """Parses the only document in `data`.
 
     Raises:
-        ValueError: not YAML, it asks for objects, or its aliases stand for too much.
+        ValueError: it is not YAML, it asks for objects, or its aliases expand to too much.
     """
     import yaml
 
@@ -50,10 +50,10 @@ def load_yaml(data: bytes | str) -> Any:
 
 
 def check_aliases(root: yaml.Node) -> None:
-    """Refuses a document whose aliases (`*name`) stand for too much, or stand inside of what they name.
+    """Refuses a document whose aliases (`*name`) expand to too much, or contain themselves.
 
     Raises:
-        ValueError: with how much it is.
+        ValueError: the aliases do; the message says how much.
     """
     import yaml
 
@@ -61,7 +61,7 @@ def check_aliases(root: yaml.Node) -> None:
 
     def size(node: yaml.Node) -> float:
         if node not in sizes:
-            sizes[node] = math.inf  # until it is known: an alias inside of what it names
+            sizes[node] = math.inf  # until its size is known: detects an alias inside of what it names
             value = node.value
             parts = [part for pair in value for part in pair] if isinstance(node, yaml.MappingNode) else value
             sizes[node] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(map(size, parts)))
@@ -75,7 +75,10 @@ def check_aliases(root: yaml.Node) -> None:
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings by dotted key: `{"ppo": {"lr": 1}}` gives `{"ppo.lr": 1}`; an empty one is a leaf."""
+    """Returns the leaves of nested mappings by dotted key; an empty mapping is a leaf.
+
+    `{"ppo": {"lr": 1}}` becomes `{"ppo.lr": 1}`.
+    """
     if not isinstance(config, Mapping) or not config:
         return {prefix: config}
     return {
@@ -86,7 +89,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """The leaves in which two configurations differ, by dotted key: `(before, after)`, None for one that is missing."""
+    """Returns the leaves that differ, by dotted key: `(before, after)`, None for a missing one."""
     old, new = flatten(before), flatten(after)
     keys = dict.fromkeys([*old, *new])
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}

@@ -1,4 +1,4 @@
-"""Where a run comes from: versions, revision, and the process that makes it."""
+"""Describes where a run comes from: versions, git revision, and the process that makes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("rexcli", "jax", "jaxlib", "flax", "optax", "distrax", "numpy", "muj
 
 
 def versions() -> dict[str, str | None]:
-    """Python's and the libraries' versions, read without importing them; None where one is not installed."""
+    """Returns the versions of Python and libraries without importing them; None for one that is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     found: dict[str, str | None] = {"python": platform.python_version()}
@@ -24,7 +24,7 @@ def versions() -> dict[str, str | None]:
 
 
 def git_revision(project: Path) -> dict[str, Any] | None:
-    """`{"revision": hash, "dirty": do files differ from it}`; None outside of a repository or without git."""
+    """Returns `{"revision": hash, "dirty": do files differ from it}`; None outside of a repository or without git."""
     import subprocess
 
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
@@ -41,12 +41,12 @@ def git_revision(project: Path) -> dict[str, Any] | None:
 
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from every other: its id, and when it started, for ids are used again."""
+    """Identifies this process by its id and the time when it started, since ids are reused."""
     return {"pid": os.getpid(), "started": _started(os.getpid())}
 
 
 def is_alive(process: Any) -> bool:
-    """Whether the process that `this_process` described still runs on this machine."""
+    """Returns whether the process that `this_process` described still runs on this machine."""
     if not isinstance(process, dict) or not isinstance(process.get("pid"), int) or process["pid"] <= 0:
         return False
     if Path("/proc/self/stat").exists():
@@ -61,7 +61,7 @@ def is_alive(process: Any) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When process `pid` started, clock ticks since boot; None for one that is gone, or without /proc."""
+    """Returns when process `pid` started, in clock ticks since boot; None for one that is gone, or without /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a command ends with: numbers, a run's folder and tables, and how a table's cells are written as text."""
+"""Describes the result of a command: numbers, a run's folder and tables, and formats the cells of tables as text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """A table: cells are text or numbers; numbers are set to the right.
+    """A table, whose cells are text or numbers; columns of numbers are right-aligned.
 
     Attributes:
-        title: above it.
-        columns: heads, with units.
-        rows: as long as `columns`.
-        keep: how many columns must be shown; the others give way where there is no room. None: all must.
+        title: the line above the table.
+        columns: column heads, with units.
+        rows: rows of cells, each as long as `columns`.
+        keep: how many columns must be shown, the others only if there is room; None for all.
     """
 
     title: str
@@ -26,21 +26,21 @@ class Table:
     keep: int | None = None
 
     def records(self) -> list[dict[str, Any]]:
-        """One mapping a row, for JSON."""
+        """Returns one mapping per row, for JSON."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command ends with.
+    """The result of a command.
 
     Attributes:
-        values: the numbers to show last, by name with unit.
-        path: the run's folder; None for a command that leaves none.
+        values: the numbers that are shown last, by name with unit.
+        path: the run's folder; None for a command that makes none.
         tables: shown before the values.
-        warnings: what looks wrong, a line each.
+        warnings: what looks wrong, one line each.
         objective: what a sweeper should minimise or maximise.
-        paths: folders that the tables speak of, for scripts.
+        paths: folders of the runs in the tables, for scripts.
         shown: whether tables, warnings and values were shown already.
     """
 
@@ -54,9 +54,9 @@ class Result:
 
 
 def fitting(table: Table, width: int) -> list[Table]:
-    """A table as tables no wider than a terminal: its columns in turns, the first one in each.
+    """Splits a table into tables no wider than a terminal: each has the first column and some of the others.
 
-    Of one whose columns may give way, only those for which there is room, in one table.
+    If columns may be left out (`keep`), there is one table with those for which there is room.
     """
 
     def width_of(i: int) -> int:
@@ -89,7 +89,7 @@ def fitting(table: Table, width: int) -> list[Table]:
 
 
 def plain_table(table: Table) -> list[str]:
-    """A table as lines of text, as wide as it must be."""
+    """Returns a table as lines of text, as wide as necessary."""
     rows = [[cell(value) for value in row] for row in table.rows]
     columns = list(table.columns)
     widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
@@ -107,7 +107,7 @@ def plain_table(table: Table) -> list[str]:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it."""
+    """Formats a value for a cell."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -124,7 +124,7 @@ def cell(value: Any) -> str:
 
 
 def numeric_columns(table: Table) -> list[bool]:
-    """Which columns hold numbers alone."""
+    """Returns whether each column holds numbers alone."""
     return [
         bool(table.rows)
         and all(

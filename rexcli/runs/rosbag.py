@@ -1,4 +1,4 @@
-"""A run as a ROS 2 bag, and the experiment that reads it back.
+"""Exports a run as a ROS 2 bag, with the experiment that reads it back.
 
     metadata.yaml, rosbag2.mcap   what `ros2 bag info` and `play` take
     experiment.yaml               what `rex import` takes: the experiment, and where in the bag each node and edge is
@@ -6,7 +6,7 @@
 
 A step is a message of topic `/<node>`, noted when it was sent, with the instant of capture (its start) in
 `header.stamp`. A message of an edge is one of `/<source>/<target>`, noted when it arrived, with the instant at which it
-was sent in `header.stamp`. One that was lost is not there.
+was sent in `header.stamp`. A lost message is left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rexcli.timeline.timeline import Timeline, Times
 
 Storage = Literal["mcap", "sqlite3"]
 PAUSE = 1_000_000_000
-"""Between two episodes, ns."""
+"""Pause between two episodes, ns."""
 MESSAGE = f"{PACKAGE}/msg/Message"
 _TIME = "builtin_interfaces/Time"
 _STEP = ("std_msgs/Header header", f"{_TIME} sent", "int64 episode", "int64 seq")
@@ -42,7 +42,7 @@ _RECEIVED = ("std_msgs/Header header", f"{_TIME} received", "int64 episode", "in
 
 @dataclass(frozen=True)
 class _Topic:
-    """A topic of the bag: its type, and for each of its messages, in order, when it was noted and its fields."""
+    """A topic of the bag: its type and, for each message in order, when it was noted and its fields."""
 
     name: str
     kind: str
@@ -51,12 +51,12 @@ class _Topic:
 
 
 def export_rosbag2(run: RunView, folder: Path, storage: Storage = "mcap") -> Path:
-    """Writes a run's recording, or of a run without one its timeline alone, as a ROS 2 bag.
+    """Writes a run's recording as a ROS 2 bag, or its timeline alone if it has no recording.
 
     Args:
-        run: has `recording.mcap` or `timeline.npz`.
-        folder: of the bag; it must not be there yet.
-        storage: the form of the file in it.
+        run: a run with `recording.mcap` or `timeline.npz`.
+        folder: folder of the bag; it must not exist yet.
+        storage: the format of the file in it.
 
     Returns:
         The folder.
@@ -122,7 +122,7 @@ def export_rosbag2(run: RunView, folder: Path, storage: Storage = "mcap") -> Pat
 
 
 def _begins(timeline: Timeline, started: datetime) -> Times:
-    """When each episode begins, ns since 1970, one after another, `[episodes]`."""
+    """Returns when each episode begins, ns since 1970, one after another, `[episodes]`."""
     first = int(started.timestamp()) * 1_000_000_000
     begins = []
     for episode in range(timeline.num_episodes):
@@ -188,7 +188,7 @@ def _write_bag(rosbag2: Any, store: Any, path: Path, topics: list[_Topic], stora
 
 
 def _encoded(store: Any, topic: _Topic) -> Iterator[Any]:
-    """Its messages as CDR, one after another."""
+    """Yields the messages of a topic as CDR, one after another."""
     kind, types = store.types[topic.kind], store.types
     stamp, header = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
     order = np.argsort(topic.logged, kind="stable")
@@ -215,7 +215,7 @@ def _encoded(store: Any, topic: _Topic) -> Iterator[Any]:
 
 
 def _entry(leaf: Leaf, place: str) -> Any:
-    """How `rex import` finds an array again."""
+    """Returns the mapping with which `rex import` finds an array again."""
     vector = len(leaf.shape) == 1 and leaf.count > 1 and leaf.number_type.name == leaf.dtype
     same = vector or (not leaf.shape and leaf.dtype in ("bool", "int64", "float64"))  # scalars are read as Python's
     entry = {"field": place if leaf.count else None, "dtype": leaf.dtype, "shape": list(leaf.shape)}
@@ -232,7 +232,7 @@ def _ros_type(leaf: Leaf) -> str:
 
 
 def _ros_name(name: str) -> str:
-    """A name as ROS 2 takes it in a topic: letters, digits and underscores, no digit first."""
+    """Converts a name to a part of a ROS 2 topic: letters, digits and underscores, with no digit first."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return plain if not plain[:1].isdigit() else f"n{plain}"
 
@@ -242,7 +242,7 @@ def _text(lines: tuple[str, ...]) -> str:
 
 
 def _package(definitions: Mapping[str, str]) -> dict[str, str]:
-    """A ROS 2 package of the message types, for `colcon build`."""
+    """Returns the files of a ROS 2 package of the message types, for `colcon build`."""
     files = {f"msg/{name.rpartition('/')[2]}.msg": text for name, text in definitions.items()}
     needs = ("builtin_interfaces", "std_msgs")
     depends = "\n".join(f"  <depend>{name}</depend>" for name in needs)

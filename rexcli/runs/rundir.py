@@ -1,9 +1,9 @@
-"""A run's folder while it is being made.
+"""Writes a run's folder.
 
     <outputs>/<experiment>/<command>/<YYYY-MM-DD_HH-MM-SS>/
         config.yaml  run.json  log.txt  and what the command makes
 
-`run.json` says from the first moment on what runs here, and at the end how it ended:
+`run.json` says from the beginning what runs here, and at the end how it ended:
 
     format, experiment, command, argv, command_line, seed, parents, versions, git
     changes    by key, what the files declare and what the command line put in its place
@@ -37,13 +37,13 @@ from rexcli.runs.view import RunView
 from rexcli.timeline.spec import SystemTiming
 
 OWN_FILES = ("run.json", "config.yaml", "log.txt")
-"""What every run has; no artifact may take these names."""
+"""Files that every run has; no artifact may take these names."""
 
 
 class Run:
-    """A run that is being made: a context manager that keeps `run.json` true, whatever ends the block.
+    """A run in progress: a context manager that keeps `run.json` true, whatever ends the block.
 
-    Files appear whole or not at all; what was written stays, however the run ends. Get one from `Run.create`.
+    Files appear whole or not at all, and stay however the run ends. Use `Run.create` to make a run.
 
     Attributes:
         path: the run's folder.
@@ -77,15 +77,15 @@ class Run:
             root: the outputs folder.
             experiment, command: folder names under it.
             argv: the command line, program first.
-            seed: what the run's random numbers come from.
+            seed: seed of the run's random numbers.
             config_yaml: the composed experiment.
             parents: runs that this one starts from; noted relative to `root` where they lie in it.
-            changes: by dotted key, what the files declare and what the command line put in its place.
-            path: make the run exactly there (a sweep's job) and not in a folder named after the time.
-            project: whose git revision to note; the folder that holds `root` unless given.
+            changes: what the files declare and what the command line put in its place, by dotted key.
+            path: folder of the run (for a sweep's job), in place of one named after the time.
+            project: project whose git revision is noted; default: the folder that holds `root`.
 
         Raises:
-            RexError: a name that is no folder name, or `path` holds a run already.
+            RexError: a name is not a valid folder name, or `path` holds a run already.
         """
         root = Path(root)
         run = cls(
@@ -121,11 +121,11 @@ class Run:
 
     @classmethod
     def reopen(cls, path: Path, *, argv: Sequence[str]) -> Run:
-        """Opens a run that was stopped, to go on with it: what it has stays, but for unfinished files.
+        """Opens a stopped run to resume it. Its files stay, except for unfinished ones.
 
         Args:
-            path: its folder.
-            argv: the command line that goes on with it, program first; noted beside the first one.
+            path: the run's folder.
+            argv: the command line that resumes it, program first; noted in addition to the first one.
 
         Raises:
             RexError: there is no run, or it is still running.
@@ -149,7 +149,7 @@ class Run:
 
     @contextmanager
     def _made_whole(self) -> Iterator[None]:
-        """The block makes the folder; where a signal came meanwhile, the folder says then that it was interrupted."""
+        """Lets the block make the folder; if a signal came meanwhile, the folder then says that it was interrupted."""
         made = False
         try:
             with signals.deferred():
@@ -186,22 +186,22 @@ class Run:
             raise full from error
 
     def add_result(self, key: str, value: Any) -> None:
-        """A number (or text, or a list of them) for the table of results. NaN and infinities are kept."""
+        """Adds a number (or text, or a list of them) to the table of results. NaN and infinities are kept."""
         self._record["results"][key] = formats.plain(value)
 
     @property
     def results(self) -> dict[str, Any]:
-        """What was added so far."""
+        """The results that were added so far."""
         return dict(self._record["results"])
 
     def write_bytes(self, name: str, data: bytes) -> Path:
-        """Writes an artifact, as all of these do: whole or not at all, noted with size and sha256.
+        """Writes an artifact whole or not at all, and notes its size and sha256.
 
         Args:
-            name: of a file inside the run, `/` between folders.
+            name: path of the file inside the run, with `/` between folders.
 
         Returns:
-            Where it is.
+            The path of the file.
         """
         path = self._place(name)
         storage.write_atomic(path, data)
@@ -209,11 +209,11 @@ class Run:
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Strict JSON; NaN and infinities become text (see `formats`)."""
+        """Writes an artifact as strict JSON; NaN and infinities become text (see `formats`)."""
         return self.write_bytes(name, formats.encode_json(value))
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.ArrayLike]) -> Path:
-        """An `.npz` that `numpy.load` reads without pickle."""
+        """Writes an artifact as an `.npz` that `numpy.load` reads without pickle."""
         return self.write_bytes(name, formats.encode_arrays(arrays))
 
     def write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
@@ -221,7 +221,7 @@ class Run:
 
     @contextmanager
     def recording(self, spec: SystemTiming, info: Mapping[str, Any] | None = None) -> Iterator[RecordingWriter]:
-        """`recording.mcap`, the one artifact that grows in its place, so that a killed run keeps it."""
+        """Opens `recording.mcap`, the one artifact that grows in its final place, so that a killed run keeps it."""
         digest = None
         try:
             with RecordingWriter(self._place("recording.mcap"), spec, info) as writer:
@@ -231,11 +231,11 @@ class Run:
             self.register("recording.mcap", digest)
 
     def register(self, name: str, sha256: str | None = None) -> None:
-        """Notes a file (or every file in a folder) of the run, in place of what was noted under its name.
+        """Notes a file (or every file in a folder) of the run, replacing earlier notes under its name.
 
         Args:
-            name: of it.
-            sha256: of the file, where that is known and it need not be read for it.
+            name: path of the file or folder inside the run.
+            sha256: hash of the file, if it is known; else the file is read.
         """
         path = self._place(name)
         for known in list(self._artifacts):
@@ -266,7 +266,7 @@ class Run:
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str | None]:
-    """Status and message of a run whose block ended with `error`."""
+    """Returns status and message of a run whose block ended with `error`."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "done", None
     if isinstance(error, KeyboardInterrupt):
@@ -275,7 +275,7 @@ def _outcome(error: BaseException | None) -> tuple[str, str | None]:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether a disk was full; libraries say so in words."""
+    """Returns whether `error` means that a disk was full, which some libraries only say in words."""
     if isinstance(error, OSError):
         return error.errno in storage.FULL
     return isinstance(error, Exception) and not isinstance(error, RexError) and "No space left on device" in str(error)

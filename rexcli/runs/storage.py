@@ -1,8 +1,8 @@
-"""Files and folders that are whole or not there at all.
+"""Writes files and folders that are whole or not there at all.
 
 A new file is written beside its place under a temporary name, forced to disk, renamed into place, and the folder that
-lists it is forced to disk too. A process that is killed on the way leaves at most a temporary file, whose name
-(`is_temporary`) tells everybody to look past it; whoever writes to the same folder next removes it.
+lists it is forced to disk too. A process that is killed on the way leaves at most a temporary file. Its name
+(`is_temporary`) tells readers to ignore it, and the next writer to the same folder removes it.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from rexcli.errors import RexError, WriteError
 from rexcli.runs import provenance
 
 TEMPORARY = ".rex-tmp-"
-"""How the names of unfinished files and folders begin."""
+"""Prefix of the names of unfinished files and folders."""
 FULL = {
     errno.ENOSPC: "no space is left",
     errno.EDQUOT: "the quota is used up",
     errno.EFBIG: "a file cannot become so large",
     errno.EIO: "the disk fails",
 }
-"""What a disk says that takes no more: nobody typed it wrong."""
+"""Errors of a disk that takes no more data, which are no mistake of the user."""
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether `path` or a folder on the way to it is unfinished: a writer is at work on it, or was killed."""
+    """Returns whether `path`, or a folder above it, is unfinished: being written, or left by a killed writer."""
     return any(part.startswith(TEMPORARY) for part in path.parts)
 
 
 def remove_abandoned(folder: Path, *, below: bool = False) -> None:
-    """Removes what writers on this machine that are gone left unfinished in a folder.
+    """Removes what writers of this machine that are gone left unfinished in a folder.
 
     Args:
-        folder: where to look; one that is not there is empty.
-        below: look in all folders below it, too.
+        folder: the folder to search; one that does not exist is empty.
+        below: whether to search all folders below it, too.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
@@ -55,7 +55,7 @@ def remove_abandoned(folder: Path, *, below: bool = False) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and those on the way to it, and forces to disk that they are there."""
+    """Makes a folder and its parents, and forces their entries to disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
@@ -63,10 +63,10 @@ def make_folder(path: Path) -> None:
 
 
 def new_folder(places: Iterable[Path], files: Mapping[str, bytes]) -> Path:
-    """Makes a folder with files in it, whole or not at all, at the first of some places where there is nothing yet.
+    """Makes a folder with files, whole or not at all, at the first of some places where there is nothing yet.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the folder cannot be written.
     """
     for path in places:
         if path.exists():
@@ -92,17 +92,17 @@ def new_folder(places: Iterable[Path], files: Mapping[str, bytes]) -> Path:
 
 
 def numbered(path: Path) -> Iterator[Path]:
-    """`path`, then `path-2`, `path-3`, …: places for folders of which several may be made in the same moment."""
+    """Yields `path`, `path-2`, `path-3`, …: places for folders of which several may be made in the same moment."""
     yield path
     for number in count(2):
         yield path.with_name(f"{path.name}-{number}")
 
 
 def places(root: Path, experiment: str, command: str) -> Iterator[Path]:
-    """Where a new run or sweep may lie: `<root>/<experiment>/<command>/<time>`, then the same `numbered`.
+    """Yields where a new run or sweep may lie: `<root>/<experiment>/<command>/<time>`, then the same `numbered`.
 
     Raises:
-        RexError: a name that is no folder's name.
+        RexError: a name is not a valid folder name.
     """
     for what, name in (("experiment", experiment), ("command", command)):
         if "/" in safe_name(name) or "\\" in name:
@@ -112,13 +112,13 @@ def places(root: Path, experiment: str, command: str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write a file to; it becomes `path` at the end of the block, or never.
+    """Yields a temporary path to write a file to; it becomes `path` at the end of the block, or never.
 
-    The temporary name ends as `path` does, for libraries that choose a format by suffix. Folders on the way are made.
+    The temporary name has the suffix of `path`, for libraries that choose a format by it. Parent folders are made.
 
     Raises:
         RexError: the block wrote nothing there.
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     with told(path):
         make_folder(path.parent)
@@ -136,12 +136,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Gives a temporary folder to fill; it becomes `path` at the end of the block, or never.
+    """Yields a temporary folder to fill; it becomes `path` at the end of the block, or never.
 
-    A folder that is there already is replaced: between the two it is absent, never mixed.
+    An existing folder is replaced: for a moment neither is there, but never a mixture.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the folder cannot be written.
     """
     with told(path):
         make_folder(path.parent)
@@ -160,7 +160,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes all that is unfinished in a folder that nobody writes to, whatever machine left it there."""
+    """Removes all that is unfinished in a folder that nobody writes to, whichever machine left it there."""
     for path in sorted(folder.rglob(f"{TEMPORARY}*")):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -178,7 +178,7 @@ def append(path: Path, data: bytes) -> None:
     """Appends to a file and forces it to disk; a part of `data` may be there if that fails.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     with told(path), path.open("ab") as file:
         file.write(data)
@@ -187,37 +187,37 @@ def append(path: Path, data: bytes) -> None:
 
 
 def require_space(path: Path, size: int) -> None:
-    """Refuses to begin with what will not fit, for libraries that make much of it half-way.
+    """Refuses to begin with what will not fit on the disk, for libraries that would write much of it first.
 
     Args:
-        path: what is to be written; its folder is there.
-        size: bytes that it takes at most, about.
+        path: the file to be written; its folder exists.
+        size: approximate upper limit of its size, bytes.
 
     Raises:
-        WriteError: its disk has less.
+        WriteError: the disk has less space.
     """
     if shutil.disk_usage(path.parent).free < size:
         raise disk_full(path)
 
 
 def disk_full(path: Path | str, number: int = errno.ENOSPC) -> WriteError:
-    """What to tell a person where a disk takes no more of `path`, for one of the reasons in `FULL`."""
+    """Returns the error for a disk that takes no more of `path`, for one of the reasons in `FULL`."""
     return WriteError(f"{path}: {FULL[number]}; make room there, or write elsewhere")
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Returns the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
-        import hashlib  # OpenSSL, which a command that only reads need not load
+        import hashlib  # loads OpenSSL, which a command that only reads does not need
 
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def safe_name(name: str) -> str:
-    """`name` if it names something inside a run's folder and nothing else.
+    """Returns `name` if it names something inside a run's folder and nothing else.
 
     Raises:
-        RexError: absolute, climbing out with `..`, or empty.
+        RexError: the name is absolute, leaves the folder with `..`, or is empty.
     """
     parts = name.replace("\\", "/").split("/")
     if not name or "\0" in name or Path(name).is_absolute() or ":" in parts[0] or {"", ".", ".."} & set(parts):
@@ -227,7 +227,7 @@ def safe_name(name: str) -> str:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """What the system says of a file that is being written becomes one line that names it."""
+    """Turns the system's errors about a file that is being written into one-line errors that name it."""
     try:
         yield
     except OSError as error:
@@ -238,14 +238,14 @@ def told(path: Path) -> Iterator[None]:
 
 
 def _beside(path: Path) -> Path:
-    """A temporary name that says whose it is, after what others left there is removed."""
+    """Removes abandoned files beside `path`, and returns a temporary name that identifies this process."""
     remove_abandoned(path.parent)
     me = provenance.this_process()
     return path.with_name(f"{TEMPORARY}{_machine()}-{me['pid']}-{me['started']}-{os.urandom(3).hex()}-{path.name}")
 
 
 def _is_abandoned(name: str) -> bool:
-    """Whether a temporary name is of a process of this machine that is gone."""
+    """Returns whether a temporary name belongs to a process of this machine that is gone."""
     machine, pid, started, *_ = [*name.removeprefix(TEMPORARY).split("-"), "", "", ""]
     if machine != _machine() or not (pid.isdigit() and started.isdigit()):
         return False
@@ -253,12 +253,12 @@ def _is_abandoned(name: str) -> bool:
 
 
 def _machine() -> str:
-    """The machine's name, as a few letters without a dash: folders may be shared by several."""
+    """Identifies this machine by a few letters without a dash, since several may share a folder."""
     return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 def _sync_all(folder: Path) -> None:
-    """Forces a folder and all in it to disk."""
+    """Forces a folder and everything in it to disk."""
     for parent, _, files in os.walk(folder, topdown=False):
         for name in files:
             _sync(Path(parent, name))

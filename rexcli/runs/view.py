@@ -1,4 +1,4 @@
-"""Runs as they lie on disk, to be read: data from who knows where. Nothing that they name is run or built."""
+"""Reads runs from disk as untrusted data: nothing that they name is executed or built."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EARLIER = "earlier"
-"""The folder of a sweep in which lie the runs of jobs that were made again; they count no more."""
+"""The folder of a sweep with earlier runs of jobs that were repeated; they no longer count."""
 SLACK = 2 * 86400.0
-"""Seconds: more than by what two offsets from UTC differ, and than the clocks of two machines should."""
+"""Seconds by which times may differ: more than two offsets from UTC do, and than two machines' clocks should."""
 
 
 class RunView:
-    """One run, read only.
+    """A run, for reading only.
 
     Args:
         path: the run's folder.
 
     Raises:
-        RexError: there is no run there, or its `run.json` is damaged. So does every method for a file that is
-            missing or damaged; the message names the file.
+        RexError: there is no run, or its `run.json` is damaged. Every method raises it for a file that is missing or
+            damaged; the message names the file.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        file = os.path.join(path, "run.json")  # of a thousand runs, paths take as long as reading them
+        file = os.path.join(path, "run.json")  # for a thousand runs, making paths takes as long as reading the files
         try:
             data = _bytes(file)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -60,7 +60,7 @@ class RunView:
 
     @property
     def record(self) -> dict[str, Any]:
-        """`run.json` as it is."""
+        """The content of `run.json`."""
         return dict(self._record)
 
     @property
@@ -81,33 +81,33 @@ class RunView:
 
     @property
     def started(self) -> str:
-        """ISO 8601 with the offset from UTC."""
+        """When the run started, in ISO 8601 with the offset from UTC."""
         return self._field("started", str)
 
     @property
     def ended(self) -> str | None:
-        """The same; None while it runs and where it was killed."""
+        """When the run ended, in ISO 8601; None while it runs, or if it was killed."""
         return self._field("ended", str | None)
 
     @property
     def status(self) -> str:
-        """`running`, `done`, `failed`, `interrupted`, or `killed`: its process went away without a word."""
+        """The status: `running`, `done`, `failed`, `interrupted`, or `killed` if its process just vanished."""
         status = self._field("status", str)
         return "killed" if status == "running" and not provenance.is_alive(self._record.get("process")) else status
 
     @property
     def error(self) -> str | None:
-        """What made it fail."""
+        """The message of the error with which the run failed."""
         return self._field("error", str | None)
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """By name; NaN and infinities are floats again."""
+        """The results by name; NaN and infinities are floats again."""
         return formats.restore_nonfinite(self._field("results", dict))
 
     @property
     def parents(self) -> list[str]:
-        """Runs that this one started from, relative to the outputs folder where they lay in it."""
+        """The runs that this one started from, relative to the outputs folder if they lay in it."""
         return [str(parent) for parent in self._field("parents", list)]
 
     @property
@@ -116,23 +116,23 @@ class RunView:
 
     @property
     def git(self) -> dict[str, Any] | None:
-        """`{"revision", "dirty"}` of the project."""
+        """The git state of the project, `{"revision", "dirty"}`."""
         return self._field("git", dict | None)
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What the command line changed, by dotted key: what the files declared, and what is in its place."""
+        """The changes of the command line by dotted key: what the files declared, and what replaced it."""
         changes = self._field("changes", dict) if "changes" in self._record else {}
         return {key: (pair[0], pair[1]) for key, pair in changes.items() if isinstance(pair, list) and len(pair) == 2}
 
     @property
     def resumed(self) -> list[Any]:
-        """With which command lines it was gone on with, and when."""
+        """The command lines that resumed the run, and when."""
         return self._field("resumed", list) if "resumed" in self._record else []
 
     @property
     def artifacts(self) -> list[dict[str, Any]]:
-        """`name`, `size`, `sha256` of each; empty for a run that never came to its end."""
+        """The artifacts, each with `name`, `size` and `sha256`; empty for a run that never came to its end."""
         artifacts = self._field("artifacts", list) if "artifacts" in self._record else []
         for artifact in artifacts:
             if not isinstance(artifact, dict) or not isinstance(artifact.get("name"), str):
@@ -145,23 +145,23 @@ class RunView:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """`config.yaml` as plain data: nothing resolved, nothing built."""
+        """The content of `config.yaml` as plain data: nothing is resolved or built."""
         config = self._read("config.yaml", load_yaml)
         if not isinstance(config, dict):
             raise RexError(f"{self.path / 'config.yaml'}: damaged: not a mapping")
         return config
 
     def files(self) -> list[str]:
-        """Names of all whole files in the run, its own three included."""
+        """Returns the names of all complete files in the run, including its own three."""
         inside = sorted(file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file())
         return [file.as_posix() for file in inside if not storage.is_temporary(file)]
 
     def has(self, name: str) -> bool:
-        """Whether the run has this file or folder, whole."""
+        """Returns whether the run has this file or folder, and complete."""
         return (self.path / storage.safe_name(name)).exists() and not storage.is_temporary(Path(name))
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """All arrays of an `.npz`."""
+        """Returns all arrays of an `.npz`."""
         path = self._locate(name)
         return self._guard(path, lambda: formats.decode_arrays(path))
 
@@ -169,11 +169,11 @@ class RunView:
         return self._read(name, formats.decode_json)
 
     def csv(self, name: str) -> dict[str, np.ndarray]:
-        """Columns by name: int64, float64 or text."""
+        """Returns columns by name: int64, float64 or text."""
         return self._read(name, formats.decode_csv)
 
     def timeline(self) -> Timeline:
-        """From `timeline.npz`, or where there is none, from the recording."""
+        """Returns the timeline of `timeline.npz`, or of the recording if there is no such file."""
         if not self.has("timeline.npz"):
             if self.has("recording.mcap"):
                 return self.recording().timeline()
@@ -186,7 +186,7 @@ class RunView:
         return self._guard(self.path / "timeline.npz", lambda: from_arrays(arrays))
 
     def plan(self, timeline: Timeline) -> Plan:
-        """The plan of the run's own `timeline` in `plan.npz`."""
+        """Returns the plan in `plan.npz` for the run's own `timeline`."""
         from rexcli.compiler.plan_arrays import plan_from_arrays
 
         arrays = self.arrays("plan.npz")
@@ -210,7 +210,7 @@ class RunView:
         return self._guard(path, lambda: decode(path.read_bytes()))
 
     def _guard(self, path: Path | str, read: Callable[[], T]) -> T:
-        """What `read` returns; whatever is wrong with the data becomes an error that names the file."""
+        """Returns what `read` returns; any problem with the data becomes an error that names the file."""
         try:
             return read()
         except RexError as error:
@@ -233,7 +233,7 @@ def _bytes(file: str) -> bytes:
 
 
 def list_runs(root: Path, experiment: str | None = None, command: str | None = None) -> list[RunView]:
-    """All runs in a folder, however deep, sweeps' jobs included, newest first. Damaged ones are left out."""
+    """Returns all runs in a folder, however deep, including sweeps' jobs, newest first. Damaged ones are left out."""
     views = [entry for folder in _run_folders(root) if (entry := _entry(folder, experiment, command))]
     return [view for *_, view in sorted(views, key=_ORDER, reverse=True)]
 
@@ -242,7 +242,7 @@ _ORDER = itemgetter(0, 1)
 
 
 def _entry(folder: str, experiment: str | None, command: str | None) -> tuple[str, str, RunView] | None:
-    """A run, behind what it is sorted by; None if it is damaged or another is wanted."""
+    """Returns a run after its sort keys; None if it is damaged or has another experiment or command."""
     try:
         view = RunView(folder)
         _ = view.status, view._field("results", dict)
@@ -254,8 +254,11 @@ def _entry(folder: str, experiment: str | None, command: str | None) -> tuple[st
 
 
 def _newest_first(root: Path, command: str | None) -> Iterator[RunView]:
-    """The same as `list_runs`, but reads no more than it must: `run.json` is written when a run starts and again when
-    it ends, so no run is newer than that file. Where one is (an archive that keeps no times), all are read."""
+    """Yields the runs of `list_runs`, newest first, without reading more than it must.
+
+    `run.json` is written when a run starts and when it ends, so a run is not newer than its file. If one is (an archive
+    that keeps no times), all are read.
+    """
     files = sorted(((_changed(folder), folder) for folder in _run_folders(root)), reverse=True)
     found: list[tuple[str, str, RunView]] = []
     slack = SLACK
@@ -272,12 +275,12 @@ def _newest_first(root: Path, command: str | None) -> Iterator[RunView]:
 def _changed(folder: str) -> float:
     try:
         return os.stat(os.path.join(folder, "run.json")).st_mtime
-    except OSError:  # it has just gone away
+    except OSError:  # it was just removed
         return 0.0
 
 
 def _seconds(started: str) -> float:
-    """Since 1970; of what is no time, more than of any."""
+    """Converts a time to seconds since 1970; text that is not a time becomes infinity."""
     try:
         return datetime.fromisoformat(started).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -285,7 +288,7 @@ def _seconds(started: str) -> float:
 
 
 def _run_folders(root: Path | str) -> Iterator[str]:
-    """Folders with a `run.json`; what is below one of them is the run's own, and hidden folders hold no runs."""
+    """Yields the folders with a `run.json`, without looking below them or into hidden folders."""
     below = []
     try:
         with os.scandir(root) as entries:
@@ -295,14 +298,14 @@ def _run_folders(root: Path | str) -> Iterator[str]:
                     return
                 if not entry.name.startswith(".") and entry.name != EARLIER and entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
-    except OSError:  # it is not there, or nobody may look into it
+    except OSError:  # it does not exist or is not readable
         return
     for folder in below:
         yield from _run_folders(folder)
 
 
 def children(run: Path, root: Path) -> list[RunView]:
-    """The runs in a folder that started from `run`, oldest first."""
+    """Returns the runs in a folder that started from `run`, oldest first."""
     here = run.resolve()
     name = here.name.encode()
     found = []
@@ -319,16 +322,16 @@ def children(run: Path, root: Path) -> list[RunView]:
 
 
 def find_run(text: str, root: Path, having: Sequence[str] = ()) -> RunView:
-    """The run that a person means.
+    """Returns the run that a person means.
 
     Args:
         text: the path of a run's folder (or of a file in it), from here or from `root`; or `latest`, the newest run;
             or `latest:train`, the newest of one command. This process's own unfinished run is never the latest.
         root: the outputs folder.
-        having: for `latest`, consider only runs that have one of these files.
+        having: files, one of which the `latest` run must have.
 
     Raises:
-        RexError: there is none.
+        RexError: there is no such run.
     """
     if text == "latest" or text.startswith("latest:"):
         return _latest(text.partition(":")[2] or None, root, having)

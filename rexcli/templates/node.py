@@ -26,10 +26,10 @@ from rexcli import GraphState, Node, StepState
 
 
 class Thing(Node):
-    """What it does.
+    """Describe what the node does.
 
     Args:
-        gain: of what it reads.
+        gain: factor of what the node reads.
     """
 
     # jit = False              # for hardware: `step` is then plain Python, with NumPy arrays
@@ -38,11 +38,11 @@ class Thing(Node):
         self.gain = gain
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> jax.Array:
-        """What it remembers from step to step, any pytree; () where left out."""
+        """Returns what the node remembers from step to step, any pytree; leave it out for ()."""
         return jnp.zeros(())
 
     def step(self, step_state: StepState) -> tuple[StepState, jax.Array]:
-        """One step: its new state, and what it sends. `dt` is the time since the last one, s.
+        """Makes one step; returns the new state and what the node sends. `dt` is the time since the last step, s.
 
         The newest message is `inputs[NAME][-1]`, with `data`, `age` (s) and `seq` (-1 before any came); `inputs[NAME]`
         has the same of all in the window, oldest first: `inputs[NAME].age` is `[window]`.

@@ -23,7 +23,7 @@ from rexcli import Environment, GraphState, StepState
 
 
 class Thing(Environment):
-    """What is to be done.
+    """Describe what is to be done.
 
     Args:
         seconds: length of a training episode.
@@ -37,7 +37,7 @@ class Thing(Environment):
     #     return Box([-5.0], [5.0])                    # from rexcli import Box, Discrete, MultiDiscrete
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """What a policy sees, and nothing else; this is the default: the newest message of every input."""
+        """Returns what a policy sees, and nothing else; this default is the newest message of every input."""
         newest = [step_state.inputs[name][-1].data for name in step_state.inputs]
         return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(newest)])
 
@@ -45,19 +45,19 @@ class Thing(Environment):
     #     return step_state, action[0]
 
     def reward(self, graph_state: GraphState) -> jax.Array:
-        """What the step that led here earned. `graph_state.state["NODE"]` is the state of any node."""
+        """Returns the reward of the step that led here. `graph_state.state["NODE"]` is the state of any node."""
         return -self._size(graph_state)
 
     def terminated(self, graph_state: GraphState) -> jax.Array:
-        """Whether the task is over, so that a new episode begins."""
+        """Returns whether the task is over, so that a new episode begins."""
         return self._size(graph_state) > 1e3
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """Scalars by name, for `eval.metrics`."""
+        """Returns scalars by name, for `eval.metrics`."""
         return {"size": self._size(graph_state)}
 
     def _size(self, graph_state: GraphState) -> jax.Array:
-        """Root mean square of all numbers in the states of all nodes: put your own quantity here."""
+        """Returns the root mean square of all numbers in the states of all nodes: put your own quantity here."""
         leaves = jax.tree.leaves({name: graph_state.state[name] for name in self.system.nodes})
         numbers = jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in leaves])
         return jnp.sqrt(jnp.mean(numbers**2))

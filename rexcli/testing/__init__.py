@@ -1,4 +1,4 @@
-"""Nodes tested alone, in three lines; and a tiny system to test other things on.
+"""Provides a tester for single nodes, and a tiny system on which to test other things.
 
     encoder = NodeTester.declared("cart", "encoder")             # as conf/cart.yaml declares it
     output = encoder.step(cart={"place": 0.12345})               # one message for each input, and a step
@@ -31,23 +31,23 @@ PyTree = Any
 
 
 class NodeTester:
-    """One node, fed by hand and stepped alone.
+    """Steps one node alone, with inputs that the test feeds.
 
     Args:
-        node: to test.
+        node: the node to test.
         rate: Hz.
-        inputs: by name, an example of what it reads, which is also what it sees before any message.
-        windows: by input, how many messages a step sees; 1 where left out.
-        params: numbers by name, in place of what `init_params` gives.
-        seed: from which its random numbers come.
+        inputs: an example message by input, which the node also sees before any other message.
+        windows: number of messages that a step sees, by input; 1 where left out.
+        params: numbers by name that replace those of `init_params`.
+        seed: seed of the node's random numbers.
 
     Attributes:
-        state, params: of the node; may be set.
-        output: what it sent last, at first its `init_output`.
+        state, params: the node's state and parameters; may be set.
+        output: the last output, at first that of `init_output`.
         step_state: what its last step saw, None before the first.
 
     Raises:
-        RexError: for a node that cannot stand in a system.
+        RexError: the node cannot be part of a system.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class NodeTester:
 
     @classmethod
     def declared(cls, conf: str | None, name: str, *overrides: str, seed: int = 0) -> NodeTester:
-        """A node of an experiment, with its rate, options, parameters and windows.
+        """Makes a tester for a node of an experiment, with its rate, options, parameters and windows.
 
         Args:
             conf: the experiment's name; None for the project's default.
-            name: the node's.
+            name: the node's name.
             overrides: as on the command line.
-            seed: from which its random numbers come.
+            seed: seed of the node's random numbers.
 
         Raises:
-            RexError: for an experiment or a node that there is not.
+            RexError: there is no such experiment or node.
         """
         system = pipeline.build(pipeline.compose(conf, *overrides))
         if name not in system.nodes:
@@ -101,17 +101,17 @@ class NodeTester:
         self._sent = dict.fromkeys(self._edges, 0)
 
     def step(self, age: float = 0.0, **messages: PyTree) -> PyTree:
-        """Feeds at most one message to each input, then steps the node; returns what it sends.
+        """Feeds at most one message to each input, steps the node, and returns what it sends.
 
-        Time goes on by one period a step. An input that is given nothing keeps its window.
+        Time advances by one period per step. An input without a new message keeps its window.
 
         Args:
-            age: how old the messages are at the step, s.
-            messages: by input: what its sender would send; of a message with several fields also a mapping of some
-                of them by key path, the others as in the example.
+            age: age of the messages at the step, s.
+            messages: what the sender would send, by input; also a mapping of some of a message's fields by key path,
+                with the others as in the example.
 
         Raises:
-            RexError: for an input that there is not, and a message of another structure or shape.
+            RexError: there is no such input, or the message has another structure or shape.
         """
         ts = self._seq * self._period
         for key, value in messages.items():
@@ -136,7 +136,7 @@ class NodeTester:
 
 
 class _Source(Node):
-    """Stands for whatever sends to the node that is tested."""
+    """A stand-in for the node that sends to the node under test."""
 
     def __init__(self, example: PyTree):
         self._example = jax.tree.map(jnp.asarray, example)
@@ -149,7 +149,7 @@ class _Source(Node):
 
 
 def _message(value: PyTree, like: PyTree, where: str) -> PyTree:
-    """A message in the structure, shapes and types of an example."""
+    """Returns a message with the structure, shapes and types of an example."""
     leaves, structure = jax.tree.flatten(like)
     bare = len(leaves) == 1 and leaves[0] is like
     paths = list(leaf_paths(like))
@@ -176,7 +176,7 @@ def _message(value: PyTree, like: PyTree, where: str) -> PyTree:
 
 
 class TinyWorld(Node):
-    """A place that moves as it is told, m."""
+    """A position that moves as it is told, m."""
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> jax.Array:
         return jax.random.uniform(rng, minval=-1.0, maxval=1.0)
@@ -187,7 +187,7 @@ class TinyWorld(Node):
 
 
 class TinyAgent(Node):
-    """Sends the way back to 0, m/s."""
+    """Sends the velocity that leads back to 0, m/s."""
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> jax.Array:
         return jnp.zeros(())
@@ -197,7 +197,7 @@ class TinyAgent(Node):
 
 
 def tiny_system(rate: float = 20.0, delay: Any = 0.01) -> System:
-    """A world and an agent in a loop, at 2 x `rate` and `rate`, Hz; messages to the agent take `delay`, s."""
+    """Returns a world and an agent in a loop, at 2 x `rate` and `rate`, Hz; messages to the agent take `delay`, s."""
     nodes = [(NodeSpec("world", 2 * rate, delay=Constant(0.0)), TinyWorld()), (NodeSpec("agent", rate), TinyAgent())]
     edges = [Edge("world_agent", "world", "agent", delay=delay), Edge("agent_world", "agent", "world", skip=True)]
     return System(nodes, edges, "agent")

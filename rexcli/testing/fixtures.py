@@ -1,4 +1,4 @@
-"""Fixtures for pytest: `pytest_plugins = ["rexcli.testing.fixtures"]` in a `conftest.py`."""
+"""Provides pytest fixtures: `pytest_plugins = ["rexcli.testing.fixtures"]` in a `conftest.py`."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from rexcli.system.system import System
 
 @pytest.fixture
 def tiny_system() -> System:
-    """A world and an agent in a loop, see `rexcli.testing.tiny_system`."""
+    """Returns a world and an agent in a loop, see `rexcli.testing.tiny_system`."""
     return testing.tiny_system()

@@ -1,4 +1,4 @@
-"""Worlds from a model file: MuJoCo's physics as a node, declared in YAML without code.
+"""Builds worlds from model files: MuJoCo's physics as a node, declared in YAML without code.
 
 MuJoCo and MJX are imported when a world is built, not before: `pip install 'rexcli[mujoco]'`.
 """

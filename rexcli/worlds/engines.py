@@ -1,8 +1,8 @@
-"""The two engines that step a model: MuJoCo itself, one state at a time, and MJX, as pure JAX.
+"""Steps a model with one of two engines: MuJoCo itself, one state at a time, and MJX, in pure JAX.
 
-Both are pure functions of the same numbers: positions, velocities, activations and where the constraint solver begins
-go in and come out, in float32. What a sensor shows is computed of the state that a step ends with; `mj_step` leaves
-what its last sub-step began with.
+Both are pure functions of the same numbers in float32: positions, velocities, activations and the initial guess of the
+constraint solver. Sensors show the state at the end of a step, whereas `mj_step` leaves the sensor data of the state
+with which its last sub-step began.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ IGNORED = (
     *("actuator_damping", "actuator_dampingpoly", "actuator_armature", "geom_surfacevel", "geom_adhesion"),
     *("pair_adhesion", "jnt_springyield", "tendon_springyield", "nplugin"),
 )
-"""Fields of a model that MJX does not know, and passes over without a word."""
+"""Fields of a model that MJX does not know and silently ignores."""
 
 
 class Physics(NamedTuple):
-    """The numbers of a world at one instant: `qpos [nq]`, `qvel [nv]`, `act [na]`, `warmstart [nv]`."""
+    """The state of a world at one instant: `qpos [nq]`, `qvel [nv]`, `act [na]`, `warmstart [nv]`."""
 
     qpos: Any
     qvel: Any
@@ -40,11 +40,11 @@ class Physics(NamedTuple):
 
 
 class CEngine:
-    """MuJoCo's own code, in float64, not for several threads at once.
+    """MuJoCo's own code, in float64; several threads cannot use it at once.
 
     Args:
-        model: to step.
-        parameters: that change.
+        model: the model to step.
+        parameters: the parameters that may change.
     """
 
     def __init__(self, model: Model, parameters: Sequence[Parameter]):
@@ -53,7 +53,7 @@ class CEngine:
         import mujoco
 
         if mujoco.get_mju_user_warning() is None:
-            mujoco.set_mju_user_warning(lambda text: log.warning("MuJoCo: %s", text))  # else into MUJOCO_LOG.TXT
+            mujoco.set_mju_user_warning(lambda text: log.warning("MuJoCo: %s", text))  # else to MUJOCO_LOG.TXT
         self._declared, self._parameters = model.mj, parameters
         self._mj = copy.copy(model.mj)
         self._mj.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
@@ -63,14 +63,14 @@ class CEngine:
     def step(
         self, values: Sequence[Any], physics: Physics, ctrl: Any, time: Any, substeps: int
     ) -> tuple[Physics, np.ndarray]:
-        """The state `substeps` later, and what sensors then show, `[nsensordata]`. NaN where MuJoCo finds it bad.
+        """Returns the state after `substeps` and the sensors' values, `[nsensordata]`; NaN if the state is bad.
 
         Args:
-            values: of the parameters, in their order.
-            physics: where it begins.
-            ctrl: of the actuators, `[nu]`.
-            time: s, since the start of the episode.
-            substeps: 0 only looks.
+            values: values of the parameters, in their order.
+            physics: the state at the beginning.
+            ctrl: controls of the actuators, `[nu]`.
+            time: time since the start of the episode, s.
+            substeps: number of timesteps; 0 only computes the sensors.
         """
         import mujoco
 
@@ -108,11 +108,11 @@ class CEngine:
 
 
 class MjxEngine:
-    """MJX, MuJoCo in JAX.
+    """MJX: MuJoCo in JAX.
 
     Args:
-        model: to step.
-        parameters: that change.
+        model: the model to step.
+        parameters: the parameters that may change.
 
     Raises:
         RexError: MJX is not installed, or cannot do what the model asks for.
@@ -120,7 +120,7 @@ class MjxEngine:
 
     def __init__(self, model: Model, parameters: Sequence[Parameter]):
         try:
-            with redirect_stdout(StringIO()):  # it says that Warp is not installed, which is not used
+            with redirect_stdout(StringIO()):  # MJX says that Warp is not installed, which is not used
                 from mujoco import mjx
         except ImportError as error:
             raise RexError(f"MJX is not there ({error}): pip install 'rexcli[mujoco]'") from None
@@ -132,7 +132,7 @@ class MjxEngine:
         if mj.nu != getattr(mj, "nactuator", mj.nu):
             raise RexError(f"model={model.path}: MJX knows no actuators with several controls")
         try:
-            with jax.ensure_compile_time_eval():  # may be asked for while something is traced
+            with jax.ensure_compile_time_eval():  # this may be called during tracing
                 self._model, self._data = jax.tree.map(
                     np.asarray, (mjx.put_model(mj, impl="jax"), mjx.make_data(mj, impl="jax"))
                 )
@@ -144,7 +144,7 @@ class MjxEngine:
     def _step(
         self, values: Sequence[Any], physics: Physics, ctrl: Any, time: Any, substeps: int
     ) -> tuple[Physics, jax.Array]:
-        """As `CEngine.step`, in JAX."""
+        """Does what `CEngine.step` does, in JAX."""
         from mujoco import mjx
 
         model, blank = self._with(values), jax.tree.map(jnp.asarray, self._data)
@@ -168,7 +168,7 @@ class MjxEngine:
         return physics, seen.sensordata
 
     def _with(self, values: Sequence[Any]) -> Any:
-        """The model with these parameters."""
+        """Returns the model with these parameters."""
         model = jax.tree.map(jnp.asarray, self._model)
         changed: dict[str, Any] = {}
         for parameter, value in zip(self._parameters, values, strict=True):
@@ -181,8 +181,10 @@ class MjxEngine:
         return self._derived(model) if any(parameter.inertial for parameter in self._parameters) else model
 
     def _derived(self, model: Any) -> Any:
-        """What MuJoCo's compiler derives of the mass matrix in the model's own pose (`mj_setConst`): how much a unit of
-        force accelerates bodies, joints and tendons, by which constraints are as soft as declared."""
+        """Returns what MuJoCo's compiler derives from the mass matrix in the model's own pose (`mj_setConst`).
+
+        This is how much a unit of force accelerates bodies, joints and tendons, which sets the softness of constraints.
+        """
         from mujoco import mjx
 
         mj = self._mj
@@ -218,7 +220,10 @@ class MjxEngine:
 
 
 def _blocks(mj: Any) -> list[tuple[int, int]]:
-    """Degrees of freedom that share a weight: the three of a ball's turning, of a free joint's moving and turning."""
+    """Returns the first and the number of the degrees of freedom that share a weight.
+
+    These are the rotation of a ball joint, and the translation and the rotation of a free joint.
+    """
     found = []
     for kind, first in zip(mj.jnt_type.tolist(), mj.jnt_dofadr.tolist(), strict=True):
         found += {0: [(first, 3), (first + 3, 3)], 1: [(first, 3)]}.get(kind, [])

@@ -1,4 +1,4 @@
-"""A model file (MJCF or URDF) as MuJoCo compiles it: what is called how in it, and which files it was made from."""
+"""Loads a model file (MJCF or URDF) as MuJoCo compiles it, with its names and the files that it was made from."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import numpy as np
 from rexcli.errors import RexError, suggest
 
 BUNDLED = Path(__file__).resolve().parents[2]
-"""Where the `nodes/` that come with this package are."""
+"""The parent folder of the `nodes/` that come with this package."""
 
 
 COUNTS = {"body": "nbody", "joint": "njnt", "geom": "ngeom", "actuator": "nu", "sensor": "nsensor", "key": "nkey"}
-"""By kind, the field that says how many of them a model has."""
+"""The model's field with the number of elements of each kind."""
 
 
 @dataclass(frozen=True)
 class Joint:
-    """Where a joint's numbers are in `qpos` and `qvel`.
+    """The places of a joint's numbers in `qpos` and `qvel`.
 
     Attributes:
-        number: of the joint.
-        qpos, qvel: its place in these.
-        turns: whether its position holds a quaternion: a ball or a free joint.
+        number: number of the joint.
+        qpos, qvel: the joint's slices of these.
+        turns: whether its position holds a quaternion, as for a ball or a free joint.
     """
 
     number: int
@@ -43,12 +43,12 @@ class Model:
     """A compiled model with its names.
 
     Args:
-        path: of the file.
-        timestep: s, in place of the file's; None for that.
-        motors: torque motors to add: by joint the largest torque or force, N m or N.
+        path: path of the file.
+        timestep: timestep, s, in place of the file's; None for the file's.
+        motors: torque motors to add: the largest torque or force by joint, N m or N.
 
     Raises:
-        RexError: MuJoCo is not installed or cannot read the file, or it declares what no timeline knows of.
+        RexError: MuJoCo is not installed or cannot read the file, or the file declares delays of its own.
     """
 
     def __init__(self, path: Path, timestep: float | None = None, motors: Mapping[str, float] | None = None):
@@ -71,7 +71,7 @@ class Model:
 
     @cached_property
     def joints(self) -> dict[str, Joint]:
-        """By name, in order; one without a name is called after its number, `joint0`."""
+        """The joints by name, in order; a joint without a name is called by its number, `joint0`."""
         import mujoco
 
         sizes = {mujoco.mjtJoint.mjJNT_FREE: (7, 6), mujoco.mjtJoint.mjJNT_BALL: (4, 3)}
@@ -85,7 +85,7 @@ class Model:
 
     @cached_property
     def sensors(self) -> dict[str, slice]:
-        """By name, where a sensor's numbers are in `sensordata`."""
+        """The slice of each sensor in `sensordata`, by name."""
         ends = zip(self.mj.sensor_adr.tolist(), self.mj.sensor_dim.tolist(), strict=True)
         return {name: slice(at, at + size) for name, (at, size) in zip(self.names("sensor"), ends, strict=True)}
 
@@ -98,15 +98,15 @@ class Model:
         return bool(mj.neq or mj.npair or touches or any(field.any() for field in each))
 
     def names(self, kind: str) -> list[str]:
-        """What there is of a kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number."""
+        """Returns the names of one kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number."""
         at = getattr(self.mj, kind)
         return [at(number).name or f"{kind}{number}" for number in range(getattr(self.mj, COUNTS[kind]))]
 
     def number(self, kind: str, name: str, where: str) -> int:
-        """The number of what is called `name`.
+        """Returns the number of the element called `name`.
 
         Raises:
-            RexError: nothing is.
+            RexError: there is no such element.
         """
         known = self.names(kind)
         if name not in known:
@@ -116,7 +116,7 @@ class Model:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """What it was made from, the meshes and included files too: by path below the folder that holds them all."""
+        """The files that the model was made from, including meshes, by path below the folder that holds them all."""
         import mujoco
 
         paths = [self.path.resolve()]
@@ -129,10 +129,10 @@ class Model:
 
 
 def find(model: str, project: Path | None) -> Path:
-    """The file that an experiment names: below the project, or else of those that come with this package.
+    """Finds the file that an experiment names: in the project, or else among those that come with this package.
 
     Raises:
-        RexError: there is none.
+        RexError: there is no such file.
     """
     folders = [Path.cwd() if project is None else project, BUNDLED]
     for folder in folders:
@@ -158,7 +158,7 @@ def _add_motor(spec: Any, joint: str, limit: float, joints: list[str]) -> None:
 
 
 def _check_delays(model: Model) -> None:
-    """Refuses MuJoCo's own delays and sampling intervals: MJX ignores them, and no timeline would show them."""
+    """Refuses MuJoCo's own delays and sampling intervals, which MJX ignores and no timeline would show."""
     edge = {"actuator": "the edge that brings its command", "sensor": "the edges that take it away"}
     fixes = {
         "delay": "give {} this delay",

@@ -1,4 +1,4 @@
-"""MuJoCo's physics as a node: a model file, and by name its actuators, sensors, start and parameters."""
+"""Makes MuJoCo's physics a node: a model file with its actuators, sensors, initial state and parameters by name."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Start = dict[str, float | list[float] | dict[str, float]]
 
 @struct.dataclass
 class State:
-    """A world's physics at the end of a step.
+    """The state of a world's physics at the end of a step.
 
     Attributes:
-        qpos: by joint its position, m or rad; `[4]`, a quaternion, of a ball joint, `[7]` of a free one.
-        qvel: by joint its velocity, m/s or rad/s; `[3]` and `[6]` of these.
-        act: activations of actuators that have them, `[na]`; None where none has.
-        warmstart: where the constraint solver begins, `[nv]`; None where nothing constrains or touches anything.
+        qpos: position by joint, m or rad; a quaternion `[4]` for a ball joint, `[7]` for a free one.
+        qvel: velocity by joint, m/s or rad/s; `[3]` for a ball joint, `[6]` for a free one.
+        act: activations of the actuators that have one, `[na]`; None if none has.
+        warmstart: initial guess of the constraint solver, `[nv]`; None for a model without constraints and contacts.
     """
 
     qpos: dict[str, jax.Array]
@@ -47,34 +47,35 @@ class State:
 
 
 class Mujoco(Node):
-    """A world whose physics are those of a model file; a step integrates one period.
+    """A world with the physics of a model file; each step integrates one period.
 
-    It sends what its sensors show, and `qpos` and `qvel` by joint, as a mapping by name, all true when the step ends.
+    It sends a mapping of its sensors by name, and of `qpos` and `qvel` by joint, all as they are when the step ends.
 
-    Two engines step it. A compiled program (rollouts, training, evaluation, identification, long recordings) has MJX,
-    in float32. Where a step is called by itself (short recordings, the wall clock), that is MuJoCo's own C code, in
-    float64: it compiles nothing, where MJX takes from seconds to minutes. They agree to 1e-4 over a second of smooth
-    motion; contacts and chaotic motion part them sooner. `engine: mjx` has MJX everywhere: a recording then
-    is as near to the compiled program as that of any other node. A recording says which one it was.
+    Two engines step it. Compiled programs (rollouts, training, evaluation, identification, long recordings) use MJX, in
+    float32. Single steps (short recordings, the wall clock) use MuJoCo's own C code, in float64, which needs no
+    compilation, whereas MJX compiles for seconds to minutes. They agree to 1e-4 over a second of smooth motion, and for
+    less time with contacts or chaotic motion. With `engine: mjx` MJX is used everywhere, and recordings are as near to
+    the compiled program as those of any other node. A recording says which engine it used.
 
     Args:
         model: MJCF or URDF file, from the project's folder.
-        actuators: by actuator of the model, where its control comes from, `input.field` or `input.field.index`, or a
-            number that it always has; or one `input.field` that holds all controls, in the model's order. All are told.
-        sensors: which of the model's sensors it sends: their names, or by the field's name the sensor's. All if None.
-        parameters: which numbers of the model `params`, `randomize` and `identify` may change: by name what it is of
-            the model, `{mass: body_mass.pole}`, or several that share it; a list of these names them as the model
-            does. See `rexcli.worlds.quantities.QUANTITIES`.
-        qpos, qvel: by joint where it starts, in place of the model's own pose at rest: a number (a list for ball and
-            free joints), or `{low, high}`, `{mean, std}` as in `randomize`, drawn anew for each episode.
-        keyframe: of the model, that it starts from.
-        substeps: physics steps in one step of the node; None: as many as the file's timestep asks for.
-        motors: torque motors to add, by joint the largest torque, N m (or force, N): for URDF files, which have none.
-        engine: `auto`; `process`, the same with MuJoCo in a process of its own; or `mjx` for MJX everywhere.
-        rate, project: come from the experiment.
+        actuators: the source of each actuator's control, `input.field` or `input.field.index`, or a constant; or one
+            `input.field` that holds all controls, in the model's order. Every actuator needs one.
+        sensors: the model's sensors that it sends: their names, or a mapping from field to sensor. All if None.
+        parameters: the numbers of the model that `params`, `randomize` and `identify` may change: a mapping from name
+            to quantity, `{mass: body_mass.pole}`, or to several that share the value; or a list of quantities. See
+            `rexcli.worlds.quantities.QUANTITIES`.
+        qpos, qvel: initial values by joint, in place of the model's own pose at rest: a number (a list for ball and
+            free joints), or `{low, high}`, `{mean, std}` as in `randomize`, sampled for each episode.
+        keyframe: keyframe of the model with which episodes start.
+        substeps: physics steps in one step of the node; None for as many as the file's timestep requires.
+        motors: torque motors to add: the largest torque, N m (or force, N) by joint; for URDF files, which have no
+            motors.
+        engine: `auto`; `process`, which runs MuJoCo in a process of its own; or `mjx` for MJX everywhere.
+        rate, project: passed by the experiment.
 
     Raises:
-        RexError: MuJoCo is not installed, cannot read the file, or the file has nothing of a name.
+        RexError: MuJoCo is not installed, cannot read the file, or the file lacks a name.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Mujoco(Node):
         return self.model.files
 
     def default_delay(self) -> float:
-        """Just under a period, s: what it simulates is true at the end of its step."""
+        """Returns just under a period, s, since the output holds at the end of the step."""
         return 0.999 / self.rate
 
     def _engine(self, kind: type[CEngine] | type[MjxEngine] | type[ProcessEngine]) -> Any:
@@ -154,7 +155,7 @@ class Mujoco(Node):
         return self._state(found["qpos"], found["qvel"], act, warmstart)
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
-        """What the sensors show at the start."""
+        """Returns what the sensors show at the start."""
         values, state = self._values(graph_state.params[self.name]), graph_state.state[self.name]
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((values, state)))
         kind = MjxEngine if traced or self._always_mjx else CEngine
@@ -173,7 +174,7 @@ class Mujoco(Node):
         return step_state.replace(state=state), self._output(state, sensordata)
 
     def _state(self, qpos: dict[str, Any], qvel: dict[str, Any], act: Any, warmstart: Any) -> State:
-        """Without what the model has no use for: what is of no size has no place in a checkpoint."""
+        """Returns the state without parts of size 0, which have no place in a checkpoint."""
         return State(qpos, qvel, act if self.model.mj.na else None, warmstart if self.model.constrained else None)
 
     def _values(self, params: PyTree) -> list[Any]:
@@ -199,7 +200,7 @@ class Mujoco(Node):
         return {**seen, "qpos": state.qpos, "qvel": state.qvel}
 
     def _ctrl(self, inputs: Mapping[str, InputState]) -> Any:
-        """Controls `[nu]`, from the newest message of every input that brings some."""
+        """Returns the controls `[nu]` from the newest message of every input."""
         np_, nu = (jnp if self.jit else np), self.model.mj.nu
         if isinstance(self._controls, str):
             whole = self._read(inputs, self._controls, "actuators")
@@ -221,7 +222,7 @@ class Mujoco(Node):
         return np_.stack(each).astype(np.float32) if each else np.zeros(0, np.float32)
 
     def _read(self, inputs: Mapping[str, InputState], source: str, where: str) -> Any:
-        """A field of the newest message of an input."""
+        """Returns a field of the newest message of an input."""
         name, _, path = source.partition(".")
         leaves = leaf_paths(inputs[name][-1].data)
         if path in leaves:
@@ -243,10 +244,10 @@ def _scalar_or_vector(values: Any) -> Any:
 
 
 def _substeps(model: Model, rate: float) -> int:
-    """How many of the model's timesteps make one period.
+    """Returns the number of the model's timesteps in one period.
 
     Raises:
-        RexError: no whole number does.
+        RexError: a period is no whole number of timesteps.
     """
     timestep = float(model.mj.opt.timestep)
     count = 1 / rate / timestep
@@ -273,7 +274,7 @@ def _controls(model: Model, given: Any) -> str | dict[str, float | str]:
 
 
 def _sensors(model: Model, given: Any) -> dict[str, slice]:
-    """By field of what is sent, where it is in `sensordata`."""
+    """Returns the slice of `sensordata` for each field that is sent."""
     names = list(model.sensors) if given is None else given
     fields = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
     for field, sensor in fields.items():
@@ -294,7 +295,7 @@ def _parameters(model: Model, given: Any) -> dict[str, Parameter]:
 
 
 def _base(model: Model, keyframe: str | None) -> Physics:
-    """Where it starts without `qpos` and `qvel`."""
+    """Returns the initial state without `qpos` and `qvel` of the arguments."""
     mj = model.mj
     if keyframe is None:
         return Physics(mj.qpos0, np.zeros(mj.nv), np.zeros(mj.na), np.zeros(mj.nv))
@@ -303,10 +304,10 @@ def _base(model: Model, keyframe: str | None) -> Physics:
 
 
 def _starts(model: Model, part: str, given: Start | None) -> dict[str, np.ndarray | Range]:
-    """By joint, where it starts.
+    """Returns the initial value or range of each joint.
 
     Raises:
-        RexError: there is no such joint, or it has another number of numbers.
+        RexError: there is no such joint, or a joint has another number of values.
     """
     found: dict[str, np.ndarray | Range] = {}
     for name, value in (given or {}).items():

@@ -1,7 +1,7 @@
-"""MuJoCo in a process of its own: the same numbers through two pipes, and nothing that it does ends the run's process.
+"""Runs MuJoCo in a process of its own, connected by two pipes, so that a crash does not end the run's process.
 
-It reads a line of JSON that says what to step, then one request after another, float32 numbers of which both know how
-many.
+The process reads a line of JSON that says what to step, then one request after another, as float32 numbers whose count
+both sides know.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from rexcli.worlds.quantities import Parameter, parameter
 
 
 class ProcessEngine:
-    """A `CEngine` in a process of its own, which ends when this object does.
+    """A `CEngine` in a process of its own, which ends when this object is deleted.
 
     Args:
-        model: to step.
-        parameters: that change.
+        model: the model to step.
+        parameters: the parameters that may change.
     """
 
     def __init__(self, model: Model, parameters: Sequence[Parameter]):
@@ -47,7 +47,7 @@ class ProcessEngine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for whoever started it
+            start_new_session=True,  # Ctrl-C is meant for the parent process
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -58,7 +58,7 @@ class ProcessEngine:
     def step(
         self, values: Sequence[Any], physics: Physics, ctrl: Any, time: Any, substeps: int
     ) -> tuple[Physics, np.ndarray]:
-        """As `CEngine.step`.
+        """Does what `CEngine.step` does.
 
         Raises:
             RunError: the process is gone.
@@ -81,13 +81,13 @@ class ProcessEngine:
 
 
 def sizes_of(model: Model) -> list[int]:
-    """How many numbers a state and the sensors have: `qpos`, `qvel`, `act`, `warmstart`, `sensordata`."""
+    """Returns the sizes of `qpos`, `qvel`, `act`, `warmstart` and `sensordata`."""
     mj = model.mj
     return [mj.nq, mj.nv, mj.na, mj.nv, mj.nsensordata]
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers until there are no more requests."""
+    """Answers requests until there are no more."""
     said = json.loads(requests.readline())
     model = Model(Path(said["path"]), said["timestep"], said["motors"])
     parameters = [parameter(model, name, sources, name) for name, sources in said["parameters"]]
@@ -107,7 +107,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with suppress(OSError):  # of what could not be written any more
+            with suppress(OSError):  # errors of data that could not be written any more
                 pipe.close()
     try:
         process.wait(2.0)
@@ -117,5 +117,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """What the process does."""
+    """Runs the process."""
     serve(sys.stdin.buffer, sys.stdout.buffer)

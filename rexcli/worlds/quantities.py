@@ -1,4 +1,4 @@
-"""What of a model may be a parameter: `body_mass.pole`, `dof_damping.hinge`, `actuator_gain.motor` and the like."""
+"""Lists the numbers of a model that may be parameters, such as `body_mass.pole` or `dof_damping.hinge`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rexcli.errors import RexError, suggest
 from rexcli.worlds.model import Model
 
 Place = tuple[str, Any, Any]
-"""A field of the model, dotted; the index in it; and what is written there."""
+"""A field of the model with dots, the index in it, and the value that is written there."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A kind of number that a model has.
+    """A kind of number that a model has, such as the mass of a body.
 
     Attributes:
-        kind: of what it is one: `body`, `joint`, `geom`, `actuator`; empty if the model has one alone.
-        read: from a `MjModel` and a number of that kind, what the file declares.
-        places: from a `MjModel`, a number of that kind and a value, what is written where.
-        inertial: whether what MuJoCo derives of the mass matrix changes with it.
-        positive: whether the file must have more than 0.
+        kind: what it belongs to: `body`, `joint`, `geom`, `actuator`; empty if the model has only one.
+        read: returns the declared value, from a `MjModel` and the number of an element of that kind.
+        places: returns what is written where, from a `MjModel`, the number of an element and a value.
+        inertial: whether what MuJoCo derives from the mass matrix depends on it.
+        positive: whether the value in the file must be positive.
     """
 
     kind: str
@@ -41,7 +41,7 @@ def _mass(mj: Any, body: int, value: Any) -> list[Place]:
 
 
 def _gain(mj: Any, actuator: int, value: Any) -> list[Place]:
-    """A servo's feedback is its gain too: what is minus the gain follows it."""
+    """Returns the places of an actuator's gain; the feedback of a servo, minus the gain, is changed with it."""
     gain, bias = mj.actuator_gainprm[actuator, 0], mj.actuator_biasprm[actuator]
     follows = [at for at in (1, 2) if bias[at] == -gain and gain != 0]
     return [
@@ -51,7 +51,7 @@ def _gain(mj: Any, actuator: int, value: Any) -> list[Place]:
 
 
 def _of_dofs(field: str, **about: bool) -> Quantity:
-    """A number of all of a joint's degrees of freedom."""
+    """Returns the quantity of all degrees of freedom of a joint."""
 
     def dofs(mj: Any, joint: int) -> slice:
         first = int(mj.jnt_dofadr[joint])
@@ -100,18 +100,18 @@ QUANTITIES: dict[str, Quantity] = {
         positive=True,
     ),
 }
-"""By name. Units are MuJoCo's: kg, m, s, N, rad. `body_mass` keeps the body's shape: its inertia grows as it does."""
+"""The quantities by name, in MuJoCo's units: kg, m, s, N, rad. `body_mass` scales the inertia with the mass."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a world, which is one number (or vector) in one or more places of its model.
+    """A parameter of a world: one number (or vector) in one or more places of its model.
 
     Attributes:
-        name: in the node's params, dots between levels.
-        value: what the file declares, float32.
-        of: the quantities, and which one of their kind.
-        sources: their names, such as `body_mass.pole`.
+        name: its name in the node's params, with dots between levels.
+        value: the value in the file, float32.
+        of: the quantities, and the number of an element of their kind.
+        sources: names of these, such as `body_mass.pole`.
     """
 
     name: str
@@ -124,15 +124,16 @@ class Parameter:
         return any(quantity.inertial for quantity, _ in self.of)
 
     def places(self, mj: Any, value: Any) -> list[Place]:
-        """What is written where in a model, whose numbers are those of the file."""
+        """Returns what is written where in a model that has the numbers of the file."""
         return [place for quantity, number in self.of for place in quantity.places(mj, number, value)]
 
 
 def parameter(model: Model, name: str, sources: Sequence[str], where: str) -> Parameter:
-    """A parameter from the names of what it is in the model, such as `body_mass.pole`.
+    """Makes a parameter from the names of its quantities in the model, such as `body_mass.pole`.
 
     Raises:
-        RexError: there is no such, it is 0 where that cannot change, or those that are to share it differ.
+        RexError: there is no such quantity, it is 0 where that cannot change, or quantities that share the value
+            differ.
     """
     found, values = [], []
     for source in sources:
@@ -156,10 +157,10 @@ def parameter(model: Model, name: str, sources: Sequence[str], where: str) -> Pa
 
 
 def check_apart(model: Model, parameters: Sequence[Parameter]) -> None:
-    """Refuses parameters that write the same number of the model, of which one would be ignored.
+    """Refuses parameters that write the same number of the model, of which one would have no effect.
 
     Raises:
-        RexError: naming both.
+        RexError: two do; the message names both.
     """
     written: dict[tuple[str, int], tuple[str, int]] = {}
     for each in parameters:
@@ -176,6 +177,6 @@ def check_apart(model: Model, parameters: Sequence[Parameter]) -> None:
 
 
 def write(mj: Any, places: Sequence[Place]) -> None:
-    """Writes into a `MjModel`."""
+    """Writes values into a `MjModel`."""
     for field, index, value in places:
         attrgetter(field)(mj)[index] = np.asarray(value)

@@ -1,4 +1,4 @@
-"""Recordings: every step and every message of an execution, in MCAP, the robotics log format.
+"""Records every step and every message of an execution in MCAP, the robotics log format.
 
 What is in the file
 - A metadata record `rex`: `format`, `spec` (the system's timing, JSON) and `info` (whatever the recorder noted, JSON).
@@ -21,16 +21,15 @@ axis fastest, complex numbers as pairs; the channel's metadata `layout` holds th
 axis a step lies where it ends and a message where it arrives, episodes one after another. Recordings of earlier
 versions, whose messages are JSON or whose images lie in the node's channel, are read as well.
 
-What survives
-A process of its own writes the file (see `process`), a record about half a second after it happened. It is no victim of
-what ends the recorder: signals do not stop it, and where the recorder is killed it finishes the file, up to the last
-moment. Between two appends the file is a finished MCAP file: every append writes over the old end mark and leaves a
-new one, with one system call. So two processes that are killed together leave a file that the public `mcap` readers
-open, without an index but with all whole chunks. Should the tail be broken all the same (the machine lost its power,
-the kill hit the append itself), the public stream reader gives the messages of the whole chunks and then raises;
+What survives A process of its own writes the file (see `process`), each record about half a second after it happened.
+It outlives the recorder: signals do not stop it, and if the recorder is killed it finishes the file, up to the last
+moment. Between two appends the file is a finished MCAP file: every append writes over the old end mark and leaves a new
+one, with one system call. So two processes that are killed together leave a file that the public `mcap` readers open,
+without an index but with all whole chunks. Should the tail be broken all the same (the machine lost its power, the kill
+hit the append itself), the public stream reader gives the messages of the whole chunks and then raises;
 `read_recording` gives them and notes `damaged`; `repair` writes them to a file with an index. Images come before the
-steps that they belong to, so what is left of a file never lacks the image of a step. Of a finished file the chunks of
-images are not unpacked before somebody asks for them, so what is wrong with them shows then.
+steps that they belong to, so what is left of a file never lacks the image of a step. In a finished file the chunks of
+images are not unpacked before they are needed, and damage in them is found only then.
 """
 
 from rexcli.runs.recording.reader import Recording, read_recording

@@ -1,4 +1,4 @@
-"""A file that only grows, and is a finished MCAP file after every append."""
+"""Writes a file that only grows, and that is a finished MCAP file after every append."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAGIC = b"\x89MCAP0\r\n"
 
 
 def end_mark() -> bytes:
-    """The end of an MCAP file that has no summary."""
+    """Returns the end of an MCAP file without a summary."""
     builder = RecordBuilder()
     DataEnd(data_section_crc=0).write(builder)
     Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(builder)
@@ -21,16 +21,16 @@ def end_mark() -> bytes:
 
 
 class Appender:
-    """What `mcap.Writer` writes to: collects in memory, and appends with one system call a flush.
+    """A stream for `mcap.Writer`, which collects data in memory and appends it with one system call per flush.
 
     An end mark follows what is written, and the next append writes over it. Where an append fails (the disk is full),
     the file is cut back to what it was before.
 
     Args:
-        handle: of the open file, empty.
+        handle: file descriptor of an open, empty file.
 
     Attributes:
-        digest: SHA-256 of what was appended, without the end mark; of a file that was finished, of all of it.
+        digest: SHA-256 of what was appended without the end mark, or of the whole file once it is finished.
     """
 
     def __init__(self, handle: int):
@@ -50,17 +50,17 @@ class Appender:
         return self._length
 
     def flush(self) -> None:
-        """Appends what was collected and a new end mark.
+        """Appends the collected data and a new end mark.
 
         Raises:
-            OSError: it does not fit; the file is as it was.
+            OSError: the data do not fit; the file is as it was before.
         """
         data = b"".join(self._pending)
         if data:
             self._append(data, self._end_mark)
 
     def finish(self) -> None:
-        """Appends what was collected, which has an end of its own, forces it to disk, and closes the file."""
+        """Appends the collected data, which has its own end, forces the file to disk, and closes it."""
         self._append(b"".join(self._pending), b"")
         os.fsync(self._handle)
         self.close()
@@ -88,7 +88,7 @@ def write_at(handle: int, data: bytes, offset: int) -> None:
     """Writes all of `data` at an offset of an open file.
 
     Raises:
-        OSError: it does not fit; a part of it may be written.
+        OSError: the data do not fit; a part may have been written.
     """
     rest = memoryview(data)
     while rest:

@@ -1,4 +1,4 @@
-"""An MCAP file that is written chunk by chunk, each from whole arrays of records."""
+"""Writes an MCAP file chunk by chunk, each from whole arrays of records."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _INDEX_HEAD = struct.Struct("<BQHI")
 class ChunkWriter:
     """Writes chunks, their indexes and, at the end, the summary.
 
-    `mcap.Writer` writes one message at a time, which is a hundred times slower. What the summary will say of chunks is
-    noted as integers, most of them in a file, so that hours of recording take no more memory than minutes.
+    `mcap.Writer` writes one message at a time, which is a hundred times slower. The summary's facts about chunks are
+    kept as integers, mostly in a file, so that hours of recording take no more memory than minutes.
 
     Args:
-        file: to append to.
+        file: the file to append to.
     """
 
     def __init__(self, file: Appender):
@@ -55,23 +55,23 @@ class ChunkWriter:
         self._metadata: list[MetadataIndex] = []
 
     def begin(self, library: str) -> None:
-        """Writes what an MCAP file begins with."""
+        """Writes the beginning of an MCAP file."""
         self._file.write(MAGIC + _bytes(Header(profile="", library=library)))
 
     def add_metadata(self, name: str, values: dict[str, str]) -> None:
-        """Writes texts by name."""
+        """Writes a metadata record of texts by name."""
         data = _bytes(Metadata(name=name, metadata=values))
         self._metadata.append(MetadataIndex(offset=self._file.tell(), length=len(data), name=name))
         self._file.write(data)
 
     def add_schema(self, name: str, encoding: str, data: bytes) -> int:
-        """Its number, for `add_channel`."""
+        """Writes a schema and returns its number, for `add_channel`."""
         self._schemas.append(Schema(id=len(self._schemas) + 1, name=name, encoding=encoding, data=data))
         self._new.append(self._schemas[-1])
         return self._schemas[-1].id
 
     def add_channel(self, topic: str, encoding: str, schema: int, metadata: dict[str, str]) -> int:
-        """Its number, for the records."""
+        """Writes a channel and returns its number, for the records."""
         number = len(self._channels) + 1
         self._channels.append(
             Channel(id=number, topic=topic, message_encoding=encoding, schema_id=schema, metadata=metadata)
@@ -83,7 +83,7 @@ class ChunkWriter:
         """Writes records, in chunks of about `CHUNK_BYTES`.
 
         Args:
-            runs: arrays of `layout.Records`, each of one channel.
+            runs: arrays of `layout.Records`, one channel each.
         """
         chunk: list[np.ndarray] = []
         room = CHUNK_BYTES
@@ -100,7 +100,7 @@ class ChunkWriter:
             self._add_chunk(chunk)
 
     def finish(self) -> None:
-        """Writes the rest and the summary."""
+        """Writes the remaining data and the summary."""
         self._file.write(_bytes(DataEnd(data_section_crc=0)))
         start = self._file.tell()
         chunks = list(_chunk_indexes(self._chunks.all().tolist()))
@@ -166,7 +166,7 @@ class ChunkWriter:
         self._chunks.move()
 
     def _add_index(self, index: Mapping[int, Sequence[np.ndarray]]) -> dict[int, int]:
-        """Writes where the messages of a chunk are; returns where that is, by channel."""
+        """Writes the message index of a chunk; returns the place of each index by channel."""
         offsets = {}
         for channel, parts in index.items():
             entries = np.concatenate(parts)
@@ -179,7 +179,7 @@ class ChunkWriter:
 
 
 def _chunk_indexes(numbers: Sequence[int]) -> Iterator[ChunkIndex]:
-    """What the summary says of each chunk, of the numbers that `_add_chunk` noted."""
+    """Yields the summary's entry for each chunk, from the numbers that `_add_chunk` noted."""
     at = 0
     while at < len(numbers):
         channels, start, length, end, packed, size, first, last = numbers[at : at + 8]

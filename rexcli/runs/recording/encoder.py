@@ -33,7 +33,7 @@ FORMAT = "3"
 class _Channel:
     """An MCAP channel; `id` is None until its first record is written. `layout` is None for an edge.
 
-    `images` are a node's channels of images: the number of the leaf, how it is written, and the channel.
+    `images` are a node's image channels: the number of the leaf, how it is encoded, and the channel.
     """
 
     topic: str
@@ -44,13 +44,13 @@ class _Channel:
 
 
 class Encoder:
-    """One recording. Every method raises OSError where the file does not take it.
+    """Encodes one recording. Every method raises OSError if the file cannot be written.
 
     Args:
-        file: an open file, empty. `close` closes it.
+        file: descriptor of an open, empty file; `close` closes it.
 
     Attributes:
-        count: records in the file.
+        count: number of records in the file.
     """
 
     def __init__(self, file: int):
@@ -66,7 +66,7 @@ class Encoder:
         self._latest = 0
 
     def begin(self, spec: str, info: str) -> None:
-        """Writes what the file begins with: the system's timing, and what was noted besides, both JSON."""
+        """Writes the beginning of the file: the system's timing and the additional notes, both in JSON."""
         system = spec_from_json(spec)
         for number, edge in enumerate(system.edges):
             self._channels[False, number] = _Channel(edge_topic(system, edge), edge.name, None)
@@ -78,14 +78,14 @@ class Encoder:
         self._file.flush()
 
     def add_layout(self, number: int, node: str, layout: str) -> None:
-        """Declares the layout of the steps that have this channel number."""
+        """Declares the layout of the steps with this channel number."""
         self._channels[True, number] = _Channel(f"/{node}", node, Layout.from_json(layout))
 
     def append(self, frames: Sequence[Frame]) -> None:
-        """Appends steps and messages, each channel's in their order.
+        """Appends steps and messages, in order within each channel.
 
-        Messages come ahead of the steps that may read them. Images do so too, in chunks of their own: a step that is
-        there has its images, and whoever wants none of them need not unpack them.
+        Messages come before the steps that may read them. So do images, in chunks of their own: no step in the file
+        lacks its images, and a reader that needs no images need not unpack them.
         """
         alike: dict[tuple[bool, int], list[Frame]] = {}
         for frame in frames:
@@ -100,10 +100,10 @@ class Encoder:
             self.count += sum(map(len, runs))
 
     def finish(self, complete: bool) -> str:
-        """Writes the summary and the index; returns the SHA-256 of the whole file, hexadecimal.
+        """Writes the summary and the index; returns the hexadecimal SHA-256 of the whole file.
 
         Args:
-            complete: the execution came to its end.
+            complete: whether the execution came to its end.
         """
         self._mcap.add_metadata("rex.end", {"complete": "true" if complete else "false"})
         self._mcap.finish()
@@ -115,7 +115,7 @@ class Encoder:
         self._file.close()
 
     def _records(self, channel: _Channel, frames: Sequence[Frame]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Records of the frames of one channel, and all leaves of a node's, `[records, ...]` each."""
+        """Encodes the frames of one channel; returns the records, and a node's leaves, `[records, ...]` each."""
         layout = channel.layout
         names = MESSAGE_HEADER if layout is None else STEP_HEADER
         parts = [_columns(frame, len(names), layout) for frame in frames if frame.kind in (Kind.STEPS, Kind.MESSAGES)]
@@ -140,8 +140,10 @@ class Encoder:
         return records, values
 
     def _set_times(self, runs: Sequence[np.ndarray]) -> None:
-        """Where records lie on the file's own time axis: a step where it ends, a message where it arrives, episodes one
-        after another."""
+        """Sets the times of records on the file's own time axis.
+
+        A step lies where it ends and a message where it arrives, with episodes one after another.
+        """
         for run in runs:
             names = run.dtype.names or ()
             began, ended = ("ts_start", "ts_end") if "ts_end" in names else ("ts_sent", "ts_recv")
@@ -175,7 +177,7 @@ class Encoder:
         return self._mcap.add_channel(channel.topic, "cdr", schema, metadata)
 
     def _register_image(self, channel: _Channel, layout: Layout, number: int) -> tuple[int, Images, int]:
-        """The channel of a leaf's images, of topic `/<node>/<field>/<key path>`."""
+        """Registers the channel of a leaf's images, with the topic `/<node>/<field>/<key path>`."""
         if self._image_schema is None:
             self._image_schema = self._mcap.add_schema(images.SCHEMA_NAME, "ros2msg", images.SCHEMA.encode())
         topic = unique("/".join([channel.topic, *layout.places[number]]), self._topics)
@@ -185,7 +187,7 @@ class Encoder:
 
 
 def _images(channel: _Channel, steps: np.ndarray, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Records of the images of steps."""
+    """Returns records of the images of steps."""
     found = []
     for number, layout, to in channel.images:
         records = layout.encode(steps, leaves[number])
@@ -195,7 +197,7 @@ def _images(channel: _Channel, steps: np.ndarray, leaves: Sequence[np.ndarray]) 
 
 
 def _columns(frame: Frame, width: int, layout: Layout | None) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Header `[width, records]` and leaves `[records, ...]` of a frame that holds many."""
+    """Returns the header `[width, records]` and the leaves `[records, ...]` of a frame that holds many records."""
     count = frame.seq
     header = np.frombuffer(frame.payload, np.int64, width * count).reshape(width, count)
     at, leaves = header.nbytes, []
@@ -208,6 +210,6 @@ def _columns(frame: Frame, width: int, layout: Layout | None) -> tuple[np.ndarra
 
 
 def edge_topic(spec: SystemTiming, edge: EdgeTiming) -> str:
-    """`/source/target`, and the edge's name behind it where it is not the only one between the two."""
+    """Returns `/source/target`, followed by the edge's name if several edges join the two."""
     alike = [other for other in spec.edges if (other.source, other.target) == (edge.source, edge.target)]
     return f"/{edge.source}/{edge.target}" + (f"/{edge.name}" if len(alike) > 1 else "")

@@ -1,4 +1,4 @@
-"""A recording's file, read as far as it is whole."""
+"""Reads a recording's file as far as it is undamaged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from rexcli.timeline.arrays import spec_from_json
 from rexcli.timeline.spec import SystemTiming
 
 CHUNK_LIMIT = 2**30
-"""Bytes that a chunk may unpack to; no writer makes one near it."""
+"""The largest unpacked size of a chunk, bytes; no writer makes chunks nearly as large."""
 
 DAMAGE = (
     *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, EOFError, RuntimeError),
@@ -41,13 +41,13 @@ DAMAGE = (
 """Exceptions that reading damaged data raises."""
 
 AHEAD, AHEAD_BYTES = 2, 2**26
-"""Chunks that are unpacked before they are asked for, and of which size at most."""
+"""The number of chunks that are unpacked in advance, and the largest size of such a chunk, bytes."""
 
 FORMATS = ("1", "2", "3")
-"""Formats that are read; `encoder.FORMAT` is written."""
+"""Formats that can be read; `encoder.FORMAT` is the one that is written."""
 
 _HEAD = struct.Struct("<BQH")
-"""Of an MCAP record: its opcode and how long the rest is; then, of a message, its channel."""
+"""The beginning of an MCAP record: opcode, length of the rest and, for a message, its channel."""
 _BEFORE_REST = 9
 _READ: dict[int, Any] = {
     Opcode.SCHEMA: Schema,
@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 
 class Block(NamedTuple):
-    """Some leaves, `[records, ...]` each, of some records of a part, `rows`, `[records]`."""
+    """Some leaves, `[records, ...]` each, of the records `rows`, `[records]`, of a part."""
 
     part: Part
     rows: np.ndarray
@@ -75,11 +75,11 @@ class Block(NamedTuple):
 
 
 def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndarray]]) -> Iterator[Block]:
-    """Reads in one pass through the file, each chunk that holds something unpacked once; of a part, in its order.
+    """Reads leaves in one pass through the file, unpacking each needed chunk once; keeps the order within a part.
 
     Args:
         path: the file.
-        wanted: parts, leaves of each, and which of its records, bool `[records]`.
+        wanted: parts, the leaves to read of each, and a mask of its records, bool `[records]`.
     """
     sources: list[tuple[CdrPart, ImagePart | None, Sequence[Leaf], np.ndarray]] = []
     for part, leaves, use in wanted:
@@ -119,10 +119,10 @@ def read_blocks(path: Path, wanted: Sequence[tuple[Part, Sequence[Leaf], np.ndar
 
 
 def unpacked(records: Iterator[tuple[R, T]]) -> Iterator[tuple[R, T, bytes]]:
-    """The same records, each with its unpacked content if it is a chunk, else with empty bytes.
+    """Yields the records, each with its unpacked content if it is a chunk, else with empty bytes.
 
-    A thread unpacks small chunks ahead of the one that is looked at, for which it needs no lock of the interpreter.
-    What `records` or unpacking raises comes after all that stands before it.
+    A thread unpacks small chunks in advance, which releases Python's interpreter lock. Errors of `records` or of
+    unpacking are raised after all earlier records were yielded.
     """
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[tuple[R, T, Future[bytes]]] = deque()
@@ -143,7 +143,7 @@ def unpacked(records: Iterator[tuple[R, T]]) -> Iterator[tuple[R, T, bytes]]:
 
 
 def _size(record: McapRecord | None) -> int:
-    """Bytes that a chunk says that it unpacks to."""
+    """Returns the unpacked size that a chunk states, bytes; 0 for any other record."""
     return record.uncompressed_size if isinstance(record, Chunk) else 0
 
 
@@ -153,7 +153,7 @@ def _content(record: McapRecord | None) -> bytes:
 
 @dataclass
 class Content:
-    """What a file holds: the system, what was noted besides, the records, and how they end."""
+    """The content of a recording: the system, additional notes, the records, and how they end."""
 
     spec: SystemTiming
     info: dict[str, Any]
@@ -164,20 +164,20 @@ class Content:
 
 
 def read_records(path: Path, on_damage: OnDamage) -> Iterator[McapRecord]:
-    """All records of the data section, chunk by chunk, up to the first that is broken; then calls `on_damage`.
+    """Yields all records of the data section, chunk by chunk, up to the first broken one; then calls `on_damage`.
 
     Raises:
-        RexError: the file cannot be read, or is no MCAP file.
+        RexError: the file cannot be read, or is not an MCAP file.
     """
     for record, _, _ in _whole_records(path, on_damage):
         yield from breakup_chunk(record) if isinstance(record, Chunk) else [record]
 
 
 def read_file(path: Path) -> Content:
-    """Reads a recording, or of a damaged one what is whole.
+    """Reads a recording; of a damaged one, what is whole.
 
     Raises:
-        RexError: it is not a recording, or it contradicts itself; the message names the file.
+        RexError: the file is not a recording or contradicts itself; the message names it.
     """
     problems: list[str] = []
     reading = _Reading()
@@ -218,12 +218,12 @@ def read_file(path: Path) -> Content:
 
 
 def broken(path: Path, error: BaseException) -> RexError:
-    """The error that says which file is damaged and how."""
+    """Returns the error that says which file is damaged and how."""
     return RexError(f"{path}: {error if isinstance(error, RexError) else f'damaged: {type(error).__name__} {error}'}")
 
 
 class _Reading:
-    """What was read of a file so far."""
+    """What has been read of a file so far."""
 
     def __init__(self) -> None:
         self.metadata: dict[str, dict[str, str]] = {}
@@ -232,7 +232,7 @@ class _Reading:
         self._images: dict[tuple[str, Layout], dict[Leaf, ImagePart]] = {}
 
     def add_chunk(self, chunk: Chunk, place: int, data: bytes) -> None:
-        """Notes what is in a chunk, of which `data` is the content."""
+        """Notes the records in a chunk with the unpacked content `data`."""
         if self.metadata.get("rex", {}).get("format") == "1":
             for record in breakup_chunk(chunk):
                 if isinstance(record, Channel):
@@ -261,7 +261,7 @@ class _Reading:
             at = end
 
     def add_channel(self, channel: Channel, part: Callable[..., Any]) -> None:
-        """Notes a channel, of whose records `part` is made."""
+        """Notes a channel whose records `part` collects."""
         if channel.id in self.parts:
             return
         kind, name = channel.metadata.get("kind", ""), channel.metadata.get("name", "")
@@ -273,7 +273,7 @@ class _Reading:
             self.parts[channel.id] = part(kind, name, layout)
 
     def joined(self) -> list[Part]:
-        """The parts, each with its images."""
+        """Returns the parts, each with its images."""
         found = [part for part in self.parts.values() if not isinstance(part, ImagePart)]
         for part in found:
             if isinstance(part, CdrPart) and part.layout is not None and part.layout.images:
@@ -284,9 +284,9 @@ class _Reading:
 
 
 def _image_chunks(path: Path) -> tuple[list[Channel], set[int]]:
-    """Of a file that was finished and has images: its channels, and where the chunks are that hold images alone.
+    """Returns the channels of a finished file with images, and the places of the chunks that hold only images.
 
-    Only in such a file is it sure that a chunk is whole which nobody unpacks. If its summary is damaged, all is read.
+    Only in a finished file is a chunk known to be whole without unpacking it. For any other file both are empty.
     """
     try:
         with path.open("rb") as file:
@@ -304,9 +304,9 @@ def _image_chunks(path: Path) -> tuple[list[Channel], set[int]]:
 def _whole_records(
     path: Path, on_damage: OnDamage, skip: Collection[int] = ()
 ) -> Iterator[tuple[McapRecord, int, bytes]]:
-    """Records of the data section that are whole, where each begins, and what is in a chunk.
+    """Yields the undamaged records of the data section, where each begins, and the content of chunks.
 
-    Of the chunks that begin at `skip` there are the indexes in their place, as if they began there.
+    A chunk that begins at `skip` is replaced by its message indexes, with the place of the chunk.
     """
     try:
         with path.open("rb") as file:
@@ -327,7 +327,7 @@ def _whole_records(
 
 
 def _records(file: BinaryIO, size: int, skip: Collection[int]) -> Iterator[tuple[McapRecord, int]]:
-    """Records up to the end of the data section, and where each begins; of chunks at `skip` their indexes."""
+    """Yields the records of the data section, and where each begins; for chunks at `skip`, their message indexes."""
     skipped: int | None = None
     while True:
         place = file.tell()
@@ -344,7 +344,7 @@ def _records(file: BinaryIO, size: int, skip: Collection[int]) -> Iterator[tuple
 
 
 def _read_record(file: BinaryIO, size: int, kinds: Mapping[int, Any] = _READ) -> McapRecord | None:
-    """The next record of a file of `size` bytes; None if it is of none of `kinds`.
+    """Reads the next record of a file of `size` bytes; None if it is of none of `kinds`.
 
     (`mcap`'s own reader would make a Python object of each entry of an index.)
     """
@@ -356,20 +356,20 @@ def _read_record(file: BinaryIO, size: int, kinds: Mapping[int, Any] = _READ) ->
     if end > size:
         raise EOFError(f"a record of {length} bytes")
     record = kinds[opcode].read(ReadDataStream(file)) if opcode in kinds else None
-    if opcode == Opcode.MESSAGE:  # outside of a chunk, as others than `rex` write it
+    if opcode == Opcode.MESSAGE:  # outside of a chunk, as other programs than `rex` write it
         record = Message.read(ReadDataStream(file), length)
     file.seek(end)
     return record
 
 
 def _unpack(chunk: Chunk) -> bytes:
-    """What is in a chunk; raises one of `DAMAGE`."""
+    """Returns the content of a chunk; raises one of `DAMAGE`."""
     if chunk.uncompressed_size > CHUNK_LIMIT:
         raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes")
     try:
         stream, length = get_chunk_data_stream(chunk, validate_crc=True)
     except DAMAGE:
         raise
-    except Exception as error:  # what the decompressors raise has no common base of its own
+    except Exception as error:  # the decompressors' errors have no common base class
         raise ValueError(repr(error)) from error
     return stream.read(length)

@@ -1,4 +1,4 @@
-"""Images of a node's steps: messages that ROS 2 has for them, in a channel of their own, as viewers show them."""
+"""Encodes images of a node's steps as ROS 2 image messages in a channel of their own, which viewers show."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ int32 sec
 uint32 nanosec
 """
 SMALLEST = 8
-"""Height and width in pixels, below which an array is taken for a table."""
+"""Least height and width in pixels; a smaller array counts as a table."""
 ENCODINGS = {1: "mono8", 3: "rgb8", 4: "rgba8"}
-"""ROS 2's names of pixels, by the numbers in one."""
+"""ROS 2's names of pixel formats, by the number of channels."""
 
 _LENGTH, _BYTE = np.dtype("<u4"), np.dtype("<u1")
 _SECOND = 1_000_000_000
 
 
 def encoding(leaf: Leaf) -> str | None:
-    """What ROS 2 calls the pixels of an image; None for an array that is none.
+    """Returns ROS 2's name of an image's pixel format; None for an array that is not an image.
 
     An image is a uint8 array `[height, width]`, or `[height, width, channels]` with 1, 3 or 4 channels, of at least
     `SMALLEST` pixels both ways.
@@ -47,17 +47,17 @@ def encoding(leaf: Leaf) -> str | None:
 
 
 def images_of(leaves: Sequence[Leaf]) -> tuple[int, ...]:
-    """The numbers of the leaves that are images."""
+    """Returns the numbers of the leaves that are images."""
     return tuple(number for number, leaf in enumerate(leaves) if encoding(leaf) is not None)
 
 
 class Images(Structure):
-    """The records of an image's channel: strings and pixels are of one length in all of them.
+    """The records of an image channel, in all of which strings and pixels have one length.
 
-    `header.stamp` is when the step started, and `sequence`, of the log, its tick.
+    `header.stamp` is when the step started, and the log's `sequence` is its tick.
 
     Args:
-        node: whose steps; it is what `header.frame_id` says.
+        node: the node's name, which is also `header.frame_id`.
         leaf: the image.
 
     Raises:
@@ -81,11 +81,11 @@ class Images(Structure):
         self._same |= {"height": height, "width": width, "step": leaf.count // height, "data_length": leaf.count}
 
     def encode(self, steps: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """The images of steps, each where its step lies on the file's time axis; `channel` is still to set.
+        """Encodes the images of steps with the times of the log of their steps; `channel` is still to be set.
 
         Args:
-            steps: records of steps, `[steps]`, with the times of the log.
-            values: `[steps, ...]`.
+            steps: records of the steps, `[steps]`, with their times on the log.
+            values: the images, `[steps, ...]`.
         """
         records = self.blank(steps["sequence"])
         offset = steps["logged"].astype(np.int64) - np.maximum(steps["ts_end"], 0)
@@ -98,10 +98,10 @@ class Images(Structure):
         return records
 
     def decode(self, records: np.ndarray) -> np.ndarray:
-        """The arrays of records, `[records, ...]`.
+        """Decodes the arrays of records, `[records, ...]`.
 
         Raises:
-            ValueError: they say another size.
+            ValueError: the records state another size.
         """
         if any((records[key] != self._same[key]).any() for key in ("height", "width", "step", "data_length")):
             raise ValueError("an image of another size than its channel says")

@@ -1,6 +1,6 @@
-"""Frames of bytes through a pipe, from the process that records to the one that writes the file.
+"""Sends frames of bytes through a pipe, from the process that records to the one that writes the file.
 
-`multiprocessing.connection` sends a message with a system call and receives it with two; a thread here sends all that
+`multiprocessing.connection` needs one system call to send a message and two to receive it. Here a thread sends all that
 was recorded in the last 50 ms with one call, and the other end reads up to 1 MiB at a time.
 """
 
@@ -13,33 +13,33 @@ from enum import IntEnum
 from typing import NamedTuple
 
 HEAD = struct.Struct("<BI6q")
-"""Of a frame: its kind, the size of its payload in bytes, then its other fields in their order."""
+"""The head of a frame: its kind, the size of its payload in bytes, then its other fields in order."""
 READ_BYTES = 2**20
 
 
 class Kind(IntEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     OPEN = 0
-    """The first; the payload is `{"interval", "spec", "info"}` in JSON."""
+    """The first frame; its payload is `{"interval", "spec", "info"}` in JSON."""
     LAYOUT = 1
-    """What steps of number `channel` are made of: the payload is `{"node", "layout"}` in JSON."""
+    """The layout of the steps with number `channel`; the payload is `{"node", "layout"}` in JSON."""
     STEP = 2
-    """The payload holds the bytes of the leaves, one after another."""
+    """One step; the payload holds the bytes of its leaves, one after another."""
     MESSAGE = 3
-    """`channel` counts the edges."""
+    """One message; `channel` is the number of its edge."""
     FLUSH = 4
-    """Asks for an answer with the number `seq` once all before it is in the file."""
+    """A request for an answer with the number `seq` once all earlier frames are in the file."""
     CLOSE = 5
-    """The last; `seq` is 1 if the execution is complete."""
+    """The last frame; `seq` is 1 if the execution is complete."""
     STEPS = 6
-    """`seq` steps at once: the payload holds int64 columns, `STEP_HEADER` (of the layout), then each leaf of all."""
+    """Many steps, `seq` of them: the payload holds int64 columns, `STEP_HEADER` (of the layout), then each leaf."""
     MESSAGES = 7
-    """`seq` messages at once: the payload holds int64 columns, `MESSAGE_HEADER`."""
+    """Many messages, `seq` of them: the payload holds int64 columns, `MESSAGE_HEADER`."""
 
 
 class Frame(NamedTuple):
-    """One frame; which fields say something depends on the kind. Times in ns."""
+    """One frame; its kind decides which fields have a meaning. Times are in ns."""
 
     kind: Kind
     channel: int = 0
@@ -55,10 +55,10 @@ class Frame(NamedTuple):
 
 
 class Stream:
-    """Frames out of a pipe.
+    """Reads frames from a pipe.
 
     Attributes:
-        ended: nobody is left who could write into it.
+        ended: whether no process can write to the pipe any more.
     """
 
     def __init__(self, handle: int):
@@ -67,10 +67,10 @@ class Stream:
         self._rest = bytearray()
 
     def read(self, seconds: float) -> list[Frame]:
-        """Waits at most so many seconds for data and returns the frames that are complete.
+        """Waits for data for at most `seconds` and returns the complete frames.
 
         Raises:
-            ValueError: a frame of no known kind.
+            ValueError: a frame has an unknown kind.
         """
         if not select.select([self._handle], [], [], max(0.0, seconds))[0]:
             return []
@@ -79,7 +79,7 @@ class Stream:
         rest = self._rest
         rest += data
         at, frames = 0, []
-        with memoryview(rest) as view:  # a slice of which is no copy
+        with memoryview(rest) as view:  # slices of it are not copied
             while len(rest) - at >= HEAD.size:
                 kind, size, channel, episode, seq, began, ended, reader = HEAD.unpack_from(view, at)
                 payload = at + HEAD.size
@@ -93,7 +93,7 @@ class Stream:
 
 
 def write(handle: int, data: bytes) -> None:
-    """Writes all bytes to the pipe, blocking as long as needed."""
+    """Writes all bytes to the pipe, and blocks as long as needed."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]

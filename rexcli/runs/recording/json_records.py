@@ -1,4 +1,4 @@
-"""Records as earlier versions wrote them: JSON, one text a record. They are read, never written."""
+"""Reads records of earlier versions, which are JSON with one text per record; they are no longer written."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rexcli.runs.recording.layout import MESSAGE_HEADER, STEP_HEADER, Layout, Le
 from rexcli.timeline.spec import NEVER
 
 BLOCK = 2048
-"""Records that are parsed at a time."""
+"""Number of records that are parsed at a time."""
 
 Block = tuple[dict[str, np.ndarray], list[np.ndarray]]
-"""Headers of some records, int64 by name, and their leaves, each `[records, ...]`."""
+"""The headers of some records, int64 by name, and their leaves, `[records, ...]` each."""
 
 
 @dataclass
 class JsonPart:
     """The records of one channel, see `rexcli.runs.recording.file.Part`.
 
-    They are parsed as they come, a block at a time, so that no more of them is held than their numbers.
+    They are parsed one block at a time as they are read, so that only their numbers are held in memory.
 
     Attributes:
-        count: how many there are.
-        error: what parsing raised; the records from there on are left out.
+        count: number of records.
+        error: the exception raised by parsing; the records from there on are left out.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class JsonPart:
     _blocks: list[Block] = field(default_factory=list)
 
     def add(self, text: bytes) -> None:
-        """One more record."""
+        """Adds one record."""
         self.count += 1
         if self.error is None:
             self._texts.append(text)
@@ -50,7 +50,7 @@ class JsonPart:
         return self._whole()[0]
 
     def leaves(self, wanted: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
-        """Some leaves of all records, `[records, ...]` each."""
+        """Returns some leaves of all records, `[records, ...]` each."""
         assert self.layout is not None
         arrays = zip(self.layout.leaves, self._whole()[1], strict=True)
         return {leaf: array for leaf, array in arrays if leaf in wanted}
@@ -73,17 +73,17 @@ class JsonPart:
             leaves = [] if self.layout is None else decode(self.layout, records)
             names = MESSAGE_HEADER if self.layout is None else STEP_HEADER
             self._blocks.append((_header_columns(records, names), leaves))
-        except Exception as error:  # whatever a stranger's text makes of it
+        except Exception as error:  # any error that foreign text may cause
             self.error, self._blocks = error, []
 
 
 def last_episode(text: bytes) -> int:
-    """The episode of a record."""
+    """Returns the episode of a record."""
     return int(decode_json(text)["episode"])
 
 
 def _header_columns(records: Sequence[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The integers of many parsed records' headers, int64 by name; `NEVER` in place of null."""
+    """Returns the header columns of many parsed records, int64 by name, with `NEVER` for null."""
     columns = {name: [record[name] for record in records] for name in names}
     return {
         name: np.array([NEVER if value is None else value for value in column], np.int64)
@@ -92,10 +92,10 @@ def _header_columns(records: Sequence[Any], names: Sequence[str]) -> dict[str, n
 
 
 def decode(layout: Layout, records: Sequence[Any]) -> list[np.ndarray]:
-    """Leaves of parsed steps, in the order of `layout.leaves`, each `[records, ...]` of its type and shape.
+    """Decodes parsed steps to leaves in the order of `layout.leaves`, each `[records, ...]` of its type and shape.
 
     Raises:
-        ValueError, KeyError, TypeError, OverflowError: a step that is not laid out so.
+        ValueError, KeyError, TypeError, OverflowError: a step does not have this layout.
     """
     columns: dict[tuple[str, ...], Sequence[Any]] = {(): records}
     arrays = []
@@ -112,7 +112,7 @@ def decode(layout: Layout, records: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _numbers(values: Sequence[Any], number_type: np.dtype) -> np.ndarray:
-    """Parsed JSON as an array; floats by way of float64, which takes the texts of NaN and infinity too."""
+    """Converts parsed JSON to an array; floats by way of float64, which also accepts the texts of NaN and infinity."""
     if number_type.kind != "f":
         return np.array(values, number_type)
     with np.errstate(over="ignore"):

@@ -1,6 +1,6 @@
-"""How one record lies in bytes: in an MCAP message, CDR as in ROS 2, every field at a fixed place.
+"""Defines how a record is laid out in bytes: an MCAP message in CDR as in ROS 2, with every field at a fixed place.
 
-So the records of a channel are an array of a NumPy structure, written and read many at a time without a loop.
+So the records of a channel form a NumPy structured array, which is written and read without a loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIELDS = ("params", "inputs", "state", "output")
 STEP_HEADER = ("episode", "seq", "ts_start", "ts_end")
 MESSAGE_HEADER = ("episode", "seq", "ts_sent", "ts_recv", "reader")
 LOST = -1
-"""In place of the time of arrival of a message that never arrived."""
+"""Stands for the arrival time of a message that never arrived."""
 PACKAGE = "rex_recording"
 
 _ENVELOPE = (
@@ -36,10 +36,10 @@ _ENVELOPE = (
     ("published", np.dtype("<u8")),
     ("encoding", np.dtype("<u4")),
 )
-"""What precedes the fields: an MCAP message record, then the mark of little-endian CDR."""
+"""The bytes before the fields: the head of an MCAP message record, and the mark of little-endian CDR."""
 _BEFORE_FIELDS = sum(kind.itemsize for _, kind in _ENVELOPE)
 _RECORD_HEAD = 9
-"""Bytes of `opcode` and `size`, which `size` does not count."""
+"""Bytes of `opcode` and `size`, which `size` does not include."""
 _MESSAGE, _LITTLE_ENDIAN = 5, 0x0100
 
 _NUMPY_TYPES = frozenset({"bool", "float16", "float32", "float64", "complex64", "complex128"}) | {
@@ -50,7 +50,7 @@ _SMALL_TYPES = frozenset(
     for name, kind in vars(ml_dtypes).items()
     if isinstance(kind, type) and issubclass(kind, np.generic) and name not in _NUMPY_TYPES
 )
-"""bfloat16 and its like, which float32 holds exactly, as it does float16."""
+"""Types such as bfloat16, which, like float16, are recorded as float32 without loss."""
 
 Columns = Mapping[str, np.ndarray]
 
@@ -61,9 +61,9 @@ class Leaf:
 
     Attributes:
         field: one of `FIELDS`.
-        path: the key path in it, "" for a bare array.
-        dtype: NumPy's name of its type.
-        shape: its shape.
+        path: the key path in it, "" if the field is a single array.
+        dtype: NumPy's name of the array's type.
+        shape: the array's shape.
     """
 
     field: str
@@ -73,12 +73,12 @@ class Leaf:
 
     @property
     def count(self) -> int:
-        """Numbers in a record."""
+        """How many numbers the array has in a record."""
         return math.prod(self.shape) * (2 if self.dtype.startswith("complex") else 1)
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory."""
+        """The size of the array in memory, bytes."""
         return math.prod(self.shape) * self.numpy_type.itemsize
 
     @property
@@ -87,7 +87,7 @@ class Leaf:
 
     @property
     def number_type(self) -> np.dtype:
-        """The type of the numbers in a record."""
+        """The type of the array's numbers in a record."""
         if self.dtype in _SMALL_TYPES or self.dtype == "float16":
             return np.dtype("<f4")
         return np.empty(0, self.dtype).real.dtype.newbyteorder("<")
@@ -98,9 +98,9 @@ class Layout:
     """The fields and leaves of a node's steps.
 
     Attributes:
-        fields: the recorded ones, those without leaves too.
-        leaves: their arrays.
-        images: the numbers of the leaves that lie in channels of their own, see `images`.
+        fields: the recorded fields, including those without leaves.
+        leaves: the arrays of the fields.
+        images: indices of the leaves that are in channels of their own, see the module `images`.
     """
 
     fields: tuple[str, ...]
@@ -121,7 +121,7 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> Layout:
-        """Raises ValueError, KeyError or TypeError for what no layout ever was."""
+        """Parses a layout; raises ValueError, KeyError or TypeError if the text is not one."""
         data = decode_json(text)
         leaves = tuple(
             Leaf(str(leaf["field"]), str(leaf["path"]), str(leaf["dtype"]), tuple(map(int, leaf["shape"])))
@@ -138,9 +138,9 @@ class Layout:
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
-        """Where each leaf is: its field, then the keys of its path.
+        """The place of each leaf: its field, then the keys of its path.
 
-        Paths that cannot be nested (`a` beside `a.b`, from a key that has a dot in it) stay undivided.
+        Paths that cannot be nested (`a` beside `a.b`, from a key with a dot) are not split.
         """
         places: dict[Leaf, tuple[str, ...]] = {}
         for field in self.fields:
@@ -156,9 +156,9 @@ class Layout:
 
     @cached_property
     def _in_order(self) -> list[int]:
-        """The leaves in their order in a record: depth first, fields and keys in the order in which they first come.
+        """The leaves in the order of a record: depth first, with fields and keys as they first occur.
 
-        Without images, and without those that hold nothing.
+        Images and empty arrays are left out.
         """
         tree: dict[str, Any] = {}
         for index, place in enumerate(self.places):
@@ -183,20 +183,20 @@ class Layout:
 
     @cached_property
     def in_memory(self) -> np.dtype:
-        """The leaves of one step one after another, as whoever notes a step hands them over."""
+        """The structure of one step's leaves in memory, as a caller passes them."""
         return np.dtype([(str(i), leaf.numpy_type, leaf.shape) for i, leaf in enumerate(self.leaves)])
 
     def encode(self, header: Columns, leaves: Sequence[np.ndarray]) -> np.ndarray:
-        """Records of steps.
+        """Encodes steps as records.
 
         Args:
-            header: `STEP_HEADER`, int64 `[steps]` each.
-            leaves: `[steps, ...]` each, in the order of `leaves`.
+            header: columns of `STEP_HEADER`, int64 `[steps]` each.
+            leaves: arrays `[steps, ...]` in the order of the layout's leaves.
         """
         return self.records.encode(header, [leaves[index] for index in self._in_order])
 
     def decode(self, records: np.ndarray, wanted: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
-        """Some leaves of records, `[records, ...]` each; no images."""
+        """Decodes some leaves of records, `[records, ...]` each; none of them may be an image."""
         place = {self.leaves[index]: number for number, index in enumerate(self._in_order)}
         return {
             leaf: self.records.decode(records, place[leaf])
@@ -206,10 +206,10 @@ class Layout:
         }
 
     def schema(self, name: str) -> str:
-        """The message definition of a step, in ROS 2's language; nested messages behind it.
+        """Returns the ROS 2 message definition of a step, followed by those of nested messages.
 
         Args:
-            name: of the message type, which begins those of the nested ones.
+            name: name of the message type, which also begins the names of nested types.
         """
         tree: dict[str, Any] = {}
         for index in self._in_order:
@@ -236,7 +236,7 @@ class Layout:
 
 
 class Field(NamedTuple):
-    """Numbers in a record, all of one type. `length` is None for a single one."""
+    """A field of numbers of one type in a record. `length` is None for a single number."""
 
     name: str
     number: np.dtype
@@ -244,10 +244,10 @@ class Field(NamedTuple):
 
 
 class Structure:
-    """Records of a channel, of which each field has the same place in all: an array of a NumPy structure.
+    """The structure of a channel's records, each field of which has a fixed place: a NumPy structured type.
 
     Args:
-        fields: in the order in which a message has them.
+        fields: fields in the order of the message.
     """
 
     def __init__(self, fields: Sequence[Field]):
@@ -265,17 +265,17 @@ class Structure:
         self.dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
 
     def blank(self, seq: np.ndarray) -> np.ndarray:
-        """Records, `[records]`, of which fields, `channel` and the times of the log are still to set."""
+        """Returns records, `[records]`, in which fields, `channel` and the times of the log are still to be set."""
         records = np.zeros(len(seq), self.dtype)
         records["opcode"], records["size"] = _MESSAGE, self.dtype.itemsize - _RECORD_HEAD
         records["encoding"], records["sequence"] = _LITTLE_ENDIAN, seq & 0xFFFFFFFF
         return records
 
     def run(self, data: bytes, at: int) -> np.ndarray:
-        """The records of one channel that follow one another in `data` from byte `at` on, where there is one.
+        """Returns the consecutive records of one channel in `data` from byte `at` on, where the first one begins.
 
         Raises:
-            ValueError: what is there has another size, or is no CDR.
+            ValueError: the records have another size, or are not CDR.
         """
         size = self.dtype.itemsize
         most = (len(data) - at) // size
@@ -290,10 +290,10 @@ class Structure:
         return self.read(data, at, found)
 
     def read(self, data: bytes, at: int, count: int) -> np.ndarray:
-        """So many records that follow one another in `data` from byte `at` on.
+        """Returns `count` consecutive records in `data` from byte `at` on.
 
         Raises:
-            ValueError: there are fewer, or they are not laid out so.
+            ValueError: there are fewer records, or they have another layout.
         """
         records = np.frombuffer(data, self.dtype, count, at)
         wanted = {"opcode": _MESSAGE, "size": self.dtype.itemsize - _RECORD_HEAD, "encoding": _LITTLE_ENDIAN}
@@ -303,11 +303,11 @@ class Structure:
 
 
 class Records(Structure):
-    """Steps or messages.
+    """The structure of steps or messages.
 
     Args:
-        header: names of integers, int64, in front.
-        leaves: that follow.
+        header: names of the int64 fields at the beginning.
+        leaves: the arrays that follow.
     """
 
     def __init__(self, header: Sequence[str], leaves: Sequence[Leaf]):
@@ -317,7 +317,7 @@ class Records(Structure):
         self.leaves = tuple(leaves)
 
     def encode(self, header: Columns, leaves: Sequence[np.ndarray] = ()) -> np.ndarray:
-        """Records of columns, `[records]` and `[records, ...]`; `channel` and the times of the log are still to set."""
+        """Encodes columns `[records]` and `[records, ...]`; `channel` and the times of the log are still to be set."""
         records = self.blank(header["seq"])
         for name in self.header:
             records[name] = header[name]
@@ -328,7 +328,7 @@ class Records(Structure):
         return records
 
     def decode(self, records: np.ndarray, index: int) -> np.ndarray:
-        """One leaf of records, `[records, ...]`."""
+        """Decodes one leaf of records, `[records, ...]`."""
         leaf, numbers = self.leaves[index], np.ascontiguousarray(records[str(index)])
         if leaf.dtype.startswith("complex"):
             numbers = numbers.view(leaf.numpy_type.newbyteorder("<"))
@@ -341,12 +341,12 @@ MESSAGES = Records(MESSAGE_HEADER, ())
 
 
 def message_schema() -> str:
-    """The definition of a message of an edge, in ROS 2's language."""
+    """Returns the ROS 2 message definition of a message of an edge."""
     return "".join(f"int64 {name}\n" for name in MESSAGE_HEADER)
 
 
 def type_name(node: str) -> str:
-    """A node's name as the begin of a message type's."""
+    """Converts a node's name to the beginning of the name of a message type."""
     words = re.findall("[A-Za-z0-9]+", node)
     return "".join(word[:1].upper() + word[1:] for word in ["Step", *words])
 
@@ -358,13 +358,13 @@ def _nest(tree: dict[str, Any], place: Sequence[str], value: Any) -> None:
 
 
 def identifier(key: str) -> str:
-    """A key as ROS 2 names fields: lower case, digits and single underscores, a letter first."""
+    """Converts a key to a ROS 2 field name: lower case, digits and single underscores, beginning with a letter."""
     name = re.sub("[^a-z0-9]+", "_", key.lower()).strip("_")
     return name if name[:1].isalpha() else f"field_{name}".rstrip("_")
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """`name`, with a number behind it if it is taken; it is then."""
+    """Returns `name`, with a number appended if it is taken, and adds it to `taken`."""
     found = next(each for each in chain([name], (f"{name}_{n}" for n in count(2))) if each not in taken)
     taken.add(found)
     return found

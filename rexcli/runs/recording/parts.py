@@ -1,4 +1,4 @@
-"""What a recording's file holds, channel by channel: where its records are, and their integers."""
+"""Describes a recording's file channel by channel: where records are, and the integers of their headers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rexcli.timeline.spec import NEVER
 
 
 class Part(Protocol):
-    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge (`layout` None).
+    """The records of one MCAP channel: steps of a node in one layout, or messages of an edge (`layout` is None).
 
-    `headers` and `read_blocks` raise one of `file.DAMAGE` for a record that is not laid out as the part says.
+    `headers` and `read_blocks` raise one of `file.DAMAGE` for a record with another layout.
     """
 
     kind: str
@@ -25,17 +25,17 @@ class Part(Protocol):
     count: int
 
     def headers(self) -> dict[str, np.ndarray]:
-        """Integers of all records by name, `[records]`; `NEVER` as the arrival of what was lost."""
+        """Returns the integers of all records by name, `[records]`; the arrival of a lost message is `NEVER`."""
 
 
 @dataclass
 class CdrPart:
-    """Records of which the headers are held, and the arrays read from the file when they are asked for.
+    """Records whose headers are in memory and whose arrays are read from the file when they are needed.
 
     Attributes:
-        count: how many there are.
-        error: what reading raised; the records from there on are left out.
-        images: where the leaves are that are images.
+        count: number of records.
+        error: the exception raised by reading; the records from there on are left out.
+        images: the places of the leaves that are images.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class CdrPart:
         return tuple(name for name in self.records.header if name != "ts_sent")  # which is when the step ended
 
     def add(self, records: np.ndarray, chunk: int, at: int) -> None:
-        """Notes records that follow one another in a chunk, from byte `at` on."""
+        """Notes consecutive records in a chunk, from byte `at` on."""
         self.count += len(records)
         self._runs.append(Run(chunk, at, len(records)))
         self._headers.append({name: _column(name, records[name]) for name in self._names})
@@ -74,25 +74,25 @@ class CdrPart:
         return headers
 
     def runs(self) -> list[Run]:
-        """Where its records are, in the order of the file."""
+        """Returns where the records are, in the order of the file."""
         if self.error is not None:
             raise self.error
         return self._runs
 
     def read(self, data: bytes, run: Run, rows: np.ndarray, leaves: Sequence[Leaf]) -> dict[Leaf, np.ndarray]:
-        """Leaves of some records of a run, whose chunk `data` is."""
+        """Reads leaves of some records of a run from its chunk's `data`."""
         assert self.layout is not None
         return self.layout.decode(self.records.read(data, run.at, run.length)[rows], leaves)
 
 
 @dataclass
 class ImagePart:
-    """The images of one leaf of a part, one a record of it and in the same order.
+    """The images of one leaf of a part, one per record and in the same order.
 
     Attributes:
-        records: how they are laid out.
-        count: how many there are. Those that none of the part's records follows are left out.
-        error: what reading raised; the images from there on are left out.
+        records: the layout of the images.
+        count: number of images; trailing ones without a record of the part are left out.
+        error: the exception raised by reading; the images from there on are left out.
     """
 
     records: Images
@@ -101,7 +101,7 @@ class ImagePart:
     _runs: list[Run] = field(default_factory=list)
 
     def add(self, records: np.ndarray, chunk: int, at: int) -> None:
-        """Notes images that follow one another in a chunk, from byte `at` on."""
+        """Notes consecutive images in a chunk, from byte `at` on."""
         self._note(Run(chunk, at, len(records)))
 
     def add_index(self, chunk: int, offsets: Sequence[int]) -> None:
@@ -112,10 +112,10 @@ class ImagePart:
             self._note(Run(chunk, offsets[begin], end - begin))
 
     def runs(self, part: CdrPart) -> list[Run]:
-        """Where the images of the records of a part are.
+        """Returns where the images of a part's records are.
 
         Raises:
-            ValueError: some have none.
+            ValueError: some records have no image.
         """
         if self.error is not None:
             raise self.error
@@ -124,10 +124,10 @@ class ImagePart:
         return self._runs
 
     def read(self, data: bytes, run: Run, rows: np.ndarray, seq: np.ndarray) -> dict[Leaf, np.ndarray]:
-        """Some images of a run, whose chunk `data` is.
+        """Reads some images of a run from its chunk's `data`.
 
         Args:
-            seq: the ticks whose images they are, `[rows]`.
+            seq: the ticks of the images, `[rows]`.
         """
         records = self.records.read(data, run.at, run.length)[rows]
         if (records["sequence"] != seq.astype(np.uint32)).any():
@@ -140,7 +140,7 @@ class ImagePart:
 
 
 class Run(NamedTuple):
-    """Records that follow one another: in the chunk at which place of the file, from which byte on, and how many."""
+    """Consecutive records: the place of their chunk in the file, the byte at which they begin, and their number."""
 
     chunk: int
     at: int
@@ -148,11 +148,11 @@ class Run(NamedTuple):
 
 
 def no_column(name: str) -> np.ndarray:
-    """Columns without records."""
+    """Returns an empty column."""
     return np.zeros(0, np.int64 if name.startswith("ts_") else np.int32)
 
 
 def _column(name: str, values: np.ndarray) -> np.ndarray:
-    """Integers, `[records]`: times as int64, all else as int32 if that holds them, since there are many."""
+    """Converts integers, `[records]`: times to int64, others to int32 if they fit, since there are many."""
     short = values.astype(no_column(name).dtype)
     return short if np.array_equal(short, values) else values.astype(np.int64)

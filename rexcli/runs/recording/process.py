@@ -1,7 +1,7 @@
-"""A process of its own that writes a recording, so that the work of writing takes no time from a robot's nodes.
+"""Writes a recording in a process of its own, so that writing takes no time from a robot's nodes.
 
-It ends when it is told to, or when whoever told it things is gone: a recorder that was killed leaves a whole file, up
-to its last moment. Signals that mean the recorder, which may go to all of its processes, do not stop it.
+The process ends on request, or when the recorder is gone: a recorder that is killed leaves a whole file, up to its last
+moment. Signals that are meant for the recorder but reach all its processes do not stop it.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from rexcli.runs.recording.ipc import Frame, Kind
 PIPE_BYTES = 2**20
 """Size of the pipe, where the system allows it."""
 BATCH_BYTES = 4 * 2**20
-"""Bytes after which records are appended without waiting for the interval."""
+"""Bytes after which records are appended before the interval is over."""
 START = "import sys; sys.path.append(sys.argv[1]); from rexcli.runs.recording import process; process.main()"
 
 GIVE_BACK = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "65536")
-"""Bytes from which the C library (glibc) gives memory back at once. Without these it raises them with each large array,
-and 6,000 chunks, some of them bursts, took 64 MB that were never given back; with them none."""
+"""Bytes from which the C library (glibc) returns freed memory at once. By default it raises this limit with each large
+array: 6,000 chunks, some of them bursts, then held 64 MB for good; with these settings none."""
 
 
 class WriterProcess:
-    """The process that writes a recording, as the one that records sees it.
+    """The process that writes a recording, as seen by the process that records.
 
     Args:
-        file: an open file, empty, that becomes the recording. The process has its own hold of it.
+        file: an open, empty file that becomes the recording; the process gets its own descriptor of it.
 
     Attributes:
-        requests: a pipe for frames.
-        answers: a pipe that says in lines of JSON what became of them, see `Service`.
-        pid: the process's number.
+        requests: the pipe for frames.
+        answers: the pipe for answers in lines of JSON, see `Service`.
+        pid: the process id.
 
     Raises:
-        RexError: it cannot be started.
+        RexError: the process cannot be started.
     """
 
     def __init__(self, file: int):
-        # Its own modules come first (-P): whatever lies in the current folder is not for it.
+        # With -P, modules in the current folder are not imported.
         command = [sys.executable or "python3", "-P", "-c", START, str(Path(rexcli.__file__).parents[1]), str(file)]
         try:
             self._process = subprocess.Popen(
@@ -74,7 +74,7 @@ class WriterProcess:
             fcntl.fcntl(self.requests, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def close(self) -> None:
-        """Closes the pipes: nobody may use them any more."""
+        """Closes the pipes, which must not be used afterwards."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
@@ -86,10 +86,10 @@ class WriterProcess:
 
 
 class Service:
-    """What the process does with the frames of one recording.
+    """Handles the frames of one recording in the writing process.
 
-    Answers are `{"flushed": number}`, `{"failed": why, "count": records in the file}` (once; all later frames are
-    only taken) and `{"closed": true, "sha256": of the file}`.
+    Answers are `{"flushed": number}`, `{"failed": why, "count": records in the file}` (once; later frames are
+    discarded) and `{"closed": true, "sha256": of the file}`.
     """
 
     def __init__(self, answers: int, file: int):
@@ -104,7 +104,7 @@ class Service:
 
     @property
     def seconds(self) -> float:
-        """Until the next append."""
+        """The time until the next append, s."""
         return self._due - time.monotonic() if self._records else 60.0
 
     def take(self, frame: Frame) -> None:
@@ -130,7 +130,7 @@ class Service:
         self._try(self._encoder.append, records)
 
     def finish(self) -> None:
-        """Writes the rest and the end."""
+        """Writes the remaining records and the end of the file."""
         self.append()
         digest = self._try(self._encoder.finish, self._complete) if self._began else None
         self._encoder.close()
@@ -148,7 +148,7 @@ class Service:
         self._encoder.add_layout(frame.channel, told["node"], told["layout"])
 
     def _try(self, action: Any, *arguments: Any) -> Any:
-        """What an action on the file gives; None if it or an earlier one failed."""
+        """Runs an action on the file and returns its result; None if this or an earlier action failed."""
         if self._failed:
             return None
         try:
@@ -160,17 +160,17 @@ class Service:
             return None
 
     def _answer(self, **told: Any) -> None:
-        with suppress(OSError):  # nobody may be left to hear it
+        with suppress(OSError):  # the recorder may be gone
             ipc.write(self._answers, json.dumps(told).encode() + b"\n")
 
 
 def serve(requests: int, answers: int, file: int) -> None:
-    """Writes what comes through a pipe into a file, until it is closed or whoever wrote to the pipe is gone.
+    """Writes the frames from a pipe to a file, until the recording is closed or the recorder is gone.
 
     Args:
         requests: the pipe to read frames from.
         answers: the pipe for answers.
-        file: an open file, empty; it is closed.
+        file: descriptor of an open, empty file; it is closed at the end.
     """
     stream = ipc.Stream(requests)
     service = Service(answers, file)
@@ -183,7 +183,7 @@ def serve(requests: int, answers: int, file: int) -> None:
 
 
 def main() -> None:
-    """The process. Arguments: where to find rexcli, and the file's handle."""
+    """Runs the process. Its arguments are the path of rexcli and the file's descriptor."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     serve(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2]))

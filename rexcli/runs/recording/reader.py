@@ -1,4 +1,4 @@
-"""A recording that is read: the timeline in memory, the values from the file when they are asked for."""
+"""Reads recordings: the timeline into memory, the values from the file when they are asked for."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class StepValues(NamedTuple):
     """Some steps of a node.
 
     Attributes:
-        node: its name.
-        episode, seq: of each step, `[steps]`.
-        leaves: what was recorded, `[steps, ...]` each.
+        node: the node's name.
+        episode, seq: episode and tick of each step, `[steps]`.
+        leaves: the recorded arrays, `[steps, ...]` each.
     """
 
     node: str
@@ -36,14 +36,14 @@ class StepValues(NamedTuple):
 
 
 class Recording:
-    """A recording. Made by `read_recording`; values are read from the file when they are asked for.
+    """A recording, made by `read_recording`. Values are read from the file when they are asked for.
 
     Attributes:
         path: the file.
         spec: the system's timing.
-        info: what the recorder noted besides.
-        complete: the execution came to its end, and the recording with it.
-        damaged: the file is broken somewhere; this is what stood before.
+        info: additional notes of the recorder.
+        complete: whether the execution and its recording came to their end.
+        damaged: whether the file is damaged; only what precedes the damage is there.
     """
 
     def __init__(self, path: Path, content: Content):
@@ -57,34 +57,34 @@ class Recording:
 
     @property
     def num_episodes(self) -> int:
-        """Episodes of which at least one step was recorded."""
+        """The number of episodes with at least one recorded step."""
         return max((table.num_episodes for table in self._steps.values()), default=0)
 
     def counts(self, node: str) -> Times:
-        """Recorded steps of `node`, int64 `[episodes]`: its ticks 0 … count - 1, none missing between."""
+        """Returns the number of recorded steps of `node`, int64 `[episodes]`: its ticks 0 … count - 1 without gaps."""
         self._check(node)
         return self._counts[node]
 
     def fields(self, node: str) -> tuple[str, ...]:
-        """What was recorded of `node`: some of `params`, `inputs`, `state`, `output`."""
+        """Returns the recorded fields of `node`, some of `params`, `inputs`, `state`, `output`."""
         self._check(node)
         layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
         return tuple(dict.fromkeys(field for layout in layouts for field in layout.fields))
 
     def leaves(self, node: str, field: str) -> tuple[Leaf, ...]:
-        """What `values` gives: key paths, types and shapes of one field."""
+        """Returns the key paths, types and shapes of one field, as `values` gives them."""
         layouts = [part.layout for part in self._of("node", node) if part.layout is not None]
         return tuple(dict.fromkeys(leaf for layout in layouts for leaf in layout.leaves if leaf.field == field))
 
     def values(self, node: str, field: str) -> dict[str, np.ndarray]:
-        """One field of every step of `node`.
+        """Returns one field of every step of `node`.
 
         Returns:
-            By key path (`""` for a bare array), `[episodes, ticks, ...]` of the recorded type. Entries at or past
-            `counts(node)`, and those of steps of which the field was not recorded, are 0.
+            Arrays `[episodes, ticks, ...]` of the recorded type by key path (`""` for a single array). Entries at or
+            past `counts(node)`, and those of steps without this field, are 0.
 
         Raises:
-            RexError: nothing of the kind was recorded, or its structure changes on the way.
+            RexError: the field was not recorded, or its structure changes on the way.
         """
         if field not in self.fields(node):
             fix = f"record again with nodes.{node}.record.{field}=true"
@@ -100,11 +100,11 @@ class Recording:
     def records(
         self, wanted: Mapping[str, Sequence[Leaf]], ticks: Mapping[str, tuple[int, int]] | None = None
     ) -> Iterator[StepValues]:
-        """Leaves of many nodes as they stand in the file, in one pass through it: a long recording is never held whole.
+        """Yields leaves of many nodes in the order of the file, in one pass that never holds a long recording whole.
 
         Args:
-            wanted: by node, some of its `leaves`.
-            ticks: by node, the first tick that is of interest and the first that no longer is; all unless given.
+            wanted: some `leaves` by node.
+            ticks: the first tick to read and the first not to read any more, by node; default: all.
 
         Raises:
             RexError: a field's structure changes on the way, or the file is damaged.
@@ -131,7 +131,7 @@ class Recording:
             yield StepValues(node, table.episode[rows], table.seq[rows], block.leaves)
 
     def _usable(self, node: str, begin: int, end: int | None) -> np.ndarray:
-        """Whether each record of a node is of a tick from `begin` up to `end`, and of one that `counts` counts."""
+        """Returns whether each record of a node is of a tick from `begin` up to `end` that `counts` includes."""
         table, counts = self._steps[node], self.counts(node)
         use = (table.episode >= 0) & (table.episode < len(counts)) & (table.seq >= begin)
         use[use] = table.seq[use] < np.minimum(
@@ -140,12 +140,12 @@ class Recording:
         return use
 
     def timeline(self) -> Timeline:
-        """When everything happened: of a complete recording exactly what was executed.
+        """Returns when everything happened; for a complete recording, exactly what was executed.
 
         An execution that was cut short ends at the last supervisor tick before which no step can be missing.
 
         Raises:
-            RexError: not one supervisor step is whole.
+            RexError: there is not one complete supervisor step.
         """
         unfinished = None if self.complete else self._last_episode
         try:
@@ -183,17 +183,17 @@ class Recording:
             raise RexError(f"{self.path}: no node is called '{node}'{suggest(node, names)}")
 
     def _headers(self, kind: str, of: str, names: Sequence[str]) -> list[Times]:
-        """Columns of all records, in the order of `names`."""
+        """Returns columns of all records, in the order of `names`."""
         parts = [self._try(part.headers) for part in self._of(kind, of)]
         if len(parts) == 1:
             return [parts[0][name] for name in names]
         return [np.concatenate([no_column(name), *(part[name] for part in parts)]) for name in names]
 
     def _try(self, read: Callable[..., T], *arguments: Any) -> T:
-        """What `read` gives.
+        """Calls `read` and returns its result.
 
         Raises:
-            RexError: where the file is damaged.
+            RexError: the file is damaged.
         """
         try:
             return read(*arguments)
@@ -204,10 +204,10 @@ class Recording:
 
 
 def read_recording(path: Path | str) -> Recording:
-    """Reads `recording.mcap`; of a damaged file all whole chunks.
+    """Reads `recording.mcap`; of a damaged file, all whole chunks.
 
     Raises:
-        RexError: it is not a recording. Whatever else is wrong with it is found when it is asked for, with the same
-            error, which names the file.
+        RexError: the file is not a recording. Other damage raises the same error, which names the file, when the data
+            are asked for.
     """
     return Recording(Path(path), read_file(Path(path)))

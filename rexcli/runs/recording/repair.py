@@ -1,4 +1,4 @@
-"""Makes a damaged recording whole again, for tools that read nothing else."""
+"""Repairs a damaged recording, for tools that read only whole files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rexcli.runs.storage import atomic_file
 def repair(path: Path, target: Path | None = None) -> Path:
     """Writes all that `read_recording` can read of `path` to a file with an index, which every MCAP reader opens.
 
-    It stays a recording of an execution that did not come to its end.
+    The new recording still says that its execution did not come to its end.
 
     Args:
         path: a recording whose writer was killed, or whose tail is broken.
         target: the new file; unless given, `path` itself, replaced at the very end.
 
     Raises:
-        RexError: it is not a recording.
+        RexError: the file is not a recording.
     """
     target = path if target is None else target
     read_file(path)

@@ -1,4 +1,4 @@
-"""A series of integers of which memory holds only the newest: an execution in real time may take hours."""
+"""Keeps series of integers with only the newest in memory, since an execution in real time may take hours."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy.typing as npt
 from rexcli.runs.recording.appender import write_at
 
 RECENT = 4096
-"""Integers that stay in memory at least, for statistics over the newest."""
+"""Least number of integers that stay in memory, for statistics over the newest."""
 
 
 class Series:
-    """64-bit integers in the order in which they were added.
+    """A series of 64-bit integers in the order in which they were added.
 
-    One thread may add while another one moves older ones to a temporary file and reads the newest. Where there is no
+    One thread may add integers while another moves older ones to a temporary file and reads the newest. If there is no
     space for the file, all stay in memory.
 
     Args:
-        folder: of the temporary file, which has no name and is gone with this process; None for the system's own.
+        folder: folder of the temporary file, which has no name and vanishes with this process; None for the system's.
     """
 
     def __init__(self, folder: Path | None = None):
@@ -37,7 +37,7 @@ class Series:
         return self._moved + len(self._newest)
 
     def move(self) -> None:
-        """Moves all but the newest to the file, if there are many."""
+        """Moves all but the newest integers to the file, if there are many."""
         count = len(self._newest) - RECENT
         if count < RECENT:
             return
@@ -51,11 +51,11 @@ class Series:
         del self._newest[:count]
 
     def newest(self) -> npt.NDArray[np.int64]:
-        """The last ones, `[at most RECENT]`."""
+        """Returns the newest integers, `[at most RECENT]`."""
         return np.array(self._newest[-RECENT:], np.int64)
 
     def all(self) -> npt.NDArray[np.int64]:
-        """All of them, `[len(self)]`."""
+        """Returns all integers, `[len(self)]`."""
         held = np.array(self._newest[:], np.int64)
         if self._file is None:
             return held

@@ -1,4 +1,4 @@
-"""From records, which come in any order and may end anywhere, to a timeline."""
+"""Assembles a timeline from records, which come in any order and may end anywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rexcli.timeline.timeline import Messages, Steps, Timeline, Times
 
 @dataclass(frozen=True)
 class StepTable:
-    """Recorded steps of one node, integers `[steps]` each; times in ns, int64."""
+    """The recorded steps of one node as integers, `[steps]` each; times are int64 in ns."""
 
     episode: Times
     seq: Times
@@ -28,9 +28,9 @@ class StepTable:
         return int(self.episode.max(initial=-1)) + 1
 
     def rows(self, episodes: int) -> Times:
-        """Which record is tick k, `[episodes, ticks]`, -1 past the first tick of an episode that is missing.
+        """Returns the record of each tick, `[episodes, ticks]`, -1 from the first missing tick of an episode on.
 
-        A tick that was recorded twice is the later record.
+        Of a tick that was recorded twice, the later record counts.
         """
         fits = (self.episode >= 0) & (self.episode < episodes) & (self.seq >= 0) & (self.seq < len(self.seq))
         width = int(self.seq[fits].max(initial=-1)) + 1
@@ -40,7 +40,7 @@ class StepTable:
         return rows[:, : int((rows >= 0).sum(axis=1).max(initial=0))]
 
     def counts(self, episodes: int) -> Times:
-        """Ticks of each episode before the first that is missing, `[episodes]`."""
+        """Returns the number of ticks of each episode before the first missing one, `[episodes]`."""
         return (self.rows(episodes) >= 0).sum(axis=1)
 
     def steps(self, episodes: int) -> Steps:
@@ -52,7 +52,7 @@ class StepTable:
 
 @dataclass(frozen=True)
 class MessageTable:
-    """Recorded messages of one edge, integers `[messages]` each; arrival in ns, int64, `NEVER` for none."""
+    """The recorded messages of one edge as integers, `[messages]` each; arrival is int64 in ns, `NEVER` for none."""
 
     episode: Times
     seq: Times
@@ -60,7 +60,7 @@ class MessageTable:
     reader: Times
 
     def messages(self, source: Steps, target: Steps) -> Messages:
-        """The messages of the source's recorded ticks, with readers among the target's recorded ticks."""
+        """Returns the messages of the source's recorded ticks, with readers among the target's recorded ticks."""
         arrive, reader = (
             np.full(source.start.shape, NEVER, np.int64),
             np.full(source.start.shape, -1, np.int64),
@@ -81,14 +81,14 @@ def assemble(
     episodes: int,
     unfinished: int | None,
 ) -> Timeline:
-    """The timeline of a recording.
+    """Assembles the timeline of a recording.
 
     Args:
-        steps: by node.
-        messages: by edge.
-        episodes: how many there are.
-        unfinished: the last episode if its recording ended before it did. It is cut at the last supervisor tick before
-            which no step can be missing, and left out if that leaves not a single supervisor step.
+        steps: recorded steps by node.
+        messages: recorded messages by edge.
+        episodes: number of episodes.
+        unfinished: the last episode, if its recording ended before the episode did. It is cut at the last supervisor
+            tick before which no step can be missing, and left out if no supervisor step remains.
 
     Raises:
         RexError: no supervisor step is left, or the steps of a node go back in time.
@@ -114,9 +114,9 @@ def assemble(
 
 
 def _known_until(spec: SystemTiming, steps: Mapping[str, Steps], episode: int) -> int:
-    """The time, ns, before which every step of the nodes beside the supervisor is known.
+    """Returns the time, ns, before which every step of the nodes other than the supervisor is known.
 
-    A node's first step that was not recorded starts no earlier than its last one ended, nor than it is scheduled.
+    A node's first unrecorded step starts no earlier than its last recorded one ended, and no earlier than scheduled.
     """
     until = NEVER
     phase = phases(spec)
@@ -131,7 +131,7 @@ def _known_until(spec: SystemTiming, steps: Mapping[str, Steps], episode: int) -
 
 
 def _cut(steps: Steps, episode: int, last: int) -> Steps:
-    """One episode without what starts after `last`, ns."""
+    """Returns one episode without the steps that start after `last`, ns."""
     count = steps.count.copy()
     count[episode] = (steps.start[episode] <= last).sum()
     width = int(count.max())

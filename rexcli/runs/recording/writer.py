@@ -34,7 +34,7 @@ SEND_EVERY = 0.05
 """Seconds between two writes to the pipe."""
 WAITING_RECORDS = 4096
 WAITING_BYTES = 4 * 2**20
-"""Limits of what waits in memory; a thread that records more has to wait."""
+"""Bytes that may wait in memory; a thread that records more has to wait."""
 FRAME_BYTES = 2**20
 """Approximate size of a frame that holds many steps or messages."""
 
@@ -45,7 +45,7 @@ Integers = npt.NDArray[np.integer]
 
 
 class Channel(NamedTuple):
-    """Steps of one node that are made of the same arrays."""
+    """The steps of one node that consist of the same arrays."""
 
     number: int
     nbytes: int
@@ -54,14 +54,14 @@ class Channel(NamedTuple):
 class RecordingWriter:
     """Writes `recording.mcap`. Any number of threads may call `step` and `message`.
 
-    They only note what happened. A thread sends it on twenty times a second to a process that encodes it and appends
-    it to the file every half second: for the caller's other threads that is hardly any work. The process survives
-    signals, and where the caller is killed it finishes the file.
+    These only store what happened. Twenty times a second a thread sends it to a process that encodes it and appends it
+    to the file every half second, which is hardly any work for the caller's other threads. The process survives
+    signals, and finishes the file if the caller is killed.
 
-    A write that fails (a full disk) ends the recording and not the caller: `failed` says why, what was written stays
+    A write that fails (a full disk) ends the recording but not the caller: `failed` says why, what was written stays
     readable, and later calls do nothing.
 
-    To keep what a killed process leaves consistent, call `message` before `step` of the tick that reads it.
+    Call `message` before the `step` that reads it, so that a killed process leaves a consistent file.
 
     Args:
         path: the file; it grows in its final place.
@@ -70,7 +70,7 @@ class RecordingWriter:
         interval: seconds between two appends.
 
     Attributes:
-        sha256: of the file, hexadecimal, once it is closed; None if nobody knows.
+        sha256: hexadecimal SHA-256 of the file, once it is closed; None if unknown.
 
     Raises:
         WriteError: the file cannot be made.
@@ -105,7 +105,7 @@ class RecordingWriter:
             self._process = WriterProcess(file)
         finally:
             os.close(file)
-        with suppress(OSError):  # if it has ended already, `failed` will say so
+        with suppress(OSError):  # if the process has ended already, `failed` will say so
             ipc.write(self._process.requests, Frame(Kind.OPEN, payload=json.dumps(opening).encode()).pack())
         self._sender = threading.Thread(target=self._send, name="rex-recording", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="rex-recording-answers", daemon=True)
@@ -122,7 +122,7 @@ class RecordingWriter:
 
     @property
     def failed(self) -> str | None:
-        """Why nothing is recorded any more; None while all is well."""
+        """Why recording has stopped; None while all is well."""
         return self._failed
 
     @property
@@ -142,14 +142,14 @@ class RecordingWriter:
         """Notes one step of `node`.
 
         Args:
-            episode: from 0 on; one ends before the next begins.
+            episode: number of the episode, from 0 on; one ends before the next begins.
             seq: the node's tick.
-            ts_start_ns, ts_end_ns: since the start of the episode.
-            fields: what is recorded of `params`, `inputs`, `state` and `output`: arrays by key path, `""` for a bare
-                array. They are copied; the caller may use them again.
+            ts_start_ns, ts_end_ns: start and end of the step since the start of the episode.
+            fields: what to record of `params`, `inputs`, `state` and `output`: arrays by key path, `""` for a single
+                array. They are copied, so the caller may use them again.
 
         Raises:
-            RexError: an unknown node or field, or an array that holds no numbers.
+            RexError: a node or field is unknown, or an array holds no numbers.
         """
         if self._failed is not None or self._closed:
             return
@@ -161,7 +161,7 @@ class RecordingWriter:
     def packed_step(
         self, channel: Channel, episode: int, seq: int, ts_start_ns: int, ts_end_ns: int, packed: bytes
     ) -> None:
-        """Notes one step as `step` does, of which all arrays are given as their bytes, in the order of `channel`."""
+        """Notes one step as `step` does, with all arrays as bytes in the order of `channel`."""
         if self._failed is None and not self._closed:
             head = ipc.HEAD.pack(Kind.STEP, channel.nbytes, channel.number, episode, seq, ts_start_ns, ts_end_ns, -1)
             self._note(head + packed)
@@ -175,15 +175,15 @@ class RecordingWriter:
         ts_end_ns: Integers,
         fields: Mapping[str, Mapping[str, np.ndarray]],
     ) -> None:
-        """Notes many steps of `node`, which follow one another.
+        """Notes many consecutive steps of `node`.
 
         Args:
-            episode: from 0 on.
+            episode: number of the episode, from 0 on.
             seq, ts_start_ns, ts_end_ns: as for `step`, `[steps]`.
-            fields: as for `step`, each array with a leading `[steps]`.
+            fields: as for `step`, each array with a leading axis `[steps]`.
 
         Raises:
-            RexError: as `step`.
+            RexError: as for `step`.
         """
         if self._failed is not None or self._closed or not len(seq):
             return
@@ -209,7 +209,7 @@ class RecordingWriter:
     def messages(
         self, episode: int, edge: str, seq: Integers, ts_sent_ns: Integers, ts_recv_ns: Integers, reader_seq: Integers
     ) -> None:
-        """Notes many messages of `edge`, which follow one another; all but `episode` as for `message`, `[messages]`."""
+        """Notes many consecutive messages of `edge`; all arguments but `episode` are as for `message`, `[messages]`."""
         if self._failed is not None or self._closed or not len(seq):
             return
         header = np.stack([np.full(len(seq), episode, np.int64), seq, ts_sent_ns, ts_recv_ns, reader_seq])
@@ -225,11 +225,11 @@ class RecordingWriter:
             pass
 
     def close(self, *, complete: bool = True) -> None:
-        """Writes the rest, the summary and the index, and closes the file. A second call does nothing.
+        """Writes the remaining data, the summary and the index, and closes the file. A second call does nothing.
 
         Args:
-            complete: the execution came to its end: each episode holds all its steps. Otherwise the timeline of the
-                last episode is cut where it is no longer known that no step is missing.
+            complete: whether the execution came to its end, so that each episode holds all its steps. Otherwise the
+                timeline of the last episode is cut where a step may be missing.
         """
         if not self._closed:
             self._pending.append(Frame(Kind.CLOSE, seq=int(complete)).pack())
@@ -246,7 +246,7 @@ class RecordingWriter:
     def _note_many(
         self, kind: Kind, number: int, header: np.ndarray, arrays: Sequence[np.ndarray], nbytes: int
     ) -> None:
-        """Notes columns `[columns, records]` and arrays `[records, ...]` of `nbytes` a record, in several frames."""
+        """Notes columns `[columns, records]` and arrays `[records, ...]`, `nbytes` per record, in several frames."""
         count = max(1, FRAME_BYTES // (8 * len(header) + nbytes))
         for begin in range(0, header.shape[1], count):
             part = slice(begin, begin + count)
@@ -266,7 +266,7 @@ class RecordingWriter:
         return len(self._pending) >= WAITING_RECORDS or self._pending_bytes >= WAITING_BYTES
 
     def _send(self) -> None:
-        """The thread that sends: nothing else writes to the pipe, so nothing interrupts a frame half-way."""
+        """Sends frames in a thread. Nothing else writes to the pipe, so no frame is interrupted half-way."""
         last = False
         try:
             while not (last or self._gone):
@@ -278,10 +278,10 @@ class RecordingWriter:
                 ipc.write(self._process.requests, data)
                 self._sent.set()
         except OSError:
-            self._pending.clear()  # nobody reads it: the other thread finds out why
+            self._pending.clear()  # nobody reads the pipe: the other thread finds out why
 
     def _listen(self) -> None:
-        """The thread that hears what becomes of what was sent."""
+        """Receives the answers of the writing process in a thread."""
         closed = False
         with open(self._process.answers, "rb", closefd=False) as answers:
             for line in answers:
@@ -308,10 +308,10 @@ class RecordingWriter:
         log.error(self._failed)
 
     def channel(self, node: str, fields: Mapping[str, Mapping[str, np.ndarray]], lead: int = 0) -> Channel:
-        """The channel of steps that are made of such arrays, behind `lead` axes.
+        """Returns the channel of steps that consist of these arrays, which have `lead` leading axes.
 
         Raises:
-            RexError: an unknown node or field, or an array that holds no numbers.
+            RexError: a node or field is unknown, or an array holds no numbers.
         """
         signature: list[Any] = [node]
         for field, values in fields.items():
@@ -340,7 +340,7 @@ class RecordingWriter:
         except RexError as error:
             raise RexError(f"recording: node '{node}': {error}") from None
         told = json.dumps({"node": node, "layout": layout.to_json()}).encode()
-        with self._adding:  # a layout goes ahead of its first step, and only once
+        with self._adding:  # a layout is sent once, before its first step
             if signature not in self._layouts:
                 number = len(self._layouts)
                 self._pending.append(Frame(Kind.LAYOUT, number, payload=told).pack())
@@ -349,6 +349,6 @@ class RecordingWriter:
 
 
 def _native(value: Any) -> np.ndarray:
-    """As an array of this machine's byte order."""
+    """Converts a value to an array in this machine's byte order."""
     array = value if type(value) is np.ndarray else np.asarray(value)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""The nodes of the cart: the world, a sensor and a controller."""
+"""Defines the nodes of the cart: the world, a sensor and a controller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rexcli import GraphState, Node, StepState
 
 @struct.dataclass
 class Motion:
-    """Where the cart is and how fast: its state, and what it sends."""
+    """Position and speed of the cart, which are its state and what it sends."""
 
     place: jax.Array  # m, 0 in the middle
     speed: jax.Array  # m/s
@@ -29,11 +29,11 @@ class Cart(Node):
         self.mass, self.friction = mass, friction
 
     def default_delay(self) -> float:
-        """Just under a period, s: what a step simulates is true when it ends."""
+        """Returns just under a period, s, since what a step simulates holds when it ends."""
         return 0.999 / self.rate
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> Motion:
-        """An episode starts anywhere within a metre of the middle, at rest."""
+        """Starts an episode anywhere within a metre of the middle, at rest."""
         return Motion(place=jax.random.uniform(rng, minval=-1.0, maxval=1.0), speed=jnp.float32(0.0))
 
     def step(self, step_state: StepState) -> tuple[StepState, Motion]:
@@ -45,7 +45,7 @@ class Cart(Node):
 
 
 class Encoder(Node):
-    """Sends on where the cart is, in steps of a millimetre."""
+    """A sensor that sends the cart's position, rounded to a millimetre."""
 
     def step(self, step_state: StepState) -> tuple[StepState, Motion]:
         seen = step_state.inputs["cart"][-1].data
@@ -53,10 +53,10 @@ class Encoder(Node):
 
 
 class Agent(Node):
-    """A controller for as long as no policy acts: a spring and a damper. Sends a force, N."""
+    """A controller for as long as no policy acts: a spring and a damper. It sends a force, N."""
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> jax.Array:
-        """What the cart reads before the first message. In a loop of nodes, one has to say so."""
+        """Returns what the cart reads before the first message, which one node in a loop has to declare."""
         return jnp.zeros(())
 
     def step(self, step_state: StepState) -> tuple[StepState, jax.Array]:

@@ -1,4 +1,4 @@
-"""The task: what a policy sees, what its actions do, and what counts as good."""
+"""Defines the task: what a policy sees, what its actions do, and what counts as good."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rexcli import Box, Environment, GraphState, StepState
 
 
 class Reach(Environment):
-    """Brings the cart to a place and keeps it there. It is over where the cart leaves the rail.
+    """The task to bring the cart to a goal and keep it there. It is over if the cart leaves the rail.
 
     Args:
-        goal: m.
+        goal: position of the goal, m.
         seconds: length of a training episode.
     """
 
@@ -23,11 +23,11 @@ class Reach(Environment):
 
     @property
     def action_space(self) -> Box:
-        """A force, N."""
+        """The range of the force, N."""
         return Box([-5.0], [5.0])
 
     def observe(self, step_state: StepState) -> jax.Array:
-        """Of what the agent sees, all: two messages, and how old the newest is."""
+        """Returns all that the agent sees: two messages, and the age of the newest."""
         seen = step_state.inputs["encoder"]
         return jnp.concatenate([seen.data.place - self.goal, seen.data.speed, seen.age[-1:]])
 
@@ -42,5 +42,5 @@ class Reach(Environment):
         return jnp.abs(graph_state.state["cart"].place) > 2.0
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """For `eval.metrics`."""
+        """Returns scalars by name, for `eval.metrics`."""
         return {"distance": jnp.abs(graph_state.state["cart"].place - self.goal)}
