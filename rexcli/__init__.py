@@ -1,7 +1,7 @@
 """Delay-aware robot learning: declare a system, record it, compile it, roll it out, train on it.
 
-The pipeline is one call a stage: `compose`, `build`, `simulate` or `record`, `compile`, `rollout`, `train`, `evaluate`.
-Names are imported when they are first used, so that `import rexcli` stays free of JAX.
+The pipeline is one call per stage: `compose`, `build`, `simulate` or `record`, `compile`, `rollout`, `train`,
+`evaluate`. Names are imported when they are first used, so that `import rexcli` stays free of JAX.
 """
 
 from __future__ import annotations

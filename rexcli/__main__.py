@@ -1,4 +1,4 @@
-"""`python -m rexcli`: the same as `rex`."""
+"""Runs `python -m rexcli`, which is the same as `rex`."""
 
 from rexcli.cli.main import start
 

@@ -1,7 +1,7 @@
-"""The one error that a person is meant to read.
+"""Defines the errors that are shown to the user.
 
-Everything that a person typed or declared wrong is a `RexError`: its message names the thing, its value and the
-fix, and the command line prints it as one line, without a traceback.
+Every mistake in what the user typed or declared is a `RexError`: its message names the key, its value and the fix, and
+the command line prints it as one line, without a traceback.
 """
 
 import sysconfig
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended."""
+"""The exit code after Ctrl-C."""
 
 LONGEST = 800
-"""Characters of a message."""
+"""The most characters of a message."""
 
 
 class RexError(Exception):
-    """Something typed or declared is wrong. `str(error)` is complete and says what to do next."""
+    """Something typed or declared is wrong. `str(error)` is a complete message that says what to do."""
 
     exit_code = 2
 
@@ -27,10 +27,10 @@ class DeclarationError(RexError):
     """A key of a declared system is wrong, in YAML or in Python.
 
     Args:
-        keys: the dotted path in YAML, such as `edges.sensor_agent.window`; several where one of them is to be changed.
-        value: of the first key.
-        fix: what to give in its place.
-        message: all that is to be said, in place of `key=value: fix`.
+        keys: the dotted path in YAML, such as `edges.sensor_agent.window`; several if one of them has to be changed.
+        value: the value of the first key.
+        fix: what to give instead.
+        message: the whole message, instead of `key=value: fix`.
     """
 
     def __init__(self, keys: str | tuple[str, ...], value: object = None, fix: str = "", *, message: str = ""):
@@ -42,13 +42,13 @@ class DeclarationError(RexError):
 
 
 class RunError(RexError):
-    """What was declared is right, but went wrong while it ran: a node that raised, hung or failed to start."""
+    """Something that was declared correctly failed while it ran: a node that raised, hung or failed to start."""
 
     exit_code = 1
 
 
 class WriteError(RunError):
-    """A file cannot be written: the disk is full, or nobody may write there."""
+    """A file cannot be written: the disk is full, or the user has no right to write there."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -58,7 +58,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def shown(value: object) -> str:
-    """A value as it would be typed in YAML, cut short."""
+    """Returns a value as it would be typed in YAML, shortened."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = (f"{value:g}" if isinstance(value, float) else str(value)).replace("\n", " ")
@@ -66,7 +66,7 @@ def shown(value: object) -> str:
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """`"; did you mean 'rate'?"` for the closest of `known`, else `"; known: …"`."""
+    """Returns `"; did you mean 'rate'?"` for the closest of `known`, else `"; known: …"`."""
     import difflib
 
     close = difflib.get_close_matches(word, known, n=1)
@@ -76,7 +76,7 @@ def suggest(word: str, known: list[str]) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """`error` as one line; for an exception that is not ours, with the line of code that raised it."""
+    """Returns `error` as one line; for an exception of another package, with the line of code that raised it."""
     if isinstance(error, KeyboardInterrupt):
         return "terminated" if isinstance(error, Terminated) else "interrupted"
     text = " ".join(str(error).split())
@@ -94,7 +94,7 @@ def describe(error: BaseException) -> str:
 
 
 def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Where an error came by, without what belongs to Python and its libraries."""
+    """Returns the stack frames of an error, without those of Python and its libraries."""
     frames = traceback.extract_tb(error.__traceback__)
     foreign = ("site-packages", "<", sysconfig.get_paths()["stdlib"])
     return [frame for frame in frames if not any(part in frame.filename for part in foreign)]

@@ -1,8 +1,8 @@
-"""Experiments as Gymnasium environments: `rexcli.gym.make("pendulum")`, and many at once by `make_vec`.
+"""Provides experiments as Gymnasium environments: `rexcli.gym.make("pendulum")`, and many at once by `make_vec`.
 
-Importing this module registers every experiment of the project that the working directory is in, and those that come
-with this package: `gymnasium.make("rex/pendulum")` and `gymnasium.make_vec("rex/pendulum", num_envs=8)` work then.
-Needs the extra `gym`.
+Importing this module registers every experiment of the project that contains the working directory, and those of this
+package, for `gymnasium.make("rex/pendulum")` and `gymnasium.make_vec("rex/pendulum", num_envs=8)`. It needs the extra
+`gym`.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ except ModuleNotFoundError as error:
     raise RexError("rexcli.gym needs Gymnasium: pip install 'rexcli[gym]'") from error
 
 NAMESPACE = "rex"
-"""Of the registered ids: `rex/<experiment>`."""
+"""The namespace of the registered ids: `rex/<experiment>`."""
 
 _built: dict[tuple[str, str], tuple[Environment, Program]] = {}
-"""The last experiments that were built, so that environments made alike share one program."""
+"""The last experiments that were built, so that environments with equal arguments share one program."""
 
 
 def make(conf: str | None = None, *overrides: str, project: Project | None = None) -> GymEnv:
-    """The task of an experiment as an environment: `make("pendulum", "nodes.agent.rate=25")`.
+    """Returns the task of an experiment as an environment: `make("pendulum", "nodes.agent.rate=25")`.
 
     Args:
         conf: the experiment; None for the project's default.
-        overrides: as on the command line; `from=RUN` rides a recording.
-        project: where `conf/` is; None for the one that the working directory is in.
+        overrides: as on the command line; `from=RUN` uses the timeline of a recording.
+        project: the project of `conf/`; None for the one that contains the working directory.
 
     Raises:
-        RexError: for what is declared wrong, and experiments without a task.
+        RexError: for mistakes in declarations, and experiments without a task.
     """
     return GymEnv(*_build(conf, overrides, project))
 
@@ -61,12 +61,14 @@ def make_vec(
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     project: Project | None = None,
 ) -> GymVectorEnv:
-    """Many environments in one program; `autoreset_mode` as for `GymVectorEnv`, the others as for `make`."""
+    """Returns many environments in one program; `autoreset_mode` as for `GymVectorEnv`, other arguments as
+    for `make`.
+    """
     return GymVectorEnv(*_build(conf, overrides, project), num_envs=num_envs, autoreset_mode=autoreset_mode)
 
 
 def register(project: Project | None = None) -> list[str]:
-    """Registers the experiments of a project with Gymnasium, and returns their ids. Those registered before stay."""
+    """Registers the experiments of a project with Gymnasium, and returns their ids. Others stay registered."""
     project = project or find_project()
     ids = []
     for conf in list_confs(project.search_path):
@@ -113,7 +115,7 @@ def _build(conf: str | None, overrides: Sequence[str], project: Project | None) 
 
 
 def _space(space: spaces.ActionSpace | spaces.ObservationSpace) -> Any:
-    """Gymnasium's equal of one of our spaces."""
+    """Returns Gymnasium's equivalent of one of our spaces."""
     if isinstance(space, spaces.Box):
         return gymnasium.spaces.Box(np.array(space.low, np.float32), np.array(space.high, np.float32), dtype=np.float32)
     if isinstance(space, spaces.Discrete):
@@ -141,17 +143,17 @@ def _dict_space(nested: Mapping[str, Any]) -> Any:
 
 
 def _numpy(observation: Any) -> Any:
-    """An observation on the host: float32 if a vector, as the task gave it if a dict."""
+    """Returns an observation as NumPy arrays: float32 for a vector, as the task gave it for a dict."""
     if isinstance(observation, dict):
         return jax.tree.map(np.asarray, observation)
     return np.asarray(observation, np.float32)
 
 
 def _action(space: spaces.ActionSpace, action: Any, batch: tuple[int, ...] = ()) -> np.ndarray:
-    """Actions `[*batch, action_dim]`, of a bounded space within its bounds.
+    """Returns actions `[*batch, action_dim]`, clipped to the bounds of a bounded space.
 
     Raises:
-        RexError: for another shape.
+        RexError: if the shape is wrong.
     """
     real = isinstance(space, spaces.Box)
     given = np.asarray(action, np.float32 if real else np.int32)
@@ -178,18 +180,18 @@ def _step(task: Environment, program: Program, state: EnvState, action: Any) -> 
 
 
 class GymEnv(gymnasium.Env):  # type: ignore[type-arg,unused-ignore]
-    """A task on a compiled program, after Gymnasium's API.
+    """A task on a compiled program, with Gymnasium's API.
 
-    Every episode begins at a random place of the timeline, so each meets delays of its own. After `reset(seed=7)` all
-    that follows is the same every time, and is what environment 0 of a `GymVectorEnv` does after the same.
-    `info` holds what the task measures. Actions beyond the bounds of their space are clipped to them.
+    Every episode begins at a random place of the timeline, so each has different delays. After `reset(seed=7)`
+    everything is reproducible, and the same as in environment 0 of a `GymVectorEnv` after the same call. `info` holds
+    the measures of the task. Actions are clipped to the bounds of their space.
 
     Args:
-        task: bound to the program's system.
-        program: compiled for the task.
+        task: the task, bound to the program's system.
+        program: the program, compiled for the task.
 
     Raises:
-        RexError: where the timeline is shorter than an episode of the task.
+        RexError: if the timeline is shorter than an episode of the task.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own attribute
@@ -215,11 +217,11 @@ class GymEnv(gymnasium.Env):  # type: ignore[type-arg,unused-ignore]
         return _numpy(observation), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One supervisor step.
+        """Makes one supervisor step.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset, and past the end of an episode.
-            RexError: for an action of another shape.
+            RexError: if an action has another shape.
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("the episode is over, or none has begun: reset() first")
@@ -241,7 +243,9 @@ def _begin_all(envs: VectorEnv, program: Program, state: VectorEnvState) -> tupl
 def _step_all(
     envs: VectorEnv, program: Program, state: VectorEnvState, actions: Any, same_step: bool
 ) -> tuple[VectorEnvState, Any, Outcome, Any, jax.Array]:
-    """A step of all environments: their state, what they see, the outcome, measures, and which were stepped."""
+    """Makes a step of all environments; returns their state, observations, outcome, measures, and which
+    were stepped.
+    """
     measure = jax.vmap(envs.environment.measure)
     if same_step:
         state, outcome = envs.step(program, state, actions)
@@ -267,16 +271,16 @@ def _step_all(
 
 
 class GymVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg,unused-ignore]
-    """Environments that are stepped together by one compiled program, after Gymnasium's API.
+    """Environments that are stepped together by one compiled program, with Gymnasium's API.
 
-    After `reset(seed=7)`, environment `i` does what a `GymEnv` does after `reset(seed=7 + i)`. `info` holds what the
-    task measures, with Gymnasium's masks.
+    After `reset(seed=7)`, environment `i` behaves like a `GymEnv` after `reset(seed=7 + i)`. `info` holds the measures
+    of the task, with Gymnasium's masks.
 
     Args:
         task, program: as for `GymEnv`.
-        num_envs: how many.
-        autoreset_mode: when a new episode begins. `NextStep`: in the step after an episode's last, whose action is
-            then ignored. `SameStep`: in the last itself, with `final_obs` and `final_info` in `info`.
+        num_envs: number of environments.
+        autoreset_mode: when a new episode begins. `NextStep`: in the step after an episode's last one, whose action is
+            ignored. `SameStep`: in the last step itself, with `final_obs` and `final_info` in `info`.
 
     Raises:
         RexError: as for `GymEnv`, and without automatic resets.
@@ -311,7 +315,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg,unused-
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begins an episode in every environment: the first of the seeds, or the next."""
+        """Begins an episode in every environment: the first of the given seeds, or the next."""
         super().reset(seed=seed if isinstance(seed, int) else None)
         _refuse_options(options)
         if seed is not None or self._state is None:
@@ -321,7 +325,7 @@ class GymVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg,unused-
         return _numpy(observation), {}
 
     def _seeded(self, seed: int | Sequence[int | None] | None) -> VectorEnvState:
-        """All environments before their first episodes."""
+        """Returns the state of all environments before their first episodes."""
         drawn = self.np_random.integers(2**32, size=self.num_envs)
         if isinstance(seed, int):
             seeds = [(seed + number) % 2**32 for number in range(self.num_envs)]
@@ -334,11 +338,11 @@ class GymVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg,unused-
         return self._envs.init(self.program, keys[0]).replace(rng=keys)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One supervisor step of each environment; `actions` as the action space says.
+        """Makes one supervisor step of each environment with `actions`, elements of the action space.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
-            RexError: for actions of another shape.
+            RexError: if actions have another shape.
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("no episode has begun: reset() first")

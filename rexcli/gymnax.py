@@ -1,7 +1,7 @@
-"""Experiments as environments of JAX trainers, in the style of gymnax: `env, params = rexcli.gymnax.make("pendulum")`.
+"""Provides experiments as environments in the style of gymnax: `env, params = rexcli.gymnax.make("pendulum")`.
 
-`reset(key, params)` and `step(key, state, action, params)` are pure, and `step` begins the next episode by itself:
-purejaxrl's trainers and the like run on them as they are. Needs the extra `gymnax`.
+`reset(key, params)` and `step(key, state, action, params)` are pure, and `step` begins the next episode by itself, so
+that trainers such as those of purejaxrl need no changes. It needs the extra `gymnax`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ except ModuleNotFoundError as error:
 
 
 class EnvParams(struct.PyTreeNode):
-    """What an environment runs on.
+    """The parameters of an environment.
 
     Attributes:
-        program: on whose timeline.
-        max_steps_in_episode: supervisor steps after which an episode is truncated; the task's `seconds` decide.
+        program: the program with the timeline.
+        max_steps_in_episode: supervisor steps after which an episode is truncated, set by the task's `seconds`.
     """
 
     program: Program
@@ -43,15 +43,15 @@ class EnvParams(struct.PyTreeNode):
 
 
 def make(conf: str | None = None, *overrides: str, project: Project | None = None) -> tuple[GymnaxEnv, EnvParams]:
-    """The task of an experiment, and its parameters: `make("pendulum", "nodes.agent.rate=25")`.
+    """Returns the task of an experiment, and its parameters: `make("pendulum", "nodes.agent.rate=25")`.
 
     Args:
         conf: the experiment; None for the project's default.
-        overrides: as on the command line; `from=RUN` rides a recording.
-        project: where `conf/` is; None for the one that the working directory is in.
+        overrides: as on the command line; `from=RUN` uses the timeline of a recording.
+        project: the project of `conf/`; None for the one that contains the working directory.
 
     Raises:
-        RexError: for what is declared wrong, and experiments without a task.
+        RexError: for mistakes in declarations, and experiments without a task.
     """
     project = project or find_project()
     env = GymnaxEnv(*pipeline.task_and_program(compose(conf, overrides, project=project), project))
@@ -59,17 +59,17 @@ def make(conf: str | None = None, *overrides: str, project: Project | None = Non
 
 
 class GymnaxEnv:
-    """A task on a compiled program, with the methods of gymnax's environments (those that give one `done`).
+    """A task on a compiled program, with the methods of gymnax's environments (those with a single `done`).
 
-    Every episode begins at a random place of the timeline, so each meets delays of its own. Actions beyond the bounds
-    of their space are clipped to them.
+    Every episode begins at a random place of the timeline, so each has different delays. Actions are clipped to the
+    bounds of their space.
 
     Args:
-        task: bound to the program's system.
-        program: compiled for the task.
+        task: the task, bound to the program's system.
+        program: the program, compiled for the task.
 
     Raises:
-        RexError: where the timeline is shorter than an episode of the task.
+        RexError: if the timeline is shorter than an episode of the task.
     """
 
     def __init__(self, task: Environment, program: Program):
@@ -80,17 +80,17 @@ class GymnaxEnv:
 
     @property
     def name(self) -> str:
-        """The task's."""
+        """The name of the task."""
         return type(self.task).__name__
 
     @property
     def num_actions(self) -> int:
-        """How many actions there are to choose from, or the numbers of a real one."""
+        """The number of discrete actions, or the size of a continuous action."""
         space = self.task.action_space
         return space.n if isinstance(space, spaces.Discrete) else space.size
 
     def reset(self, key: jax.Array, params: EnvParams | None = None) -> tuple[Any, EnvState]:
-        """Begins an episode: its first observation, and its state."""
+        """Begins an episode; returns its first observation and its state."""
         params = self.default_params if params is None else params
         if params.max_steps_in_episode != self.task.max_steps:
             raise RexError(
@@ -103,11 +103,11 @@ class GymnaxEnv:
     def step(
         self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams | None = None
     ) -> tuple[Any, EnvState, jax.Array, jax.Array, dict[str, Any]]:
-        """One supervisor step; where it ends the episode, the observation and the state are those of the next.
+        """Makes one supervisor step; if it ends the episode, the observation and the state are those of the next.
 
         Returns:
-            Observation, state, reward (float32), done (bool), and what there is to know: `terminated`, `truncated`,
-            `discount` (0 where terminated), `final_observation`, and what the task measures under `measures`.
+            Observation, state, reward (float32), done (bool), and info: `terminated`, `truncated`, `discount` (0 if
+            terminated), `final_observation`, and the measures of the task under `measures`.
         """
         params = self.default_params if params is None else params
         last, state, reward, done, info = self.step_env(key, state, action, params)
@@ -115,10 +115,10 @@ class GymnaxEnv:
         return observation, state, reward, done, info | {"final_observation": last}
 
     def _restart(self, done: jax.Array, key: jax.Array, params: EnvParams, here: tuple[Any, EnvState]) -> Any:
-        """The observation and the state where the next episode begins if this one is done, else those that are here.
+        """Returns the observation and the state of the next episode if this one is done, else the given ones.
 
-        In a batch, a step in which no episode is done begins none: a plain `cond` would become a choice between two
-        results that are both computed.
+        In a batch, no episode is initialised in a step in which none is done; a plain `cond` would become a selection
+        between two results that are both computed.
         """
 
         tables, structure = jax.tree.flatten(params)
@@ -145,7 +145,7 @@ class GymnaxEnv:
     def step_env(
         self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams | None = None
     ) -> tuple[Any, EnvState, jax.Array, jax.Array, dict[str, Any]]:
-        """As `step`, but an episode that is over stays so."""
+        """Makes one supervisor step as `step` does, but without beginning the next episode."""
         params = self.default_params if params is None else params
         space = self.task.action_space
         if isinstance(space, spaces.Box):
@@ -160,17 +160,17 @@ class GymnaxEnv:
         return outcome.observation, state, outcome.reward, outcome.terminated | outcome.truncated, info
 
     def observation_space(self, params: EnvParams | None = None) -> Any:
-        """gymnax's space of what `reset` and `step` return."""
+        """Returns gymnax's space of the observations that `reset` and `step` return."""
         space = self.task.observation_space
         if isinstance(space, spaces.Box):
             return gymnax_spaces.Box(-jnp.inf, jnp.inf, (space.size,))
         return _dict_space(space.example)
 
     def action_space(self, params: EnvParams | None = None) -> Any:
-        """gymnax's space of actions, in the task's units.
+        """Returns gymnax's space of actions, in the task's units.
 
         Raises:
-            RexError: for several choices at once, for which gymnax has no space.
+            RexError: if an action has several discrete choices, for which gymnax has no space.
         """
         space = self.task.action_space
         if isinstance(space, spaces.Discrete):
@@ -184,7 +184,7 @@ class GymnaxEnv:
 
 
 def _typed(key: jax.Array) -> jax.Array:
-    """A PRNG key of `jax.random.key`, also where one of `jax.random.PRNGKey` was given."""
+    """Returns a PRNG key of `jax.random.key`, also for one of `jax.random.PRNGKey`."""
     return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
 
 

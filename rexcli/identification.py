@@ -1,5 +1,4 @@
-"""Identification: parameters and delays with which an experiment reproduces recordings; what `rex identify` drives, and
-the door for notebooks."""
+"""Identifies parameters and delays with which an experiment reproduces recordings, for `rex identify` and notebooks."""
 
 from __future__ import annotations
 
@@ -33,13 +32,13 @@ from rexcli.timelines import timeline_for
 def make_problem(
     experiment: Experiment, project: Project | None = None
 ) -> tuple[Problem, Timeline, System, list[Path]]:
-    """What `identify` declares, on the recordings of `from=RUN` and `identify.recordings`.
+    """Returns the problem that `identify` declares, on the recordings of `from=RUN` and `identify.recordings`.
 
     Returns:
         The problem, the timeline of all recordings, the system with its replayed nodes, and the runs.
 
     Raises:
-        RexError: for what is declared wrong, and recordings that do not show what is needed.
+        RexError: for mistakes in declarations, and recordings that lack what is needed.
     """
     declared = experiment.identify
     if experiment.from_run is None:
@@ -77,7 +76,7 @@ def make_problem(
 def identify(
     experiment: Experiment, project: Project | None = None, progress: Progress = lambda share, note: None
 ) -> Identification:
-    """Parameters and delays with which the experiment reproduces recordings, as `identify` says."""
+    """Returns parameters and delays with which the experiment reproduces recordings, as `identify` declares."""
     problem, *_ = make_problem(experiment, project)
     return solve(experiment, problem, project, progress)
 

@@ -1,4 +1,4 @@
-"""What would not fit into memory is refused before it is begun."""
+"""Refuses work that would not fit into memory before it is started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def available() -> int:
-    """Bytes that this process may still take: of the machine's memory, its container's, and its own limit."""
+    """Returns the bytes that this process may still use: of the machine's memory, its container's, and its
+    own limit.
+    """
     limits = [2**62]
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -29,7 +31,7 @@ def available() -> int:
 
 
 def shown(size: float) -> str:
-    """A number of bytes for people: `2.3 GiB`."""
+    """Formats a number of bytes for the user: `2.3 GiB`."""
     unit = 0
     while size >= 1024 and unit < len(UNITS) - 1:
         size, unit = size / 1024, unit + 1
@@ -37,15 +39,15 @@ def shown(size: float) -> str:
 
 
 def check(size: float, what: str, fix: str) -> None:
-    """Refuses what would take more memory than there is.
+    """Raises an error for work that would need more memory than is free.
 
     Args:
-        size: bytes that it takes, about.
-        what: it is, in the plural.
+        size: approximate number of bytes.
+        what: name of the work, in the plural.
         fix: what to give instead.
 
     Raises:
-        RexError: with both sizes.
+        RexError: names both sizes.
     """
     there = available()
     if size > there:

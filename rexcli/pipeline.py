@@ -1,4 +1,4 @@
-"""The pipeline from YAML to a policy, one call a stage: what the commands drive, and the door for notebooks.
+"""Provides the pipeline from YAML to a policy, one call per stage, for commands and notebooks.
 
 YAML -> `compose` -> Experiment -> `build` -> System -> `simulate` (or a recording) -> Timeline -> `compile` -> Program
 -> `rollout`, `train`, `evaluate`.
@@ -66,24 +66,26 @@ log = logging.getLogger("rex.nan")
 
 
 def compose(conf: str | None = None, *overrides: str) -> Experiment:
-    """The experiment `conf/<conf>.yaml` with overrides as on the command line: `compose("pendulum", "seed=7")`."""
+    """Returns the experiment `conf/<conf>.yaml` with overrides as on the command line:
+    `compose("pendulum", "seed=7")`.
+    """
     return compose_experiment(conf, list(overrides))
 
 
 def build(experiment: Experiment) -> System:
-    """The system that an experiment declares."""
+    """Builds the system that an experiment declares."""
     backend.prepare(experiment.compile.devices)
     return build_system(experiment)
 
 
 def environment(experiment: Experiment, system: System) -> Environment:
-    """The task that an experiment declares, on its system."""
+    """Builds the task that an experiment declares, on its system."""
     return build_environment(experiment, system)
 
 
 def task_and_program(experiment: Experiment, project: Project | None = None) -> tuple[Environment, Program]:
-    """The declared task, and the program that trainings of it run on: compiled from the timeline of `from=RUN`, or
-    from a simulated one."""
+    """Returns the declared task, and the program for its trainings: compiled from the timeline of `from=RUN`, or from a
+    simulated one."""
     backend.prepare(experiment.compile.devices)
     system = build_system(experiment, project)
     task = build_environment(experiment, system, project)
@@ -95,8 +97,8 @@ def task_and_program(experiment: Experiment, project: Project | None = None) -> 
 def evaluation_program(
     experiment: Experiment, program: Program, task: Environment, *, training: bool = False
 ) -> Program:
-    """Where to evaluate what is trained on `program`: on fresh delays, see `evaluation_timeline`, or with `from=RUN` on
-    the recording itself."""
+    """Returns the program for evaluations of what is trained on `program`: with new delays, see `evaluation_timeline`,
+    or with `from=RUN` on the recording itself."""
     if experiment.from_run is not None:
         return program
     timeline, _ = evaluation_timeline(experiment, program.system, task, training=training)
@@ -106,10 +108,10 @@ def evaluation_program(
 def controller(
     experiment: Experiment, system: System, project: Project | None = None
 ) -> tuple[Controller | None, list[Path]]:
-    """Who decides what the supervisor sends, as `action` and `policy` say.
+    """Returns the controller of the supervisor, as `action` and `policy` declare.
 
     Returns:
-        A step for the supervisor, None for its own code; and the runs that it came from.
+        The supervisor's step, None for its own code; and the runs that it came from.
     """
     policy, parents = None, []
     if experiment.policy is not None:
@@ -128,15 +130,15 @@ def controller(
 def load_policy(
     run: str, project: Project | None = None, *, seed: int | Literal["best", "all"] = "best"
 ) -> tuple[Actor, Path]:
-    """The policy of a training run, and the run's folder.
+    """Returns the policy of a training run, and the run's folder.
 
     Args:
         run: a folder, `latest` or `latest:train`.
-        project: in whose outputs it is; None for the one that the working directory is in.
+        project: the project with the run; None for the one that contains the working directory.
         seed: as `policy_seed` of an experiment.
 
     Raises:
-        RexError: there is no such run, or no such seed in it.
+        RexError: if there is no such run, or no such seed in it.
     """
     view = find_run(run, (project or find_project()).outputs, having=("policy/policy.json",))
     if seed == "best":
@@ -154,14 +156,14 @@ def load_policy(
 
 
 def _best_returns(run: RunView) -> list[float]:
-    """Of each seed of a training, where the run tells them: -inf of one that never had a return."""
+    """Returns the best return of each seed of a training, if its run has them; -inf for a seed without a return."""
     told = run.results.get("return of each seed", [])
     return [float(each) for each in told] if isinstance(told, list) else []
 
 
 def check_steps(system: System, controller: Controller | None = None) -> None:
-    """Traces the steps, so that what one raises is raised before anything is made; not beside plain Python, which may
-    be a robot's."""
+    """Traces the steps, so that their errors are raised before anything is written; not if a node is plain Python,
+    which may be a robot's hardware."""
     if all(node.jit for node in system.nodes.values()):
         traced = [name for name, node in system.nodes.items() if node.called_alone() is node]
         shapes = jax.eval_shape if len(traced) == len(system.nodes) else lambda init: init()  # traced, others are slow
@@ -170,25 +172,25 @@ def check_steps(system: System, controller: Controller | None = None) -> None:
 
 
 def engines(system: System, executor: Literal["stepper", "program", "wall"]) -> dict[str, str]:
-    """By what is told of a result, which engine computed the steps of nodes that have several."""
+    """Returns which engine computed the steps of nodes that have several, by the name of a result."""
     nodes = [node if executor == "program" else node.called_alone() for node in system.nodes.values()]
     return {f"{node.name} engine": node.engine for node in nodes if node.engine is not None}
 
 
 MANY_STEPS = 4000
-"""Supervisor steps that take the stepper longer than it takes to compile a program."""
+"""The number of supervisor steps that take the stepper longer than compiling a program takes."""
 
 
 def choose_executor(
     experiment: Experiment, system: System, timeline: Timeline, controller: Controller | None = None
 ) -> Literal["stepper", "program"]:
-    """What runs a simulated recording, as `record.executor` says.
+    """Returns the executor of a simulated recording, as `record.executor` declares.
 
-    Both give the same steps, up to the last digits of floating-point numbers. `auto` takes the program for long
-    recordings of nodes that can be compiled, as fast as possible.
+    Both make the same steps, up to rounding errors. `auto` chooses the program for long recordings of nodes that can be
+    compiled, unless `real_time_factor` slows it down.
 
     Raises:
-        RexError: if the program is asked for and cannot be.
+        RexError: if the program is requested and cannot be used.
     """
     declared = experiment.record.executor
     if declared == "stepper" or (declared == "auto" and int(timeline.num_steps.sum()) < MANY_STEPS):
@@ -220,16 +222,16 @@ def record(
     """Runs the system on its simulated clock, all episodes one after another; returns the timeline.
 
     Args:
-        experiment: whose seed and pace.
-        system: to run.
-        timeline: to run on; that of `record_timeline` if None.
-        writer: of a recording.
-        runs: what `executor` gave, where it was asked already.
-        listener: is told of every step, such as an `InMemoryRecorder`; the stepper runs the system then.
+        experiment: the experiment with seed and pace.
+        system: the system to run.
+        timeline: the timeline to run on; that of `record_timeline` if None.
+        writer: the writer of a recording.
+        runs: the executor, if it has been chosen already.
+        listener: receives every step, such as an `InMemoryRecorder`; then the stepper runs the system.
         controller: steps the supervisor; its own code if None.
-        params: parameters by node, in place of what `init_params` gives.
-        on_steps: is told how many supervisor steps more were made.
-        nan: looks at every tick, and tells the caller what it found; None to have a warning logged.
+        params: parameters by node, instead of those from `init_params`.
+        on_steps: called with the number of supervisor steps that were made since the last call.
+        nan: searches every tick for NaN, for the caller; None to log a warning instead.
     """
     if timeline is None:
         timeline = record_timeline(experiment, system)
@@ -280,11 +282,11 @@ def _record(
 
 
 def check_wall(experiment: Experiment, system: System) -> None:
-    """Refuses what the wall clock cannot do.
+    """Raises an error for what the wall clock cannot do.
 
     Raises:
-        RexError: it is to run at another pace than time does, to emulate a robot, to lose messages on purpose, or
-            to draw delays.
+        RexError: if it should run at another pace than real time, emulate a robot, lose messages on purpose, or draw
+            delays.
     """
     if experiment.real_time_factor not in (0.0, 1.0):
         where = experiment.origins.where("real_time_factor")
@@ -299,8 +301,8 @@ def check_wall(experiment: Experiment, system: System) -> None:
 
 
 def prepare_wall(experiment: Experiment, system: System, controller: StepFunction | None = None) -> WallClock:
-    """A wall clock of which all steps are compiled, checked and warmed up, and no node is started or stepped that might
-    be a robot's."""
+    """Returns a wall clock whose steps are compiled, checked and warmed up; nodes that may be a robot's hardware are
+    neither started nor stepped."""
     check_wall(experiment, system)
     clock = WallClock(system, controller=controller, settings=experiment.wall, seed=experiment.seed)
     clock.prepare(init_graph_state(system, jax.random.fold_in(jax.random.key(experiment.seed), 0)))
@@ -316,9 +318,9 @@ def record_wall(
     params: Mapping[str, PyTree] | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Runs the system in real time, as `experiment.record` and `experiment.wall` say; arguments as for `record`.
+    """Runs the system in real time, as `experiment.record` and `experiment.wall` declare; arguments as for `record`.
 
-    `watch` is called now and then with the episode that runs. `Outcome.check` raises what went wrong.
+    `watch` is called regularly with the running episode. `Outcome.check` raises the error if there was one.
     """
     check_wall(experiment, system)
     declared = experiment.record
@@ -341,14 +343,14 @@ def compile(
     *,
     task: Environment | None = None,
 ) -> Program:
-    """The program of a system on a timeline.
+    """Compiles the program of a system on a timeline.
 
     Args:
-        experiment: whose options.
-        system: that it declares.
-        timeline: of that system.
-        plan: of that timeline; skips the search for its template.
-        task: whose view of the system between steps the program is to serve; None for the experiment's own.
+        experiment: the experiment with the options.
+        system: the system that it declares.
+        timeline: a timeline of that system.
+        plan: a plan of that timeline, without which a template is searched.
+        task: the task whose observed nodes the program must support; None for the experiment's own.
     """
     if plan is None:
         if task is None and experiment.env is not None:
@@ -358,13 +360,13 @@ def compile(
 
 
 def plan_for(experiment: Experiment, timeline: Timeline, *, observed: Collection[str] = ()) -> Plan:
-    """The plan of a timeline as `experiment.compile` says; `observed` as for `make_plan`."""
+    """Returns the plan of a timeline as `experiment.compile` declares; `observed` as for `make_plan`."""
     declared = experiment.compile
     return make_plan(timeline, mode=declared.mode, prune=declared.prune, lookahead=declared.ahead, observed=observed)
 
 
 def check_rollout(experiment: Experiment, program: Program) -> None:
-    """Refuses what `rollout` could not do, before anything is made."""
+    """Raises an error for what `rollout` could not do, before anything is computed."""
     backend.choose_devices(experiment.compile.devices)
     check_rollouts(program, experiment.rollout.num, experiment.rollout.steps)
     for name in experiment.rollout.keep.nodes or ():
@@ -374,7 +376,7 @@ def check_rollout(experiment: Experiment, program: Program) -> None:
 
 
 def algorithm(experiment: Experiment, task: Environment) -> Algorithm:
-    """The learning algorithm that an experiment declares, on its task."""
+    """Returns the learning algorithm that an experiment declares, on its task."""
     from rexcli.rl.ppo import PPO  # Optax takes half a second to import, and most commands train nothing
 
     return PPO(task, experiment.ppo)
@@ -389,18 +391,18 @@ def training_setup(
     group: ProcessGroup = ALONE,
     start: Checkpoint | None = None,
 ) -> TrainingSetup:
-    """A training as an experiment declares it, for `rexcli.rl.train`.
+    """Returns the setup of a training as an experiment declares it, for `rexcli.rl.train`.
 
     Args:
-        experiment: whose settings and seed.
-        program: to train on.
-        task: to train.
-        evaluation: the program for evaluations on the way; that of `evaluation_program` if None.
+        experiment: the experiment with settings and seed.
+        program: the program to train on.
+        task: the task to train.
+        evaluation: the program for evaluations during training; that of `evaluation_program` if None.
         group: the processes that share the seeds.
-        start: the checkpoint to go on from.
+        start: the checkpoint from which to resume.
 
     Raises:
-        RexError: for a training that could not be done, before anything is compiled.
+        RexError: if the training is impossible, before anything is compiled.
     """
     if evaluation is None:
         evaluation = evaluation_program(experiment, program, task, training=True)
@@ -414,7 +416,7 @@ def training_setup(
 
 
 def check_evaluation(experiment: Experiment, program: Program, task: Environment) -> None:
-    """Refuses episodes that are longer than the timeline, and metrics that make nothing of them."""
+    """Raises an error for episodes that are longer than the timeline, and for metrics that cannot be computed."""
     seconds = experiment.eval.seconds
     evaluation_steps(program, task, seconds)
     try:
@@ -425,7 +427,9 @@ def check_evaluation(experiment: Experiment, program: Program, task: Environment
 
 
 def kept(experiment: Experiment, program: Program) -> tuple[dict[str, tuple[str, ...]], str | None]:
-    """What `rollout` keeps, fields by node, and a line on what is too much and left out; None if nothing is."""
+    """Returns the fields that `rollout` records, by node, and a message about fields that were left out; None if none
+    were.
+    """
     declared = experiment.rollout
     names = list(program.system.nodes) if declared.keep.nodes is None else declared.keep.nodes
     keep: dict[str, tuple[str, ...]] = dict.fromkeys(names, tuple(declared.keep.fields))
@@ -452,7 +456,7 @@ def compile_rollout(
     beside: Executor | None = None,
     like: CompiledRollouts | None = None,
 ) -> CompiledRollouts:
-    """`rollout.num` episodes in parallel, ready to run: what tracing a node's step raises is raised here.
+    """Compiles `rollout.num` episodes in parallel; errors in tracing a node's step are raised here.
 
     `beside` and `like` are as for `rexcli.compiler.rollouts.compile_rollouts`.
     """
@@ -481,9 +485,9 @@ def rollout(
     params: Mapping[str, PyTree] | None = None,
     compiled: CompiledRollouts | None = None,
 ) -> Rollouts:
-    """`rollout.num` episodes in parallel. NaN in them is logged, and told in `Rollouts.nan`.
+    """Runs `rollout.num` episodes in parallel. NaN in them is logged, and described in `Rollouts.nan`.
 
-    `compiled` is what `compile_rollout` gave for the same arguments, where it was called already.
+    `compiled` is the result of `compile_rollout` for the same arguments, if it has been called already.
     """
     if compiled is None:
         compiled = compile_rollout(experiment, program, controller=controller, params=params)
@@ -505,12 +509,14 @@ def train(
     start: Checkpoint | None = None,
     **callbacks: Any,
 ) -> Training:
-    """Trains as `training_setup` says, several seeds in parallel; `callbacks` are those of `rexcli.rl.train.train`."""
+    """Trains as `training_setup` declares, several seeds in parallel; `callbacks` are those
+    of `rexcli.rl.train.train`.
+    """
     return train_seeds(training_setup(experiment, program, task, evaluation, start=start), **callbacks)
 
 
 def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Actor) -> Evaluation:
-    """`eval.episodes` episodes from fresh starts, which no training with this seed has seen."""
+    """Evaluates a policy on `eval.episodes` episodes with new starts, which no training with this seed has seen."""
     check_evaluation(experiment, program, task)
     rng = jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)
     declared = experiment.eval

@@ -1,4 +1,6 @@
-"""Signals that end a command: SIGTERM and SIGHUP do as Ctrl-C does, and while a robot runs all of them wait."""
+"""Handles signals that end a command: SIGTERM and SIGHUP act as Ctrl-C does, and while a robot runs all
+are deferred.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from typing import Any
 from rexcli.errors import Terminated
 
 AGAIN_AFTER = 0.02
-"""Seconds until a signal is sent again that came where nothing can be raised."""
+"""Seconds until a signal is sent again that arrived where no exception can be raised."""
 
 
 class StopRequest:
-    """The signal that came, if any: `error` is the exception to raise once all has stopped."""
+    """The signal that arrived, if any: `error` is the exception to raise once everything has stopped."""
 
     def __init__(self) -> None:
         self.error: KeyboardInterrupt | None = None
@@ -30,15 +32,15 @@ class StopRequest:
 
 @contextmanager
 def raise_on_signal(*, restore: bool = True) -> Iterator[StopRequest]:
-    """SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP `Terminated` in the main thread as long as the block runs;
-    where somebody else handles or ignores them, nothing is changed.
+    """Lets SIGINT raise KeyboardInterrupt, and SIGTERM and SIGHUP `Terminated`, in the main thread while the block
+    runs; signals that are ignored or handled otherwise are not changed.
 
-    A signal that comes while Python is in a callback of the garbage collector or a finalizer, of which JAX has many,
-    is raised there and goes no further. It is sent again. What was raised in an import may come out as another
-    exception: the `StopRequest` that the block is given tells whether a signal came.
+    The exception of a signal that arrives in a callback of the garbage collector or a finalizer, of which JAX has many,
+    is lost there, so the signal is sent again. An exception that is raised in an import may be converted to another
+    one: the `StopRequest` of the block says whether a signal arrived.
 
     Args:
-        restore: whether the handlers of before come back afterwards.
+        restore: whether the previous handlers are restored afterwards.
     """
     request = StopRequest()
 
@@ -72,20 +74,22 @@ def raise_on_signal(*, restore: bool = True) -> Iterator[StopRequest]:
 
 
 def exit_on_signal(code: int) -> None:
-    """From now on a signal ends the process at once, with the exit code that it would have had: all work is done."""
+    """Lets a signal end the process at once from now on, with the exit code that it would have had: all work
+    is done.
+    """
     for number in _numbers():
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: os._exit(code))
 
 
 def _numbers() -> list[int]:
-    """Of the signals that ask for the end, as far as the system has them."""
+    """Returns the numbers of the signals that ask a process to end, as far as the system has them."""
     return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """A signal that comes while the block runs is raised after it: for what must not be left half done."""
+    """Raises a signal that arrives in the block after it, for work that must not be left unfinished."""
     with request_stop_on_signal() as request:
         yield
     if request.error is not None:
@@ -94,9 +98,9 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def request_stop_on_signal() -> Iterator[StopRequest]:
-    """SIGINT, SIGTERM and SIGHUP go to a `StopRequest` as long as the block runs; what is ignored stays ignored.
+    """Passes SIGINT, SIGTERM and SIGHUP to a `StopRequest` while the block runs; ignored signals stay ignored.
 
-    Outside the main thread, which alone gets signals, nothing is changed.
+    Outside the main thread, which is the only one to get signals, nothing is changed.
     """
     request = StopRequest()
     before: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""The timelines of an experiment: simulated as it declares, or of the run that `from=RUN` names."""
+"""Provides the timelines of an experiment: simulated as it declares, or from the run of `from=RUN`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ from rexcli.timeline.timeline import Timeline
 from rexcli.timeline.unroll import Sample
 
 EVALUATION, VALIDATION = 0x0EA1, 0x7A11
-"""Added to an experiment's seed, they set the delays of evaluations, and of those on the way, apart from training's."""
+"""Added to an experiment's seed, so that delays of final evaluations, and of those during training, differ from
+training's.
+"""
 
 
 def simulate(
     system: System, *, seed: int = 0, episodes: int = 1, steps: int | None = None, seconds: float | None = None
 ) -> Timeline:
-    """A timeline of `steps` supervisor steps or of `seconds` an episode.
+    """Simulates a timeline of `steps` supervisor steps or of `seconds` per episode.
 
     Raises:
-        RexError: for a system that no clock could run, and for more than fits into memory.
+        RexError: if the system cannot be scheduled, or the timeline does not fit into memory.
     """
     takes = extent(system.timing, episodes=episodes, steps=steps, seconds=seconds)
     late = (
@@ -59,7 +61,7 @@ def _sampler(system: System, seed: int, episodes: int) -> Sample:
 
 
 def record_timeline(experiment: Experiment, system: System) -> Timeline:
-    """The timeline that `experiment.record` asks for."""
+    """Returns the timeline that `experiment.record` declares."""
     declared = experiment.record
     steps = declared.steps if declared.seconds is None else None
     return simulate(system, seed=experiment.seed, episodes=declared.episodes, steps=steps, seconds=declared.seconds)
@@ -68,20 +70,20 @@ def record_timeline(experiment: Experiment, system: System) -> Timeline:
 def timeline_for(
     experiment: Experiment, system: System, project: Project | None = None, *, task: Environment | None = None
 ) -> tuple[Timeline, list[Path]]:
-    """The timeline to compile: the one of `from=RUN`, or a simulated one.
+    """Returns the timeline to compile: that of `from=RUN`, or a simulated one.
 
-    What is simulated to train on `task` is long enough for its episodes, even if `timeline.steps` is not.
+    A timeline that is simulated to train on `task` is long enough for its episodes, even if `timeline.steps` is not.
 
-    Nodes and edges that a recording has and the system has not are left out; those that it lacks are simulated
-    around it. Edges of adjustable delay have the shortest in place of what was recorded. All else has the times of the
-    recording, whatever delays the experiment declares.
+    Nodes and edges of a recording that the system does not have are left out; those that the recording lacks are
+    simulated in addition. Edges with an adjustable delay have its lowest value instead of the recorded delays. All
+    others have the times of the recording, whatever delays the experiment declares.
 
     Returns:
         The timeline, and the runs that it came from.
 
     Raises:
-        RexError: where there is no such run, it is of another system or was made by other rules of time, and for what
-            was typed that a recording decides.
+        RexError: if there is no such run, it has another system or other timing rules, or keys were typed that a
+            recording determines.
     """
     declared = experiment.timeline
     if experiment.from_run is None:
@@ -102,7 +104,7 @@ def timeline_for(
 
 
 def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, view: RunView) -> None:
-    """Refuses keys of the experiment that contradict the recording or have no effect on one."""
+    """Raises an error for keys of the experiment that contradict the recording or have no effect on one."""
     where = experiment.origins.where
     try:
         check_rules(recorded.spec, system.timing)
@@ -148,8 +150,8 @@ def _check_recorded(experiment: Experiment, recorded: Timeline, system: System, 
 def saved_plan(
     experiment: Experiment, timeline: Timeline, project: Project | None = None, *, observed: Collection[str] = ()
 ) -> Plan | None:
-    """The plan that `from=RUN` left, if it was made for this timeline, as `compile` says, and for a task that looks at
-    the nodes in `observed`; else None."""
+    """Returns the plan of `from=RUN`, if it was made for this timeline, with the options of `compile`, and for a task
+    that uses the states of the nodes in `observed`; else None."""
     if experiment.from_run is None:
         return None
     view = find_parent(experiment.from_run, project)
@@ -171,14 +173,16 @@ def saved_plan(
 def evaluation_timeline(
     experiment: Experiment, system: System, task: Environment, project: Project | None = None, *, training: bool = False
 ) -> tuple[Timeline, list[Path]]:
-    """A timeline for evaluations: the one of `from=RUN`, or delays that no training with this seed has met.
+    """Returns a timeline for evaluations: that of `from=RUN`, or one with delays that no training with this seed has
+    seen.
 
     Args:
-        experiment: that declares it.
-        system: that it declares.
-        task: whose supervisor's steps are counted.
-        project: where `from=RUN` is looked for.
-        training: for the evaluations on the way, by which the best policy is chosen; the others are on other delays.
+        experiment: the experiment that declares it.
+        system: the system that it declares.
+        task: the task whose supervisor's steps are counted.
+        project: the project in which `from=RUN` is searched.
+        training: whether it is for the evaluations during training, by which the best policy is chosen; others have
+            other delays.
     """
     if experiment.from_run is not None:
         return timeline_for(experiment, system, project)
@@ -189,15 +193,15 @@ def evaluation_timeline(
 
 
 def find_parent(run: str, project: Project | None = None) -> RunView:
-    """The run that `from=RUN` names, which has a timeline."""
+    """Returns the run of `from=RUN`, which has a timeline."""
     return find_run(run, (project or find_project()).outputs, having=("timeline.npz", "recording.mcap"))
 
 
 def _fit(recorded: Timeline, system: SystemTiming, path: Path) -> Timeline:
-    """A recording without the nodes and edges that the system does not have.
+    """Returns a recording without the nodes and edges that the system does not have.
 
     Raises:
-        RexError: if an edge has other ends, or the supervisor was not recorded.
+        RexError: if an edge connects other nodes, or the supervisor was not recorded.
     """
     nodes, ends = {node.name for node in system.nodes}, {edge.name: edge for edge in system.edges}
     for edge in recorded.spec.edges:

@@ -1,8 +1,8 @@
-"""Nodes that are alike, as the vehicles of a platoon: their steps in one place of the program run as one.
+"""Finds identical nodes, such as the vehicles of a platoon, whose steps in one place of the program run as one batch.
 
-Two nodes are alike if their steps do the same to states, messages and parameters of the same structure: that is told by
-tracing them, not by their class alone, since a step may use the number or the name of its node. What is different
-about them, as what they read and when, is data in the tables.
+Two nodes are identical if their steps do the same to states, messages and parameters of the same structure. This is
+found by tracing them, not by their class alone, since a step may use the number or the name of its node. Their
+differences, such as what they read and when, are data in the tables.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from rexcli.system.types import conform_step, is_key
 
 PyTree = Any
 FEWEST = 4
-"""Steps that are worth running as one."""
+"""The lowest number of steps that are worth running as one batch."""
 
 
 def batches(system: System, slots: Sequence[Slot], graph_state: GraphState) -> Iterator[list[Slot]]:
-    """Slots in the order in which they run, those together that run as one.
+    """Yields slots in the order in which they run, those that run as one batch together.
 
     Args:
-        system: whose nodes.
-        slots: in order; those of a level (not below 0) do not depend on one another.
-        graph_state: of which shapes and types are looked at.
+        system: the system of the nodes.
+        slots: the slots in order; those of equal level (not below 0) do not depend on one another.
+        graph_state: only its shapes and types are used.
     """
     begin = 0
     while begin < len(slots):
@@ -47,13 +47,15 @@ def batches(system: System, slots: Sequence[Slot], graph_state: GraphState) -> I
 
 
 def _alike(system: System, slots: Sequence[Slot], graph_state: GraphState) -> list[list[Slot]]:
-    """Slots that do not depend on one another, by what they do; those of which there are few each by itself."""
+    """Groups slots that do not depend on one another by what they compute; slots of small groups are returned one by
+    one.
+    """
     groups = _split(slots, lambda slot: _shape(system, slot, graph_state))
     return [part for group in groups for part in _split(group, lambda slot: _traced(system, slot, graph_state))]
 
 
 def _split(slots: Sequence[Slot], look: Callable[[Slot], Hashable]) -> list[list[Slot]]:
-    """Those that look the same together, if they are not few."""
+    """Groups slots for which `look` returns the same; slots of small groups are returned one by one."""
     found: dict[Hashable, list[Slot]] = {}
     for slot in slots:
         found.setdefault(look(slot) if len(slots) >= FEWEST else slot.node, []).append(slot)
@@ -62,7 +64,7 @@ def _split(slots: Sequence[Slot], look: Callable[[Slot], Hashable]) -> list[list
 
 
 def _shape(system: System, slot: Slot, graph_state: GraphState) -> Hashable:
-    """The class of a slot's node, and the structure of all that its step sees and leaves."""
+    """Returns the class of a slot's node, and the structure of everything that its step reads and returns."""
     name = slot.node
     inputs = tuple((read.name, read.window, _types(graph_state.outputs[read.source], 1)) for read in slot.inputs)
     kept = (graph_state.rng[name], graph_state.params[name], graph_state.state[name])
@@ -75,7 +77,7 @@ def _types(tree: PyTree, lead: int = 0) -> Hashable:
 
 
 def _traced(system: System, slot: Slot, graph_state: GraphState) -> Hashable:
-    """What the step of a slot's node computes, as something hashable; traced once."""
+    """Returns what the step of a slot's node computes, as something hashable; traced once."""
     key = slot.node, _shape(system, slot, graph_state)
     if key not in system.traced_steps:
         system.traced_steps[key] = _computation(system, slot, graph_state)
@@ -108,13 +110,13 @@ def _computation(system: System, slot: Slot, graph_state: GraphState) -> Hashabl
 
     closed = jax.make_jaxpr(step)(before)
     text = re.sub("0x[0-9a-f]+", "", str(closed.jaxpr))
-    if "callback" in text:  # what it calls may not take many at once
+    if "callback" in text:  # the callback may not support batches
         return object()
     return text, tuple(_constants(closed))
 
 
 def _constants(of: Any) -> Iterator[Hashable]:
-    """All numbers that a traced function has in it, but for scalars, which its text has."""
+    """Yields all numbers in a traced function except scalars, which are part of its text."""
     if isinstance(of, ClosedJaxpr | Jaxpr):  # one class since JAX 0.11
         yield from map(_number, getattr(of, "consts", ()))
         for equation in of.eqns:
@@ -137,13 +139,13 @@ def _number(value: Any) -> Hashable:
 def see_alike(
     graph_state: GraphState, slots: Sequence[Slot], table: Row, ts: jax.Array, place: Callable[[str], int]
 ) -> Inputs:
-    """What slots that are alike see, leaves `[slots, window, ...]`.
+    """Returns the inputs of identical slots, leaves `[slots, window, ...]`.
 
     Args:
-        graph_state, table: of the row.
-        slots: that are alike.
-        ts: when each starts, s, `[slots]`.
-        place: of a node in `table.first`.
+        graph_state, table: the state and the table row.
+        slots: the identical slots.
+        ts: when each slot's tick starts, s, `[slots]`.
+        place: returns the index of a node in `table.first`.
     """
     seen = {}
     for number, first in enumerate(slots[0].inputs):
@@ -157,7 +159,7 @@ def see_alike(
 
 
 def see_inputs(graph_state: GraphState, slot: Slot, table: Row, ts: jax.Array, place: Callable[[str], int]) -> Inputs:
-    """What a slot sees; of many inputs, those that are alike are looked up as one. Arguments as for `see_alike`."""
+    """Returns the inputs of a slot; many identical inputs are looked up as one batch. Arguments as for `see_alike`."""
     alike: dict[Hashable, list[Input]] = {}
     for read in slot.inputs:
         look: Hashable = read.name
@@ -177,7 +179,7 @@ def see_inputs(graph_state: GraphState, slot: Slot, table: Row, ts: jax.Array, p
 
 
 def _is_plain(read: Input) -> bool:
-    """Whether it sees the messages that the tables have, and no others."""
+    """Returns whether an input sees exactly the messages that the tables list."""
     return read.adjustable is None and read.held == read.window
 
 
@@ -206,12 +208,12 @@ def _see_plain(
 
 
 def _messages(graph_state: GraphState, sources: Sequence[str], entries: jax.Array) -> PyTree:
-    """The messages at `entries`, `[sources, window]`, of the rings of these sources."""
+    """Returns the messages at `entries`, `[sources, window]`, of the rings of these sources."""
     rings, begins = pooled(graph_state.outputs, sources)
     number = {source: index for index, source in enumerate(begins)}
 
     def leaf(*some: jax.Array) -> jax.Array:
-        if some[0][0].size > SMALL:  # not worth copying all of them, and none of them is in a group
+        if some[0][0].size > SMALL:  # too large to copy them all, and none of them is in a group
             return jnp.stack(
                 [
                     jnp.stack(

@@ -1,4 +1,4 @@
-"""How JAX runs here: one CPU device a core, and compilations kept for the next start."""
+"""Sets up JAX: one CPU device per core, and a cache of compiled programs that later processes use."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 
 def prepare(devices: int | Literal["auto"] = "auto") -> None:
-    """Sets JAX up for a command: call it before anything is computed.
+    """Sets JAX up for a command; must be called before anything is computed.
 
-    On a machine without an accelerator every core becomes a device, so that batches and seeds can share them; what
-    JAX_NUM_CPU_DEVICES or XLA_FLAGS say goes first. Compilations are kept in the user's cache folder, which nobody
-    else may write to, since what lies there is run; `JAX_COMPILATION_CACHE_DIR` names another.
+    On a machine without an accelerator every core becomes a device, so that batches and seeds can be spread over them;
+    JAX_NUM_CPU_DEVICES and XLA_FLAGS take precedence. Compiled programs are stored in the user's cache folder, to which
+    only the user may write, since its content is executed; `JAX_COMPILATION_CACHE_DIR` names another folder.
 
     Args:
-        devices: how many CPU devices; `auto` for one a core.
+        devices: number of CPU devices; `auto` for one per core.
     """
     if not _devices_are_set():
-        with contextlib.suppress(RuntimeError):  # JAX runs already, in a notebook say: its devices are what they are
+        with contextlib.suppress(
+            RuntimeError
+        ):  # JAX has been initialised, for example in a notebook: its devices cannot be changed
             jax.config.update("jax_num_cpu_devices", cores() if devices == "auto" else devices)
     if jax.config.values.get("jax_compilation_cache_dir") is None:
         folder = cache_folder()
@@ -38,15 +40,15 @@ def prepare(devices: int | Literal["auto"] = "auto") -> None:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:
-    """The devices of this process that share a batch.
+    """Returns the devices of this process that share a batch.
 
     Raises:
-        RexError: for more than there are.
+        RexError: if there are not as many devices.
     """
     available = jax.local_devices()
     if devices == "auto":
@@ -57,7 +59,7 @@ def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:
 
 
 def choose_skip(skip: Literal["auto", "cond", "mask"]) -> Skip:
-    """How slots are skipped: a branch that is not taken costs nothing on a CPU, but may stall an accelerator.
+    """Returns how slots are skipped: a branch that is not taken costs nothing on a CPU, but may stall an accelerator.
 
     Measured on a CPU with 10,000 pendulums (`tests/benchmarks/bench_rollouts.py`), `cond` is 1.6 to 1.8 times as fast
     as `mask` with one episode of which 99 percent of the slots run, 1.9 to 2.2 times with 16 episodes. On an
@@ -69,11 +71,12 @@ def choose_skip(skip: Literal["auto", "cond", "mask"]) -> Skip:
 
 
 def compiler_options() -> dict[str, str | bool]:
-    """Of XLA, for large programs on a CPU: its first level of optimisation, unless XLA_FLAGS say which.
+    """Returns options of XLA for large programs on a CPU: optimisation level 1, unless XLA_FLAGS set the level.
 
-    Measured with the trainings of four systems: a fifth less CPU for the compilation than with XLA's own third level,
-    and the programs as fast, to 15 percent faster: XLA vectorises loops before. Level 0 makes them four times as slow.
-    Rollouts, which spend less of their time on networks, are up to a tenth slower, and keep the third.
+    Measured with the trainings of four systems, compilation takes a fifth less CPU time than with XLA's default level
+    3, and programs are as fast to 15 percent faster, since XLA vectorises loops at level 1 already. Level 0 makes them
+    four times as slow. Rollouts, which spend less of their time on networks, are up to a tenth slower, and keep level
+    3.
     """
     if jax.default_backend() != "cpu" or LEVEL in os.environ.get("XLA_FLAGS", ""):
         return {}
@@ -81,7 +84,7 @@ def compiler_options() -> dict[str, str | bool]:
 
 
 def cache_folder() -> Path | None:
-    """`~/.cache/rexcli/jax`, made for its owner alone; None where that cannot be."""
+    """Returns `~/.cache/rexcli/jax`, created for its owner alone; None if that is not possible."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = (Path(base) if base else Path.home() / ".cache") / "rexcli" / "jax"

@@ -1,14 +1,14 @@
-"""First stage: a timeline is cut at the supervisor's ticks: what must have run before each, and what may have.
+"""First stage: cuts a timeline at the supervisor's ticks, into what must have run before each, and what may have run.
 
-Since a node's state links each of its ticks to the one before, what runs before a supervisor tick is, of every
-node, the first so many ticks. So a cut is told by counts alone, and there are two for each supervisor tick p:
+Since a node's state links each of its ticks to the previous one, the ticks that run before a supervisor tick are the
+first ones of every node. So their numbers define a cut, and there are two cuts for each supervisor tick p:
 
-- `required`: what tick p depends on. Whatever order the program runs in, this much must be done.
-- `started`: what starts before tick p does. More than this has not happened yet.
+- `required`: the ticks that tick p depends on. They must have run, whatever order the program runs in.
+- `started`: the ticks that start before tick p does. No others have started by then.
 
-Both are closed under dependency, and so is everything that a program may do in between. That freedom is what keeps
-programs short: where delays vary from step to step, the work need not. Nodes whose states a task looks at have none:
-of them, what has ended when tick p starts has run, and nothing else.
+Both are closed under dependency, and so is everything between them that a program may run. This freedom keeps programs
+short: delays may vary from step to step although the number of ticks that run in each step does not. Nodes whose states
+a task observes have no such freedom: exactly the ticks that have ended when tick p starts have run.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ class Cuts:
     """The cuts of every episode of a timeline at its supervisor's ticks.
 
     Attributes:
-        timeline: that was cut.
+        timeline: the timeline that was cut.
         nodes: all but the supervisor.
-        required, started: ticks of each node, `[nodes, episodes, cuts]`; rows never decrease, and past an
-            episode's end they stay the same.
+        required, started: number of ticks of each node, `[nodes, episodes, cuts]`; rows never decrease, and stay
+            constant past an episode's end.
         needs: for node n, pairs (source node, how many of the source's ticks tick k of n depends on directly,
-            `[episodes, ticks]`), the supervisor and the node itself left out.
+            `[episodes, ticks]`), except for the supervisor and the node itself.
         newest: by edge, sequence number of the newest message that each tick of the target has read, -1 before
             the first, `[episodes, target ticks]`.
         length: cuts of each episode, `[episodes]`: its supervisor's ticks.
-        pruned: by node, ticks that no supervisor tick depends on, over all episodes, where they are left out.
+        pruned: by node, the number of ticks in all episodes that were left out because no supervisor tick depends on
+            them.
         lookahead: how many supervisor steps before its start a tick may run.
-        observed: nodes whose states a task looks at, sorted.
+        observed: nodes whose states a task observes, sorted.
     """
 
     timeline: Timeline
@@ -58,7 +59,7 @@ class Cuts:
     observed: tuple[str, ...]
 
     def part(self, most: int) -> Cuts:
-        """The first episodes, or the beginning of the first: about `most` cuts."""
+        """Returns about `most` cuts: those of the first episodes, or of the beginning of the first episode."""
         episodes = max(1, most // self.started.shape[2])
         cuts = min(self.started.shape[2], most)
         return replace(
@@ -79,9 +80,9 @@ def cut(timeline: Timeline, *, prune: bool = True, lookahead: int = 0, observed:
         timeline: one or many episodes, each with at least the supervisor's tick 0.
         prune: leave out ticks that no supervisor tick depends on; otherwise everything that starts before a
             supervisor tick is required by it.
-        lookahead: let `started` reach as many cuts further, as far as that takes nothing from a later supervisor tick.
-        observed: nodes of which exactly those ticks run before a supervisor tick that have ended when it starts.
-            (Their states are what a task looks at.)
+        lookahead: let `started` reach that many cuts further, except for ticks that depend on a later supervisor tick.
+        observed: nodes whose states a task observes; exactly those of their ticks run before a supervisor tick that
+            have ended when it starts.
 
     Raises:
         RexError: if an episode has no supervisor tick, `lookahead` is negative, or a node of `observed` is not in the
@@ -102,7 +103,7 @@ def cut(timeline: Timeline, *, prune: bool = True, lookahead: int = 0, observed:
     started = np.zeros_like(required)
     for i, name in enumerate(nodes):
         started[i] = count_before(timeline.steps[name].start, supervisor.start, past_end, inclusive=False)
-    started = np.maximum(started, required)  # what takes no time may start and be needed at the same instant
+    started = np.maximum(started, required)  # a tick without delay may start and be required at the same instant
     started[fixed] = required[fixed]
     pruned = {}
     if prune:
@@ -134,7 +135,9 @@ def cut(timeline: Timeline, *, prune: bool = True, lookahead: int = 0, observed:
 def _required(
     timeline: Timeline, nodes: tuple[str, ...], newest: dict[str, Counts], fixed: list[int], past_end: np.ndarray
 ) -> Counts:
-    """What each supervisor tick depends on, `[nodes, episodes, cuts]`; of the nodes in `fixed` all that has ended."""
+    """Returns the ticks that each supervisor tick depends on, `[nodes, episodes, cuts]`; all ended ticks of nodes in
+    `fixed`.
+    """
     spec, index = timeline.spec, {name: i for i, name in enumerate(nodes)}
     required: Counts = np.zeros((len(nodes), *past_end.shape), np.int64)
     if fixed:
@@ -158,7 +161,7 @@ def _required(
 
 
 def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -> list[int]:
-    """The indices of the observed nodes, without the supervisor, whose state is always that of its last tick."""
+    """Returns the indices of the observed nodes except the supervisor, whose state is always that of its last tick."""
     for name in observed:
         if name not in index and name != supervisor:
             raise RexError(f"observed: no node is called '{name}'{suggest(name, list(index))}")
@@ -168,9 +171,10 @@ def _places(observed: Collection[str], index: dict[str, int], supervisor: str) -
 def _further(
     timeline: Timeline, started: Counts, lookahead: int, newest: dict[str, Counts], fixed: list[int]
 ) -> Counts:
-    """What may have run at each cut, `[nodes, episodes, cuts]`: all that is ready and starts `lookahead` cuts later.
+    """Returns how many ticks may have run at each cut, `[nodes, episodes, cuts]`, if ticks may run ahead.
 
-    Of the nodes in `fixed`, nothing runs ahead of time.
+    A tick may run if it starts within the next `lookahead` cuts and its inputs are ready; nodes in `fixed` do not run
+    ahead.
     """
     spec = timeline.spec
     last = started.shape[2] - 1
@@ -183,12 +187,14 @@ def _further(
 
 
 def not_empty(values: Counts, fill: int) -> Counts:
-    """`values`, `[episodes, ticks]`, with a column of `fill` if the node never ticks, so that there is one to index."""
+    """Returns `values`, `[episodes, ticks]`, with one column of `fill` if the node never ticks, so that it can be
+    indexed.
+    """
     return values if values.shape[1] else np.full((len(values), 1), fill, values.dtype)
 
 
 def _take(values: Counts, tick: Counts) -> Counts:
-    """`values[episode, tick]`, -1 for tick -1; `tick` is `[episodes, cuts]` or `[cuts]`."""
+    """Returns `values[episode, tick]`, -1 for tick -1; `tick` is `[episodes, cuts]` or `[cuts]`."""
     tick = np.broadcast_to(tick, (len(values), tick.shape[-1]))
     picked = np.take_along_axis(values, np.maximum(tick, 0), axis=1)
     return np.where(tick < 0, -1, picked)

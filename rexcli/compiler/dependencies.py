@@ -1,10 +1,10 @@
-"""Second stage: what depends on what between cuts, each kind once.
+"""Second stage: finds the distinct kinds of dependencies between ticks of successive cuts.
 
-However long a timeline is, few different things happen between two of its cuts, which the search for a template then
-looks at in place of all of it:
+However long a timeline is, few different things happen between two of its cuts. The search for a template only uses
+these:
 
-- a *change* is what may run at a cut and might not at the one before, with what it waits for;
-- a *pattern* is a kind of partition: the ticks between two cuts, if they run no earlier and no later.
+- a *change* consists of the ticks that may run by a cut and not by the one before, and what they wait for;
+- a *pattern* is a kind of partition: the ticks between two cuts, if they run neither earlier nor later.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Change:
-    """What a cut allows and requires beyond the cut before it.
+    """The difference between a cut and the one before it: what it allows and requires in addition.
 
     Attributes:
-        fresh: by node, its fresh ticks: those that may run by this cut and might not by the one before. For each, the
-            nodes that it waits for beyond what the tick before it waits for, and for each of these how many of the
-            ticks that may run by this cut it does not need.
-        more: by node, how many fresh ticks it has.
-        spare: by node, how many of the ticks that may have run by this cut are not required by it.
-        far: a tick that can do without this many of a node's ticks that may run never waits for that node.
+        fresh: by node, its fresh ticks: those that may run by this cut and not by the one before. Each has pairs of a
+            node for which it waits longer than the tick before it does, and of how many ticks of that node that may run
+            by this cut it does not need.
+        more: number of fresh ticks, by node.
+        spare: by node, how many of the ticks that may run by this cut are not required by it.
+        far: a tick that does not need this many of the ticks of a node that may run never waits for that node.
     """
 
     fresh: tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
@@ -42,14 +42,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Partitions as the template search sees them, each kind once.
+    """The distinct kinds of partitions, which the template search uses.
 
     Attributes:
-        nodes: all but the supervisor.
+        nodes: all nodes but the supervisor.
         count: ticks of each node, `[patterns, nodes]`.
         needs: for node n, pairs (source node, how many of its ticks in the partition tick j of n needs,
             `[patterns, max count of n + 1]`; the last column is padding).
-        weight: how many partitions look like this, `[patterns]`.
+        weight: number of partitions of each kind, `[patterns]`.
     """
 
     nodes: tuple[str, ...]
@@ -60,13 +60,13 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the ticks of a timeline wait for.
+    """The dependencies between the ticks of a timeline.
 
     Attributes:
-        cuts: of the timeline.
-        fewest: slots that any template needs, by node, `[nodes]`, see `fewest_slots`.
+        cuts: the cuts of the timeline.
+        fewest: the least number of slots that any template needs, by node, `[nodes]`, see `fewest_slots`.
         changes: the different changes from one cut to the next.
-        sequences: by episode, which change follows each cut, as places in `changes`.
+        sequences: by episode, the change that follows each cut, as indices of `changes`.
     """
 
     cuts: Cuts
@@ -76,12 +76,12 @@ class Dependencies:
 
 
 def find_dependencies(cuts: Cuts) -> Dependencies:
-    """What the ticks of a timeline that was cut so wait for."""
+    """Returns what the ticks of a timeline with these cuts wait for."""
     return Dependencies(cuts, fewest_slots(cuts), *_find_changes(cuts))
 
 
 def fewest_slots(cuts: Cuts) -> Counts:
-    """Slots that any template needs, by node, `[nodes]`: what each would need if it depended on nothing.
+    """Returns how many slots any template needs, `[nodes]`: as many as each node would need if it depended on nothing.
 
     Between cuts q < p, at most `p - q` rows may run what was required by p and had not started by q:
     `required[p] - started[q] <= (p - q) * most`. Tried from the smallest on; a node that runs at all needs one.
@@ -97,10 +97,10 @@ def fewest_slots(cuts: Cuts) -> Counts:
 
 
 def spread_out(cuts: Cuts, most: Counts) -> Counts:
-    """Ticks to have run at each cut, `[nodes, episodes, cuts]`, closed, with bursts spread over rows where they can be.
+    """Returns how many ticks have run at each cut, `[nodes, episodes, cuts]`, closed, with bursts spread over rows.
 
-    Each node runs no more ticks in a row than it must to keep up with what is required of it, which is `most`,
-    `[nodes]`, see `fewest_slots`.
+    Each node runs at most `most` ticks per row, `[nodes]`, which is the least number that meets the requirements, see
+    `fewest_slots`; it runs more only where the dependencies of other nodes require it.
     """
     rows = most[:, None, None] * np.arange(cuts.started.shape[2])
     done = rows + np.minimum.accumulate(cuts.started - rows, axis=2)
@@ -119,11 +119,11 @@ def spread_out(cuts: Cuts, most: Counts) -> Counts:
 
 
 def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
-    """The different kinds of partition, each the ticks between two successive cuts.
+    """Returns the distinct kinds of partitions, each consisting of the ticks between two successive cuts.
 
     Args:
-        cuts: of a timeline.
-        done: ticks that have run at each cut, `[nodes, episodes, cuts]`, closed under dependency; the first
+        cuts: the cuts of a timeline.
+        done: number of ticks that have run at each cut, `[nodes, episodes, cuts]`, closed under dependency; the first
             partition ends at cut 1.
     """
     valid = np.arange(1, done.shape[2]) < cuts.length[:, None]
@@ -154,7 +154,9 @@ def find_patterns(cuts: Cuts, done: Counts) -> Patterns:
 
 
 def _find_changes(cuts: Cuts) -> tuple[list[Change], list[array[int]]]:
-    """The different changes between the cuts of all episodes, and those of each episode in order, as places."""
+    """Returns the distinct changes between the cuts of all episodes, and the changes of each episode in order, as
+    indices.
+    """
     valid = np.arange(1, cuts.started.shape[2]) < cuts.length[:, None]
     rows = np.flatnonzero(valid.ravel())
     spare = cuts.started - cuts.required
@@ -177,15 +179,14 @@ def _find_changes(cuts: Cuts) -> tuple[list[Change], list[array[int]]]:
 
 
 def _rows(values: Counts, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-    """The values at the given places of a flattened `[episodes, changes]`, `[rows]`."""
+    """Returns the values at the given indices of a flattened `[episodes, changes]`, `[rows]`."""
     return values.ravel()[rows].astype(np.int32)
 
 
 def _spare_of(cuts: Cuts, node: int, source: int, needs: Counts, place: int, far: int) -> Counts:
-    """How many ticks of the source may run that a fresh tick of a node does not need, `[episodes, changes]`.
+    """Returns how many of the source's ticks that may run a fresh tick does not need, `[episodes, changes]`.
 
-    It is `far` where the fresh tick waits for nothing that the tick before it does not wait for, or where there is no
-    such tick.
+    It is `far` if the tick before the fresh tick waits for the source as long, or if there is no such fresh tick.
     """
     tick = cuts.started[node, :, :-1] + place
     at = np.clip(tick, 0, needs.shape[1] - 1)
@@ -205,7 +206,9 @@ def _change(row: list[int], inputs: list[tuple[int, int, int]], nodes: int, far:
 
 
 def _unique_rows(features: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where each different row of `[rows, columns]` stands first, and which of these each row is, `[rows]`."""
+    """Returns the index of the first occurrence of each distinct row of `[rows, columns]`, and which of them each row
+    is.
+    """
     if not len(features):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
     mix = np.random.default_rng(0).integers(2**63, size=(features.shape[1],), dtype=np.uint64) | np.uint64(1)

@@ -1,4 +1,4 @@
-"""What an input of a slot sees: a window of the ring that its source writes, found in the tables of the program."""
+"""Looks up what an input of a slot sees: a window of the ring that its source writes, found in the program's tables."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ Column = Callable[[np.ndarray], int]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the tables, and by node the sequence number of the first message that counts as sent: by name, and as
-    `first`, `[nodes]`.
+    """One row of the tables, and the sequence number of each node's first message that counts as sent.
 
-    `spans` has what is computed from nanoseconds, `dt` and `age`; a table of its own, so that XLA leaves it where it
-    is if no node reads them.
+    The sequence numbers are given by name and as `first`, `[nodes]`. `spans` holds `dt` and `age`, computed from
+    nanoseconds; it is a separate table, so that XLA does not copy it if no node reads them.
     """
 
     ints: jax.Array
@@ -51,12 +50,12 @@ class Adjustable:
     """An input whose delay each episode sets for itself.
 
     Attributes:
-        node: the one that reads.
-        later: the most messages of the timeline's window that may not have arrived yet.
-        low, high: seconds.
-        interpolation: what is seen between two messages.
-        skip: a message that arrives exactly at a step's start is left to the next.
-        period: of the reader, seconds.
+        node: the reader.
+        later: the largest number of messages of the timeline's window that may not have arrived yet.
+        low, high: the range of the delay, seconds.
+        interpolation: what is seen at a time between two messages.
+        skip: a message that arrives exactly at the start of a step is read by the next step.
+        period: the period of the reader, seconds.
     """
 
     node: str
@@ -70,10 +69,10 @@ class Adjustable:
 
 @dataclass(frozen=True)
 class Input:
-    """Where the tables keep what an input of a slot reads.
+    """The columns of the tables that hold what an input of a slot reads.
 
-    `seq` is where its sequence numbers stand: that of the newest message alone where they are `consecutive`. `held` is
-    how many messages the tables have of it; more than `window` where a node does not see the last of them each time.
+    `seq` is the column of its sequence numbers, or only of the newest one if they are `consecutive`. `held` is how many
+    messages the tables hold; it is larger than `window` if a node does not always see the last ones.
     """
 
     edge: str
@@ -91,13 +90,13 @@ class Input:
 
 
 def place(edge: Edge, read: InputPlan, ring: int, period: float, ints: Column, floats: Column, spans: Column) -> Input:
-    """Puts what the plan says of an input into the tables.
+    """Appends the plan of an input to the tables.
 
     Args:
-        edge: of the system.
+        edge: the edge in the system.
         read: the plan of one slot's input.
-        ring: entries of the source's ring.
-        period: of the reader, seconds.
+        ring: number of entries of the source's ring.
+        period: the period of the reader, seconds.
         ints, floats, spans: the tables.
 
     Raises:
@@ -123,7 +122,7 @@ def _adjustable(edge: Edge, read: InputPlan, period: float) -> Adjustable | None
 
 
 def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> InputState:
-    """The window of an input in a row, of a tick that starts at `ts`, seconds."""
+    """Returns the window of an input in a row, for a tick that starts at `ts`, seconds."""
     if read.adjustable is not None:
         return _see_delayed(graph_state, read, read.adjustable, table, ts)
     if read.held > read.window:
@@ -139,15 +138,15 @@ def see(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> Inpu
 
 
 def _seqs(read: Input, table: Row) -> jax.Array:
-    """Sequence numbers of the messages that the tables have of an input, below 0 in a gap, `[held]`."""
+    """Returns the sequence numbers of the messages that the tables hold for an input, below 0 in a gap, `[held]`."""
     if read.consecutive:
         return table.ints[read.seq] + jnp.arange(1 - read.held, 1, dtype=jnp.int32)
     return table.ints[read.seq : read.seq + read.held]
 
 
 def _see_overtaken(graph_state: GraphState, read: Input, table: Row, ts: jax.Array) -> InputState:
-    """The window where messages overtake others: in an episode that begins late, those from before it may be anywhere
-    in the tables, and are left out."""
+    """Returns the window of an input on which messages overtake others. Messages from before the episode's start, which
+    may be anywhere in the tables, are left out."""
     seq = _seqs(read, table)
     there = seq >= table.first_seq[read.source]
     place = jnp.argsort(there, stable=True)[-read.window :]
@@ -162,7 +161,7 @@ def _see_overtaken(graph_state: GraphState, read: Input, table: Row, ts: jax.Arr
 
 
 def _stacked(graph_state: GraphState, read: Input, entries: list[jax.Array]) -> PyTree:
-    """The messages at some entries of the source's ring, leaves `[len(entries), ...]`."""
+    """Returns the messages at some entries of the source's ring, leaves `[len(entries), ...]`."""
     return jax.tree.map(
         lambda ring: jnp.stack([_at(ring, entry) for entry in entries]), graph_state.outputs[read.source]
     )
@@ -177,7 +176,7 @@ def _shown(
     ts: jax.Array,
     window: Callable[[int, jax.Array], jax.Array],
 ) -> InputState:
-    """A window of messages, of which those that are not `there` are gaps; `window` takes its columns of the tables."""
+    """Returns a window of messages, with gaps where `there` is false; `window` takes its columns of the tables."""
     return InputState(
         seq=jnp.where(there, seq, -1),
         ts_sent=jnp.where(there, window(read.sent, table.floats), 0.0),
@@ -188,7 +187,7 @@ def _shown(
 
 
 def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: Row, ts: jax.Array) -> InputState:
-    """The window where the delay is a parameter: that of the timeline, less what has not arrived yet."""
+    """Returns the window if the delay is a parameter: that of the timeline without what has not arrived yet."""
     held = read.held
     delay = jnp.clip(graph_state.delays[edge.node][read.name], edge.low, edge.high)
     age = table.spans[read.age : read.age + held]
@@ -216,7 +215,7 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
         ts_sent, ages = blend(ts_sent, sent(newer), share), blend(ages, age[newer], share)
         data = blend(data, messages(newer), share)
     elif edge.interpolation == "hold":
-        # A gap before the first message holds already; it has no age of its own.
+        # A gap before the first message holds already; it has no age.
         shares = hold_shares(jnp.where(seqs < 0, jnp.inf, age)[read.window - 1 :], delay, edge.period)
         ts_sent = jnp.where(there, hold(sent(jnp.arange(held)), shares, read.window), ts_sent)
         ages = jnp.where(there, hold(age, shares, read.window), ages)
@@ -231,10 +230,10 @@ def _see_delayed(graph_state: GraphState, read: Input, edge: Adjustable, table: 
 
 
 def shielded(before: StepState, runs: jax.Array) -> StepState:
-    """The same step state, but no gradient comes back through it from a step whose result is discarded.
+    """Returns the step state, but no gradient flows back through it from a step whose result is discarded.
 
-    Where a step has an infinite slope, the zero that a discarded result has for a gradient would come back as NaN.
-    XLA leaves this out of a program of which no gradient is taken.
+    Where a step has an infinite slope, the zero gradient of a discarded result would become NaN. XLA removes this from
+    programs without gradients.
     """
 
     def leaf(value: jax.Array) -> jax.Array:
@@ -246,5 +245,5 @@ def shielded(before: StepState, runs: jax.Array) -> StepState:
 
 
 def _at(ring: jax.Array, entry: jax.Array) -> jax.Array:
-    """Entry of `[entries, ...]`; unsigned, so that JAX does not look whether it counts from the end."""
+    """Returns entry `entry` of `[entries, ...]`; unsigned, so that JAX does not check for negative indices."""
     return jax.lax.dynamic_index_in_dim(ring, entry.astype(jnp.uint32), keepdims=False)

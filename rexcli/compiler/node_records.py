@@ -1,4 +1,4 @@
-"""What a rollout keeps of each node."""
+"""Holds what a rollout records of each node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ FIELDS = ("params", "inputs", "state", "output")
 
 
 class NodeRecord(struct.PyTreeNode):
-    """What a rollout kept of one node; an entry where nothing ran has `seq` -1 and no meaning.
+    """The records of one node in a rollout; an entry in which nothing ran has `seq` -1, and its other values are
+    meaningless.
 
     Attributes:
         seq: int32 `[entries]`, the node's tick.
@@ -41,18 +42,18 @@ Record = dict[str, NodeRecord]
 def record_of(
     fields: tuple[str, ...], runs: jax.Array, before: StepState, after: StepState, output: PyTree
 ) -> NodeRecord:
-    """What one step left, of the fields to keep; `seq` -1 where it did not run."""
+    """Returns the recorded fields of one step, with `seq` -1 if it did not run."""
     values = {"params": after.params, "inputs": before.inputs, "state": after.state, "output": output}
     return NodeRecord(jnp.where(runs, before.seq, -1), before.ts, {field: values[field] for field in fields})
 
 
 def flat(record: T) -> T:
-    """Entries of all slots of a node in one row, `[rows, slots, ...]`, and of all rows, one after another."""
+    """Flattens the entries of all slots of a node, `[rows, slots, ...]`, to one axis, row after row."""
     return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), record)
 
 
 def kept_as(batch: list[Slot], keep: Mapping[str, tuple[str, ...]]) -> list[Names]:
-    """Nodes of a batch of which something is kept: all in one, or each by itself where not the same is of all."""
+    """Returns the recorded nodes of a batch: all together, or one by one if different fields of them are recorded."""
     names = tuple(slot.node for slot in batch)
     if len({keep.get(name) for name in names}) == 1:
         return [names] if names[0] in keep else []
@@ -60,12 +61,12 @@ def kept_as(batch: list[Slot], keep: Mapping[str, tuple[str, ...]]) -> list[Name
 
 
 def by_node(owners: list[Names], records: list[T], axis: int) -> dict[str, T]:
-    """By node its entries, one for each of its slots, along `axis`.
+    """Returns the entries of each node, by name: one for each of its slots, along `axis`.
 
     Args:
-        owners: whose each record is.
-        records: of several nodes, leaves with one entry for each along `axis`.
-        axis: 0 for those of one step, 1 for those of many.
+        owners: the nodes of each record.
+        records: if they are of several nodes, leaves with one entry per node along `axis`.
+        axis: 0 for records of one step, 1 for those of many steps.
     """
     found: dict[str, list[T]] = {}
     for names, record in zip(owners, records, strict=True):
@@ -77,17 +78,17 @@ def by_node(owners: list[Names], records: list[T], axis: int) -> dict[str, T]:
 
 @partial(jax.jit, static_argnums=2, inline=True)
 def _entry_of(values: jax.Array, index: Any, axis: int) -> jax.Array:
-    """Compiled once for all entries of arrays of one shape."""
+    """Returns one entry along `axis`; compiled once for all entries of arrays of one shape."""
     return jax.lax.dynamic_index_in_dim(values, index, axis, keepdims=False)
 
 
 def own_entries(record: T, name: str, index: int, axis: int) -> T:
-    """What is of one node in a record of several.
+    """Returns the entries of one node in a record of several.
 
     Args:
         record: leaves with one entry for each of its owners along `axis`.
-        name, index: of the node, and its place among the owners.
-        axis: of the owners.
+        name, index: the node's name, and its index among the owners.
+        axis: the axis of the owners.
     """
 
     def leaf(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Many small arrays as a few long ones: a loop on a CPU pays for each array that it writes, however small."""
+"""Packs many small arrays into a few long ones, because a loop on a CPU has a cost for each array that it writes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 PyTree = Any
 
 SMALL = 64
-"""Numbers of the largest array that is worth copying together with others."""
+"""The size of the largest array that is worth packing with others."""
 
 
 class Packing:
-    """Packs the pytrees that a loop gives, one a turn, and unpacks what the loop stacked."""
+    """Packs the pytree that each iteration of a loop returns, and unpacks what the loop stacked."""
 
     def __init__(self) -> None:
         self._structure: Any = None
         self._like: list[jax.ShapeDtypeStruct] = []
 
     def pack(self, tree: PyTree) -> list[jax.Array]:
-        """Of each type one array with all the small leaves, `[numbers]`, and every large leaf as it is.
+        """Returns one array with all small leaves of each type, `[numbers]`, and every large leaf as it is.
 
         Args:
-            tree: of one turn; the same structure, shapes and types in every turn.
+            tree: the pytree of one iteration; structure, shapes and types must be the same in every iteration.
         """
         leaves, self._structure = jax.tree.flatten(tree)
         self._like = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
@@ -34,7 +34,7 @@ class Packing:
         return packed + [leaves[place] for place in alone]
 
     def unpack(self, stacked: list[jax.Array]) -> PyTree:
-        """The pytree that was packed last, its leaves with the leading axis of `stacked`, `[turns, ...]`."""
+        """Returns the pytree that was packed last, its leaves with the leading axis of `stacked`, `[iterations]`."""
         together, alone = self._groups()
         leaves: list[Any] = [None] * len(self._like)
         for group, packed in zip(together, stacked, strict=False):
@@ -46,7 +46,7 @@ class Packing:
         return jax.tree.unflatten(self._structure, leaves)
 
     def _groups(self) -> tuple[list[list[int]], list[int]]:
-        """Places of the small leaves by type, and of the others."""
+        """Returns the indices of the small leaves, grouped by type, and those of the others."""
         small = [place for place, leaf in enumerate(self._like) if leaf.size <= SMALL]
         types = dict.fromkeys(self._like[place].dtype for place in small)
         together = [[place for place in small if self._like[place].dtype == dtype] for dtype in types]

@@ -1,4 +1,4 @@
-"""Fourth stage: which tick every slot of a template runs in every row."""
+"""Fourth stage: computes which tick every slot of a template runs in every row."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rexcli.compiler.template_fit import Template
 
 @dataclass(frozen=True)
 class Placement:
-    """Where each tick runs.
+    """The slot and the row of each tick.
 
     Attributes:
-        nodes: of each slot of the template.
-        tick: per slot, the tick that it runs, -1 for none, int32 `[slots, episodes, rows]`.
+        nodes: the node of each slot of the template.
+        tick: the tick that each slot runs, -1 for none, int32 `[slots, episodes, rows]`.
         warmup: rows up to and including the one that ends at cut 0; cut p is at the end of row `warmup - 1 + p`.
     """
 
@@ -28,7 +28,9 @@ class Placement:
 
 
 def place(cuts: Cuts, template: Template) -> Placement:
-    """Which tick each slot runs. Idle rows precede a warm-up that is shorter than another's, and end an episode."""
+    """Returns which tick each slot runs; idle rows precede a warm-up that is shorter than another's, and end an
+    episode.
+    """
     warmup = max(map(len, template.warmup))
     ran = np.zeros((len(template.rows), warmup + template.cuts, len(template.slots)), bool)
     used = _runs(template, template.used)
@@ -46,6 +48,6 @@ def place(cuts: Cuts, template: Template) -> Placement:
 
 
 def _runs(template: Template, rows: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Which slots run, `[rows, slots]`."""
+    """Returns which slots run, bool `[rows, slots]`."""
     runs = [[bool(row & bit) for bit in template.bits] for row in rows]
     return np.array(runs, bool).reshape(len(rows), len(template.bits))

@@ -1,8 +1,8 @@
-"""The plan of a program: a template of slots, and for each row of it which tick every slot runs and what it reads.
+"""Plans a program: a template of slots, and for each row of it which tick every slot runs and what it reads.
 
-A *row* is one pass through the template. Supervisor step p is one row; the ticks before the supervisor's first
-may take several, so that a long warm-up does not lengthen every step. One idle row at the end of each episode
-marks what lies past it.
+A *row* is one pass through the template. Supervisor step p is one row; the ticks before the supervisor's first may take
+several rows, so that a long warm-up does not lengthen every step. One idle row at the end of each episode stands for
+everything past it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from rexcli.timeline.timeline import Timeline
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a program needs to know of a timeline.
+    """Everything that a program needs to know about a timeline.
 
     Attributes:
         mode: how the template was found.
-        table: which tick every slot of the template runs in every row; the supervisor's slot comes last.
-        warmup: rows before the supervisor's first tick, that tick's own row included; step p is row
-            `warmup - 1 + p`.
-        length: supervisor steps of each episode, `[episodes]`.
-        before: by node, ticks that have run when a row begins, and whose messages count as sent in an episode that
-            begins there, `[episodes, rows]`.
+        table: the tick that every slot of the template runs in every row; the supervisor's slot comes last.
+        warmup: number of rows up to and including that of the supervisor's first tick; step p is row `warmup - 1 + p`.
+        length: number of supervisor steps of each episode, `[episodes]`.
+        before: by node, number of ticks that have run when a row begins, and whose messages count as sent in an episode
+            that begins there, `[episodes, rows]`.
         rings: by node, how many of its newest outputs have to be kept.
         pruned: by node, how many ticks no supervisor tick depends on.
-        num_patterns: how many kinds of partition the template was grown for.
+        num_patterns: number of kinds of partitions that the template was grown for.
         lookahead: how many supervisor steps before its start a tick may run.
-        observed: nodes whose states between steps are those of the instant at which the supervisor's tick starts.
+        observed: nodes whose states between steps are exactly those at the start of the supervisor's tick.
     """
 
     mode: Mode
@@ -66,7 +65,9 @@ class Plan:
 
     @property
     def efficiency(self) -> float:
-        """Ticks run over slots offered, in the steps after the warm-up, the supervisor's own included."""
+        """The number of ticks run divided by the number of slots, in the steps after the warm-up, with the supervisor's
+        own.
+        """
         return float(self.run_share.mean())
 
 
@@ -78,12 +79,13 @@ def make_plan(
     Args:
         timeline: one or many episodes; each has at least the supervisor's tick 0.
         mode: how to search the template, see `rules`.
-        prune: leave out what cannot reach the supervisor.
-        lookahead: how many supervisor steps before its start a tick may run if all that it depends on has. Messages
-            are the same at any value and templates may be shorter, but states of nodes that are not observed are then
-            ahead of time between steps.
-        observed: nodes whose states a task looks at between steps, see `Environment.observed`. Of these, a row ends
-            with the newest tick that has ended when the supervisor's tick starts, whatever the other options.
+        prune: leave out ticks that no supervisor tick depends on.
+        lookahead: how many supervisor steps before its start a tick may run if everything that it depends on has run.
+            Messages are the same at any value and templates may be shorter, but the states of nodes that are not
+            observed are then ahead of time between steps.
+        observed: nodes whose states a task observes between steps, see `Environment.observed`. At the end of a row, the
+            newest tick of theirs that has run is the newest that has ended when the supervisor's tick starts, whatever
+            the other options.
 
     Raises:
         RexError: if an episode has no supervisor tick, steps wait for each other, `lookahead` is negative, or a node
@@ -95,7 +97,7 @@ def make_plan(
 
 
 def plan_placed(cuts: Cuts, placement: Placement, mode: Mode, num_patterns: int) -> Plan:
-    """The plan of a timeline whose every tick has its place."""
+    """Returns the plan of a timeline whose ticks have been assigned to slots and rows."""
     table = tabulate(cuts, placement)
     return Plan(
         mode=mode,

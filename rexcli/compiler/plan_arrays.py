@@ -1,4 +1,4 @@
-"""Plans as plain arrays, for `plan.npz`."""
+"""Converts plans to plain arrays, for `plan.npz`, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rexcli.timeline.timeline import Timeline
 
 
 def plan_to_arrays(plan: Plan) -> dict[str, npt.NDArray]:
-    """What it took a search to find: the template, and which tick each of its slots runs in each row."""
+    """Returns what the search for a template found: the template, and which tick each of its slots runs in each row."""
     *tick, last = plan.table.tick
     shape = (0, *last.shape)
     return {
@@ -33,10 +33,10 @@ def plan_to_arrays(plan: Plan) -> dict[str, npt.NDArray]:
 
 
 def plan_from_arrays(arrays: Mapping[str, npt.NDArray], timeline: Timeline) -> Plan:
-    """The plan of a timeline, without a search.
+    """Returns the plan of a timeline from such arrays, without a search.
 
     Raises:
-        RexError: if the arrays are not a plan of this timeline.
+        RexError: if the arrays are no plan of this timeline.
     """
     try:
         observed = [str(name) for name in arrays.get("observed", ())]

@@ -1,8 +1,8 @@
-"""The compiled program: a plan and node code as pure, jittable functions.
+"""Compiles a plan and node code to pure, jittable functions.
 
-Three things make it fast under `vmap`. The timeline is an input of the program and no part of the state that it
-carries, so what runs when does not depend on the environment, and skipping a slot really skips it. Messages live in
-rings that are as short as the plan allows. And what the node code leaves alone is not copied.
+Three things make it fast under `vmap`. The timeline is an input of the program and not part of the state that it
+carries, so what runs when does not depend on the environment, and a skipped slot costs nothing. Messages are stored in
+rings that are as short as the plan allows. Whatever node code does not change is not copied.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ T = TypeVar("T")
 Controller = Callable[[StepState], tuple[StepState, PyTree]]
 
 Batches = list[list[Slot]]
-"""Slots in the order in which they run, those together that run as one."""
+"""Slots in the order in which they run; those in one list run as one batch."""
 
 
 @jax.tree_util.register_pytree_node_class
 class Program:
-    """A system on a timeline, compiled.
+    """A compiled system on a timeline.
 
-    All methods are pure: jit, vmap and (where node code allows it) differentiate them freely. A program is a
-    pytree of its tables, so pass it to a jitted function as an argument. Under `vmap`, leave `eps` and `step` of
-    the graph state unbatched where the environments share a timeline: then a skipped slot costs nothing.
+    All methods are pure: they can be jitted, vmapped and (if the node code can) differentiated. A program is a pytree
+    of its tables, so pass it to a jitted function as an argument. Under `vmap`, leave `eps` and `step` of the graph
+    state unbatched if the environments share a timeline: then a skipped slot costs nothing.
 
     Args:
-        system: whose nodes.
-        plan: of a timeline of that system.
+        system: the system of the nodes.
+        plan: the plan of a timeline of that system.
         skip: `cond` branches around a skipped slot, `mask` runs it and discards the result. On a CPU `cond` is faster
             even where nearly every slot runs; `backend.choose_skip` says by how much.
     """
@@ -73,7 +73,7 @@ class Program:
         slots, tables = make_tables(system, plan)
         nodes = tuple(system.nodes)
         self.layout = Layout(system, slots, tuple(plan.rings.items()), plan.warmup, skip, nodes, plan.observed)
-        with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
+        with jax.ensure_compile_time_eval():  # arrays, even if this is called while another function is traced
             self.ints, self.floats, self.spans = map(jnp.asarray, tables)
             self.before = jnp.asarray(np.stack([plan.before[name] for name in nodes], axis=-1))
             self.length = jnp.asarray(plan.length)
@@ -92,8 +92,8 @@ class Program:
         return program
 
     def on(self, system: System) -> Program:
-        """The same program, with all its numbers, that runs the code of another system: one that differs from its own
-        in declared numbers and delays alone."""
+        """Returns the program, with all its numbers, for another system, which may differ from its own only in declared
+        numbers and delays."""
         program = jax.tree.unflatten(jax.tree.structure(self), jax.tree.leaves(self))
         program.plan, program.layout = self.plan, replace(self.layout, system=system)
         return program
@@ -108,8 +108,8 @@ class Program:
 
     @property
     def observed(self) -> tuple[str, ...]:
-        """Nodes whose states, as `reset` and `step` return them, are those of the instant at which the supervisor's
-        tick starts: after the newest tick that has ended by then. Those of others may be older, or newer."""
+        """Nodes whose states, as `reset` and `step` return them, are those at the start of the supervisor's tick: after
+        the newest tick that has ended by then. The states of other nodes may be older or newer."""
         return self.layout.observed
 
     @property
@@ -122,7 +122,7 @@ class Program:
 
     @property
     def max_steps(self) -> int:
-        """Supervisor steps of the longest episode; `length[eps]` has those of each."""
+        """The number of supervisor steps of the longest episode; `length[eps]` has that of each."""
         return self._steps
 
     # ------------------------------------------------------------------ states
@@ -137,19 +137,19 @@ class Program:
         delays: Delays | None = None,
         states: Mapping[str, PyTree] | None = None,
     ) -> GraphState:
-        """The state of every node before anything has run.
+        """Returns the state of every node before anything has run.
 
         Args:
             rng: PRNG key.
-            params: parameters by node, in place of what `init_params` gives.
-            eps: which episode of the timeline; `jax.random.randint(key, (), 0, program.num_episodes)` for any.
-            starting_step: at which of its steps to begin. What was sent before counts as never sent.
-            delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
-                gives.
-            states: by node, in place of what `init_state` gives.
+            params: parameters by node, instead of those from `init_params`.
+            eps: the episode of the timeline; `jax.random.randint(key, (), 0, program.num_episodes)` for a random one.
+            starting_step: the step of the episode at which to begin. Messages from before it count as never sent.
+            delays: delays of edges with an `AdjustableDelay`, seconds by reader and input, instead of those from
+                `init_delays`.
+            states: states by node, instead of those from `init_state`.
 
         Raises:
-            RexError: for an episode or a step that the timeline has not, as far as they are known when this is called.
+            RexError: if the timeline has no such episode or step; this is only checked for values that are not traced.
         """
         self._check_place(eps, starting_step)
         start = init_graph_state(self.system, rng, params, eps, starting_step, delays, states, self.declared)
@@ -157,11 +157,11 @@ class Program:
 
     @cached_property
     def initial_shapes(self) -> GraphState:
-        """Shapes and types of what `init` returns."""
+        """The shapes and types of what `init` returns."""
         return jax.eval_shape(lambda: self.init(jax.random.key(0)))
 
     def with_rings(self, graph_state: GraphState) -> GraphState:
-        """The same with rings of messages in place of the nodes' initial outputs."""
+        """Returns the graph state with rings of messages in place of the nodes' initial outputs."""
         rings = dict(self.layout.rings)
         outputs = {
             name: jax.tree.map(lambda leaf, n=rings[name]: jnp.broadcast_to(leaf, (n + 1, *leaf.shape)), output)
@@ -170,7 +170,9 @@ class Program:
         return graph_state.replace(outputs=outputs)
 
     def _check_place(self, eps: Any, step: Any) -> None:
-        """Refuses what is known to be beyond the timeline: indices into its tables would be clipped without a word."""
+        """Raises an error if an index is known to be beyond the timeline: indices into its tables would be clipped
+        silently.
+        """
         known = [not isinstance(each, jax.core.Tracer) for each in (eps, step)]
         if known[0] and not 0 <= np.min(eps) <= np.max(eps) < self.num_episodes:
             raise RexError(f"eps {eps}: the timeline has episodes 0 to {self.num_episodes - 1}")
@@ -178,16 +180,16 @@ class Program:
             raise RexError(f"starting_step {step}: the timeline has steps 0 to {self.max_steps - 1}")
 
     def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
-        """Runs all that precedes the supervisor's tick at `graph_state.step`; returns what it then sees.
+        """Runs everything before the supervisor's tick at `graph_state.step`, and returns what that tick sees.
 
-        From step 0 that is the whole warm-up, from a later one that step's own row.
+        For step 0 this is the whole warm-up, for a later one only that step's own row.
         """
         graph_state, found = self._gathered(graph_state)
         graph_state = self._reset(graph_state, found)
         return parted(graph_state, dict(self.layout.rings)), self.step_state(graph_state)
 
     def _gathered(self, graph_state: GraphState) -> tuple[GraphState, Batches]:
-        """The graph state for a loop, see `together`, and which slots the loop runs as one."""
+        """Returns the graph state for a loop, see `together`, and the batches of slots that the loop runs."""
         found = list(batches(self.system, self.layout.slots[:-1], graph_state))
         return gathered(graph_state, groups_of(found)), found
 
@@ -202,20 +204,20 @@ class Program:
         return jax.lax.scan(run, graph_state, jnp.arange(first + 1, dtype=jnp.int32))[0]
 
     def step_state(self, graph_state: GraphState) -> StepState:
-        """What the supervisor sees at `graph_state.step`."""
+        """Returns what the supervisor sees at `graph_state.step`."""
         slot, table = self.layout.slots[-1], self._row(graph_state)
         there = table.ints[slot.entry] != slot.spare
         seen = shielded(self._step_state(graph_state, slot, table), there)
         return seen.replace(seq=jnp.where(there, seen.seq, -1))
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
-        """One step of the supervisor, its output given from outside, then all that precedes its next tick.
+        """Runs one step of the supervisor, whose output is given, and then everything before its next tick.
 
         Past the last step of the episode nothing runs, and the supervisor's `seq` is -1.
 
         Args:
-            graph_state: as `reset` or `step` returned it.
-            step_state: the supervisor's, with its new state, params and rng.
+            graph_state: as returned by `reset` or `step`.
+            step_state: that of the supervisor, with its new state, params and rng.
             output: what the supervisor sends.
         """
         graph_state, _ = self._advance(graph_state, step_state, output)
@@ -224,7 +226,7 @@ class Program:
     def step_and_keep(
         self, graph_state: GraphState, step_state: StepState, output: PyTree, keep: Mapping[str, tuple[str, ...]]
     ) -> tuple[GraphState, Record]:
-        """`step` that also returns what every tick of it left, by node, as `rollout` does."""
+        """Runs `step`, and also returns the records of its ticks, by node, as `rollout` does."""
         runs, seen = ~self.is_over(graph_state), self.step_state(graph_state)
         graph_state, records = self._advance(graph_state, step_state, output, keep)
         if self.supervisor in keep:
@@ -232,13 +234,13 @@ class Program:
         return graph_state, by_node([names for names, _ in records], [record for _, record in records], 0)
 
     def run(self, graph_state: GraphState) -> GraphState:
-        """One step of the supervisor by its own node code, then all that precedes its next tick."""
+        """Runs one step of the supervisor by its own node code, and then everything before its next tick."""
         seen, _ = self._supervisor_sees(graph_state)
         step_state, output = self.system.nodes[self.supervisor].step(seen)
         return self._advance(graph_state, step_state, output)[0]
 
     def is_over(self, graph_state: GraphState) -> jax.Array:
-        """Whether the episode has no further step, bool."""
+        """Returns whether the episode has no further step, bool."""
         return graph_state.step >= self.length[graph_state.eps]
 
     def rollout(
@@ -249,20 +251,21 @@ class Program:
         controller: Controller | None = None,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, Record]:
-        """Runs many steps and keeps what was asked for.
+        """Runs many steps and records the given fields.
 
         Args:
-            graph_state: as `reset` or `step` returned it.
-            steps: how many; all that the timeline offers from step 0 if None.
+            graph_state: as returned by `reset` or `step`.
+            steps: number of steps; all steps of the timeline from step 0 on if None.
             controller: steps the supervisor, `step_state -> (step_state, output)`; its own code if None.
-            keep: fields by node, out of `params`, `inputs`, `state`, `output`; states and outputs of all if None.
+            keep: fields to record by node, out of `params`, `inputs`, `state`, `output`; states and outputs of all
+                nodes if None.
 
         Returns:
-            The last state, and by node one entry for each of its slots in each step (`seq` is -1 where it did not
-            run); the supervisor's entry is its step, the others' are what ran between it and the next.
+            The last state, and by node one entry for each of its slots in each step (`seq` is -1 where it did not run).
+            The supervisor's entry is its step; the other nodes' entries are their ticks between that step and the next.
 
         Raises:
-            RexError: for more steps than the timeline has, and for nodes and fields that there are not.
+            RexError: if there are more steps than the timeline has, or a node or a field does not exist.
         """
         owners = self.owners(graph_state, keep)
         graph_state, found = self._gathered(graph_state)
@@ -277,22 +280,26 @@ class Program:
         controller: Controller | None = None,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> dict[int, NodeRecord]:
-        """What `rollout` keeps after `reset`, still together for nodes whose steps run as one: those are few arrays,
-        however many nodes there are, which takes much less time to compile. `own_entries` takes them apart.
+        """Returns what `rollout` records after `reset`, with the records of nodes that run as one batch still in one
+        array.
+
+        This gives few arrays however many nodes there are, which takes much less time to compile. `own_entries`
+        extracts those of one node.
 
         Args:
             graph_state, steps, controller, keep: as for `reset` and `rollout`.
 
         Returns:
-            By the place of its owners in `owners`, what was kept of them, leaves `[steps, owners, ...]`, or
-            `[steps, ...]` of one.
+            The records by index in `owners`, leaves `[steps, owners, ...]`, or `[steps, ...]` for a single owner.
         """
         graph_state, found = self._gathered(graph_state)
         graph_state = self._reset(graph_state, found)
         return dict(enumerate(self._rollout(graph_state, found, steps, controller, keep)[1]))
 
     def owners(self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]] | None = None) -> list[Names]:
-        """Of what `reset_and_rollout` returns, whose each is; of a graph state only shapes and types are looked at."""
+        """Returns the owners of each record of `reset_and_rollout`; only the shapes and types of a graph state are
+        used.
+        """
         keep = dict.fromkeys(self.layout.nodes, ("state", "output")) if keep is None else keep
         found = batches(self.system, self.layout.slots[:-1], graph_state)
         names = [own for batch in found for own in kept_as(batch, keep)]
@@ -331,16 +338,16 @@ class Program:
     def play(
         self, graph_state: GraphState, keep: Mapping[str, tuple[str, ...]], controller: Controller | None = None
     ) -> tuple[GraphState, dict[str, dict[str, PyTree]]]:
-        """Runs every row of the tables, what precedes the supervisor's first tick too, and keeps what was asked for.
+        """Runs every row of the tables, also those before the supervisor's first tick, and records the given fields.
 
         Args:
-            graph_state: as `init` returned it, or as `play` on the rows before these.
+            graph_state: as returned by `init`, or by `play` on the preceding rows.
             keep, controller: as for `rollout`.
 
         Returns:
-            The last state, and by node and field pytrees with leading `[rows * slots of the node]`, without meaning
-            where a slot runs nothing: the tables say where. The others' entries are what ran before the supervisor's
-            step of that row.
+            The last state, and by node and field pytrees with leading `[rows * slots of the node]`, whose entries are
+            meaningless where the tables skip a slot. The entries of nodes other than the supervisor are of ticks before
+            its step of that row.
         """
         control = controller or self.system.nodes[self.supervisor].step
         slot = self.layout.slots[-1]
@@ -368,7 +375,7 @@ class Program:
     # ------------------------------------------------------------------ one row
 
     def _row(self, graph_state: GraphState, row: jax.Array | None = None) -> Row:
-        """What the tables say of a row, that of `graph_state.step` if None; rows past the end are idle."""
+        """Returns a row of the tables, that of `graph_state.step` if `row` is None; rows past the end are idle."""
         eps, origin, first = graph_state.eps, graph_state.origin, self.layout.warmup - 1
         row = graph_state.step + first if row is None else row
         row = jnp.minimum(row, self.ints.shape[1] - 1)
@@ -395,10 +402,10 @@ class Program:
     def _act(
         self, graph_state: GraphState, step_state: StepState, output: PyTree, runs: jax.Array, table: Row
     ) -> GraphState:
-        """The graph state with the result of the supervisor's step, or as it was where `runs` is false."""
+        """Returns the graph state with the result of the supervisor's step, or as it was if `runs` is false."""
         name, slot = self.supervisor, self.layout.slots[-1]
         before = self._kept(graph_state)
-        if not before.memory:  # the first step of one that remembers, given from outside
+        if not before.memory:  # the first step of a controller with memory, given from outside
             before = before._replace(memory=step_state.memory)
         after = _Kept(step_state.rng, step_state.params, step_state.state, step_state.memory)
         rng, params, state, memory = jax.tree.map(partial(jnp.where, runs), after, before)
@@ -413,8 +420,9 @@ class Program:
         found: Batches,
         keep: Mapping[str, tuple[str, ...]] | None = None,
     ) -> tuple[GraphState, list[tuple[Names, NodeRecord]]]:
-        """Runs the slots of a row, but for the supervisor's, in order, those of a batch as one; returns what each left,
-        with whose it is: of several, leaves `[nodes, ...]`."""
+        """Runs the slots of a row except the supervisor's, in order and batch by batch.
+
+        Returns the state, and each record with its owners; for several owners, its leaves are `[nodes, ...]`."""
         table = self._row(graph_state, row)
         records: list[tuple[Names, NodeRecord]] = []
         for batch in found:
@@ -456,7 +464,7 @@ class Program:
         keep: Mapping[str, tuple[str, ...]],
         records: list[tuple[Names, NodeRecord]],
     ) -> GraphState:
-        """Runs slots that do not depend on one another, and whose nodes are alike, as one; see `alike`."""
+        """Runs slots that do not depend on one another, and whose nodes are identical, as one batch; see `alike`."""
         names, node = [slot.node for slot in slots], self.system.nodes[slots[0].node]
         sends = message_types(graph_state.outputs, node.name)
 
@@ -508,12 +516,14 @@ class Program:
         return _Kept(graph_state.rng[name], graph_state.params[name], graph_state.state[name], graph_state.memory)
 
     def _conform(self, graph_state: GraphState, returned: Any) -> tuple[StepState, PyTree]:
-        """What the supervisor's step returned, or what acted in its place, of the types that init gave."""
+        """Returns the result of the supervisor's step, or of its replacement, with the types that init gave."""
         sends = message_types(graph_state.outputs, self.supervisor)
         return conform_step(self.supervisor, self._kept(graph_state), sends, returned)
 
     def _supervisor_sees(self, graph_state: GraphState) -> tuple[StepState, jax.Array]:
-        """What its step at `graph_state.step` sees, and whether there is that step; if not, what its last tick saw."""
+        """Returns what the supervisor sees at `graph_state.step`, and whether there is such a step; if not, what its
+        last tick saw.
+        """
         runs = ~self.is_over(graph_state)
         return shielded(self._step_state(graph_state, self.layout.slots[-1], self._row(graph_state)), runs), runs
 
@@ -534,7 +544,7 @@ class Program:
 
 
 class _Kept(NamedTuple):
-    """What a node keeps from step to step."""
+    """The values that a node keeps from one step to the next."""
 
     rng: Any
     params: PyTree
@@ -543,14 +553,14 @@ class _Kept(NamedTuple):
 
 
 def _beside(runs: jax.Array, leaf: jax.Array) -> jax.Array:
-    """`[slots]` so that it goes with `[slots, ...]`."""
+    """Reshapes `[slots]` so that it broadcasts against `[slots, ...]`."""
     return runs.reshape(len(runs), *(1,) * (leaf.ndim - 1))
 
 
 def _with_result(
     graph_state: GraphState, name: str, rng: Any, params: PyTree, state: PyTree, output: PyTree, at: jax.Array
 ) -> GraphState:
-    """The graph state with what a step left, its output at entry `at` of the node's ring."""
+    """Returns the graph state with the result of a step, its output at entry `at` of the node's ring."""
     return graph_state.replace(
         rng=with_one(graph_state.rng, name, rng),
         params=with_one(graph_state.params, name, params),

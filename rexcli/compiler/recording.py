@@ -1,7 +1,7 @@
-"""Records by the compiled program: the same steps as the stepper's, in the same file, many times as fast.
+"""Records episodes with the compiled program: the same steps as the stepper's, in the same file, many times as fast.
 
-The program runs every tick of the timeline, nothing pruned, a piece of its rows at a time, so that an episode may be of
-any length: what is held of the program's tables and records is one piece.
+The program runs every tick of the timeline without pruning, one piece of its rows at a time, so that an episode may
+have any length: only the tables and records of one piece are in memory.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from rexcli.timeline.timeline import Messages, Steps, Timeline
 
 PyTree = Any
 Kept = dict[str, dict[str, PyTree]]
-"""What `Program.play` keeps."""
+"""The records of `Program.play`."""
 
 ROWS = 16_384
-"""Rows of a piece: enough that what a call costs is little beside them."""
+"""Number of rows of a piece: enough that the overhead of a call is small."""
 
 
 def why_not_compiled(system: System, controller: Controller | None = None) -> str | None:
-    """Why a system is not one for the program; None if it is.
+    """Returns why a system cannot be recorded by the program; None if it can.
 
     Args:
-        system: whose nodes; their steps are traced.
-        controller: that acts in place of the supervisor's step.
+        system: the system; the steps of its nodes are traced.
+        controller: replaces the supervisor's step.
     """
     for name, node in system.nodes.items():
         if not node.jit:
@@ -73,18 +73,18 @@ def record(
     on_steps: Callable[[int], None] | None = None,
     nan: NanSearch | None = None,
 ) -> None:
-    """Runs all episodes of a timeline, one after another, into a recording.
+    """Runs all episodes of a timeline, one after another, and writes them to a recording.
 
     Args:
-        system: to run; `why_not_compiled` has nothing against it.
-        timeline: of that system.
-        writer: of the recording.
+        system: the system to run; `why_not_compiled` must return None for it.
+        timeline: a timeline of that system.
+        writer: the writer of the recording.
         rng: PRNG key; episode e starts from `fold_in(rng, e)`.
         skip: as for `Program`.
-        controller: steps the supervisor; its own code if None.
-        params: parameters by node, in place of what `init_params` gives.
-        on_steps: is told how many supervisor steps more were made.
-        nan: looks at every tick.
+        controller: replaces the supervisor's step; its own code if None.
+        params: parameters by node, instead of those from `init_params`.
+        on_steps: called with the number of supervisor steps that were made since the last call.
+        nan: searches every tick for NaN.
 
     Raises:
         RexError: if steps wait for each other, or a node's `startup` or `stop` fails.
@@ -134,7 +134,9 @@ def _play_pieces(
     start: Callable[[Program], GraphState],
     write: Callable[[Plan, Kept], None],
 ) -> None:
-    """Plays an episode piece by piece; each is written while the program runs on, the last also after an error."""
+    """Plays an episode piece by piece; each is written while the program runs the next, also the last after
+    an error.
+    """
     state: GraphState | None = None
     last: tuple[Plan, Kept] | None = None
     try:
@@ -149,7 +151,7 @@ def _play_pieces(
 
 
 def close(timeline: Timeline) -> Timeline:
-    """The part of a timeline that the stepper runs, and one more tick of the supervisor that starts after all of it."""
+    """Returns the part of a timeline that the stepper runs, with one more supervisor tick after all others."""
     spec, limit = timeline.spec, begun(timeline)
     episodes = np.arange(timeline.num_episodes)
     steps, messages = {}, {}
@@ -170,7 +172,7 @@ def close(timeline: Timeline) -> Timeline:
 
 
 def _widened(values: np.ndarray, width: int, count: np.ndarray, fill: int) -> np.ndarray:
-    """The first `count` of `[episodes, ticks]` each, `fill` from there on."""
+    """Returns `[episodes, width]` with the first `count` values of each episode, and `fill` after them."""
     wide = np.full((len(values), width), fill, np.int64)
     there = np.arange(values.shape[1]) < count[:, None]
     wide[:, : values.shape[1]] = np.where(there, values, fill)
@@ -178,10 +180,10 @@ def _widened(values: np.ndarray, width: int, count: np.ndarray, fill: int) -> np
 
 
 def _pieces(table: Table, rings: dict[str, int]) -> Iterator[Plan]:
-    """Plans of an episode's rows, a piece each, all of one size, so that they share one compilation.
+    """Yields plans of pieces of an episode's rows, all of one size, so that they share one compilation.
 
-    A piece is of one episode, whatever its number: indices past the end of an array are clipped. What was sent in
-    earlier pieces was sent, so nothing is to be hidden of it.
+    A piece has one episode, whatever its number: indices past the end of an array are clipped. Messages of earlier
+    pieces count as sent, so `before` is 0.
     """
     rows = table.tick[-1].shape[1]
     size = min(ROWS, rows)
@@ -208,7 +210,7 @@ def _write(
     records: Kept,
     nan: NanSearch | None,
 ) -> int:
-    """Hands a piece to the writer, messages ahead of the steps that may read them; returns its supervisor steps."""
+    """Passes a piece to the writer, messages before the steps that may read them; returns its supervisor steps."""
     supervisor, last = timeline.spec.supervisor, int(timeline.num_steps[episode])
     slots = list(zip(plan.table.nodes, plan.table.tick, strict=True))
     ticks = {name: np.stack([tick[0] for node, tick in slots if node == name], axis=1) for name in records}

@@ -1,4 +1,4 @@
-"""What a person wants to know of a plan, as plain data for `program.json`."""
+"""Describes a plan to the user, as plain data for `program.json`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from rexcli.compiler.plan import Plan
 
 USAGE_ROWS = 60
-"""Steps of the first episode whose use of the slots is kept for the picture."""
+"""Number of steps of the first episode whose use of the slots is stored for the picture."""
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The template with how often each slot runs and what it waits for, efficiency, buffers and what was pruned."""
+    """Returns the template with each slot's run share and dependencies, its efficiency, ring sizes and pruned ticks."""
     rows = slice(plan.warmup, plan.warmup + min(USAGE_ROWS, int(plan.length[0])))
     usage = np.stack([tick[0, rows] >= 0 for tick in plan.table.tick], axis=1).astype(int)
     return {
@@ -36,7 +36,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _after(plan: Plan, index: int) -> list[int]:
-    """Slots before this one whose output or state it takes in some row."""
+    """Returns the earlier slots whose output or state a slot takes in some row."""
     table, node, tick = plan.table, plan.template[index], plan.table.tick[index]
     runs = tick >= 0
     newest = [

@@ -1,4 +1,4 @@
-"""Many rollouts of one program at once, spread over devices."""
+"""Runs many rollouts of one program at once, spread over devices."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ SPREAD = PartitionSpec(None, "rollouts")
 
 @dataclass(frozen=True)
 class Rollouts:
-    """What many rollouts gave.
+    """The results of many rollouts.
 
     Attributes:
-        record: by node, `seq` and `ts` `[episodes, entries]`, the same for all rollouts of an episode, and fields
-            with leading `[num, entries]`; an entry where nothing ran has `seq` -1. NumPy's arrays if cores ran them.
-        episode: which episode of the timeline each rollout rode, `[num]`.
+        record: by node, `seq` and `ts` `[episodes, entries]`, the same for all rollouts of an episode, and fields with
+            leading `[num, entries]`; an entry in which nothing ran has `seq` -1. They are NumPy arrays if they ran on a
+            CPU.
+        episode: the episode of the timeline that each rollout ran on, `[num]`.
         steps: supervisor steps of each rollout.
         compile_seconds, run_seconds: wall time of compilation and of running it once.
-        devices: how many shared the batch.
-        nan: where the first NaN is, and in how many rollouts there is any, as a line for people; None where there is
-            none in what was kept, and where nobody has looked, see `find_nan`.
+        devices: number of devices that shared the batch.
+        nan: a message that says where the first NaN is, and how many rollouts have NaN; None if the recorded fields
+            have none, or have not been searched, see `find_nan`.
     """
 
     record: Record
@@ -63,18 +64,18 @@ class Rollouts:
 
     @property
     def steps_per_second(self) -> float:
-        """Supervisor steps of all rollouts by run time."""
+        """The supervisor steps of all rollouts divided by the run time."""
         return self.num * self.steps / self.run_seconds
 
 
 Array = Any
-"""JAX's or NumPy's."""
+"""An array of JAX or NumPy."""
 Compiled = Callable[..., dict[int, NodeRecord]]
 
 
 @dataclass(frozen=True)
 class CompiledRollouts:
-    """Rollouts ready to run, any number of times; see `compile_rollouts`.
+    """Compiled rollouts, which can be run any number of times; see `compile_rollouts`.
 
     Attributes:
         steps, devices, episode: as in `Rollouts`.
@@ -91,23 +92,24 @@ class CompiledRollouts:
 
     @property
     def seconds(self) -> float:
-        """Wall time that it took to compile them."""
+        """The wall time of the compilation."""
         return self._compiled.result()[1]
 
     def batches(self, rng: jax.Array) -> dict[int, NodeRecord]:
-        """Runs them; what is kept comes as it lies on the devices, see `Program.reset_and_rollout`, fields with leading
-        `[episodes, rollouts of each]`, `seq` and `ts` with `[episodes]`."""
+        """Runs the rollouts and returns their records as they lie on the devices, see `Program.reset_and_rollout`.
+
+        Fields have leading `[episodes, rollouts of each]`, `seq` and `ts` have `[episodes]`."""
         program, given, index = self._arguments
         call, _ = self._compiled.result()
         return jax.block_until_ready(call(program, given, jax.device_put(rng, self._everywhere), index))
 
     def run(self, rng: jax.Array) -> Rollouts:
-        """Runs them; rollout i starts from `fold_in(rng, i)`, however many there are."""
+        """Runs the rollouts; rollout i starts from `fold_in(rng, i)`, however many there are."""
         self._compiled.result()
         began = time.perf_counter()
         kept = self.batches(rng)
         run_seconds = time.perf_counter() - began
-        if self._everywhere.mesh.devices.flat[0].platform == "cpu":  # what NumPy puts in order compiles nothing
+        if self._everywhere.mesh.devices.flat[0].platform == "cpu":  # NumPy reorders arrays without compilation
             kept = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), kept)
         num, episodes = len(self.episode), self._arguments[2].shape[0]
 
@@ -124,7 +126,7 @@ class CompiledRollouts:
         return Rollouts(record, self.episode, self.steps, self.seconds, run_seconds, self.devices)
 
     def _slots(self, kept: dict[int, NodeRecord]) -> dict[str, list[NodeRecord]]:
-        """By node what was kept of each of its slots."""
+        """Returns the records of each slot of each node, by name."""
         found: dict[str, list[NodeRecord]] = {}
         for names, each in zip(self._owners, kept.values(), strict=True):
             for index, name in enumerate(names):
@@ -137,7 +139,7 @@ class CompiledRollouts:
 
 
 def _merged(slots: Sequence[Array], axis: int) -> Array:
-    """Entries of the slots of a node in one row, one after another along `axis`, of all rows."""
+    """Joins the entries of a node's slots in one row, one after another along `axis`, for all rows."""
     if len(slots) == 1:
         return slots[0]
     leaf: Array = (jnp if isinstance(slots[0], jax.Array) else np).stack(slots, axis + 1)
@@ -162,26 +164,26 @@ def compile_rollouts(
     beside: Executor | None = None,
     like: CompiledRollouts | None = None,
 ) -> CompiledRollouts:
-    """Compiles `num` rollouts, each from a fresh initial state, spread evenly over the timeline's episodes.
+    """Compiles `num` rollouts, each from a new initial state, spread evenly over the timeline's episodes.
 
-    Rollouts of one episode run as one batch, so that what runs when is the same for all of it; the batches of
+    Rollouts of one episode run as one batch, so that all of them run the same ticks at the same time; the batches of
     different episodes follow one another on each device.
 
     Args:
-        program: of the system.
+        program: the program of the system.
         rng: a PRNG key like the one that they will run with.
-        num: how many.
-        steps: supervisor steps of each; as many as the shortest episode has if None.
+        num: number of rollouts.
+        steps: number of supervisor steps of each; as many as the shortest episode has if None.
         params: parameters by node, the same for all.
         controller: steps the supervisor; its own node code if None.
         keep: fields by node, see `Program.rollout`.
-        devices: that share the work; all if None.
-        beside: has a thread in which XLA compiles them, while this one goes on once it has traced them; as quickly as
-            it can, for rollouts that are few.
-        like: compiled earlier; their code is taken if it is the same, and is not compiled again then.
+        devices: the devices to use; all if None.
+        beside: runs the compilation by XLA in its thread, so that this function returns after tracing; it is then
+            compiled with options for a short compilation, which suit few rollouts.
+        like: rollouts that were compiled earlier; if their code is the same, it is used and not compiled again.
 
     Raises:
-        RexError: for a number of rollouts or steps that cannot be.
+        RexError: if the number of rollouts or steps is invalid.
     """
     steps = check_rollouts(program, num, steps)
     state = program.initial_shapes
@@ -192,9 +194,9 @@ def compile_rollouts(
     episodes = min(program.num_episodes, num)
     members = list(devices or jax.devices())[: math.ceil(num / episodes)]
     width = math.ceil(num / episodes / len(members)) * len(members)  # rollouts of one episode, the same for all
-    index = np.arange(episodes * width, dtype=np.uint32).reshape(width, episodes).T  # rollout i rides episode i % E
+    index = np.arange(episodes * width, dtype=np.uint32).reshape(width, episodes).T  # rollout i runs on episode i % E
     mesh = Mesh(np.array(members), ("rollouts",))
-    # The numbers of a policy are arguments, so that those of another find the program compiled.
+    # The numbers of a policy are arguments, so that another policy can use the compiled program.
     leaves, structure = jax.tree.flatten(controller)
     is_data = all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
     act = partial(jax.tree.unflatten, structure) if is_data else lambda _: controller
@@ -240,8 +242,9 @@ def _sharded_batches(
     act: Callable[[list[jax.Array]], Controller | None],
     keep: Mapping[str, tuple[str, ...]] | None,
 ) -> Callable[..., dict[int, NodeRecord]]:
-    """What each device runs: its rollouts of one episode as a batch, and the episodes one after another. It is given
-    parameters, and the leaves that `act` makes the controller of."""
+    """Returns the function that each device runs: its rollouts of one episode as a batch, episode after episode.
+
+    It is given parameters, and the leaves from which `act` makes the controller."""
     out_axes = NodeRecord(seq=None, ts=None, fields=0)  # type: ignore[arg-type]
 
     def one(program: Program, given: PyTree, eps: jax.Array, key: jax.Array) -> dict[int, NodeRecord]:
@@ -276,7 +279,7 @@ def _check_size(
     state: GraphState,
     keep: Mapping[str, tuple[str, ...]] | None,
 ) -> None:
-    """Refuses rollouts of which what is kept, and handed over, does not fit into memory."""
+    """Raises an error if the records of the rollouts do not fit into memory."""
     each = _bytes(state) + steps * sum(kept_sizes(program, state, keep).values())
     memory_limit.check(
         2 * num * each,
@@ -288,11 +291,11 @@ def _check_size(
 def kept_sizes(
     program: Program, state: GraphState | None = None, keep: Mapping[str, tuple[str, ...]] | None = None
 ) -> dict[tuple[str, str], int]:
-    """Bytes of what a rollout keeps in each step, by node and field.
+    """Returns the bytes that a rollout records in each step, by node and field.
 
     Args:
-        program: that rolls out.
-        state: as `init` returns it, of which shapes and types are looked at; None to find them.
+        program: the program of the rollouts.
+        state: as returned by `init`, only its shapes and types are used; computed if None.
         keep: as for `compile_rollouts`.
     """
     state = program.initial_shapes if state is None else state
@@ -314,10 +317,10 @@ def kept_sizes(
 def thinned(
     program: Program, num: int, steps: int, keep: Mapping[str, tuple[str, ...]], limit: float
 ) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], float]]:
-    """What is left of `keep` if the largest fields are left out until all rollouts together keep at most `limit` bytes.
+    """Returns `keep` without the largest fields, so that all rollouts together record at most `limit` bytes.
 
     Returns:
-        What is left, and how many bytes each field takes that is not, by node and field.
+        The remaining fields, and the bytes of each field that was left out, by node and field.
     """
     sizes = {place: float(num * steps * size) for place, size in kept_sizes(program, keep=keep).items()}
     left_out: dict[tuple[str, str], float] = {}
@@ -329,20 +332,20 @@ def thinned(
 
 
 def _message(state: GraphState, name: str) -> int:
-    """Bytes of one output of a node, of whose ring `state` has all entries."""
+    """Returns the bytes of one output of a node, whose whole ring is in `state`."""
     return sum(leaf.size // leaf.shape[0] * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.outputs[name]))
 
 
 def _bytes(tree: PyTree) -> int:
-    """Of all leaves of shapes and types."""
+    """Returns the bytes of all leaves of a pytree of arrays or of shapes and types."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def check_rollouts(program: Program, num: int, steps: int | None) -> int:
-    """How many steps `run_rollouts` would make.
+    """Returns how many steps `run_rollouts` would make.
 
     Raises:
-        RexError: for a number of rollouts or steps that cannot be.
+        RexError: if the number of rollouts or steps is invalid.
     """
     if num < 1:
         raise RexError(f"num {num}: give 1 or more rollouts")
@@ -354,9 +357,9 @@ def check_rollouts(program: Program, num: int, steps: int | None) -> int:
 
 
 def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | None:
-    """The first tick with NaN in the fields that were kept, and in how many rollouts there is any; None for none."""
+    """Returns the first tick with NaN in the recorded fields, and how many rollouts have NaN; None if none has."""
     leaves = jax.tree.leaves([record.fields for record in rollouts.record.values()])
-    # One after another: reductions of several devices, all under way at once, may wait for one another for ever.
+    # One after another: concurrent reductions over several devices may deadlock.
     if not any(bool(_any_nan(leaf)) for leaf in leaves if may_be_nan(leaf)):
         return None
     found: list[tuple[float, int, int, NanPlace]] = []
@@ -380,7 +383,7 @@ def find_nan(rollouts: Rollouts, spec: SystemTiming) -> tuple[NanPlace, int] | N
 
 
 def _any_nan(leaf: Array) -> Any:
-    """Whether there is NaN in it; what stands where nothing ran counts too."""
+    """Returns whether a leaf has NaN; entries in which nothing ran count too."""
     return np.isnan(leaf).any() if isinstance(leaf, np.ndarray) else _any_nan_on_device(leaf)
 
 
@@ -390,9 +393,9 @@ def _any_nan_on_device(leaf: jax.Array) -> jax.Array:
 
 
 def rollout_arrays(rollouts: Rollouts, num: int) -> dict[str, npt.NDArray]:
-    """The first `num` rollouts: `<node>/seq` and `<node>/ts`, `[num, ticks]`, and `<node>/<field>/<key path>`.
+    """Returns the first `num` rollouts: `<node>/seq` and `<node>/ts`, `[num, ticks]`, and `<node>/<field>/<key path>`.
 
-    There is room for as many ticks as ran in any of them; past a rollout's last, the sequence number is -1.
+    There are as many ticks as the longest of them has; past a rollout's last tick, the sequence number is -1.
     """
     num = min(num, rollouts.num)
     episode = rollouts.episode[:num]

@@ -1,4 +1,4 @@
-"""What a program runs in a row, and the arrays that say when: its slots, each with where its entries are in them."""
+"""Defines the slots that a program runs in a row, and makes the arrays that hold their ticks and times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from rexcli.system.system import System
 Skip = Literal["cond", "mask"]
 
 PIECE = 2**18
-"""Rows, of all episodes together, whose tables are made at a time."""
+"""Number of rows, over all episodes together, whose tables are made at a time."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the tables keep what a slot runs, and into which entry of its ring it writes: the spare one if skipped."""
+    """The columns of the tables that hold what a slot runs, and the ring entry that it writes: the spare one if
+    skipped.
+    """
 
     node: str
     at: int
@@ -35,7 +37,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """What is fixed when the program is traced. Programs of equal layout share one compilation."""
+    """Everything that is fixed when the program is traced. Programs of equal layout share one compilation."""
 
     system: System
     slots: tuple[Slot, ...]
@@ -47,7 +49,9 @@ class Layout:
 
 
 def make_tables(system: System, plan: Plan) -> tuple[tuple[Slot, ...], list[np.ndarray]]:
-    """Slots, and the tables of integers, seconds and spans, `[episodes, rows, columns]`: made a piece at a time."""
+    """Returns the slots, and the tables of integers, seconds and spans, `[episodes, rows, columns]`, made piece by
+    piece.
+    """
     slots: tuple[Slot, ...] = ()
     whole: list[np.ndarray] = []
     episodes, rows = plan.table.tick[-1].shape
@@ -65,11 +69,11 @@ def make_tables(system: System, plan: Plan) -> tuple[tuple[Slot, ...], list[np.n
 
 
 def _columns(system: System, plan: Plan, table: Table) -> tuple[tuple[Slot, ...], list[list[np.ndarray]]]:
-    """The slots of some rows, which say where in the tables their entries are, and these, `[episodes, rows, n]`."""
+    """Returns the slots of some rows, with the places of their entries in the tables, and the entries themselves."""
     columns: list[list[np.ndarray]] = [[], [], []]
 
     def column(to: list[np.ndarray], values: np.ndarray) -> int:
-        """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns where it begins."""
+        """Appends `[episodes, rows]` or `[episodes, rows, n]`; returns the index of its first column."""
         begin = sum(part.shape[-1] for part in to)
         to.append(values if values.ndim == 3 else values[..., None])
         return begin

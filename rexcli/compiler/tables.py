@@ -1,4 +1,4 @@
-"""Fifth stage: of every slot in every row, which tick it runs, when that starts and what it reads."""
+"""Fifth stage: computes for every slot in every row which tick it runs, when that starts and what it reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rexcli.timeline.spec import EdgeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Timeline
 
 SHORT = 16
-"""Slots of a template whose order is left as it was found: too few are alike for it to matter."""
+"""The longest template whose slots are not sorted by level: too few of them are identical."""
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -29,22 +29,23 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InputPlan:
-    """What one input of one slot reads in each row.
+    """The messages that one input of one slot reads in each row.
 
     Attributes:
         edge: edge name.
-        newest: sequence number of the newest message that the tick and those before it have read, `[episodes, rows]`.
+        newest: sequence number of the newest message that has been read up to and including the tick,
+            `[episodes, rows]`.
         seq: sequence number of each message, below 0 where the window has a gap, `[episodes, rows, window]`.
-        consecutive: messages are read as 0, 1, 2, …; none is lost, and none overtaken.
-        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge of adjustable
-            delay has a longer window than its node sees, which holds what it sees at any delay.
-        age: seconds from when a message was sent to when the tick starts, and from the episode's start where the
+        consecutive: messages are read in the order 0, 1, 2, …; none is lost or overtaken.
+        ts_sent, ts_recv: seconds, 0 where the window has a gap, `[episodes, rows, window]`; an edge with an adjustable
+            delay has a longer window than its node sees, so that it holds what the node sees at any delay.
+        age: seconds from when a message was sent to the start of the tick, and from the episode's start where the
             window has a gap, `[episodes, rows, window]`.
         adjustable: whether the edge has an adjustable delay.
         overtaken: some messages were overtaken by others. The window is longer than the node sees, so that it holds
             what the node sees in an episode that begins anywhere.
 
-    Where the slot is skipped, they are those of a tick that runs, see `SlotPlan.at`.
+    If the slot is skipped, the values are those of a tick that runs, see `SlotPlan.at`.
     """
 
     edge: str
@@ -60,17 +61,17 @@ class InputPlan:
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """What one slot runs in each row.
+    """The ticks that one slot runs in each row, with their times and inputs.
 
     Attributes:
         node: node name.
-        tick: which tick of the node, -1 where the slot is skipped, `[episodes, rows]`.
-        at: the tick whose clock and inputs it has, `[episodes, rows]`; where it is skipped, the newest that its node
-            has run, or the node's first if it has run none: node code may be called in a skipped slot, where the
-            result is discarded, and should meet nothing there that it never meets.
+        tick: the tick of the node, -1 where the slot is skipped, `[episodes, rows]`.
+        at: the tick whose times and inputs the slot has, `[episodes, rows]`. If the slot is skipped, it is the newest
+            tick that its node has run, or the node's first if it has run none: node code may be called in a skipped
+            slot, with the result discarded, and should only get values that also occur otherwise.
         ts: when that tick starts, seconds, `[episodes, rows]`.
-        dt: seconds since the node's tick before it started; a period of the node for tick 0, `[episodes, rows]`.
-        inputs: in the order of the system's declaration.
+        dt: seconds since the start of the node's previous tick; a period of the node for tick 0, `[episodes, rows]`.
+        inputs: the inputs, in the order of the system's declaration.
     """
 
     node: str
@@ -83,16 +84,16 @@ class SlotPlan:
 
 @dataclass(frozen=True)
 class Table:
-    """Which tick every slot of a template runs in every row, and where to look up its times.
+    """The tick that every slot of a template runs in every row, and the data to look up its times.
 
     Attributes:
-        timeline: of the ticks.
+        timeline: the timeline of the ticks.
         newest: as in `Cuts`.
-        nodes: of each slot; the supervisor's comes last.
-        tick: of each slot, -1 for none, `[episodes, rows]`.
-        before: by node, ticks that have run when a row begins, `[episodes, rows]`.
-        spare: by edge, messages that its windows hold beyond those that a node sees, see `InputPlan`.
-        reading: of edges that lose messages, or on which some overtake others.
+        nodes: the node of each slot; the supervisor comes last.
+        tick: the tick of each slot, -1 for none, `[episodes, rows]`.
+        before: by node, number of ticks that have run when a row begins, `[episodes, rows]`.
+        spare: by edge, how many more messages its windows hold than a node sees, see `InputPlan`.
+        reading: the reading order of edges on which messages are lost or overtaken.
     """
 
     timeline: Timeline
@@ -103,11 +104,11 @@ class Table:
     spare: dict[str, int]
     reading: dict[str, Reading]
     levels: tuple[int, ...] = ()
-    """Of each slot: those of one level depend on none of each other in any row, and lie side by side. Empty for a
-    short template, which stays in the order in which it was found."""
+    """The level of each slot: slots of one level do not depend on each other in any row, and are adjacent. Empty for a
+    short template, whose slots stay in the order in which they were found."""
 
     def episode(self, number: int) -> Table:
-        """The same of one episode alone."""
+        """Returns the table of one episode."""
         one = slice(number, number + 1)
         return replace(
             self,
@@ -119,7 +120,7 @@ class Table:
         )
 
     def rows(self, begin: int, count: int) -> Table:
-        """The same of some rows alone; those past the end are idle."""
+        """Returns the table of `count` rows from `begin` on; those past the end are idle."""
         part = slice(begin, begin + count)
 
         def padded(values: Ints, **how: Any) -> Ints:
@@ -132,10 +133,11 @@ class Table:
         )
 
     def rings(self) -> dict[str, int]:
-        """By node, the shortest ring of outputs that still holds every message, and every gap, when it is read.
+        """Returns the shortest ring of each node's outputs that still holds every message, and every gap, when it is
+        read.
 
         Raises:
-            RexError: for a message that is read before it is sent.
+            RexError: if a message is read before it is sent.
         """
         entries = {node.name: 1 for node in self.timeline.spec.nodes}
         written = dict(self.before)
@@ -143,7 +145,7 @@ class Table:
         slots = zip(levels, self.nodes, self.tick, strict=True)
         for _, level in groupby(slots, key=lambda slot: slot[0]):
             together = [(name, tick) for _, name, tick in level]
-            # What runs as one reads before any of it writes, what does not reads after: the ring serves both.
+            # Slots of one batch read before any of them writes, others read after; the ring is long enough for both.
             after = written | {name: written[name] + (tick >= 0) for name, tick in together}
             for name, tick in together:
                 runs = tick >= 0
@@ -165,11 +167,11 @@ class Table:
         return entries
 
     def window(self, edge: EdgeTiming) -> int:
-        """Messages that a program holds ready for a tick of an edge's target."""
+        """Returns how many messages a program has available for a tick of an edge's target."""
         return edge.window + self.spare.get(edge.name, 0)
 
     def slots(self) -> Iterator[SlotPlan]:
-        """What every slot runs and reads."""
+        """Yields what each slot runs and reads."""
         done = {name: counts.copy() for name, counts in self.before.items()}
         for name, tick in zip(self.nodes, self.tick, strict=True):
             yield self._slot(name, tick, np.where(tick < 0, np.maximum(done[name] - 1, 0), tick))
@@ -215,11 +217,12 @@ class Table:
         )
 
     def _seq(self, edge: EdgeTiming, newest: Counts, at: Counts) -> Counts:
-        """The messages in the windows of an edge's target at some ticks, below 0 in a gap, `[episodes, rows, window]`.
+        """Returns the messages in the windows of an edge's target at some ticks, `[episodes, rows, window]`; gaps are
+        below 0.
 
         Args:
-            edge: whose messages.
-            newest: of each tick.
+            edge: the edge of the messages.
+            newest: the newest message of each tick.
             at: the ticks, `[episodes, rows]`.
         """
         last = np.arange(1 - self.window(edge), 1)
@@ -230,7 +233,7 @@ class Table:
 
 
 def tabulate(cuts: Cuts, placement: Placement) -> Table:
-    """The table of a timeline whose every tick has its place."""
+    """Returns the table of a timeline whose ticks have been assigned to slots and rows."""
     timeline = cuts.timeline
     supervisor = np.arange(placement.tick.shape[2], dtype=np.int32) - (placement.warmup - 1)
     supervisor = np.where((supervisor >= 0) & (supervisor < cuts.length[:, None]), supervisor, np.int32(-1))
@@ -262,11 +265,12 @@ def tabulate(cuts: Cuts, placement: Placement) -> Table:
 
 
 def _levels(spec: SystemTiming, nodes: Sequence[str], ticks: Sequence[Ints], newest: Mapping[str, Counts]) -> list[int]:
-    """Of each slot, one more than the highest of those that it depends on in some row; the supervisor's is the highest.
+    """Returns the level of each slot: one more than the highest that it depends on in some row; the supervisor is
+    highest.
 
     Args:
-        spec: of the system.
-        nodes, ticks: of each slot.
+        spec: the timing of the system.
+        nodes, ticks: the node and the ticks of each slot.
         newest: as in `Cuts`.
     """
     inputs: dict[str, list[EdgeTiming]] = {}
@@ -288,7 +292,7 @@ def _levels(spec: SystemTiming, nodes: Sequence[str], ticks: Sequence[Ints], new
 
 
 def _spare(timeline: Timeline, edge: EdgeTiming, reading: Reading | None) -> int:
-    """Messages that the windows of an edge hold beyond those that a node sees, see `InputPlan`."""
+    """Returns how many more messages the windows of an edge hold than a node sees, see `InputPlan`."""
     overtaken = 0 if reading is None else reading.room(edge.window) - edge.window
     if not edge.adjustable:
         return overtaken
@@ -301,7 +305,7 @@ def _spare(timeline: Timeline, edge: EdgeTiming, reading: Reading | None) -> int
 
 
 def _left_for_later(timeline: Timeline, edge: EdgeTiming) -> int:
-    """The most messages that a tick reads in the timeline and has not yet received at the edge's longest delay."""
+    """Returns the most messages that a tick reads in the timeline and has not yet received at the longest delay."""
     target, messages = timeline.steps[edge.target], timeline.messages[edge.name]
     latest = messages.arrive + edge.adjustable
     reader = first_readers(latest, target.start, target.count, strictly=edge.leaves_simultaneous)

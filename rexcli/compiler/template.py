@@ -1,4 +1,4 @@
-"""Third stage: the search for a short template into which every tick of a timeline fits."""
+"""Third stage: searches for a short template into which every tick of a timeline fits."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rexcli.errors import RexError
 from rexcli.timeline.order import order
 
 LONG = 70
-"""Slots in all templates tried so far above which no other rule is tried, because shortening long templates takes long.
-A template that is only one slot longer than the lower bound is exempt."""
+"""If all templates tried so far have more slots than this together, no other rule is tried, because shortening long
+templates takes long. A template that is only one slot longer than the lower bound is exempt."""
 
 
 MANY = 40_000
-"""Cuts of all episodes together above which a template is sought for a quarter of this number first."""
+"""If all episodes together have more cuts than this, a template is first searched for a quarter of this number."""
 
 
 def find_template(dependencies: Dependencies, mode: Mode) -> Template:
-    """The shortest template that is found for a timeline.
+    """Returns the shortest template that is found for a timeline.
 
     Args:
-        dependencies: of the timeline.
+        dependencies: the dependencies of the timeline.
         mode: how to grow templates, see `rules`.
 
     Raises:
-        RexError: if steps wait for each other; they are named.
+        RexError: if steps wait for each other; the message names them.
     """
     template = _search(dependencies, mode)
     if template is None:
@@ -43,9 +43,10 @@ def find_template(dependencies: Dependencies, mode: Mode) -> Template:
 
 
 def _search(dependencies: Dependencies, mode: Mode) -> Template | None:
-    """The shortest template that is found; None if steps wait for each other.
+    """Returns the shortest template that is found; None if steps wait for each other.
 
-    What fits a part of a long timeline mostly fits all of it: where it does and none can be shorter, that is all.
+    A template that fits a part of a long timeline mostly fits all of it; if it does and cannot be shorter, the search
+    ends.
     """
     fitter, cuts, fewest = TemplateFitter(dependencies), dependencies.cuts, dependencies.fewest
     if mode == "mcs" and cuts.length.size * cuts.started.shape[2] > MANY:

@@ -1,14 +1,14 @@
-"""Whether a template fits a timeline: which of its slots run in each row, within the freedom that the cuts leave.
+"""Checks whether a template fits a timeline, and finds which of its slots run in each row between the cuts' bounds.
 
-A *row* is one pass through the template. Each slot runs the next tick of its node as soon as that tick may run (it
-has started on the timeline, or is as far ahead as was allowed) and all that it depends on has run. Running a tick
-early never makes another late, so if this does not meet what every supervisor tick requires, no other way
-through the same template does.
+A *row* is one pass through the template. Each slot runs the next tick of its node as soon as that tick may run (it has
+started on the timeline, or is as far ahead as allowed) and everything that it depends on has run. Running a tick early
+never makes another late, so if this does not run what every supervisor tick requires in time, no other assignment to
+the same template does.
 
-What a row does depends on little: on the ticks that were left behind, and on what has become possible and necessary
-since the row before. There are few different such changes, see `dependencies`, and few different states between
-rows, however long a timeline is. So a template is a finite automaton: each of its transitions is worked out once, tick
-by tick, and a row is then a look-up.
+What a row runs depends only on the ticks that may have run before and have not, and on what has become possible and
+required since the previous row. There are few distinct changes of this kind, see `dependencies`, and few distinct
+states between rows, however long a timeline is. So a template is a finite automaton: each of its transitions is
+computed once, tick by tick, and a row is then a table lookup.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rexcli.compiler.cut import Cuts
 from rexcli.compiler.dependencies import Change, Dependencies
 
 Slots = list[tuple[int, int]]
-"""A template as pairs (bit, node): bit `1 << i` of slot i, which it keeps when others are left out."""
+"""A template as pairs (bit, node): bit `1 << i` of slot i, which stays the same when other slots are left out."""
 
 
 Item = TypeVar("Item", bound=Hashable)
 State = tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
-"""What may run and has not yet, by node, in order: of each such tick, which nodes it waits for, and how many of their
-ticks that may run need not have."""
+"""The ticks that may run and have not, by node, in order: for each such tick, the nodes that it waits for, and how many
+of their ticks that may run it does not need."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Template:
     """A template that fits a timeline, and which of its slots run in each row.
 
     Attributes:
-        slots: node of each slot.
-        bits: of each slot, in the rows.
+        slots: the node of each slot.
+        bits: the bit of each slot in the rows.
         warmup: by episode, the rows up to cut 0, as the bits of the slots that run.
-        rows: by episode, those after, as places in `used`.
-        used: the different rows that there are, as bits.
-        cuts: of the longest episode.
-        num_patterns: how many kinds of partition it was grown for.
+        rows: by episode, the rows after it, as indices of `used`.
+        used: the distinct rows, as bits.
+        cuts: number of cuts of the longest episode.
+        num_patterns: number of kinds of partitions that it was grown for.
     """
 
     slots: list[int]
@@ -72,7 +72,7 @@ class TemplateFitter:
         self._episodes = [_Episode(cuts, episode, changes) for episode, changes in enumerate(dependencies.sequences)]
 
     def fit(self, template: list[int]) -> Template | None:
-        """Runs through `template` row by row; None if some supervisor tick would come before what it requires."""
+        """Fits `template` row by row; returns None if some supervisor tick would come before what it requires."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
         automaton = self._automaton(slots)
         if all(episode.run(automaton) for episode in self._episodes):
@@ -80,7 +80,7 @@ class TemplateFitter:
         return None
 
     def shorten(self, template: list[int]) -> Template | None:
-        """Leaves out the slots, least used first, that no supervisor tick misses; None if `template` does not fit."""
+        """Removes slots, least used first, without which `template` still fits; returns None if it does not fit."""
         slots = [(1 << i, node) for i, node in enumerate(template)]
         automaton = self._automaton(slots)
         if not all(episode.run(automaton) for episode in self._episodes):
@@ -93,7 +93,7 @@ class TemplateFitter:
         used = {pair: sum(count for bits, count in rows if bits & pair[0]) for pair in slots if spare[pair[1]]}
         order = sorted(used, key=used.__getitem__)
         begin, size = 0, 1
-        while begin < len(order):  # several at once as long as that goes well; the outcome is that of one by one
+        while begin < len(order):  # several at once as long as the rest fits; the result is the same as one by one
             batch, end = _batch(order, begin, size, spare)
             fewer = [pair for pair in slots if pair not in batch]
             if not batch:
@@ -112,7 +112,9 @@ class TemplateFitter:
         return _Automaton(slots, self._changes, self._states, self._rows)
 
     def _without(self, bits: int, slots: Slots) -> bool:
-        """Whether no tick comes too late if only `slots` are left, all but those of `bits`; if so, leaves these out."""
+        """Returns whether no tick comes too late with only `slots`, all but those of `bits`; if so, keeps
+        the result.
+        """
         automaton = self._automaton(slots)
         gone = np.array([bool(row & bits) for row in self._rows.known])
         changes = []
@@ -126,7 +128,7 @@ class TemplateFitter:
         return True
 
     def _begun(self, slots: Slots) -> Template | None:
-        """The template that the episodes have agreed on so far; None if the warm-up of one of them never ends."""
+        """Returns the template with the rows found so far; None if the warm-up of some episode never ends."""
         automaton = self._automaton(slots)
         warmup, rows = [], []
         for episode in self._episodes:
@@ -141,7 +143,7 @@ class TemplateFitter:
 
 
 def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[tuple[int, int]], int]:
-    """Up to `size` slots from `order[begin]` on that their nodes can spare together, and where the next begins."""
+    """Returns up to `size` slots from `order[begin]` on that their nodes can spare, and where the next batch begins."""
     batch: set[tuple[int, int]] = set()
     left = spare.copy()
     for place in range(begin, len(order)):
@@ -155,7 +157,7 @@ def _batch(order: Slots, begin: int, size: int, spare: list[int]) -> tuple[set[t
 
 
 class _Numbers(Generic[Item]):
-    """Gives each different item a number, in order of appearance."""
+    """Gives each distinct item a number, in order of appearance."""
 
     def __init__(self) -> None:
         self.known: list[Item] = []
@@ -169,12 +171,12 @@ class _Numbers(Generic[Item]):
 
 
 class _Automaton:
-    """A template as a table of transitions, filled as they are met.
+    """A template as a table of transitions, which is filled when they first occur.
 
     Attributes:
-        table: by `state * changes + change`, the row and the state that follow, as numbers; None where some tick then
-            comes too late.
-        changes: how many there are.
+        table: by `state * changes + change`, the resulting row and state, as numbers; None if some tick then comes too
+            late.
+        changes: number of distinct changes.
     """
 
     def __init__(self, slots: Slots, changes: list[Change], states: _Numbers[State], rows: _Numbers[int]):
@@ -183,11 +185,11 @@ class _Automaton:
         self._slots, self._changes, self._states, self._rows = slots, changes, states, rows
 
     def number(self, state: State) -> int:
-        """The number under which the table knows a state."""
+        """Returns the number of a state in the table."""
         return self._states.number(state)
 
     def work_out(self, key: int) -> tuple[int, int] | None:
-        """Runs the slots once for a transition that was not met before."""
+        """Runs the slots once for a transition that has not occurred before."""
         state, number = divmod(key, self.changes)
         change = self._changes[number]
         left = [
@@ -215,7 +217,7 @@ class _Automaton:
             after = tuple(
                 tuple(tuple(wait for wait in tick if behind[wait[0]] > wait[1]) for tick in ticks[begin:])
                 for ticks, begin in zip(left, first, strict=True)
-            )  # what has run is waited for no more
+            )  # ticks that have run need not be waited for any more
             result = self._rows.number(ran), self._states.number(after)
         self.table[key] = result
         return result
@@ -225,8 +227,8 @@ class _Episode:
     """The rows of one episode; row p ends at cut p.
 
     Attributes:
-        ran: which slots ran in each row, as numbers; that of no slot in row 0.
-        states: what was left behind at each cut, as numbers; at cut 0, nothing.
+        ran: which slots ran in each row, as numbers; no slot ran in row 0.
+        states: the state at each cut, as numbers; the empty state at cut 0.
     """
 
     def __init__(self, cuts: Cuts, episode: int, changes: array[int]):
@@ -236,12 +238,14 @@ class _Episode:
         self._changes = changes
 
     def run(self, automaton: _Automaton) -> bool:
-        """Places all ticks after cut 0; False if that cannot be."""
+        """Assigns all ticks after cut 0 to rows; returns False if that is impossible."""
         self.ran, self.states = array("i", [0]), array("i", [0])
         return self._go_on(automaton, self.ran, self.states, len(self._changes) + 1)
 
     def _go_on(self, automaton: _Automaton, ran: array[int], states: array[int], stop: int, old: int = 0) -> bool:
-        """Appends rows up to `stop`, or from `old` on up to one that ends as it did before; False if that cannot be."""
+        """Appends rows up to `stop`, or from `old` on up to the first that ends in the same state as before; False if
+        impossible.
+        """
         table, changes, width = automaton.table, self._changes, automaton.changes
         state = states[-1]
         for p in range(len(states), stop):
@@ -260,9 +264,10 @@ class _Episode:
         return True
 
     def without(self, gone: npt.NDArray[np.bool_], automaton: _Automaton) -> tuple[array[int], array[int]] | None:
-        """All rows and states if some rows, as numbers, are no more; None if some tick then comes too late.
+        """Returns all rows and states if the rows in `gone` cannot be used any more; None if some tick then comes too
+        late.
 
-        Rows are run again from each of these to the first that ends as it did before.
+        Rows are computed again from each such row to the first that ends in the same state as before.
         """
         ran, states = array("i"), array("i")
         for first in np.flatnonzero(gone[np.frombuffer(self.ran, np.intc)]).tolist():
@@ -277,7 +282,7 @@ class _Episode:
         return ran, states
 
     def begun(self, slots: Slots, automaton: _Automaton) -> tuple[list[int], array[int]] | None:
-        """The shortest warm-up, and the rows after it; None if steps wait for each other."""
+        """Returns the shortest warm-up, and the rows after it; None if steps wait for each other."""
         cuts, episode = self._cuts, self._number
         limit, required = cuts.started[:, episode, 0].tolist(), cuts.required[:, episode, 0].tolist()
         waits = [
@@ -303,7 +308,7 @@ class _Episode:
     def _after(
         self, automaton: _Automaton, done: list[int], limit: list[int], waits: list[list[list[tuple[int, int]]]]
     ) -> array[int] | None:
-        """The rows after a warm-up that ends with `done`; None if some tick then comes too late."""
+        """Returns the rows after a warm-up that ends with `done`; None if some tick then comes too late."""
         left = tuple(
             tuple(
                 tuple((source, limit[source] - count) for source, count in waits[node][tick] if count > done[source])

@@ -1,9 +1,9 @@
-"""How candidates for a template are grown: short sequences of slots into which every pattern fits.
+"""Grows candidates for a template: short sequences of slots into which every pattern fits.
 
-A *slot* is a place where a given node may run once. A partition fits a template of slots if each of its ticks
-gets a slot of its node, later than the slots of all that it depends on. Going through the template from left to
-right and running whatever is ready fits a partition if anything does, because running a tick early never makes
-another less ready. So a template is good when that sweep empties every partition, and better when it is shorter.
+A *slot* is a place where a given node may run once. A partition fits a template if each of its ticks gets a slot of its
+node, later than the slots of all ticks that it depends on. Going through the template from left to right and running
+every ready tick fits a partition if any assignment does, because running a tick early never delays another. So a
+template fits if this sweep runs all ticks of every partition, and shorter templates are better.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rexcli.errors import RexError
 Mode = Literal["mcs", "generational", "topological"]
 Bools = npt.NDArray[np.bool_]
 Rule = Callable[[Patterns], Iterator[int]]
-"""Grows a template, node indices in order, into which all of the patterns fit."""
+"""Yields the node indices, in order, of a template into which all patterns fit."""
 
 
 class Cursors:
-    """How far each pattern has got: a pointer per node, and which nodes are ready to run next."""
+    """The progress in each pattern: how many ticks of each node have run, and which nodes are ready to run next."""
 
     def __init__(self, patterns: Patterns):
         self.patterns = patterns
@@ -47,7 +47,7 @@ class Cursors:
         self.ready[:, node] = ready
 
     def run(self, node: int) -> Bools:
-        """Runs `node` in every pattern in which it is ready; returns in which, `[patterns]`."""
+        """Runs `node` in every pattern in which it is ready; returns in which, bool `[patterns]`."""
         ran = self.ready[:, node].copy()
         self.ran[:, node] += ran
         for other in {node, *self._consumers[node]}:
@@ -56,17 +56,17 @@ class Cursors:
 
     @property
     def left(self) -> Ints:
-        """Ticks still to run, `[patterns, nodes]`."""
+        """The number of ticks still to run, `[patterns, nodes]`."""
         return self.patterns.count - self.ran
 
 
 def rules(mode: Mode) -> tuple[Rule, ...]:
-    """The ways to grow a template for patterns; which gives the shortest has to be seen.
+    """Returns the rules by which to grow a template for patterns; all have to be tried to find the shortest.
 
     Args:
-        mode: `mcs` grows towards the minimum common supergraph, slot by slot, by what most patterns miss most;
+        mode: `mcs` grows towards the minimum common supergraph, slot by slot, by what most patterns need most;
             `generational` gives each depth of dependency a slot for every node that some partition has there;
-            `topological` does so for each position in the partitions' own order.
+            `topological` does so for each position in the partitions' topological order.
     """
     if mode not in _MODES:
         raise RexError(f"compile.mode '{mode}': give 'mcs', 'generational' or 'topological'")
@@ -98,7 +98,7 @@ def _run_where(sweep: Cursors, node: int, rows: Bools) -> None:
 
 
 def _greedy(rule: Callable[[Cursors], int], patterns: Patterns) -> Iterator[int]:
-    """Slot by slot, each for the node that `rule` names."""
+    """Yields slots one by one, each for the node that `rule` chooses."""
     sweep = Cursors(patterns)
     while sweep.ready.any():
         node = rule(sweep)
@@ -107,7 +107,7 @@ def _greedy(rule: Callable[[Cursors], int], patterns: Patterns) -> Iterator[int]
 
 
 def _most_served(sweep: Cursors) -> int:
-    """The node whose slot is least likely to be needed again: ready wherever most of it is still to run."""
+    """Returns the node that is ready in the largest share of the patterns with most of its ticks still to run."""
     left = sweep.left
     most = left.max(axis=0)
     fullest = (left == most) & (most > 0)
@@ -119,7 +119,7 @@ def _most_served(sweep: Cursors) -> int:
 
 
 def _most_advanced(sweep: Cursors) -> int:
-    """The node that moves on the largest share of the partitions that still have it."""
+    """Returns the node that is ready in the largest share of the partitions in which it still has to run."""
     left = sweep.patterns.weight @ (sweep.left > 0)
     ready = sweep.patterns.weight @ sweep.ready
     score = np.where(ready > 0, ready / np.maximum(left, 1) + 1e-6 * ready / max(1, int(ready.max())), -1.0)

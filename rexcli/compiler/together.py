@@ -1,7 +1,7 @@
-"""What nodes that are alike keep, in one array for all of them: what a loop carries from step to step is then few
-arrays however many nodes there are, which JAX traces and XLA compiles in a fraction of the time.
+"""Batches the state and the messages of identical nodes into one array per group, so that XLA compiles far fewer loop
+carries.
 
-The loops of a program (`Program.reset`, `rollout`, `play`) begin by `gathered` and end by `parted`; in between the
+The loops of a program (`Program.reset`, `rollout`, `play`) begin with `gathered` and end with `parted`; in between, the
 mappings of a graph state are `Together` and not dictionaries. Node code sees neither.
 """
 
@@ -21,17 +21,17 @@ from rexcli.system.states import GraphState
 PyTree = Any
 Names = tuple[str, ...]
 KEPT = ("rng", "params", "state", "outputs")
-"""What a graph state keeps by node."""
+"""The fields of a graph state that are mappings by node."""
 
 
 @jax.tree_util.register_pytree_node_class
 class Together(Mapping[str, PyTree]):
-    """A pytree by node, of which those of a group are kept in one.
+    """A mapping from nodes to pytrees, in which those of a group of nodes are stacked into one.
 
     Args:
-        groups: nodes of which each keeps the same structure.
-        grouped: of each group one pytree, leaves `[nodes, ...]`.
-        alone: of the other nodes, each its own.
+        groups: groups of nodes whose pytrees have the same structure, shapes and types.
+        grouped: one pytree for each group, leaves `[nodes, ...]`.
+        alone: the pytrees of the other nodes.
     """
 
     def __init__(self, groups: tuple[Names, ...], grouped: list[PyTree], alone: dict[str, PyTree]):
@@ -59,10 +59,10 @@ class Together(Mapping[str, PyTree]):
         return len(self.alone) + sum(map(len, self.groups))
 
     def find(self, name: str) -> tuple[int, int]:
-        """Which group a node is in, and its place there.
+        """Returns the index of a node's group, and the node's index in it.
 
         Raises:
-            KeyError: it is in none.
+            KeyError: if it is in no group.
         """
         for number, group in enumerate(self.groups):
             if name in group:
@@ -70,7 +70,7 @@ class Together(Mapping[str, PyTree]):
         raise KeyError(name)
 
     def places(self, names: Sequence[str]) -> tuple[int, np.ndarray] | None:
-        """The group that all these nodes are in, and their places there; None where there is none."""
+        """Returns the group that all these nodes are in, and their indices in it; None if there is none."""
         if names[0] in self.alone:
             return None
         number = self.find(names[0])[0]
@@ -78,13 +78,13 @@ class Together(Mapping[str, PyTree]):
         return (number, np.asarray([place[name] for name in names])) if place.keys() >= set(names) else None
 
     def with_group(self, number: int, tree: PyTree) -> Together:
-        """The same with another pytree for a group."""
+        """Returns the mapping with another pytree for a group."""
         grouped = [tree if index == number else each for index, each in enumerate(self.grouped)]
         return Together(self.groups, grouped, self.alone)
 
 
 def groups_of(batches: Sequence[Sequence[Slot]]) -> tuple[Names, ...]:
-    """Nodes whose slots run together, see `alike.batches`; each is in one group."""
+    """Returns groups of nodes whose slots run as one batch, see `alike.batches`; each node is in at most one group."""
     found: list[Names] = []
     for batch in sorted(batches, key=len, reverse=True):
         names = tuple(dict.fromkeys(slot.node for slot in batch))
@@ -94,7 +94,7 @@ def groups_of(batches: Sequence[Sequence[Slot]]) -> tuple[Names, ...]:
 
 
 def gathered(graph_state: GraphState, groups: tuple[Names, ...]) -> GraphState:
-    """The graph state with what each group keeps in one; messages only where they are small."""
+    """Returns the graph state with the pytrees of each group stacked into one; messages only if they are small."""
     if not groups or isinstance(graph_state.rng, Together):
         return graph_state
     small = tuple(group for group in groups if all(_is_small(graph_state.outputs[name]) for name in group))
@@ -107,7 +107,7 @@ def gathered(graph_state: GraphState, groups: tuple[Names, ...]) -> GraphState:
 
 
 def parted(graph_state: GraphState, rings: Mapping[str, int]) -> GraphState:
-    """The opposite of `gathered`, `rings` being how many messages are kept of each node."""
+    """Reverses `gathered`; `rings` is how many messages each node's ring holds."""
     if not isinstance(graph_state.rng, Together):
         return graph_state
     kept = {field: _part(getattr(graph_state, field)) for field in KEPT}
@@ -132,12 +132,12 @@ def _part(by_node: Together) -> dict[str, PyTree]:
 
 
 def _is_small(ring: PyTree) -> bool:
-    """Whether a ring is worth rewriting as a whole for the sake of one message."""
+    """Returns whether a ring is so small that it may be rewritten as a whole for one message."""
     return all(leaf.size <= SMALL for leaf in jax.tree.leaves(ring))
 
 
 def _of_one_length(rings: Sequence[PyTree], names: Names) -> dict[str, PyTree]:
-    """Rings of messages, each with room for as many as the longest."""
+    """Returns the rings of messages, each padded to the length of the longest."""
     longest = max((len(leaf) for ring in rings for leaf in jax.tree.leaves(ring)), default=0)
 
     def padded(leaf: jax.Array) -> jax.Array:
@@ -148,7 +148,7 @@ def _of_one_length(rings: Sequence[PyTree], names: Names) -> dict[str, PyTree]:
 
 
 def rows(by_node: Mapping[str, PyTree], names: Sequence[str]) -> PyTree:
-    """What some nodes keep, leaves `[names, ...]`."""
+    """Returns the pytrees of some nodes as one, leaves `[names, ...]`."""
     found = by_node.places(names) if isinstance(by_node, Together) else None
     if found is None:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(by_node[name] for name in names))
@@ -161,7 +161,7 @@ def rows(by_node: Mapping[str, PyTree], names: Sequence[str]) -> PyTree:
 
 
 def with_rows(by_node: Mapping[str, PyTree], names: Sequence[str], tree: PyTree) -> Mapping[str, PyTree]:
-    """The same with what some nodes keep now, leaves `[names, ...]`."""
+    """Returns the mapping with new pytrees of some nodes, given as one with leaves `[names, ...]`."""
     found = by_node.places(names) if isinstance(by_node, Together) else None
     if found is None:
         parts = unstacked(tree, len(names))
@@ -177,7 +177,7 @@ def with_rows(by_node: Mapping[str, PyTree], names: Sequence[str], tree: PyTree)
 
 
 def with_one(by_node: Mapping[str, PyTree], name: str, value: PyTree) -> Mapping[str, PyTree]:
-    """The same with what one node keeps now."""
+    """Returns the mapping with a new pytree of one node."""
     if not isinstance(by_node, Together):
         return {**by_node, name: value}
     if name in by_node.alone:
@@ -188,14 +188,14 @@ def with_one(by_node: Mapping[str, PyTree], name: str, value: PyTree) -> Mapping
 
 
 def unstacked(tree: PyTree, number: int) -> list[PyTree]:
-    """Of a pytree with leaves `[number, ...]` the pytrees in it."""
+    """Splits a pytree with leaves `[number, ...]` into `number` pytrees."""
     leaves, structure = jax.tree.flatten(tree)
     parts = [[jax.lax.index_in_dim(leaf, index, keepdims=False) for index in range(number)] for leaf in leaves]
     return [jax.tree.unflatten(structure, [part[index] for part in parts]) for index in range(number)]
 
 
 def message_types(rings: Mapping[str, PyTree], name: str) -> PyTree:
-    """Shapes and types of a message that is kept in a node's ring."""
+    """Returns the shapes and types of a message in a node's ring."""
     lead, ring = 1, None
     if isinstance(rings, Together) and name not in rings.alone:
         lead, ring = 2, rings.grouped[rings.find(name)[0]]
@@ -204,8 +204,10 @@ def message_types(rings: Mapping[str, PyTree], name: str) -> PyTree:
 
 
 def pooled(rings: Mapping[str, PyTree], sources: Sequence[str]) -> tuple[list[PyTree], dict[str, int]]:
-    """The rings of some nodes as pytrees with leaves `[entries, ...]`, and where in all of them together each node's
-    ring begins. A group is in one, others are each in their own, in order."""
+    """Returns the rings of some nodes as pytrees with leaves `[entries, ...]`, and where each node's ring begins in
+    them.
+
+    A group of nodes has one pytree, other nodes have one each, in order; entries are counted through all of them."""
     parts: list[PyTree] = []
     begins: dict[str, int] = {}
     groups: dict[int, tuple[int, int]] = {}
@@ -231,7 +233,7 @@ def _entries(ring: PyTree) -> int:
 
 
 def write(ring: PyTree, output: PyTree, at: jax.Array) -> PyTree:
-    """`output` at entry `at` of every leaf of `ring`, `[entries, ...]`."""
+    """Returns `ring` with `output` at entry `at` of every leaf, `[entries, ...]`."""
 
     def one(entries: jax.Array, value: jax.Array) -> jax.Array:
         return jax.lax.dynamic_update_index_in_dim(entries, value, at.astype(jnp.uint32), 0)
@@ -242,7 +244,7 @@ def write(ring: PyTree, output: PyTree, at: jax.Array) -> PyTree:
 def write_rows(
     rings: Mapping[str, PyTree], names: Sequence[str], outputs: PyTree, at: jax.Array
 ) -> Mapping[str, PyTree]:
-    """Rings by node with what some nodes send, leaves `[names, ...]`, each at its entry `at`, `[names]`."""
+    """Returns the rings with what some nodes send, leaves `[names, ...]`, each at its entry `at`, `[names]`."""
     if not isinstance(rings, Together) or rings.places(names) is None:
         for index, (name, output) in enumerate(zip(names, unstacked(outputs, len(names)), strict=True)):
             rings = with_one(rings, name, write(rings[name], output, at[index]))

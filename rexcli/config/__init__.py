@@ -1,1 +1,1 @@
-"""From YAML to a checked `Experiment` (no JAX), and from there to a `System`."""
+"""Reads YAML to a checked `Experiment` (without JAX), and builds a `System` from it."""

@@ -1,4 +1,4 @@
-"""From a checked `Experiment` to the `System` that it declares, and to its environment."""
+"""Builds the `System` that a checked `Experiment` declares, and its environment."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ T = TypeVar("T")
 
 
 def build_system(experiment: Experiment, project: Project | None = None) -> System:
-    """The declared system, with its loops checked.
+    """Builds the declared system, with its loops checked.
 
     Args:
-        experiment: what to build.
-        project: whose `nodes` package `_target_` means; None for the one that the working directory is in.
+        experiment: the experiment to build.
+        project: the project whose `nodes` package is imported; None for the one that contains the working directory.
 
     Raises:
-        RexError: for a target that is missing or not trusted, options that its class does not take, delays that are
-            none, and systems that cannot run; each names the file and the key.
+        RexError: if a target is missing or not trusted, an option is unknown to its class, a delay is invalid, or the
+            system cannot run; the message names the file and the key.
     """
     project = project or find_project()
     project.activate()
@@ -59,10 +59,10 @@ def build_system(experiment: Experiment, project: Project | None = None) -> Syst
 
 
 def _posterior(experiment: Experiment) -> dict[str, Any]:
-    """The draws of the run that `randomize.posterior` names, of nodes and edges that the experiment has.
+    """Returns the draws of the run that `randomize.posterior` names, for nodes and edges of the experiment.
 
     Raises:
-        RexError: it has none of these, or they are no draws.
+        RexError: if it has none for them, or its arrays are not draws.
     """
     run = experiment.randomize.posterior if experiment.randomize else None
     if run is None:
@@ -85,10 +85,10 @@ def _posterior(experiment: Experiment) -> dict[str, Any]:
 
 
 def build_delay(experiment: Experiment, key: str, project: Project | None = None) -> Delay:
-    """The declared delay of one node or edge, `edges.sensor_agent`, without building a node; 0 where it has none.
+    """Builds the declared delay of one node or edge, `edges.sensor_agent`, without building a node; 0 if it has none.
 
     Raises:
-        RexError: it is none.
+        RexError: if it is not a valid delay.
     """
     (project or find_project()).activate()
     section, _, name = key.partition(".")
@@ -99,10 +99,10 @@ def build_delay(experiment: Experiment, key: str, project: Project | None = None
 
 
 def build_environment(experiment: Experiment, system: System, project: Project | None = None) -> Any:
-    """The declared environment with the declared metrics, bound to `system`.
+    """Builds the declared environment with the declared metrics, bound to `system`.
 
     Raises:
-        RexError: where none is declared, or its target or options are wrong.
+        RexError: if none is declared, or its target or options are wrong.
     """
     (project or find_project()).activate()
     if experiment.env is None:
@@ -123,10 +123,10 @@ def build_environment(experiment: Experiment, system: System, project: Project |
 
 
 def build_loggers(experiment: Experiment, project: Project | None = None) -> dict[str, Any]:
-    """The declared loggers by name, not started yet.
+    """Builds the declared loggers, by name, without starting them.
 
     Raises:
-        RexError: a target or its options are wrong, or a library is not installed.
+        RexError: if a target or its options are wrong, or a library is not installed.
     """
     (project or find_project()).activate()
     loader = Loader(experiment.trust, experiment.origins)
@@ -142,10 +142,10 @@ def build_loggers(experiment: Experiment, project: Project | None = None) -> dic
 
 
 def build_optimizer(experiment: Experiment, project: Project | None = None) -> Any:
-    """The optimiser that `identify.optimizer` declares; None where it declares none.
+    """Builds the optimiser that `identify.optimizer` declares; returns None if it declares none.
 
     Raises:
-        RexError: its target or its settings are wrong.
+        RexError: if its target or its settings are wrong.
     """
     config = experiment.identify.optimizer
     if config is None:
@@ -173,7 +173,7 @@ def _metric(name: str, config: TargetConfig, loader: Loader) -> Any:
 
 
 def _node(config: NodeConfig, loader: Loader, project: Project) -> tuple[NodeSpec, Any]:
-    """The node as declared, and its code, which gets what it takes of the declared values and the project's folder."""
+    """Returns the declared node and its code, which is given the declared values and project folder that it accepts."""
     key = f"nodes.{config.name}"
     values = {item.name: getattr(config, item.name) for item in fields(NodeSpec)}
     if config.delay is not None:
@@ -184,7 +184,7 @@ def _node(config: NodeConfig, loader: Loader, project: Project) -> tuple[NodeSpe
 
 
 def _declared(kind: Callable[[Any], T], value: Any, key: str, loader: Loader) -> T:
-    """What a key declares, as `kind` makes it."""
+    """Converts the value of a key by `kind`; errors name the key."""
     try:
         return kind(loader.build(value, key))
     except RexError as error:

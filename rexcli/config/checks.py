@@ -1,4 +1,4 @@
-"""Typed checks: a plain mapping against a dataclass, each value with one message that names the key and the fix."""
+"""Checks a plain mapping against a dataclass; each error message names the key, the value and the fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rexcli.errors import RexError, shown, suggest
 from rexcli.timeline.spec import wrong_delay, wrong_loss
 
 Check = Callable[[Any], str | None]
-"""What is wrong with a value, said as what to give in its place; None where nothing is."""
+"""Returns what to give instead of a wrong value; None if it is right."""
 
 
 def positive(what: str) -> Check:
@@ -33,20 +33,20 @@ def between(low: float, high: float) -> Check:
 
 
 def folder_name(value: str) -> str | None:
-    """For what names a folder."""
+    """Checks the name of a folder; returns what to give instead, or None."""
     plain = value.isprintable() and value.strip() == value and value not in ("", ".", "..") and len(value) <= 100
     return None if plain and not set(value) & set("/\\:") else "give a name for a folder, letters, digits, - and _"
 
 
 class MissingKey(RexError):
-    """What must be given is not."""
+    """Raised for a required key that is missing."""
 
 
 def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
-    """`value` as `kind`: a dataclass, a container or scalar type, a `Literal`, or a union of these.
+    """Converts `value` to `kind`: a dataclass, a container or scalar type, a `Literal`, or a union of these.
 
     Raises:
-        RexError: naming where the value came from, `key`, the value and what to give instead.
+        RexError: names where the value came from, `key`, the value and what to give instead.
     """
     if kind is Any:
         return value
@@ -81,7 +81,7 @@ def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
         for name, item in value.items():
             try:
                 items[_name(name, key, origins)] = read(args[1], item, f"{key}.{name}", origins)
-            except MissingKey as error:  # of a name that nobody declared, which may be another one misspelt
+            except MissingKey as error:  # for a name that is not declared elsewhere, which may be a misspelt one
                 close = suggest(str(name), [str(other) for other in value if other != name])
                 raise RexError(f"{error}{close if 'mean' in close else ''}") from None
         return items
@@ -94,7 +94,7 @@ def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
 
 
 def write(data: Any) -> Any:
-    """The plain mapping that `read` makes `data` from; every default is written out."""
+    """Returns the plain mapping from which `read` makes `data`, with every default."""
     if dataclasses.is_dataclass(data) and not isinstance(data, type):
         plain = {key: write(getattr(data, item.name)) for key, item in _fields(type(data)).items()}
         rest = _rest(type(data))
@@ -107,18 +107,18 @@ def write(data: Any) -> Any:
 
 
 def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:
-    """The fields of a dataclass that YAML may set, by key."""
+    """Returns the fields of a dataclass that YAML may set, by key."""
     fields = (item for item in dataclasses.fields(kind) if not {"rest", "internal", "named"} & set(item.metadata))
     return {item.metadata.get("key", item.name): item for item in fields}
 
 
 def _rest(kind: Any) -> str | None:
-    """The name of the field that takes all keys for which there is no other field, if the dataclass has one."""
+    """Returns the name of the field that takes all keys without a field of their own; None if there is none."""
     return next((item.name for item in dataclasses.fields(kind) if item.metadata.get("rest")), None)
 
 
 def describe(kind: Any) -> str:
-    """`kind` as what a person should type."""
+    """Describes `kind` as what the user should type."""
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return " or ".join("null" if arg is type(None) else describe(arg) for arg in args)
@@ -193,7 +193,7 @@ def _read_field(item: Any, hints: dict[str, Any], value: Any, path: str, origins
 
 
 def read_delay(value: Any, key: str, origins: Origins, default: Any = None) -> Any:
-    """A delay as declared: None, seconds, or a mapping with `_target_`."""
+    """Returns a declared delay: None, seconds, or a mapping with `_target_`."""
     if value is None:
         return default
     if isinstance(value, Mapping):
@@ -213,7 +213,7 @@ def read_delay(value: Any, key: str, origins: Origins, default: Any = None) -> A
 
 
 def read_loss(value: Any, key: str, origins: Origins, default: Any = 0.0) -> Any:
-    """A loss as declared: None, a share of the messages, or a mapping with `_target_`."""
+    """Returns a declared loss: None, a share of the messages, or a mapping with `_target_`."""
     if value is None:
         return default
     if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):

@@ -1,4 +1,4 @@
-"""Hydra composition: a conf name and overrides to a checked `Experiment`."""
+"""Composes a checked `Experiment` from the name of a YAML file and overrides, with Hydra."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 LONGEST_KEY = 1000
-"""Characters; a longer one is not looked up."""
+"""The most characters of a key; a longer one is not looked up."""
 
 PARTS = ("base", DEFAULT_CONF)
-"""Files of `conf/` that are no experiments of their own."""
+"""Files of `conf/` that are not experiments themselves."""
 
 SWEEP_GROUPS = (("launcher",), ("sweeper",))
-"""Folders of `conf/` that say how a sweep is run."""
+"""Folders of `conf/` that configure how a sweep is run."""
 
 
 def compose(
@@ -51,11 +51,11 @@ def compose(
         conf: name of the experiment's file; None for the project's default.
         overrides: in Hydra's grammar, such as `ppo.lr=1e-4`, `ppo=tutorial`, `~edges.sensor_agent`. A plain
             `key=value` may set any key of the schema, also one that no YAML file writes.
-        project: where `conf/` is; None for the one that the working directory is in.
-        config_dir: one more folder of YAML files, searched after the project's.
+        project: the project of `conf/`; None for the one that contains the working directory.
+        config_dir: an additional folder of YAML files, searched after the project's.
 
     Raises:
-        RexError: for whatever is typed or declared wrong, with the file or `command line`, the key and the fix.
+        RexError: for any mistake in files or overrides; names the file or `command line`, the key and the fix.
     """
     project = project or find_project()
     with hydra(project, config_dir) as app, composition_errors(project, conf, config_dir):
@@ -63,7 +63,9 @@ def compose(
 
 
 def compose_by(app: Hydra, name: str, overrides: Sequence[str], project: Project) -> Experiment:
-    """`compose` by an application that has read the YAML files already, perhaps; `name` as `conf_name` gives it."""
+    """Composes as `compose` does, with a Hydra application that may have read the YAML files before; `name` is as from
+    `conf_name`.
+    """
     from hydra.types import RunMode
 
     refuse_sweeps(overrides)
@@ -74,7 +76,9 @@ def compose_by(app: Hydra, name: str, overrides: Sequence[str], project: Project
 
 @contextmanager
 def hydra(project: Project, config_dir: str | Path | None = None) -> Iterator[Hydra]:
-    """A Hydra application over the project's YAML files; whatever Hydra ran before is there again afterwards."""
+    """Yields a Hydra application over the project's YAML files; the previous global application is
+    restored afterwards.
+    """
     from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
@@ -103,7 +107,9 @@ def hydra(project: Project, config_dir: str | Path | None = None) -> Iterator[Hy
 
 
 def repository(files: Any, folders: Sequence[Path], project: Project) -> Any:
-    """Hydra's YAML files, each read once, and looked through before Hydra writes out its aliases."""
+    """Returns Hydra's repository of YAML files, which reads each file once, and checks it before Hydra expands its
+    aliases.
+    """
     from hydra._internal.config_repository import CachingConfigRepository
 
     class Repository(CachingConfigRepository):
@@ -117,10 +123,10 @@ def repository(files: Any, folders: Sequence[Path], project: Project) -> Any:
 
 
 def conf_name(conf: str | None, project: Project, config_dir: str | Path | None = None) -> str:
-    """The name that Hydra loads: `pendulum` for `pendulum`, `pendulum.yaml` or `conf/pendulum.yaml`.
+    """Returns the name that Hydra loads: `pendulum` for `pendulum`, `pendulum.yaml` or `conf/pendulum.yaml`.
 
     Raises:
-        RexError: where no folder has such a file; it lists those that there are.
+        RexError: if no folder has such a file; lists the existing ones.
     """
     name = DEFAULT_CONF if conf is None else conf.removesuffix(".yaml").removeprefix("conf/")
     folders = list(project.search_path) + ([Path(config_dir)] if config_dir is not None else [])
@@ -140,17 +146,17 @@ def conf_name(conf: str | None, project: Project, config_dir: str | Path | None 
 
 
 def list_confs(folders: Sequence[Path]) -> list[str]:
-    """Names of the experiments in `folders`."""
+    """Returns the names of the experiments in `folders`."""
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml") if path.stem not in PARTS})
 
 
 def translate(overrides: Sequence[str], app: Hydra) -> list[str]:
-    """Lets a plain `key=value` set any key, written in YAML or not; the schema then judges the key.
+    """Lets a plain `key=value` set any key, whether a YAML file has it or not; the schema checks the key later.
 
-    Choices of a config group (`ppo=swingup`), Hydra's own keys and overrides with `+`, `++` or `~` stay.
+    Choices of a config group (`ppo=swingup`), Hydra's own keys and overrides with `+`, `++` or `~` are not changed.
 
     Raises:
-        RexError: for what is not in Hydra's grammar.
+        RexError: for an override that is not in Hydra's grammar.
     """
     from hydra.core.override_parser.types import OverrideType
 
@@ -167,7 +173,7 @@ def translate(overrides: Sequence[str], app: Hydra) -> list[str]:
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Overrides in Hydra's grammar."""
+    """Parses overrides by Hydra's grammar."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -186,7 +192,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def refuse_sweeps(overrides: Sequence[str]) -> None:
-    """A single run takes one value a key.
+    """Raises an error for a key with several values, which a single run cannot have.
 
     Raises:
         RexError: for an override with several values.
@@ -200,7 +206,7 @@ def refuse_sweeps(overrides: Sequence[str]) -> None:
 
 
 def is_choice(override: Override, app: Hydra) -> bool:
-    """Whether an override speaks of a config group, or of Hydra itself, and not of a key of the experiment."""
+    """Returns whether an override chooses from a config group or sets Hydra's own keys, not a key of the experiment."""
     key = override.key_or_group
     if key == "hydra" or key.startswith(("hydra.", "hydra/")) or "/" in key or override.package is not None:
         return True
@@ -208,7 +214,7 @@ def is_choice(override: Override, app: Hydra) -> bool:
 
 
 def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
-    """The experiment that Hydra composed, `hydra` node included, with the origin of every key."""
+    """Returns the experiment that Hydra composed, including its `hydra` node, with the origin of every key."""
     from hydra.types import RunMode
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -235,7 +241,7 @@ def experiment_of(cfg: DictConfig, app: Hydra, project: Project) -> Experiment:
 
 
 def _declared(conf: str, own_settings: list[str], app: Hydra) -> dict[str, Any]:
-    """What the files declare without any override; empty where they are complete only with one."""
+    """Returns what the files declare without any override; empty if they are only complete with one."""
     from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -252,7 +258,7 @@ def _declared(conf: str, own_settings: list[str], app: Hydra) -> dict[str, Any]:
 
 
 def given_overrides(settings: DictConfig) -> tuple[list[str], list[str]]:
-    """Overrides of Hydra's own settings, and of the experiment, as they were given: from a `hydra` node."""
+    """Returns the given overrides of Hydra's own settings, and of the experiment, from a `hydra` node."""
     from omegaconf import OmegaConf
 
     given: Any = OmegaConf.to_container(settings.overrides, resolve=False)
@@ -262,15 +268,15 @@ def given_overrides(settings: DictConfig) -> tuple[list[str], list[str]]:
 def experiment_from_config(
     config: Mapping[str, Any], source: str = "config.yaml", overrides: Sequence[str] = ()
 ) -> Experiment:
-    """The experiment of a run, from the plain mapping in its `config.yaml`.
+    """Returns the experiment of a run, from the plain mapping in its `config.yaml`.
 
-    What the run's own `trusted_targets` says is kept, but not believed, for a run may come from a stranger; what
-    `overrides` adds to it is.
+    The run's own `trusted_targets` is kept, but not trusted, since a run may come from a stranger; only what
+    `overrides` adds to it is trusted.
 
     Args:
-        config: as loaded from YAML.
-        source: names the file in messages.
-        overrides: `key=value` in Hydra's grammar; config groups are not there any more.
+        config: the mapping, as loaded from YAML.
+        source: the name of the file in messages.
+        overrides: `key=value` in Hydra's grammar; config groups cannot be chosen any more.
     """
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.override_parser.types import OverrideType
@@ -300,7 +306,7 @@ def read_experiment(
     trust: Sequence[str] = (),
     changes: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> Experiment:
-    """A checked `Experiment` from a plain mapping; see `checks.read` for what is refused."""
+    """Returns a checked `Experiment` from a plain mapping; see `checks.read` for the errors."""
     experiment: Experiment = checks.read(Experiment, config, "", origins)
     experiment = dataclasses.replace(experiment, origins=origins, trust=tuple(trust), changes=dict(changes or {}))
     _check_system(experiment)
@@ -308,20 +314,20 @@ def read_experiment(
 
 
 def plain_config(experiment: Experiment) -> dict[str, Any]:
-    """The mapping that `experiment_from_config` makes the same experiment from, every default written out."""
+    """Returns the mapping from which `experiment_from_config` makes the same experiment, with every default."""
     plain: dict[str, Any] = checks.write(experiment)
     return plain
 
 
 def config_yaml(experiment: Experiment) -> str:
-    """`plain_config` as YAML, for a run's `config.yaml`."""
+    """Returns `plain_config` as YAML, for a run's `config.yaml`."""
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create(plain_config(experiment)))
 
 
 def _check_system(experiment: Experiment) -> None:
-    """Every node that is named is there, and no name is given twice."""
+    """Checks that every node that is referred to exists, and that no name is given twice."""
     nodes, edges = list(experiment.nodes.values()), list(experiment.edges.values())
     try:
         if not nodes:
@@ -335,8 +341,7 @@ def _check_system(experiment: Experiment) -> None:
 
 
 def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
-    """Where a later file gives a delay or a loss another `_target_`, the parameters of the earlier one do not carry
-    over."""
+    """Removes the parameters of a delay or a loss from an earlier file if a later file gives it another `_target_`."""
     for section, key in (("nodes", "delay"), ("edges", "delay"), ("edges", "loss")):
         items = plain.get(section)
         for name, item in items.items() if isinstance(items, dict) else ():
@@ -354,7 +359,9 @@ def _start_afresh(plain: dict[str, Any], origins: Origins) -> None:
 
 
 def _name(conf: str, files: list[ResultDefault]) -> str:
-    """The name of an experiment that gives itself none: its file's, or of the file that `default.yaml` names."""
+    """Returns the name of an experiment without a `name`: that of its file, or of the file that
+    `default.yaml` names.
+    """
     named = [file.config_path or "" for file in files if not file.package]
     names = [name for name in named if Path(name).name not in PARTS and Path(name).parts[:1] not in SWEEP_GROUPS]
     return Path(names[-1] if conf == DEFAULT_CONF and names else conf).name
@@ -363,7 +370,7 @@ def _name(conf: str, files: list[ResultDefault]) -> str:
 def _layers(
     cfg: DictConfig, files: list[ResultDefault], task: list[str], app: Hydra, project: Project
 ) -> Iterator[Layer]:
-    """The files that Hydra merged, in its order, then the command line."""
+    """Yields the files that Hydra merged, in its order, then the command line."""
     folders = [
         Path(source.path) for source in cfg.hydra.runtime.config_sources if source.schema == "file" and source.path
     ]

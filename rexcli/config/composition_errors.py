@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML say of mistakes, as one line that names the file or the key and the fix."""
+"""Turns errors of Hydra, OmegaConf and YAML into one line that names the file or the key and the fix."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 ANY = (ValueError, TypeError, AttributeError, AssertionError, LookupError, MemoryError)
-"""What Hydra and OmegaConf raise beside errors of their own."""
+"""Errors that Hydra and OmegaConf raise in addition to their own."""
 
 
 @contextmanager
 def composition_errors(project: Project, conf: str | None, config_dir: str | Path | None = None) -> Iterator[None]:
-    """Errors in the block become a `RexError` that names the YAML file or the override that is at fault."""
+    """Converts errors in the block to a `RexError` that names the YAML file or the override that caused it."""
     folders = [*project.search_path, *([Path(config_dir)] if config_dir is not None else [])]
     here = f"conf/{conf or DEFAULT_CONF}.yaml"
 
     def file(is_right: Callable[[bytes], Any]) -> str:
-        """The first file that is not right."""
+        """Returns the first file that is not right."""
         files = (path for folder in folders for path in sorted(folder.rglob("*.yaml")))
         wrong = next((path for path in files if not is_right(path.read_bytes())), None)
         return here if wrong is None else shown(wrong, project)
@@ -49,9 +49,9 @@ def composition_errors(project: Project, conf: str | None, config_dir: str | Pat
 
 
 def check_file(path: Path, project: Project) -> None:
-    """Refuses a YAML file whose aliases stand for more than memory holds, before anybody writes them out.
+    """Raises an error for a YAML file whose aliases expand to more than fits into memory, before they are expanded.
 
-    What else is wrong with it is for others to find.
+    Other mistakes in the file are found later.
     """
     import yaml
 
@@ -87,7 +87,7 @@ def _is_mapping(data: bytes) -> bool:
 
 @contextmanager
 def composition_errors_in(source: str) -> Iterator[None]:
-    """The same for overrides of what one file holds."""
+    """Does the same as `composition_errors` for overrides of the content of one file."""
     try:
         with one_line_errors(source=source):
             yield
@@ -101,7 +101,9 @@ def composition_errors_in(source: str) -> Iterator[None]:
 def one_line_errors(
     project: Project | None = None, conf: str | None = None, source: str | None = None
 ) -> Iterator[None]:
-    """What Hydra, OmegaConf and YAML raise, as a `RexError` of one line; `source` is the file if not `conf`'s."""
+    """Converts errors of Hydra, OmegaConf and YAML to a `RexError` of one line; `source` is the file if
+    not `conf`'s.
+    """
     import yaml
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
@@ -139,7 +141,7 @@ def one_line_errors(
 
 
 def _missing(error: MissingConfigException, project: Project) -> RexError:
-    """A file that a defaults list or a config group choice asks for, and that is not there."""
+    """Returns the error for a missing file that a defaults list or a config group choice refers to."""
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra/"):
         close = suggest(name, sorted(error.options or []))
@@ -152,7 +154,7 @@ def _missing(error: MissingConfigException, project: Project) -> RexError:
 
 
 def shown(path: Path, project: Project) -> str:
-    """A path as short as it stays clear."""
+    """Returns a path in its shortest unambiguous form."""
     for folder in (project.root, project.conf.parent):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))

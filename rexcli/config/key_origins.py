@@ -1,4 +1,4 @@
-"""Which file, or the command line, a key of an experiment came from: so that a message can say where to mend it."""
+"""Records which file, or the command line, each key of an experiment came from, for error messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Layer:
     """One source of keys.
 
     Attributes:
-        label: how to name it: `conf/pendulum.yaml` or `command line`.
-        lines: by dotted key, the line it stands on; None where there are no lines.
+        label: its name: `conf/pendulum.yaml` or `command line`.
+        lines: the line of each dotted key; None if there are no lines.
     """
 
     label: str
@@ -28,15 +28,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Origins:
-    """The layers of an experiment, in the order in which each overrides the last."""
+    """The layers of an experiment, in the order in which each overrides the previous ones."""
 
     layers: tuple[Layer, ...] = ()
     fallback: str = "configuration"
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """By the dotted key of a replica, that of the entry from which it was written out."""
+    """The key of the entry from which a replica was generated, by the dotted key of the replica."""
 
     def where(self, key: str) -> str:
-        """Names the last layer that gives `key`, or, for a key that is given nowhere, the nearest key above it."""
+        """Names the last layer that gives `key` or, for a key that is not given, the nearest key above it."""
         while key:
             for name in self._names(key):
                 for layer in reversed(self.layers):
@@ -51,15 +51,15 @@ class Origins:
         return self.fallback
 
     def _names(self, key: str) -> list[str]:
-        """A key, and that of the entry from which it was written out, if it was."""
+        """Returns a key, and that of the entry from which it was generated, if it was."""
         parts = key.split(".")
         above = [".".join(parts[:size]) for size in range(1, len(parts) + 1)]
         return [key, *(self.aliases[name] + key.removeprefix(name) for name in above if name in self.aliases)]
 
     def placed(self, error: DeclarationError) -> RexError:
-        """The error, with where its key is given: the command line if one of several is given there.
+        """Returns the error with where its key is given: the command line if one of several is given there.
 
-        A key of a replica is named as it was given, by the entry from which it was written out.
+        A key of a replica is named as it was given, by the entry from which the replica was generated.
         """
         places, said = [self.where(key) for key in error.keys], str(error)
         for key in error.keys:
@@ -67,7 +67,7 @@ class Origins:
         return RexError(f"{COMMAND_LINE if COMMAND_LINE in places else places[0]}: {said}")
 
     def _given(self, key: str) -> str:
-        """A key by the name under which the last layer gives it, or something below it; itself if none does."""
+        """Returns a key by the name under which the last layer gives it, or a key below it; itself if none does."""
         for layer in reversed(self.layers):
             for name in self._names(key):
                 if any(given == name or given.startswith(f"{name}.") for given in layer.lines):
@@ -75,13 +75,13 @@ class Origins:
         return key
 
     def typed(self, key: str) -> bool:
-        """Whether the command line gives `key`, or a key below it."""
+        """Returns whether the command line gives `key`, or a key below it."""
         lines = [line for layer in self.layers if layer.label == COMMAND_LINE for line in layer.lines]
         return any(line == name or line.startswith(f"{name}.") for name in self._names(key) for line in lines)
 
 
 def layer_of_file(path: Path, label: str, package: str = "") -> Layer:
-    """The keys of a YAML file, under `package` (dotted, as Hydra puts config groups)."""
+    """Returns the keys of a YAML file, under `package` (dotted, as Hydra puts config groups)."""
     import yaml
 
     try:
@@ -106,7 +106,7 @@ def layer_of_file(path: Path, label: str, package: str = "") -> Layer:
 
 
 def layer_of_values(values: Iterable[tuple[str, Any]], label: str = COMMAND_LINE) -> Layer:
-    """The keys of (dotted key, value) pairs, and of the mappings among the values."""
+    """Returns the keys of (dotted key, value) pairs, and of the mappings among the values."""
     lines: dict[str, int | None] = {}
 
     def walk(key: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`delays=RUN` and `params=RUN`: what `rex fit` and `rex identify` found, in place of what is declared."""
+"""Replaces declared values by the results of `rex fit` and `rex identify`, for `delays=RUN` and `params=RUN`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from rexcli.runs.view import find_run
 
 @dataclass(frozen=True)
 class Measured:
-    """A kind of fragment, `{nodes: {NAME: {KEY: …}}, edges: …}`, that a run leaves for later experiments.
+    """A kind of fragment, `{nodes: {NAME: {KEY: …}}, edges: …}`, that a run writes for later experiments.
 
     Attributes:
-        key: of the experiment, which names the run.
-        file: in which the run has it.
+        key: the key of the experiment that names the run.
+        file: the file of the run that has the fragment.
         makers: the commands that write it.
-        sections: of the experiment that it has entries of: by key of a node or an edge, what refuses values that those
-            commands do not write, since a run may come from a stranger. ValueError, with the place.
+        sections: the sections of the experiment that it may have. Each key of a node or an edge has a function that
+            raises a ValueError, with the place, for values that those commands do not write, since a run may come from
+            a stranger.
     """
 
     key: str
@@ -32,18 +33,20 @@ class Measured:
     sections: Mapping[str, Mapping[str, Callable[[Any, str], None]]]
 
     def take(self, plain: dict[str, Any], outputs: Path, origins: Origins) -> None:
-        """Declares what the run that the key names has found, if it names one, and keeps the run's folder there.
+        """Declares the results of the run that the key names, if it names one, and replaces the name by the run's
+        folder.
 
-        Of several runs, `[latest:fit, latest:identify]`, a later one's values take the place of an earlier one's. What
-        was typed on the command line stays as it was typed.
+        Of several runs, `[latest:fit, latest:identify]`, later ones override earlier ones. Values typed on the command
+        line are not changed.
 
         Args:
             plain: the composed experiment, changed in place.
-            outputs: where runs are.
-            origins: of its keys.
+            outputs: the folder of runs.
+            origins: the origins of its keys.
 
         Raises:
-            RexError: there is no such run, it has no such fragment, or of no node and edge of this experiment.
+            RexError: if there is no such run, or it has no such fragment, or none for a node or an edge of this
+                experiment.
         """
         given = plain.get(self.key)
         if given is None:
@@ -52,7 +55,7 @@ class Measured:
         plain[self.key] = found if isinstance(given, list) else found[0]
 
     def _take(self, plain: dict[str, Any], run: Any, outputs: Path, origins: Origins) -> str:
-        """What one run has found; its folder."""
+        """Declares the results of one run; returns its folder."""
         where = f"{origins.where(self.key)}: {self.key}={run}"
         if not isinstance(run, str):
             raise RexError(f"{where}: give a run of {self.makers}: a folder, or latest:{self.makers.split()[-1][:-1]}")
@@ -78,10 +81,10 @@ class Measured:
         where: str,
         typed: Callable[[str], bool] = lambda key: False,
     ) -> dict[str, Any]:
-        """A plain experiment with what a fragment says; what else it declares, and what was `typed`, stays.
+        """Returns a plain experiment with the values of a fragment; other values, and those `typed`, are not changed.
 
         Raises:
-            RexError: it has none of the fragment's nodes and edges.
+            RexError: if it has none of the fragment's nodes and edges.
         """
         changed = copy.deepcopy(dict(config))
         known = False
@@ -91,7 +94,9 @@ class Measured:
                 if not isinstance(declared, dict) or name not in declared:
                     continue
                 known = True
-                if isinstance(declared[name], dict):  # of anything else the check of the experiment has to say more
+                if isinstance(
+                    declared[name], dict
+                ):  # the check of the experiment has a better message for anything else
                     for key, found in entry.items():
                         path, before = f"{section}.{name}.{key}", declared[name].get(key)
                         declared[name][key] = _merged(before, found, path, typed)
@@ -120,8 +125,8 @@ class Measured:
 
 
 def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typed: bool = False) -> None:
-    """`Measured.take` of every kind, and the folder of `randomize.posterior`; with `typed`, only of those whose key was
-    typed on the command line."""
+    """Calls `Measured.take` for every kind, and finds the folder of `randomize.posterior`; with `typed`, only for keys
+    that were typed on the command line."""
     for kind in (DELAYS, PARAMS):
         if not typed or origins.typed(kind.key):
             kind.take(plain, outputs, origins)
@@ -138,12 +143,12 @@ def take_measured(plain: dict[str, Any], outputs: Path, origins: Origins, *, typ
 
 
 def runs_of(given: Any) -> list[Any]:
-    """The runs that `delays` or `params` name: none, one or several."""
+    """Returns the runs that `delays` or `params` name: none, one or several."""
     return [] if given is None else given if isinstance(given, list) else [given]
 
 
 def _merged(before: Any, found: Any, key: str, typed: Callable[[str], bool]) -> Any:
-    """What was found at `key` in place of what was there; parameters one by one, a delay as a whole."""
+    """Returns the found values at `key` merged into the previous ones; parameters one by one, a delay as a whole."""
     if isinstance(found, dict) and "_target_" not in found:
         merged = dict(before) if isinstance(before, dict) else {}
         return merged | {name: _merged(merged.get(name), item, f"{key}.{name}", typed) for name, item in found.items()}
@@ -190,7 +195,7 @@ def _check_number(value: Any, where: str) -> None:
 
 _EDGES = {"delay": _check_declared, "loss": _check_declared, "reorder": _check_flag}
 POSTERIOR = "posterior.npz"
-"""Joint draws of what `rex identify` found."""
+"""Joint draws from the posterior of `rex identify`."""
 DELAYS = Measured(
     "delays", "delays.yaml", "`rex fit` or `rex identify`", {"nodes": {"delay": _check_declared}, "edges": _EDGES}
 )

@@ -1,4 +1,4 @@
-"""Where `conf/` and `nodes/` are: the nearest folder upwards with a `conf/`, or else what this package brings."""
+"""Finds `conf/` and `nodes/`: in the nearest folder upwards with a `conf/`, or else those of this package."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path
 from rexcli.errors import RexError
 
 DEFAULT_CONF = "default"
-"""`conf/default.yaml` names the experiment that is taken where none is given."""
+"""`conf/default.yaml` names the experiment that is used if none is given."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of `rexcli`."""
 
 
 def bundled_conf() -> Path:
-    """The `conf/` that comes with this package: inside it in a wheel, at the top level in a source tree."""
+    """Returns the `conf/` of this package: inside it in a wheel, at the top level in a source tree."""
     packed = PACKAGE / "_bundled" / "conf"
     return packed if packed.is_dir() else PACKAGE.parent / "conf"
 
 
 def bundled_nodes() -> Path:
-    """The `nodes/` that comes with this package."""
+    """Returns the `nodes/` of this package."""
     return PACKAGE.parent / "nodes"
 
 
@@ -35,7 +35,7 @@ class Project:
     """A folder of experiments.
 
     Attributes:
-        root: the folder that `outputs/` is in; paths in messages are relative to it.
+        root: the folder that contains `outputs/`; paths in messages are relative to it.
         conf: the folder of YAML files.
         own: whether `conf` is the user's, not the bundled one.
     """
@@ -46,20 +46,21 @@ class Project:
 
     @property
     def outputs(self) -> Path:
-        """Where runs go."""
+        """The folder of runs."""
         return self.root / "outputs"
 
     @property
     def search_path(self) -> list[Path]:
-        """Folders of YAML files, first match first: the project's, then the bundled."""
+        """The folders of YAML files, first match first: the project's, then the bundled one."""
         bundled = bundled_conf()
         return [self.conf] if self.conf.resolve() == bundled.resolve() else [self.conf, bundled]
 
     def activate(self) -> None:
-        """Lets `_target_: nodes.mine.Arm` find the project's code, and the bundled `nodes` where it has none such.
+        """Lets `_target_: nodes.mine.Arm` find the project's code, and the bundled `nodes` for names that it does not
+        have.
 
-        The project goes first on `sys.path`. `nodes` becomes a package over both folders, whatever else is called
-        `nodes` on this machine.
+        The project becomes the first entry of `sys.path`. `nodes` becomes a package over both folders, even if another
+        package has that name.
         """
         folder = str(self.root if self.own else PACKAGE.parent)
         if folder in sys.path:
@@ -78,7 +79,7 @@ class Project:
 
 
 def _load_nodes(homes: list[str]) -> None:
-    """Makes the package `nodes` over `homes`, with the first one's `__init__.py` if it has one."""
+    """Creates the package `nodes` over `homes`, with the `__init__.py` of the first if it has one."""
     init = Path(homes[0]) / "__init__.py"
     loader = importlib.machinery.SourceFileLoader("nodes", str(init)) if init.is_file() else None
     spec = importlib.machinery.ModuleSpec("nodes", loader, is_package=True)
@@ -92,11 +93,11 @@ def _load_nodes(homes: list[str]) -> None:
 
 
 def find_project(start: Path | None = None) -> Project:
-    """The project that `start` (default: the working directory) is in.
+    """Finds the project of `start` (default: the working directory).
 
     Returns:
-        The nearest folder upwards that has a `conf/` with YAML files in it; where there is none, a project in `start`
-        whose `conf` is the bundled one.
+        The nearest folder upwards that has a `conf/` with YAML files; if there is none, a project in `start` whose
+        `conf` is the bundled one.
     """
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
@@ -107,20 +108,20 @@ def find_project(start: Path | None = None) -> Project:
 
 
 def bundled_systems() -> tuple[str, ...]:
-    """The systems that come with this package: those with code of their own, `nodes/NAME/` and `conf/NAME.yaml`."""
+    """Returns the names of the systems of this package: those with `nodes/NAME/` and `conf/NAME.yaml`."""
     named = sorted(path.name for path in bundled_nodes().iterdir() if path.is_dir())
     return tuple(name for name in named if (bundled_conf() / f"{name}.yaml").is_file())
 
 
 def copy_bundled(folder: Path, system: str) -> list[Path]:
-    """Copies one of the bundled systems into `folder`, to start a project from: its `nodes/`, the experiments that use
-    them, and what all experiments share. What the project runs by default is the system.
+    """Copies one of the bundled systems into `folder`, to start a project: its `nodes/`, the experiments that use them,
+    and the files that all experiments share. The system becomes the project's default experiment.
 
     Returns:
         The files written, relative to `folder`.
 
     Raises:
-        RexError: where a file to write is there already; nothing is written then.
+        RexError: if a file to write exists; then nothing is written.
     """
     others = set(bundled_systems()) - {system}
     foreign = {Path(f"{name}.yaml") for name in _experiments_of(others)} | {Path(name) for name in others}
@@ -144,7 +145,7 @@ def copy_bundled(folder: Path, system: str) -> list[Path]:
 
 
 def _experiments_of(systems: set[str]) -> set[str]:
-    """The bundled experiments that use the code of these systems, or build on one that does."""
+    """Returns the bundled experiments that use the code of these systems, or that build on one that does."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in bundled_conf().glob("*.yaml")}
     del texts[DEFAULT_CONF]
     found: set[str] = set()
@@ -159,6 +160,6 @@ def _experiments_of(systems: set[str]) -> set[str]:
 
 
 def _defaults(text: str) -> list[str]:
-    """The experiments that one builds on."""
+    """Returns the experiments that one builds on."""
     line = re.search(r"^defaults: \[(.*)\]", text, flags=re.MULTILINE)
     return [name.strip() for name in line.group(1).split(",")] if line else []

@@ -1,9 +1,9 @@
-"""`replicas: 16`: nodes that are declared once and run many times, and the edges between them.
+"""Expands `replicas: 16`: nodes that are declared once and run many times, and the edges between them.
 
-A node `car` with `replicas: 3` becomes `car_0`, `car_1` and `car_2`, an edge from or to it one edge for each pair that
-`connect` names. All that comes after the configuration sees ordinary nodes and edges, whose `group` says from which
-entry they came. The name of a group stands for all its members in `randomize`, `identify`, `init_order` and
-`rollout.keep.nodes`; an entry of its own, `car_2: {rate: 20}`, says what is different about one of them.
+A node `car` with `replicas: 3` becomes `car_0`, `car_1` and `car_2`, and an edge from or to it becomes one edge for
+each pair that `connect` selects. After the configuration, these are ordinary nodes and edges, whose `group` is the name
+of the declared entry. The name of a group stands for all its members in `randomize`, `identify`, `init_order` and
+`rollout.keep.nodes`; an entry for a single member, `car_2: {rate: 20}`, overrides its values.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from rexcli.errors import DeclarationError
 from rexcli.system.spec import Edge
 
 MOST = 10_000
-"""Replicas of one node."""
+"""The most replicas of one node."""
 
 MOST_EDGES = 100_000
-"""Edges that one entry may stand for."""
+"""The most edges that one entry may stand for."""
 
 OF_NODES = (
     "randomize.nodes",
@@ -32,22 +32,22 @@ OF_NODES = (
     "identify.initial",
     "import.nodes",
 )
-"""Mappings by the names of nodes."""
+"""Keys of mappings by the names of nodes."""
 
 OF_EDGES = ("randomize.edges", "identify.edges", "import.edges")
-"""Mappings by the names of edges."""
+"""Keys of mappings by the names of edges."""
 
 LISTS = ("init_order", "rollout.keep.nodes", "identify.replay")
-"""Lists of the names of nodes."""
+"""Keys of lists of names of nodes."""
 
 
 def expand(plain: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
-    """A plain experiment with every node and edge written out, and origins that know where those come from.
+    """Returns a plain experiment with all replicas expanded, and origins that know where they came from.
 
-    What has the wrong form is left as it is: the check of the experiment says more of it.
+    Entries of a wrong form are left as they are: the check of the experiment has a better message for them.
 
     Raises:
-        RexError: naming the key, its value and the fix.
+        RexError: names the key, its value and the fix.
     """
     if not isinstance(plain.get("nodes"), dict) or not isinstance(plain.get("edges", {}), dict):
         return plain, origins
@@ -59,12 +59,12 @@ def expand(plain: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Ori
 
 
 class _Expansion:
-    """One experiment on its way to being written out.
+    """The expansion of one experiment.
 
     Attributes:
-        nodes: members by the name of their group.
-        edges: the same of edges.
-        aliases: by dotted key of what was made, the key that it was made from.
+        nodes: member nodes by the name of their group.
+        edges: member edges by the name of their group.
+        aliases: the key of the declared entry, by dotted key of the generated one.
     """
 
     def __init__(self, origins: Origins):
@@ -91,7 +91,7 @@ class _Expansion:
         return changed
 
     def _section(self, section: str, entries: Mapping[str, Any], groups: dict[str, list[str]]) -> dict[str, Any]:
-        """The nodes, or the edges, with each entry that stands for several written out in its place."""
+        """Returns the nodes, or the edges, with each entry that stands for several replaced by these."""
         entries = self._to_members(section, entries)
         written = {
             name: dict(self._written_out(section, name, entry)) if isinstance(entry, dict) else {}
@@ -113,8 +113,8 @@ class _Expansion:
         return result
 
     def _to_members(self, section: str, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """The entries, with what one by the name of a group says in its members, as where a run's `config.yaml` has
-        them written out already."""
+        """Returns the entries, with an entry by the name of a group merged into its members, for a run's `config.yaml`,
+        in which the members are expanded already."""
         result = {name: dict(entry) if isinstance(entry, dict) else entry for name, entry in entries.items()}
         for group, members in _groups(entries).items():
             entry = result.get(group)
@@ -138,7 +138,7 @@ class _Expansion:
         return self._replicas(name, entry) if section == "nodes" else self._connections(name, entry)
 
     def _replicas(self, name: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The replicas of a node by name; none of a node that has no `replicas`."""
+        """Yields the replicas of a node by name; none for a node without `replicas`."""
         if entry.get("replicas") is None:
             entry.pop("replicas", None)
             return
@@ -159,7 +159,7 @@ class _Expansion:
             yield f"{name}_{index}", {**template, "group": name, "index": index}
 
     def _connections(self, name: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The edges by name that an edge from or to a group stands for; none of one between two nodes."""
+        """Yields the edges by name that an edge from or to a group stands for; none for an edge between two nodes."""
         key = f"edges.{name}"
         connect, wrap = entry.get("connect"), entry.get("wrap", False)
         ends = [entry.get("from"), entry.get("to")]
@@ -192,7 +192,7 @@ class _Expansion:
         return self.nodes.get(name, [name]) if isinstance(name, str) else [name]
 
     def _by_name(self, entries: Mapping[str, Any], key: str, groups: Mapping[str, list[str]]) -> dict[str, Any]:
-        """A mapping by names in which that of a group stands for each member that has no entry of its own."""
+        """Returns a mapping by names in which the entry of a group is copied to each member without an entry."""
         changed: dict[str, Any] = {}
         for name, entry in entries.items():
             for member in groups.get(name, [name]):
@@ -206,7 +206,7 @@ class _Expansion:
 
     @staticmethod
     def _change(plain: dict[str, Any], key: str, kind: type, change: Any) -> None:
-        """Changes what is at a dotted key, if it is of that kind, without touching what others hold."""
+        """Changes the value at a dotted key, if it is of that kind, without changing shared mappings."""
         *above, last = key.split(".")
         holder = plain
         for part in above:
@@ -219,7 +219,7 @@ class _Expansion:
 
 
 def _numbered(entry: Any, index: str) -> Any:
-    """What is said of a group, for one of its replicas: `{index}` in texts is its number."""
+    """Returns an entry of a group for one of its replicas: `{index}` in texts is replaced by its number."""
     if isinstance(entry, str):
         return entry.replace("{index}", index)
     if isinstance(entry, dict):
@@ -228,10 +228,10 @@ def _numbered(entry: Any, index: str) -> Any:
 
 
 def _pairs(key: str, connect: Any, wrap: Any, senders: list[str], readers: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Which replica sends to which, by their numbers, and what names the edge.
+    """Yields which replica sends to which, by their numbers, and the suffix of the edge's name.
 
     Raises:
-        DeclarationError: `connect` names none.
+        DeclarationError: if `connect` selects none.
     """
     counts = f"{len(senders)} to {len(readers)}"
     if not isinstance(wrap, bool):
@@ -262,10 +262,10 @@ def _pairs(key: str, connect: Any, wrap: Any, senders: list[str], readers: list[
 
 
 def _check_beyond(section: str, name: str, made: list[str], entries: Mapping[str, Any]) -> None:
-    """Refuses an entry that looks like that of one replica, but is of none: `car_16` of sixteen.
+    """Raises an error for an entry that is named like a replica, but is none: `car_16` of sixteen.
 
     Raises:
-        DeclarationError: with the names that there are.
+        DeclarationError: names the existing replicas.
     """
     for other, entry in entries.items():
         tail = other.removeprefix(f"{name}_").replace("_", "")
@@ -277,7 +277,7 @@ def _check_beyond(section: str, name: str, made: list[str], entries: Mapping[str
 
 
 def _groups(entries: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The names of the members of each group."""
+    """Returns the names of the members of each group."""
     groups: dict[str, list[str]] = {}
     for name, entry in entries.items():
         if isinstance(entry, dict) and isinstance(entry.get("group"), str):
@@ -286,14 +286,14 @@ def _groups(entries: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _overridden(entry: Any, own: Any) -> Any:
-    """A node or an edge with what `own` says in place of what it says itself."""
+    """Returns a node or an edge with its values overridden by those of `own`."""
     if not isinstance(entry, dict) or not isinstance(own, dict):
         return own
     return {**entry, **{key: _merged(entry.get(key), value) for key, value in own.items()}}
 
 
 def _merged(below: Any, over: Any) -> Any:
-    """`over` in place of `below`, key by key where both are mappings and `over` is not made by another class."""
+    """Returns `over` merged into `below`, key by key if both are mappings and `over` is not made by another class."""
     if (
         not isinstance(below, dict)
         or not isinstance(over, dict)

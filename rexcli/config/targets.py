@@ -1,4 +1,4 @@
-"""`_target_`: from a dotted path in YAML to a class, for trusted packages only."""
+"""Finds the class of a `_target_`, a dotted path in YAML, in trusted packages only."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from rexcli.config.key_origins import Origins
 from rexcli.errors import RexError, shown, suggest
 
 TRUSTED = ("nodes", "rexcli", "distrax")
-"""Packages that a `_target_` may name without further ado."""
+"""Packages that a `_target_` may always name."""
 
 HOMES = ("nodes", "rexcli.system", "rexcli.rl", "rexcli.identify", "rexcli.worlds", "distrax")
-"""Where what they name must be defined: of `rexcli` only what declares systems, not what writes files."""
+"""Packages in which the named classes must be defined: of `rexcli` only those that declare systems, not those that
+write files.
+"""
 
 
 class Loader:
-    """Finds and calls what `_target_` names.
+    """Finds and calls the classes that `_target_` names.
 
     Args:
-        trusted: packages beside `TRUSTED`, dotted.
-        origins: for messages.
+        trusted: packages in addition to `TRUSTED`, dotted.
+        origins: the origins of keys, for messages.
     """
 
     def __init__(self, trusted: tuple[str, ...], origins: Origins):
@@ -34,13 +36,14 @@ class Loader:
         self.origins = origins
 
     def find(self, path: str, key: str) -> Any:
-        """The class (of distrax: or function) at `path`.
+        """Returns the class (of distrax: or function) at `path`.
 
-        A name may be an alias, so it counts where the thing is defined: `nodes.arm.os.system` is in `os`. Functions
-        are not for configuration: a run's `config.yaml`, which may come from a stranger, is built from too.
+        A name may be an alias, so the module of its definition must be trusted: `nodes.arm.os.system` is in `os`.
+        Functions are not allowed, because a run's `config.yaml`, from which systems are built too, may come from a
+        stranger.
 
         Raises:
-            RexError: where there is none, or it is not defined in a trusted package.
+            RexError: if there is none, or it is not defined in a trusted package.
         """
         where = f"{self.origins.where(key)}: {key}={path}"
         parts = path.split(".")
@@ -64,7 +67,7 @@ class Loader:
         return found
 
     def build(self, value: Any, key: str) -> Any:
-        """`value` with every mapping that has a `_target_` replaced by what its target makes of it.
+        """Returns `value` with every mapping that has a `_target_` replaced by an instance of its target.
 
         Lists among the arguments of distrax distributions become JAX arrays.
         """
@@ -82,10 +85,11 @@ class Loader:
         return value
 
     def call(self, target: Any, options: Mapping[str, Any], key: str, given: Mapping[str, Any] | None = None) -> Any:
-        """Calls `target` with `options` from YAML, checked against its signature, and with what it takes of `given`.
+        """Calls `target` with `options` from YAML, checked against its signature, and with the arguments in `given`
+        that it takes.
 
         Raises:
-            RexError: for an unknown, mistyped or missing option, and for what the target itself raises.
+            RexError: for an unknown, mistyped or missing option, and for errors of the target itself.
         """
         given = given or {}
         name = target.__qualname__
@@ -130,7 +134,7 @@ def _within(path: str, roots: tuple[str, ...]) -> bool:
 
 
 def _import(parts: list[str], where: str) -> Any:
-    """The object at a dotted path: modules as far as they go, attributes from there."""
+    """Returns the object at a dotted path: modules as far as possible, then attributes."""
     found: Any = None
     depth = 0
     while depth < len(parts):
@@ -163,7 +167,7 @@ def _submodules(package: Any) -> list[str]:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    """Types of a target's arguments, as far as they can be told."""
+    """Returns the types of a target's arguments, as far as they are known."""
     try:
         code = target.__init__ if inspect.isclass(target) else target
         return get_type_hints(code)
@@ -172,14 +176,14 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _has_target(value: Any) -> bool:
-    """Whether something in a value is to be made."""
+    """Returns whether a value contains a `_target_`."""
     if isinstance(value, Mapping):
         return "_target_" in value or any(_has_target(item) for item in value.values())
     return isinstance(value, list | tuple) and any(_has_target(item) for item in value)
 
 
 def _is_plain(hint: Any) -> bool:
-    """Whether YAML can hold a value of this type, so that it can be checked."""
+    """Returns whether YAML can hold a value of this type, so that it can be checked."""
     if get_origin(hint) is Literal:
         return True
     if get_origin(hint) is not None:
@@ -188,7 +192,7 @@ def _is_plain(hint: Any) -> bool:
 
 
 def _array(value: Any) -> Any:
-    """A list of numbers as a JAX array."""
+    """Returns a list of numbers as a JAX array; other values as they are."""
     if isinstance(value, list) and _numeric(value):
         import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""Who decides what the supervisor sends: its own code, a policy, or a plain source of actions."""
+"""Makes the controller of the supervisor: its own code, a policy, or a simple source of actions."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def make_controller(
     value: float | list[float] = 0.0,
     policy: Actor | None = None,
 ) -> Controller | None:
-    """The supervisor's step, `step_state -> (step_state, output)`, for any executor; None for its own code.
+    """Returns the supervisor's step, `step_state -> (step_state, output)`, for any executor; None for its own code.
 
     With an environment, actions are the task's own and go through its `act`. Without one, `constant` and `zero` fill
     every number of the supervisor's output.
 
     Args:
         source: `node`, `constant`, `zero`, `random` (uniform over the action space) or `policy`.
-        system: whose supervisor.
+        system: the system of the supervisor.
         environment: the task, bound to the system; `random` and `policy` need it.
-        value: the action where `source` is `constant`; one number serves every dimension.
-        policy: where `source` is `policy`.
+        value: the action if `source` is `constant`; a single number is used for every dimension.
+        policy: the policy if `source` is `policy`.
 
     Raises:
-        RexError: where the source lacks what it needs, and for a value that is no action.
+        RexError: if the source lacks what it needs, or the value is not an action.
     """
     if source == "node":
         return None

@@ -1,4 +1,4 @@
-"""What training asks of a learning algorithm: a class with these methods can be trained in place of `PPO`."""
+"""Defines the interface of a learning algorithm: a class with these methods can be trained instead of `PPO`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.policy import Policy
 
 LearnerState = Any
-"""All that one seed carries from update to update, a pytree. It has
+"""Everything that one seed carries from update to update, a pytree. It has
 
 - `learned`: the part that `Algorithm.policy` takes;
 - `evaluation_key`: a PRNG key for an evaluation after this update, with which training draws nothing;
@@ -28,8 +28,8 @@ class Algorithm(Protocol):
     Attributes:
         environment: the task, bound to a system.
         settings: have `num_seeds`, `num_evals` (of the whole training) and `num_eval_envs` (episodes of each).
-        numbers: the settings, by name, that are arguments of the compiled training, so that trainings which differ in
-            nothing else share one compilation.
+        numbers: the settings, by name, that are arguments of the compiled training, so that trainings that only differ
+            in them share one compilation.
         num_updates: updates of each seed in the whole training.
         num_samples: environment steps that one update takes.
         devices_per_seed: devices that share a seed's environments; `learn` then runs on each, see `spread`.
@@ -43,24 +43,28 @@ class Algorithm(Protocol):
     devices_per_seed: int
 
     def check_size(self, program: Program, num_seeds: int) -> None:
-        """Raises `RexError` where so many seeds do not fit into memory."""
+        """Raises `RexError` if so many seeds do not fit into memory."""
 
     def given(self, numbers: Mapping[str, jax.Array]) -> Self:
-        """The same algorithm with other values for its `numbers`, float32 scalars that may be traced."""
+        """Returns the algorithm with other values for its `numbers`, float32 scalars that may be traced."""
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
-        """A seed before its first update."""
+        """Returns the state of a seed before its first update."""
 
     def learn(self, program: Program, state: Any, num_updates: jax.Array) -> tuple[LearnerState, Metrics]:
-        """The state after `num_updates` updates, an int32 scalar, and float32 means over them by name."""
+        """Returns the state after `num_updates` updates, an int32 scalar, and float32 means over them by name."""
 
     def spread(self, state: Any) -> LearnerState:
-        """Which leaves of a state have a leading axis of environments, bool: of these, `learn` is given a device's
-        part where several share a seed, along the axis `rexcli.rl.data_parallel.AXIS`. All others are the same on each.
+        """Returns which leaves of a state have a leading axis of environments, bool.
+
+        If several devices share a seed, `learn` gets each device's part of these leaves, along the axis
+        `rexcli.rl.data_parallel.AXIS`; all other leaves are the same on every device.
         """
 
     def policy(self, state: Any) -> Policy:
-        """The policy of what a state has `learned`."""
+        """Returns the policy of what a state has `learned`."""
 
     def find_failure(self, program: Program, state: Any) -> str:
-        """What was not finite first in the update that failed after `state`, as a line for people; not pure."""
+        """Returns a message that says which number was not finite first in the update that failed after `state`; not
+        pure.
+        """

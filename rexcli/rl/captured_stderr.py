@@ -1,9 +1,8 @@
-"""What C++ writes to stderr while the processes of a training are connected, and the one line that an abort becomes.
+"""Captures what C++ writes to stderr while the processes of a training are connected, and turns an abort into one line.
 
-The coordination service of JAX calls `abort()` from a thread of its own, after a stack trace, and offers no callback.
-Python can neither catch that nor see what was written. So here, and nowhere else, file descriptor 2 leads to a
-temporary file for as long as processes are connected, and C has a handler for SIGABRT that reads it. Python's own
-`sys.stderr` still leads to where it did.
+The coordination service of JAX calls `abort()` from its own thread, after a stack trace, and offers no callback. Python
+can neither catch that nor see what was written. So only here, file descriptor 2 is redirected to a temporary file while
+processes are connected, and C has a handler for SIGABRT that reads it. Python's own `sys.stderr` is not redirected.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ REFUSED = (
 
 
 class CapturedStderr:
-    """What C++ writes to stderr while processes are connected: kept back, and told in a line if it aborts this one."""
+    """Captures what C++ writes to stderr while processes are connected, and explains in a line if it aborts
+    this one.
+    """
 
     def __init__(self) -> None:
         self._index: int | None = None
@@ -46,19 +47,21 @@ class CapturedStderr:
         self.close()
 
     def expect(self, index: int) -> None:
-        """This is process `index`."""
+        """Sets the number of this process."""
         self._index = index
 
     def stay(self) -> None:
-        """`close` is to leave things as they are."""
+        """Makes `close` leave everything as it is."""
         self._stays = True
 
     def forget(self) -> None:
-        """A C++ thread was left behind, which may write and abort when it finds itself alone: nobody is to hear it."""
+        """Ignores further output, after a C++ thread was abandoned, which may write and abort when its process is
+        alone.
+        """
         self._stays = self._forgotten = True
 
     def close(self) -> None:
-        """stderr is again what it was; what was kept back comes out."""
+        """Restores stderr, and writes what was captured."""
         if self._closed or self._stays:
             return
         self._closed, written = True, self._written()
@@ -71,7 +74,7 @@ class CapturedStderr:
         self._file.close()
 
     def lost(self) -> str:
-        """What to say when the processes have lost one another."""
+        """Returns the message for processes that have lost their connection."""
         found = re.search(r"stopped sending heartbeats\):\n((?:\S*\d\n)+)", self._written().decode(errors="replace"))
         numbers = re.findall(r"(\d+)\n", found[1]) if found else []
         who = f"process {', '.join(numbers)}" if numbers else "process 0" if self._index else "another process"
@@ -85,7 +88,7 @@ class CapturedStderr:
         return os.pread(self._file.fileno(), size, 0)
 
     def _aborted(self, _: int) -> NoReturn:
-        """The handler of SIGABRT, in whatever thread C++ aborts."""
+        """Handles SIGABRT, in whatever thread C++ aborts."""
         if self._forgotten:
             os._exit(2)
         written = self._written()

@@ -1,6 +1,6 @@
-"""Checkpoints of a training: everything that the next update depends on, by Orbax, whole or not at all.
+"""Writes checkpoints of a training by Orbax, atomically: everything that the next update depends on.
 
-Beside what Orbax writes stands `sha256.json` with the digest of every file: Orbax is given only files as it wrote them.
+Next to the files of Orbax is `sha256.json` with the digest of every file, so that Orbax only reads unchanged files.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 Arrays = dict[str, npt.NDArray]
 
 KEPT = 2
-"""Newest checkpoints that stay: one more than is needed, in case the disk lost the last."""
+"""The number of newest checkpoints that are kept: one more than needed, in case the last is damaged."""
 
 DIGESTS = "sha256.json"
 """The file with the digests of all files of a checkpoint."""
 OVERHEAD = 2**20
-"""Bytes that a checkpoint takes beside its arrays, at most."""
+"""The most bytes that a checkpoint takes in addition to its arrays."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after an evaluation.
+    """The state of a training after an evaluation.
 
     Attributes:
         evaluation: the number of that evaluation, from 1.
-        updates: how many each seed has made so far.
-        seconds: of training so far, without compilation.
+        updates: number of updates that each seed has made so far.
+        seconds: seconds of training so far, without compilation.
         states: the learners, by key path, each leaf `[num_seeds, ...]`.
         best: what each seed had learned at its best evaluation, by key path, each leaf `[num_seeds, ...]`.
         best_returns: mean return of that evaluation, `[num_seeds]`.
@@ -56,7 +56,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes `folder/<updates>` and removes the oldest ones.
 
     Raises:
-        WriteError: where there is no space for it. Orbax itself would fail half-way and leave its files behind.
+        WriteError: if there is not enough disk space. Orbax itself would fail half-way and leave its files behind.
     """
     path = folder / str(checkpoint.updates)
     arrays = [*checkpoint.states.values(), *checkpoint.best.values()]
@@ -71,10 +71,10 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read; None if there is none.
+    """Returns the newest checkpoint that can be read; None if there is none.
 
     Raises:
-        RexError: if there are some, but none is whole.
+        RexError: if there are some, but none is complete.
     """
     numbered = _numbered(folder)
     for path in reversed(numbered):
@@ -98,18 +98,20 @@ def load_latest(folder: Path) -> Checkpoint | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file in a folder, by its path there."""
+    """Returns the SHA-256 of every file in a folder, by its path there."""
     return {file.relative_to(folder).as_posix(): sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 def _check_whole(path: Path) -> None:
-    """Raises `ValueError` where a checkpoint has other files than those that were written."""
+    """Raises `ValueError` if a checkpoint has other files than those that were written."""
     if decode_json((path / DIGESTS).read_bytes()) != _digests(path / "state"):
         raise ValueError("it has other files than were written")
 
 
 def _checkpointer() -> StandardCheckpointer:
-    """Process 0 has all that is saved, so Orbax need not wait for the other processes."""
+    """Returns an Orbax checkpointer that does not wait for other processes, since process 0 has everything that is
+    saved.
+    """
     import orbax.checkpoint as ocp  # takes a second to import
 
     alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="rexcli")

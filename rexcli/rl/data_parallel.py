@@ -1,7 +1,7 @@
-"""A seed's environments on several devices: each collects with its own, and what it learns is averaged over all.
+"""Spreads a seed's environments over several devices: each collects with its own, and what it learns is averaged.
 
-What depends on no environment, such as the networks, is the same on every device, because all that changes it is an
-average over them.
+Everything that does not depend on an environment, such as the networks, is the same on every device, because it only
+changes by averages over all devices.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ AXIS = "envs"
 
 
 def averaged(values: T, devices: int) -> T:
-    """The mean over the devices of each leaf."""
+    """Returns the mean over the devices of each leaf."""
     return values if devices == 1 else lax.pmean(values, AXIS)
 
 
 def moments(samples: jax.Array, devices: int, axis: int | None = None) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance along `axis` (all axes if None) of samples of which every device has as many."""
+    """Returns mean and variance along `axis` (all axes if None) of samples of which every device has equally many."""
     mean, var = samples.mean(axis), samples.var(axis)
     if devices == 1:
         return mean, var
@@ -33,17 +33,19 @@ def moments(samples: jax.Array, devices: int, axis: int | None = None) -> tuple[
 
 
 def own_key(rng: jax.Array, devices: int) -> jax.Array:
-    """A PRNG key for what each device draws for itself."""
+    """Returns a PRNG key for the random numbers of each device."""
     return rng if devices == 1 else jax.random.fold_in(rng, lax.axis_index(AXIS))
 
 
 def gathered(values: T, devices: int) -> T:
-    """What all devices have, one after another along the first axis of each leaf."""
+    """Concatenates the values of all devices along the first axis of each leaf."""
     return values if devices == 1 else lax.all_gather(values, AXIS, tiled=True)
 
 
 def split(tree: Any, spread: Any, devices: int) -> Any:
-    """Environments `[num_envs, ...]` as `[devices, num_envs / devices, ...]` in every leaf where `spread` has true."""
+    """Reshapes environments `[num_envs, ...]` to `[devices, num_envs / devices, ...]` in every leaf where `spread` is
+    true.
+    """
 
     def part(leaf: jax.Array, yes: bool) -> jax.Array:
         return leaf.reshape(devices, -1, *leaf.shape[1:]) if yes else leaf

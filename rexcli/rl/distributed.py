@@ -1,11 +1,11 @@
-"""Brings the processes of a training together by `jax.distributed`, and sees to it that none waits for ever.
+"""Connects the processes of a training by `jax.distributed`, and ensures that none waits forever.
 
-What `jax.distributed` gives here is its coordination service, in process 0: who is there, a key-value store for
+Only the coordination service of `jax.distributed` is used, in process 0: the list of processes, a key-value store for
 messages, and heartbeats. Nothing is computed across processes: each trains on its own devices.
 
-Where a process does not come in time, or gives no more sign of life, the service aborts all others from a C++ thread.
-So waiting is timed here, in Python, and `rexcli.rl.captured_stderr` makes one line of an abort. Checkpoints are whole
-at any moment: what was trained until the last one is kept, and `resume` goes on from there.
+If a process does not connect in time, or sends no more heartbeats, the service aborts all others from a C++ thread. So
+waiting is limited here, in Python, and `rexcli.rl.captured_stderr` turns an abort into one line. Checkpoints are
+complete at any time: training until the last one is kept, and can be resumed from it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from rexcli.rl.captured_stderr import REFUSED, CapturedStderr
 from rexcli.rl.process_group import ALONE, ProcessGroup
 
 HEARTBEAT = 60
-"""Seconds without a sign of life after which a process counts as lost (`distributed.timeout` where that is less)."""
+"""Seconds without a heartbeat after which a process counts as lost (`distributed.timeout` if that is less)."""
 
 NEVER = 7 * 24 * 3600
-"""Seconds after which JAX itself would end a wait, and the process with it: never first."""
+"""Seconds after which JAX itself would end a wait and the process: so long that this never happens first."""
 
 KEYS = "rexcli"
 """The folder of our keys in the store."""
@@ -37,14 +37,14 @@ KEYS = "rexcli"
 
 @contextmanager
 def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[ProcessGroup]:
-    """The group of this process, from before its first computation on. Whatever ends the block ends it for all.
+    """Yields the group of this process, before its first computation. If the block ends, it ends for all processes.
 
     Args:
-        settings: where the others are; see `DistributedConfig`.
-        num_seeds: of the training, where it is known yet, so that a process too many is found before it connects.
+        settings: the addresses of the processes; see `DistributedConfig`.
+        num_seeds: the number of seeds, if it is known, so that a superfluous process is found before it connects.
 
     Raises:
-        RexError: for settings that do not go together, and where not all come within `settings.timeout`.
+        RexError: if settings contradict each other, or not all processes connect within `settings.timeout`.
     """
     check(settings)
     if settings.coordinator is None:
@@ -64,10 +64,10 @@ def join(settings: DistributedConfig, num_seeds: int | None = None) -> Iterator[
 
 
 def check(settings: DistributedConfig) -> None:
-    """Refuses settings that do not go together.
+    """Raises an error for settings that contradict each other.
 
     Raises:
-        RexError: naming the key, its value and the fix.
+        RexError: names the key, its value and the fix.
     """
     where, count, number = settings.coordinator, settings.processes, settings.process
     if where is None:
@@ -132,7 +132,7 @@ def _connect(settings: DistributedConfig, messages: CapturedStderr) -> ProcessGr
 
 
 def _check_address(settings: DistributedConfig) -> None:
-    """Finds what JAX would crash on: a host without an address, a port that is taken."""
+    """Raises an error for addresses with which JAX would crash: a host without an address, a port that is in use."""
     where = settings.coordinator
     if where is None or where == "auto":
         return
@@ -153,7 +153,7 @@ def _check_address(settings: DistributedConfig) -> None:
 
 
 def _absent(settings: DistributedConfig) -> str:
-    """Why not all processes came within `settings.timeout`."""
+    """Returns why not all processes connected within `settings.timeout`."""
     seconds, all_of = f"{settings.timeout:g} s", f"all of the {settings.processes}" if settings.processes else "all"
     host, _, port = (settings.coordinator or "").rpartition(":")
     missing = f"not {all_of} processes came within {seconds}; start every one, numbered from 0"
@@ -170,10 +170,10 @@ def _absent(settings: DistributedConfig) -> str:
 
 
 def _within(seconds: float, function: Callable[[], Any]) -> None:
-    """Calls in a thread a function that does not react to Ctrl-C, and waits for it for at most `seconds`.
+    """Calls a function that does not react to Ctrl-C in a thread, and waits for it for at most `seconds`.
 
     Raises:
-        TimeoutError: when time is over; the thread is left behind.
+        TimeoutError: if the time is over; the thread is abandoned.
     """
     raised: list[BaseException] = []
 
@@ -195,7 +195,7 @@ def _within(seconds: float, function: Callable[[], Any]) -> None:
 
 
 class _JaxStore:
-    """The key-value store of `jax.distributed`, which has no public door yet: Orbax takes this one too."""
+    """The key-value store of `jax.distributed`, which has no public interface yet: Orbax uses the same one."""
 
     def __init__(self, timeout: float, messages: CapturedStderr):
         from jax._src.distributed import global_state
@@ -227,6 +227,6 @@ class _JaxStore:
     def leave(self) -> None:
         try:
             _within(self._timeout, jax.distributed.shutdown)
-        except TimeoutError:  # some are busy still; should C++ abort this process for it, there is a line to say why
+        except TimeoutError:  # some are still busy; if C++ aborts this process because of that, a message says why
             self._messages.stay()
         self._messages.close()

@@ -1,4 +1,4 @@
-"""Several policies of one task, such as the seeds of a training, that act together."""
+"""Combines several policies of one task, such as the seeds of a training, to one that acts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ PyTree = Any
 
 
 class Ensemble(struct.PyTreeNode):
-    """Acts with the mean of its members' actions, each without noise; where actions are choices, with the one that has
-    the highest mean probability. Each member carries its own state. A pytree, as a `Policy` is.
+    """Acts with the mean of its members' actions without noise; for discrete actions, with the choice of the highest
+    mean probability. Each member has its own state. An ensemble is a pytree, as a `Policy` is.
 
     Attributes:
-        members: the policies as one, each leaf with a leading `[members]`.
+        members: the stacked policies, each leaf with a leading `[members]`.
     """
 
     members: Policy
 
     @classmethod
     def of(cls, policies: Sequence[Policy]) -> Ensemble:
-        """Of policies of one training.
+        """Makes an ensemble of policies of one training.
 
         Raises:
-            RexError: they are not alike.
+            RexError: if their networks or spaces differ.
         """
         if len({jax.tree.structure(policy) for policy in policies}) != 1:
             raise RexError("an ensemble's policies have networks or spaces that differ; give those of one training")
@@ -42,33 +42,33 @@ class Ensemble(struct.PyTreeNode):
 
     @property
     def observation_config(self) -> ObservationConfig:
-        """What its members see beside what the task's `observe` gives."""
+        """What the members observe in addition to the result of the task's `observe`."""
         return self.members.observation_config
 
     @property
     def action_space(self) -> ActionSpace:
-        """That of each member."""
+        """The action space of each member."""
         return self.members.action_space
 
     @property
     def observation_space(self) -> Dict | None:
-        """That of each member."""
+        """The observation space of each member; None for vectors."""
         return self.members.observation_space
 
     @property
     def observation_size(self) -> int:
-        """Numbers in an observation."""
+        """The size of an observation."""
         return jax.tree.map(lambda leaf: leaf[0], self.members).observation_size
 
     def init_state(self) -> PyTree:
-        """What the members remember when an episode begins, `[members, ...]`."""
+        """Returns the recurrent states of the members at the start of an episode, `[members, ...]`."""
         return jax.vmap(lambda member: member.init_state())(self.members)
 
     def apply(self, state: PyTree, observation: Observation, rng: jax.Array | None = None) -> tuple[jax.Array, PyTree]:
-        """The action at one observation, and what the members then remember.
+        """Returns the action at one observation, and the next states of the members.
 
         Raises:
-            RexError: if given a key: together they have no noise.
+            RexError: if a key is given: an ensemble has no noise.
         """
         if rng is not None:
             raise RexError("an ensemble acts without noise; leave the key out, or take one of its policies")
@@ -80,5 +80,5 @@ class Ensemble(struct.PyTreeNode):
         return self.action_space.from_unit(actions.unit(actions.mode())).mean(axis=0), state
 
     def controller(self, environment: Environment) -> PolicyController:
-        """The supervisor's step under all of them, see `PolicyController`."""
+        """Returns the supervisor's step under the ensemble, see `PolicyController`."""
         return PolicyController(self, environment)

@@ -1,4 +1,4 @@
-"""The task: what a policy sees, what its actions do, and what counts as good. The class that users derive from."""
+"""Defines the task: observations, actions and rewards, in a class from which users derive."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from rexcli.system.system import System
 
 PyTree = Any
 PAST = "observations"
-"""Where past observations are in `GraphState.memory`."""
+"""The key of past observations in `GraphState.memory`."""
 
 
 class Environment:
     """A task on a system, from the supervisor's point of view.
 
-    Write `reward`, and override of the rest what the task needs. `observe` and `act` see only what the supervisor
-    sees, so a policy runs the same on the stepper, on the wall clock and in the compiled program. All methods are pure
-    JAX, for one episode.
+    Write `reward`, and override the other methods that the task needs. `observe` and `act` see only what the supervisor
+    sees, so a policy runs in the same way on the stepper, on the wall clock and in the compiled program. All methods
+    are pure JAX, for one episode.
 
-    `reward`, `terminated`, `measure`, `value_after`, `privileged` and `before_step` look at the whole system at one
-    instant, whatever executes it: when the supervisor's next tick starts. Of every other node they see the state after
-    its newest tick that has ended by then; of the supervisor, the state after the tick that it has just made. They look
-    at states and parameters; `graph_state.outputs` is each executor's own.
+    `reward`, `terminated`, `measure`, `value_after`, `privileged` and `before_step` get the whole system at the start
+    of the supervisor's next tick, in every executor: the state of every other node after its newest tick that has ended
+    by then, and the state of the supervisor after the tick that it has just made. They may use states and parameters;
+    the form of `graph_state.outputs` depends on the executor.
 
-    Options of the task's own are the arguments of its `__init__` and stand beside `_target_` in YAML. `system`,
-    `supervisor` and `max_steps` are there from the first method on, not yet in `__init__`.
+    Arguments of its `__init__` are the task's own options, next to `_target_` in YAML. `system`, `supervisor` and
+    `max_steps` are available in all methods except `__init__`.
     """
 
     seconds: float = 3.0
@@ -51,13 +51,13 @@ class Environment:
     """The system of the task; set by `bind`."""
 
     observation_config: ObservationConfig = ObservationConfig()
-    """What a policy sees beside what `observe` gives: that of `observation` in YAML."""
+    """What a policy observes in addition to the result of `observe`: `observation` in YAML."""
 
     metrics: Mapping[str, Metric] = MappingProxyType({})
-    """What evaluations make of each episode's measures, by name: those of `eval.metrics` in YAML."""
+    """The metrics that evaluations compute from each episode's measures, by name: `eval.metrics` in YAML."""
 
     def bind(self, system: System) -> Environment:
-        """Gives the task its system, and forgets every cached property of an earlier one. Returns the task."""
+        """Sets the system of the task, and deletes every cached property of an earlier one; returns the task."""
         self.system = system
         for name, attribute in inspect.getmembers_static(type(self)):
             if isinstance(attribute, cached_property):
@@ -71,18 +71,20 @@ class Environment:
 
     @property
     def max_steps(self) -> int:
-        """Supervisor steps after which a training episode is truncated."""
+        """The number of supervisor steps after which a training episode is truncated."""
         return self.steps_in(self.seconds)
 
     def steps_in(self, seconds: float) -> int:
-        """Supervisor steps in some seconds, at least 1."""
+        """Returns the number of supervisor steps in some seconds, at least 1."""
         return max(1, round(seconds * self.supervisor.rate))
 
     # ------------------------------------------------------------------ what the policy sees and does
 
     @property
     def observation_space(self) -> ObservationSpace:
-        """Without bounds, and of the size, or with the names, of what a policy sees, see `observation`."""
+        """The space of observations, without bounds, with the size, or the names, of what a policy sees, see
+        `observation`.
+        """
         seen = jax.eval_shape(self.observation, self._example)
         where = f"{type(self).__name__}.observe"
         if isinstance(seen, dict):
@@ -98,23 +100,22 @@ class Environment:
         return Box.unbounded(shape[0])
 
     def observation(self, step_state: StepState) -> Any:
-        """What a policy sees: what `observe` gives, with what `observation_config` adds to it.
+        """Returns what a policy sees: the result of `observe`, with what `observation_config` adds to it.
 
-        With a history it is, of vectors, one vector with the last observations, oldest first, `[history * obs_dim]`; of
-        dicts the dict with a leading `[history]` in each array. Ages are the last numbers of an observation, or the
-        dict's `ages`.
+        With a history, vectors become one vector with the last observations, oldest first, `[history * obs_dim]`; dicts
+        get a leading `[history]` in each array. Ages are the last numbers of an observation, or the dict's `ages`.
         """
         seen, _ = self._observed(step_state)
         return seen
 
     def take_action(self, step_state: StepState, action: jax.Array) -> tuple[StepState, PyTree]:
-        """`act`, and what was seen is remembered where the next observations have it in them."""
+        """Calls `act`, and stores in the memory what the next observations need."""
         after, output = self.act(step_state, action)
         _, memory = self._observed(step_state)
         return (after.replace(memory={**step_state.memory, PAST: memory}) if memory else after), output
 
     def initial_memory(self) -> dict[str, PyTree]:
-        """What is remembered of past observations before the first, for `GraphState.memory`; zeros."""
+        """Returns the memory of past observations before the first one, for `GraphState.memory`; zeros."""
         config = self.observation_config
         if config == ObservationConfig():
             return {}
@@ -127,7 +128,7 @@ class Environment:
         return {PAST: past}
 
     def _observed(self, step_state: StepState) -> tuple[Any, dict[str, PyTree]]:
-        """What a policy sees, and what is to be remembered of it."""
+        """Returns what a policy sees, and what is to be stored of it."""
         config = self.observation_config
         if config == ObservationConfig():
             return self.observe(step_state), {}
@@ -145,7 +146,9 @@ class Environment:
         return history.as_observation(stacked), memory
 
     def _observe_now(self, step_state: StepState, seconds: jax.Array) -> Any:
-        """What `observe` gives, with the ages of messages where a policy sees them, `seconds` into the episode."""
+        """Returns the result of `observe`, with the ages of messages if a policy sees them, `seconds` after the
+        episode's start.
+        """
         seen = self.observe(step_state)
         if isinstance(seen, Mapping):
             seen = dict(seen)
@@ -164,12 +167,12 @@ class Environment:
 
     @property
     def action_space(self) -> ActionSpace:
-        """What an action is: a `Box`, `Discrete` or `MultiDiscrete`.
+        """The space of actions: a `Box`, `Discrete` or `MultiDiscrete`.
 
-        By default within ±1, one dimension for each number in the supervisor's output.
+        By default it is a box within ±1, with one dimension for each number in the supervisor's output.
 
         Raises:
-            RexError: where the output has whole numbers alone, and nothing says how many there are to choose from.
+            RexError: if the output only has integers, so that the number of choices is unknown.
         """
         leaves = jax.tree.leaves(self._example_output)
         real = any(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
@@ -182,24 +185,24 @@ class Environment:
         return Box((-1.0,) * size, (1.0,) * size)
 
     def observe(self, step_state: StepState) -> jax.Array | Mapping[str, PyTree]:
-        """What a policy sees, `[obs_dim]`, or a dict of arrays of any shape, nested or not.
+        """Returns what a policy sees, `[obs_dim]`, or a dict of arrays of any shape, nested or not.
 
         The networks see a dict's numbers as one vector, float32, in the order of sorted keys; a policy on a robot takes
-        the dict. By default all numbers of the newest message of every input.
+        the dict. By default, it is all numbers of the newest message of every input.
         """
         newest = [step_state.inputs[name][-1].data for name in step_state.inputs]
         return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(newest)])
 
     def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, PyTree]:
-        """The supervisor's step with an action decided: its numbers fill the output in order.
+        """Makes the supervisor's step with a given action; by default, its numbers fill the output in order.
 
         Args:
             step_state: what the supervisor sees.
-            action: of the action space: `[action_dim]`, float32 of a `Box`, int32 of a `MultiDiscrete`; an int32
-                without dimensions of a `Discrete`.
+            action: an element of the action space: `[action_dim]`, float32 for a `Box`, int32 for a `MultiDiscrete`; an
+                int32 scalar for a `Discrete`.
 
         Raises:
-            RexError: where the output has more numbers, or fewer.
+            RexError: if the output has more or fewer numbers.
         """
         leaves, structure = jax.tree.flatten(self._example_output)
         action, wanted = jnp.ravel(action), sum(leaf.size for leaf in leaves)
@@ -219,40 +222,39 @@ class Environment:
 
     @cached_property
     def observed(self) -> tuple[str, ...]:
-        """Nodes, beside the supervisor, whose states the methods below look at or change, found by tracing them."""
+        """The nodes, except the supervisor, whose states the methods below use or change, found by tracing them."""
         return observed_nodes(self)
 
     def before_step(self, graph_state: GraphState) -> GraphState:
-        """The system before the supervisor acts, for example with a cost set to zero. What is under way at that
-        instant goes on from what is returned."""
+        """Returns the system before the supervisor acts, for example with a cost set to zero. Ticks that are running at
+        that time continue from the returned states."""
         return graph_state
 
     def reward(self, graph_state: GraphState) -> jax.Array:
-        """What the step that led here earned, float32."""
+        """Returns the reward of the step that led here, float32."""
         raise RexError(f"{type(self).__name__} has no reward(graph_state); write one")
 
     def terminated(self, graph_state: GraphState) -> jax.Array:
-        """Whether the task is over here, bool: nothing more can be earned."""
+        """Returns whether the task is over here, bool: no more rewards follow."""
         return jnp.asarray(False)
 
     def value_after(self, graph_state: GraphState, gamma: float) -> jax.Array | None:
-        """What lies beyond the end of a truncated episode, as a discounted return; None to ask the critic.
+        """Returns the discounted return after the end of a truncated episode; None to ask the critic.
 
-        `gamma` is traced, so that every discount shares one compiled training, unless this method asks for its number,
-        as by `if gamma < 1`.
+        `gamma` is traced, so that trainings with different discounts share one compilation, unless this method needs
+        its value, as in `if gamma < 1`.
         """
         return None
 
     def privileged(self, graph_state: GraphState) -> PyTree:
-        """What only a simulator knows, for a critic that sees more than the policy (`ppo.critic: privileged`).
+        """Returns what only a simulator knows, for a critic that sees more than the policy (`ppo.critic: privileged`).
 
-        Arrays of any structure, without a policy ever seeing them, at the instants of which `observe` tells; None for
-        nothing.
+        These are arrays of any structure, which a policy never sees, at the times of observations; None for nothing.
         """
         return None
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
-        """Scalars by name that an evaluation keeps of every step, for `metrics` to sum up."""
+        """Returns scalars by name that an evaluation records at every step, from which `metrics` are computed."""
         return {}
 
     # ------------------------------------------------------------------ shapes
@@ -276,7 +278,9 @@ class Environment:
 
 
 class AsItIs:
-    """A task as it is now: equal to itself as long as none of its attributes is given another value."""
+    """A task with its present attributes: equal to itself as long as none of its attributes is assigned
+    another value.
+    """
 
     def __init__(self, task: Environment):
         self.task = task

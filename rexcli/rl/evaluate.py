@@ -1,4 +1,4 @@
-"""Evaluates a controller on fresh episodes, each from a start of its own."""
+"""Evaluates a controller on new episodes, each from its own random start."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ SHARED = GraphState(
     outputs=_EACH,
     memory=_EACH,
 )
-"""Episodes that ride one episode of the timeline in step share (None) what runs when: a skipped slot costs nothing."""
+"""Axes of `vmap`: episodes on one episode of the timeline share (None) what runs when, so that a skipped slot costs
+nothing.
+"""
 TAKEN = ("episode", "episodes", "return", "length")
 """Names that a metric cannot have."""
 GROUP = 32
-"""Episodes that share one episode of the timeline, at least: fewer would not be worth a pass of their own."""
+"""The least number of episodes that share one episode of the timeline: fewer would not be worth a pass."""
 
 
 class Evaluation(struct.PyTreeNode):
-    """How each episode went.
+    """The results of each episode.
 
     Attributes:
         returns: sum of rewards, float32 `[episodes]`.
-        lengths: supervisor steps until it terminated or time was over, int32 `[episodes]`.
+        lengths: supervisor steps until it terminated or was truncated, int32 `[episodes]`.
         summary: the task's metrics, by name, float32 `[episodes]`.
     """
 
@@ -66,7 +68,7 @@ def evaluate(
     """Runs episodes and computes the metrics of each. Pure: jit it with `episodes` and `seconds` static.
 
     Args:
-        program: where they run; they are spread over those episodes of its timeline that are long enough.
+        program: the program to run; episodes are spread over those of its timeline that are long enough.
         environment: the task.
         controller: the supervisor's step, such as `policy.controller(environment)`.
         rng: PRNG key; draws every start.
@@ -94,10 +96,10 @@ def evaluate(
 
 
 def evaluation_steps(program: Program, environment: Environment, seconds: float) -> int:
-    """Supervisor steps of an evaluation's episodes.
+    """Returns the number of supervisor steps of an evaluation's episodes.
 
     Raises:
-        RexError: where the timeline has none so long.
+        RexError: if no episode of the timeline is that long.
     """
     steps, longest = environment.steps_in(seconds), program.max_steps
     if steps > longest:
@@ -109,17 +111,19 @@ def evaluation_steps(program: Program, environment: Environment, seconds: float)
 
 
 def timelines_of(episodes: int) -> int:
-    """The number of timeline episodes over which `evaluate` spreads the episodes of a task, if there are so many."""
+    """Returns the number of timeline episodes over which `evaluate` spreads the episodes of a task, if there are so
+    many.
+    """
     return max(1, episodes // GROUP)
 
 
 def evaluate_policy(
     program: Program, environment: Environment, policy: Actor, rng: jax.Array, *, episodes: int, seconds: float
 ) -> Evaluation:
-    """`evaluate` of a policy without noise, jitted.
+    """Evaluates a policy without noise by `evaluate`, jitted.
 
-    It is compiled once for a task, a layout of the program and a network: again only where an attribute of the task
-    has been given another value.
+    It is compiled once for a task, a layout of the program and a network, and again only if an attribute of the task
+    has changed.
     """
     return _compiled_evaluation()(program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds)
 
@@ -137,7 +141,7 @@ def _compiled_evaluation() -> Callable[..., Evaluation]:
 
 
 class _Running(struct.PyTreeNode):
-    """Episodes under way: `alive` where one has not ended; `measures` of the last step that counts."""
+    """Running episodes: `alive` where one has not ended; `measures` of the last step that counts."""
 
     state: GraphState
     alive: jax.Array
@@ -149,7 +153,7 @@ class _Running(struct.PyTreeNode):
 def _episodes(
     program: Program, task: Environment, controller: Controller, keys: jax.Array, eps: jax.Array, steps: int
 ) -> Evaluation:
-    """One episode a key, all on the same episode of the timeline."""
+    """Runs one episode per key, all on the same episode of the timeline."""
     number, shared = len(keys), SHARED
 
     def reset(key: jax.Array) -> GraphState:
@@ -180,7 +184,7 @@ def _episodes(
 
 
 def _summary(task: Environment, measures: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    """The task's metrics of one episode, from its measures, `[steps]`."""
+    """Returns the task's metrics of one episode, from its measures, `[steps]`."""
     found = {}
     for name, metric in task.metrics.items():
         try:
@@ -195,10 +199,10 @@ def _summary(task: Environment, measures: Mapping[str, jax.Array]) -> dict[str, 
 
 
 def check_metrics(program: Program, task: Environment, seconds: float) -> None:
-    """Tries the task's metrics on the shapes of its measures; nothing is computed.
+    """Evaluates the task's metrics on the shapes of its measures, without computing anything.
 
     Raises:
-        RexError: for a metric that cannot sum up an episode of `seconds`, by its key.
+        RexError: if a metric cannot be computed for an episode of `seconds`; names its key.
     """
     steps = task.steps_in(seconds)
 

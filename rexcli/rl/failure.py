@@ -1,4 +1,6 @@
-"""Where a training met its first number that is not finite: node, field and tick, or observation, policy or reward."""
+"""Finds where a training met its first number that is not finite: node, field and tick, or observation, policy or
+reward.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,19 @@ from rexcli.timeline.phases import topological
 
 PyTree = Any
 Collect = Callable[[Program, Any, Callable[[VectorEnvState, jax.Array], PyTree]], tuple[Any, Any, PyTree]]
-"""Collects the transitions of an update, from a learner's state: takes also what to note before each step, and returns
-the next state, the transitions and the notes."""
+"""Collects the transitions of an update, from a learner's state. It also takes a function whose results before each
+step are recorded, and returns the next state, the transitions and these results."""
 
 BEGIN, OBSERVATION, POLICY, TICK, REWARD = range(5)
-"""What a step of an environment consists of, in order."""
+"""The stages of a step of an environment, in order."""
 WORDS = ("NaN", "infinite")
 LOWER = "lower ppo.lr or ppo.max_grad_norm"
 
 
 def find_failure(collect: Collect, task: Environment, program: Program, state: Any) -> str:
-    """The first thing in an update that was not finite, as a line for people.
+    """Returns a message that names the first value in an update that was not finite.
 
-    NaN is looked for first: some quantities may be infinite, such as the distance to what is not there.
+    It searches for NaN first: some quantities may be infinite, such as the distance to a missing object.
     """
     nodes = program.layout.nodes
 
@@ -70,7 +72,9 @@ def find_failure(collect: Collect, task: Environment, program: Program, state: A
 
 
 def _flags(tree: PyTree, leading: int) -> PyTree:
-    """By key path, whether each entry `[leading axes]` has NaN, and what is not finite, bool `[leading axes, 2]`."""
+    """Returns whether each entry `[leading axes]` has NaN, and infinity or NaN, bool `[leading axes, 2]`, by
+    key path.
+    """
 
     def flag(leaf: jax.Array) -> jax.Array:
         rest = tuple(range(leading, leaf.ndim))
@@ -82,8 +86,8 @@ def _flags(tree: PyTree, leading: int) -> PyTree:
 def _candidates(
     notes: PyTree, kind: int, word: str, turns: list[str], supervisor: str
 ) -> Iterator[tuple[int, int, float, int, int, str]]:
-    """Of everything with such numbers the first place: the step of the collection, the stage in it, the time, the
-    node's turn, the field's; and what to say."""
+    """Yields the first place of each quantity with such numbers: the step of the collection, the stage in it, the time,
+    the node's rank, the field's rank; and a message."""
     eps, seq, ts, new = notes["at"]
 
     def where(step: int, env: int, seconds: float) -> str:

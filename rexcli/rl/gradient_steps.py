@@ -1,4 +1,4 @@
-"""The gradient steps of one update: epochs over the samples, when they end early, and how the learning rate adapts."""
+"""Makes the gradient steps of one update: epochs over the samples, early stopping, and an adaptive learning rate."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PyTree = Any
 Loss = Callable[[PyTree, PyTree], tuple[jax.Array, Metrics]]
 
 LR_RANGE = (1e-5, 1e-2)
-"""Where a learning rate that adapts stays, as in rsl_rl (Rudin et al., 2022)."""
+"""The range of an adaptive learning rate, as in rsl_rl (Rudin et al., 2022)."""
 
 
 class TrainState(struct.PyTreeNode):
-    """What gradient steps move on.
+    """The state that gradient steps change.
 
     Attributes:
-        params: of the networks.
+        params: parameters of the networks.
         optimizer: its state.
-        lr: float32, what the optimizer's change is scaled by; None where the optimizer has a rate of its own.
+        lr: float32, the factor of the optimizer's update; None if the optimizer has its own learning rate.
     """
 
     params: PyTree
@@ -44,19 +44,20 @@ def take_gradient_steps(
     rng: jax.Array,
     settings: PPOSettings,
 ) -> tuple[TrainState, Metrics]:
-    """`update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order.
+    """Makes `update_epochs` passes over the samples, each in `num_minibatches` gradient steps in a new order.
 
     Args:
-        at: where to start.
-        loss: of parameters and a minibatch; its metrics have `kl`, to the policy that collected.
-        optimizer: gives the change from the gradient.
-        samples: each leaf `[samples, ...]`, those of this device where `settings.devices_per_seed` share them.
+        at: the state to start from.
+        loss: function of parameters and a minibatch; its metrics have `kl`, the divergence to the policy that
+            collected.
+        optimizer: computes the update from the gradient.
+        samples: each leaf `[samples, ...]`; those of this device if `settings.devices_per_seed` share them.
         rng: PRNG key; draws the orders.
-        settings: of PPO.
+        settings: the settings of PPO.
 
     Returns:
-        Where it ends, and means over the steps of the loss's metrics and of `grad_norm`. With `target_kl`, they are
-        over the steps that were tried, and `gradient_steps` says how many were made; with `desired_kl`, `lr` is the
+        The final state, and means over the steps of the loss's metrics and of `grad_norm`. With `target_kl`, they are
+        over the steps that were tried, and `gradient_steps` is the number of steps made; with `desired_kl`, `lr` is the
         learning rate after the last epoch.
     """
     number = len(jax.tree.leaves(samples)[0])
@@ -70,8 +71,8 @@ def take_gradient_steps(
         return at.replace(params=optax.apply_updates(at.params, change), optimizer=state), metrics
 
     def stoppable(carry: PyTree, minibatch: PyTree) -> tuple[PyTree, Metrics]:
-        """As Stable-Baselines3 (Raffin et al., 2021) does it: the step that finds the divergence too large is not made,
-        and none after it."""
+        """Makes a step unless the divergence is too large; then neither it nor any later step is made, as in
+        Stable-Baselines3 (Raffin et al., 2021)."""
         at, stopped = carry
         limit = 1.5 * (0.0 if settings.target_kl is None else settings.target_kl)
 
@@ -113,20 +114,20 @@ def take_gradient_steps(
 
 
 def adapted_lr(lr: jax.Array, kl: jax.Array, desired_kl: jax.Array | float) -> jax.Array:
-    """The learning rate after an epoch whose minibatches had a mean divergence `kl`.
+    """Returns the learning rate after an epoch whose minibatches had a mean divergence `kl`.
 
-    It is that of rl_games' `standard` schedule with rsl_rl's factor and range. It stays after an epoch of which no step
-    was tried, where `kl` is 0.
+    It is that of rl_games' `standard` schedule with rsl_rl's factor and range. It does not change after an epoch in
+    which no step was tried, where `kl` is 0.
     """
     lower, higher = jnp.maximum(lr / 1.5, LR_RANGE[0]), jnp.minimum(lr * 1.5, LR_RANGE[1])
     return jnp.where(kl > 2 * desired_kl, lower, jnp.where((kl > 0) & (kl < desired_kl / 2), higher, lr))
 
 
 def random_order(rng: jax.Array, number: int) -> jax.Array:
-    """A random permutation of `0 … number - 1`, int32.
+    """Returns a random permutation of `0 … number - 1`, int32.
 
     Sorting one array of integers, random bits above and index below, is several times as fast on CPU as
-    `jax.random.permutation`. Equal bits leave two in their order, which is rare and of no consequence here.
+    `jax.random.permutation`. Two indices with equal bits keep their order, which is rare and irrelevant here.
     """
     index_bits = max(1, (number - 1).bit_length())
     if index_bits > 16:

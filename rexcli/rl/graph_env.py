@@ -1,4 +1,4 @@
-"""One environment with `reset` and `step`, for a training loop of one's own."""
+"""Defines one environment with `reset` and `step`, for custom training loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rexcli.system.states import GraphState
 
 
 class EnvState(struct.PyTreeNode):
-    """An episode under way.
+    """The state of a running episode.
 
     Attributes:
         graph_state: the system.
@@ -27,13 +27,13 @@ class EnvState(struct.PyTreeNode):
 
 
 class Outcome(struct.PyTreeNode):
-    """What a step led to.
+    """The result of a step.
 
     Attributes:
-        observation: as `Environment.observation` gives it.
+        observation: the result of `Environment.observation`.
         reward: float32.
-        terminated: bool, the task is over: nothing more can be earned.
-        truncated: bool, the time is over: more could have been earned.
+        terminated: bool, whether the task is over, so that no more rewards follow.
+        truncated: bool, whether the time is over, though more rewards could have followed.
     """
 
     observation: Any
@@ -43,11 +43,11 @@ class Outcome(struct.PyTreeNode):
 
 
 class GraphEnv:
-    """A task on a compiled program, one episode at a time. All methods are pure: jit and vmap them freely.
+    """A task on a compiled program, one episode at a time. All methods are pure: they can be jitted and vmapped.
 
     Args:
         environment: the task, bound to the program's system.
-        program: where it runs, compiled for the task.
+        program: the program, compiled for the task.
 
     Raises:
         RexError: if the program was compiled for another task, see `check_observed`.
@@ -66,7 +66,9 @@ class GraphEnv:
         return EnvState(graph_state, jnp.int32(0)), self.environment.observation(step_state)
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
-        """One supervisor step with `action`, of the action space. Past the end of an episode, reset."""
+        """Makes one supervisor step with `action`, an element of the action space. Past the end of an episode, call
+        `reset`.
+        """
         task = self.environment
         graph_state = task.before_step(state.graph_state)
         step_state, output = task.take_action(self.program.step_state(graph_state), action)

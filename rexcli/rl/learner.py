@@ -1,4 +1,4 @@
-"""What PPO carries from update to update, and what it learns from: collected transitions, and samples of them."""
+"""Defines the state of PPO between updates, and its data: collected transitions, and samples made from them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rexcli.rl.normalize import RunningStats
 from rexcli.rl.vector_env import VectorEnvState
 
 EVALUATION = 0xE7A1
-"""Sets the random numbers of an evaluation apart from those of training."""
+"""Folded into PRNG keys, so that random numbers of evaluations differ from those of training."""
 
 Params = Any
 
 
 class Learned(struct.PyTreeNode):
-    """The part of a `LearnerState` that its policy is made of."""
+    """The part of a `LearnerState` that defines its policy."""
 
     params: Params
     observations: RunningStats
 
 
 class LearnerState(struct.PyTreeNode):
-    """All that one seed carries from update to update.
+    """Everything that one seed carries from update to update.
 
     Attributes:
-        params: of the networks.
+        params: parameters of the networks.
         optimizer: the state of Adam.
         observations: running statistics, `[obs_dim]`.
         returns: running statistics of the discounted return.
@@ -39,9 +39,10 @@ class LearnerState(struct.PyTreeNode):
         rng: PRNG key.
         updates: int32, the number of updates made.
         failed: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
-        lr: float32, the learning rate where it adapts, else None.
-        memory: of recurrent networks, what `actor` and `critic` remember, each `[num_envs, memory_units]`.
-        privileged: running statistics of what only the critic sees, `[size]`; None where it sees nothing else.
+        lr: float32, the learning rate if it is adaptive, else None.
+        memory: recurrent states of `actor` and `critic`, each `[num_envs, memory_units]`; empty without recurrent
+            networks.
+        privileged: running statistics of what only the critic sees, `[size]`; None if there is nothing.
     """
 
     params: Params
@@ -60,34 +61,35 @@ class LearnerState(struct.PyTreeNode):
 
     @property
     def learned(self) -> Learned:
-        """What a seed has learned so far."""
+        """The part of the state that defines the policy."""
         return Learned(self.params, self.observations)
 
     @property
     def evaluation_key(self) -> jax.Array:
         """The PRNG key of an evaluation between two updates.
 
-        Training splits `rng` in two, which gives what `fold_in` gives of 0 and 1, and no other number.
+        Training splits `rng` in two, which gives the same keys as `fold_in` with 0 and 1, so this key differs from
+        them.
         """
         return jax.random.fold_in(self.rng, EVALUATION)
 
 
 class Transitions(struct.PyTreeNode):
-    """What was collected, each `[num_steps, num_envs, ...]`.
+    """The collected transitions, each `[num_steps, num_envs, ...]`.
 
     Attributes:
-        observation: as the environment gave it, flattened, `[..., obs_dim]`.
+        observation: the observation from the environment, flattened, `[..., obs_dim]`.
         raw: the action before tanh, or the choices, `[..., action_dim]`.
-        log_prob: of the raw action, under the policy that drew it.
-        reward: as the environment gave it.
+        log_prob: log probability of the raw action under the policy that drew it.
+        reward: the reward from the environment.
         terminated, truncated: whether the episode ended with this step.
-        next_observation: where the step led, before any reset, `[..., obs_dim]`.
-        whole: the episode began at its beginning, see `VectorEnv.offset_step`.
-        value_after: what the task says lies beyond a truncation; None to ask the critic.
-        starts: of recurrent networks, whether the step is an episode's first; else None.
-        memory: of recurrent networks, what they remembered before the first step, each `[num_envs, memory_units]`.
-        privileged: what only the critic sees, flattened, `[..., size]`; None where it sees nothing else.
-        next_privileged: the same, where the step led.
+        next_observation: the observation after the step, before any reset, `[..., obs_dim]`.
+        whole: whether the episode has its full length, see `VectorEnv.offset_step`.
+        value_after: the task's value after a truncation; None to ask the critic.
+        starts: for recurrent networks, whether the step is an episode's first; else None.
+        memory: for recurrent networks, their states before the first step, each `[num_envs, memory_units]`.
+        privileged: what only the critic sees, flattened, `[..., size]`; None if there is nothing.
+        next_privileged: the same, after the step.
     """
 
     observation: jax.Array
@@ -106,12 +108,12 @@ class Transitions(struct.PyTreeNode):
 
 
 class Samples(struct.PyTreeNode):
-    """The samples of an update, over which the loss is a mean, each `[samples, ...]`; of recurrent networks whole
+    """The samples of an update, over which the loss is a mean, each `[samples, ...]`; for recurrent networks whole
     sequences, `[num_envs, num_steps, ...]`.
 
-    `observation` is normalised, and so is `seen`, what the critic sees where that is more; `value` is its guess at
-    collection, None where nothing is clipped to it. `starts` and `memory` (`[num_envs, memory_units]`) are those of
-    `Transitions`.
+    `observation` is normalised, and so is `seen`, the critic's input if that is different; `value` is the critic's
+    value at collection, None if nothing is clipped to it. `starts` and `memory` (`[num_envs, memory_units]`) are those
+    of `Transitions`.
     """
 
     observation: jax.Array

@@ -1,4 +1,5 @@
-"""What an evaluation makes of an episode: metrics, chosen in YAML from what the task measures at every step.
+"""Defines metrics, which an evaluation computes for each episode, chosen in YAML from the measures of a task at every
+step.
 
 eval:
   metrics:
@@ -18,13 +19,14 @@ Measures = Mapping[str, jax.Array]
 
 
 class Metric:
-    """A number for each episode. Derive from it, in `nodes/`, for one of your own."""
+    """A number for each episode. Derive from it, in `nodes/`, for your own metric."""
 
     def __call__(self, measures: Measures, rate: float) -> jax.Array:
-        """Sums one episode up.
+        """Computes the metric of one episode.
 
         Args:
-            measures: what `Environment.measure` gave, by name, `[steps]`; after a termination, the last before it.
+            measures: the results of `Environment.measure`, by name, `[steps]`; after a termination, the last one is
+                repeated.
             rate: steps per second, Hz.
 
         Returns:
@@ -87,8 +89,8 @@ class Share(Metric):
     """The share of steps at which every named measure lies beyond its bound, 0 to 1.
 
     Args:
-        above: by measure, what it must exceed.
-        below: by measure, what it must stay under.
+        above: the bound that each measure must exceed, by name.
+        below: the bound that each measure must stay under, by name.
         last: seconds at the end of the episode that count; None for the whole episode.
     """
 
@@ -103,7 +105,7 @@ class Share(Metric):
             raise RexError("nothing is asked of any measure; give above: {measure: number}, or below")
 
     def _good(self, measures: Measures, rate: float) -> jax.Array:
-        """Whether the step is as it should be, `[steps]`."""
+        """Returns whether each step meets all bounds, `[steps]`."""
         over = [_find(measures, name) > bound for name, bound in self.above.items()]
         under = [_find(measures, name) < bound for name, bound in self.below.items()]
         return _end(jnp.stack([*over, *under]).all(0), self.last, rate)
@@ -137,7 +139,7 @@ def _find(measures: Measures, name: str) -> jax.Array:
 
 
 def _end(values: jax.Array, seconds: float | None, rate: float) -> jax.Array:
-    """The last `seconds` of `[steps]`."""
+    """Returns the last `seconds` of `[steps]`."""
     if seconds is None:
         return values
     steps = round(seconds * rate)

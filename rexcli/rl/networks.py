@@ -1,4 +1,4 @@
-"""The networks of actor and critic, and the distribution of actions."""
+"""Defines the networks of actor and critic, and the distribution of actions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KERNELS: dict[str, Callable[[], Any]] = {
     name: getattr(nn.initializers, name) for name in ("xavier_uniform", "xavier_normal", "lecun_normal", "he_normal")
 } | {"orthogonal": lambda: nn.initializers.orthogonal(np.sqrt(2))}
 LOG_STD_RANGE = (-10.0, 2.0)
-"""Where a standard deviation that a network gives has to stay."""
+"""The range of the log standard deviation if a network computes it."""
 
 
 class MLP(nn.Module):
@@ -44,19 +44,20 @@ class MLP(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """A policy and a value network, apart.
+    """A separate policy and value network.
 
     Attributes:
-        action_size: numbers in an action.
-        layers, units: of the hidden layers of each.
-        activation, kernel_init: of these layers, as in `rexcli.config.schema`.
-        state_independent_std: one standard deviation a dimension for all observations; else the network gives it.
-        squash: actions pass through tanh; else the action space clips them.
-        categories: the number of options of each number of an action, where actions are choices, so that
-            `state_independent_std` and `squash` have no effect. Empty where actions are real.
-        memory: `gru`: policy and value network each remember what they saw, in a state of `memory_units` numbers that
-            begins with zeros, and their hidden layers see it beside the observation.
-        memory_units: size of that state.
+        action_size: size of an action.
+        layers, units: number and size of the hidden layers of each.
+        activation, kernel_init: activation and initialisation of these layers, as in `rexcli.config.schema`.
+        state_independent_std: whether the standard deviation of a dimension is the same for all observations; else the
+            network computes it.
+        squash: whether actions pass through tanh; else the action space clips them.
+        categories: the number of options of each choice if actions are discrete, so that `state_independent_std` and
+            `squash` have no effect; empty for continuous actions.
+        memory: `gru`: policy and value network each have a recurrent state of `memory_units` numbers, zero at the
+            start, which is an input of their hidden layers together with the observation.
+        memory_units: size of the recurrent state.
     """
 
     action_size: int
@@ -72,7 +73,7 @@ class ActorCritic(nn.Module):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the networks remember."""
+        """Whether the networks are recurrent."""
         return self.memory != "none"
 
     def setup(self) -> None:
@@ -90,13 +91,15 @@ class ActorCritic(nn.Module):
         return MLP(size, self.layers, self.units, self.activation, self.kernel_init, last_scale)
 
     def remember(self, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
-        """The state of the policy's or the critic's memory, `[..., memory_units]`, once it has seen `[..., size]`."""
+        """Returns the next recurrent state of the policy or the critic, `[..., memory_units]`, after the input
+        `[..., size]`.
+        """
         cell = self.actor_memory if part == "actor" else self.critic_memory
         return cell(state, seen)[0]
 
     def policy(self, observation: jax.Array, state: jax.Array | None = None) -> ActionDistribution | Categorical:
-        """The distribution of actions at observations `[..., obs_dim]`, where it remembers with the state that has
-        seen them."""
+        """Returns the distribution of actions at observations `[..., obs_dim]`; recurrent networks need the state after
+        these."""
         observation = _beside(observation, state)
         if self.categories:
             return Categorical(self.actor(observation), self.categories)
@@ -109,12 +112,12 @@ class ActorCritic(nn.Module):
         return ActionDistribution(mean, log_std, self.squash)
 
     def value(self, seen: jax.Array, state: jax.Array | None = None) -> jax.Array:
-        """The discounted return to expect, `[...]`, from where the critic sees `[..., size]`; `state` as for
+        """Returns the expected discounted return, `[...]`, from the critic's input `[..., size]`; `state` as for
         `policy`."""
         return self.critic(_beside(seen, state))[..., 0]
 
     def act(self, observation: jax.Array) -> ActionDistribution | Categorical:
-        """The distribution of actions at the beginning of an episode: all that acting needs."""
+        """Returns the distribution of actions at the start of an episode."""
         return self.policy(observation, self._begin("actor", observation))
 
     def __call__(
@@ -136,19 +139,19 @@ def _beside(seen: jax.Array, state: jax.Array | None) -> jax.Array:
 def action_distribution(
     network: ActorCritic, params: PyTree, observation: jax.Array, state: jax.Array | None = None
 ) -> ActionDistribution | Categorical:
-    """`network.policy` with these parameters."""
+    """Returns `network.policy` with these parameters."""
     result: Any = network.apply(params, observation, state, method="policy")
     return result
 
 
 def state_value(network: ActorCritic, params: PyTree, seen: jax.Array, state: jax.Array | None = None) -> jax.Array:
-    """`network.value` with these parameters."""
+    """Returns `network.value` with these parameters."""
     result: Any = network.apply(params, seen, state, method="value")
     return result
 
 
 def remembered(network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
-    """`network.remember` with these parameters."""
+    """Returns `network.remember` with these parameters."""
     result: Any = network.apply(params, part, seen, state, method="remember")
     return result
 
@@ -156,14 +159,14 @@ def remembered(network: ActorCritic, params: PyTree, part: Part, seen: jax.Array
 def unrolled(
     network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, starts: jax.Array, state: jax.Array
 ) -> jax.Array:
-    """The states of a memory over sequences, each once it has seen that step, `[num_steps, sequences, memory_units]`.
+    """Returns the recurrent states of sequences after each step, `[num_steps, sequences, memory_units]`.
 
     Args:
-        network, params: whose.
-        part: the policy's memory or the critic's.
-        seen: `[num_steps, sequences, size]`.
-        starts: bool `[num_steps, sequences]`, where an episode begins, so that nothing is remembered from before.
-        state: before the first step, `[sequences, memory_units]`.
+        network, params: the network and its parameters.
+        part: the policy or the critic.
+        seen: inputs, `[num_steps, sequences, size]`.
+        starts: bool `[num_steps, sequences]`, whether an episode begins, so that the state is reset.
+        state: the states before the first step, `[sequences, memory_units]`.
     """
 
     def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -175,7 +178,7 @@ def unrolled(
 
 
 def forgotten(state: jax.Array, start: jax.Array) -> jax.Array:
-    """States `[sequences, memory_units]`, zeros where an episode begins."""
+    """Returns states `[sequences, memory_units]` with zeros where an episode begins."""
     return jnp.where(start[:, None], 0.0, state)
 
 
@@ -186,13 +189,13 @@ LOG_SQRT_TAU = 0.5 * float(np.log(2 * np.pi))
 
 
 class ActionDistribution(struct.PyTreeNode):
-    """Independent normals, squashed by tanh into ±1 or not. Samples are *raw*: what goes into the tanh.
+    """Independent normal distributions, squashed by tanh into ±1 or not. Samples are *raw*: the arguments of the tanh.
 
     Probability ratios of raw and squashed actions are equal, and raw ones need no inverse of tanh, which loses
     all digits near ±1.
 
     Attributes:
-        mean, log_std: of the raw action, `[..., action_size]`.
+        mean, log_std: mean and log standard deviation of the raw action, `[..., action_size]`.
         squash: whether `unit` is tanh.
     """
 
@@ -201,24 +204,24 @@ class ActionDistribution(struct.PyTreeNode):
     squash: bool = struct.field(pytree_node=False)
 
     def sample(self, rng: jax.Array) -> jax.Array:
-        """A raw action, `[..., action_size]`."""
+        """Draws a raw action, `[..., action_size]`."""
         return self.mean + jnp.exp(self.log_std) * jax.random.normal(rng, self.mean.shape)
 
     def mode(self) -> jax.Array:
-        """The raw action without noise, `[..., action_size]`."""
+        """Returns the raw action without noise, `[..., action_size]`."""
         return self.mean
 
     def unit(self, raw: jax.Array) -> jax.Array:
-        """A raw action as `Box.from_unit` takes it: within ±1 where it is squashed."""
+        """Returns a raw action in the form of `Box.from_unit`: within ±1 if it is squashed."""
         return jnp.tanh(raw) if self.squash else raw
 
     def log_prob(self, raw: jax.Array) -> jax.Array:
-        """Log density of `unit(raw)` (of `raw` itself where it is not squashed), `[...]`."""
+        """Returns the log density of `unit(raw)` (of `raw` itself without squashing), `[...]`."""
         normal = -0.5 * jnp.square((raw - self.mean) * jnp.exp(-self.log_std)) - self.log_std - LOG_SQRT_TAU
         return (normal - self._log_slope(raw)).sum(axis=-1)
 
     def entropy(self) -> jax.Array:
-        """Differential entropy of what `log_prob` is the density of, by quadrature where squashed, `[...]`."""
+        """Returns the differential entropy for the density of `log_prob`, by quadrature if squashed, `[...]`."""
         entropy = self.log_std + 0.5 + LOG_SQRT_TAU
         if self.squash:
             raw = self.mean[..., None] + jnp.exp(self.log_std)[..., None] * NODES.astype(np.float32)
@@ -230,7 +233,7 @@ class ActionDistribution(struct.PyTreeNode):
 
 
 class Categorical(struct.PyTreeNode):
-    """Independent choices. What is drawn is the choices themselves, int32.
+    """Independent discrete choices. Samples are the choices themselves, int32.
 
     Attributes:
         logits: unnormalised log probabilities, those of the first choice first, `[..., sum(categories)]`.
@@ -241,19 +244,19 @@ class Categorical(struct.PyTreeNode):
     categories: tuple[int, ...] = struct.field(pytree_node=False)
 
     def sample(self, rng: jax.Array) -> jax.Array:
-        """Random choices, `[..., action_size]`, by the largest of Gumbel-perturbed logits."""
+        """Draws random choices, `[..., action_size]`, by the largest of Gumbel-perturbed logits."""
         return self.replace(logits=self.logits + jax.random.gumbel(rng, self.logits.shape)).mode()
 
     def mode(self) -> jax.Array:
-        """The most likely choices, `[..., action_size]`; of several the first."""
+        """Returns the most likely choices, `[..., action_size]`; of several the first."""
         return jnp.stack([part.argmax(axis=-1).astype(jnp.int32) for part in self._log_probs()], axis=-1)
 
     def unit(self, raw: jax.Array) -> jax.Array:
-        """The choices as they are."""
+        """Returns the choices as they are."""
         return raw
 
     def log_prob(self, raw: jax.Array) -> jax.Array:
-        """Log probability of choices `[..., action_size]`, `[...]`."""
+        """Returns the log probability of choices `[..., action_size]`, `[...]`."""
         parts = [
             jnp.take_along_axis(part, raw[..., place, None], axis=-1)[..., 0]
             for place, part in enumerate(self._log_probs())
@@ -261,22 +264,22 @@ class Categorical(struct.PyTreeNode):
         return jnp.stack(parts).sum(axis=0)
 
     def entropy(self) -> jax.Array:
-        """The entropy of all choices together, nat, `[...]`."""
+        """Returns the joint entropy of all choices, nat, `[...]`."""
         return jnp.stack([-(jnp.exp(part) * part).sum(axis=-1) for part in self._log_probs()]).sum(axis=0)
 
     def probabilities(self) -> jax.Array:
-        """Of all options, those of the first choice first, `[..., sum(categories)]`."""
+        """Returns the probabilities of all options, those of the first choice first, `[..., sum(categories)]`."""
         return jnp.exp(jnp.concatenate(self._log_probs(), axis=-1))
 
     def _log_probs(self) -> list[jax.Array]:
-        """The log probabilities of each choice's categories, `[..., categories]`."""
+        """Returns the log probabilities of each choice's options, `[..., categories]`."""
         cuts = np.cumsum(self.categories)[:-1].tolist()
         return [jax.nn.log_softmax(part, axis=-1) for part in jnp.split(self.logits, cuts, axis=-1)]
 
 
 @jax.custom_jvp
 def log_tanh_slope(x: jax.Array) -> jax.Array:
-    """`log(d tanh(x) / dx)`, precise for all x: `-2 log cosh x` without its overflow."""
+    """Returns `log(d tanh(x) / dx)`, precise for all x: `-2 log cosh x` without its overflow."""
     size = jnp.abs(x)
     return 2 * (np.float32(np.log(2)) - size - jnp.log(1 + jnp.exp(-2 * size)))
 

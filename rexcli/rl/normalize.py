@@ -1,4 +1,4 @@
-"""Running mean and variance: observations and rewards of a scale that networks learn well from."""
+"""Computes running mean and variance, to normalise observations and rewards for the networks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rexcli.rl.data_parallel import moments
 
 
 class RunningStats(struct.PyTreeNode):
-    """Mean and variance of all that was seen so far, by the parallel update of Chan, Golub and LeVeque (1983).
+    """Mean and variance of all samples so far, by the parallel update of Chan, Golub and LeVeque (1983).
 
     Attributes:
-        mean, var: `[...]`, the shape of one sample; 0 and 1 before anything was seen.
-        count: float32, how many samples.
+        mean, var: `[...]`, the shape of one sample; 0 and 1 before any sample.
+        count: float32, number of samples.
     """
 
     mean: jax.Array
@@ -23,11 +23,11 @@ class RunningStats(struct.PyTreeNode):
 
     @classmethod
     def empty(cls, shape: tuple[int, ...] = ()) -> RunningStats:
-        """Nothing seen yet."""
+        """Returns the statistics before any sample."""
         return cls(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
     def update(self, samples: jax.Array, devices: int = 1) -> RunningStats:
-        """With `samples` `[..., *shape]` seen as well, of each of `devices`."""
+        """Returns the statistics updated with `samples`, `[..., *shape]`, of each of `devices` devices."""
         samples = samples.reshape(-1, *self.mean.shape)
         number = samples.shape[0] * devices
         mean, var = moments(samples, devices, axis=0)
@@ -37,28 +37,28 @@ class RunningStats(struct.PyTreeNode):
         return RunningStats(self.mean + gap * number / count, squares / count, count)
 
     def normalize(self, value: jax.Array, limit: float = 10.0) -> jax.Array:
-        """`value` `[..., *shape]` less the mean, over the deviation, within ±`limit`."""
+        """Returns `value`, `[..., *shape]`, minus the mean, divided by the standard deviation, clipped to ±`limit`."""
         scaled = (value - self.mean) * jax.lax.rsqrt(self.var + 1e-8)
         return jnp.clip(scaled, -limit, limit)
 
     @property
     def scale(self) -> jax.Array:
-        """The deviation, never 0."""
+        """The standard deviation, never 0."""
         return jnp.sqrt(self.var + 1e-8)
 
 
 def discounted_traces(
     trace: jax.Array, rewards: jax.Array, dones: jax.Array, gamma: float
 ) -> tuple[jax.Array, jax.Array]:
-    """The discounted sum of past rewards of each environment, by whose deviation rewards are scaled.
+    """Returns the discounted sum of past rewards of each environment, whose standard deviation scales rewards.
 
     Args:
-        trace: where the sums stand, `[num_envs]`.
+        trace: the present sums, `[num_envs]`.
         rewards, dones: `[num_steps, num_envs]`; a sum starts again at 0 after its environment is done.
-        gamma: discount a step.
+        gamma: discount factor per step.
 
     Returns:
-        Where the sums stand now, `[num_envs]`, and all on the way, `[num_steps, num_envs]`.
+        The sums after the last step, `[num_envs]`, and those after every step, `[num_steps, num_envs]`.
     """
 
     def step(trace: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -1,4 +1,4 @@
-"""Which nodes a task looks at, found by tracing its methods: nothing is computed."""
+"""Finds the nodes whose states a task uses, by tracing its methods, without computing anything."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ OF_NODES = ("rng", "params", "state")
 
 
 def observed_nodes(task: Environment) -> tuple[str, ...]:
-    """Nodes, beside the supervisor, of which `task` reads or writes anything that their steps may change.
+    """Returns the nodes, except the supervisor, of which `task` reads or writes anything that their steps may change.
 
     Args:
-        task: bound to a system.
+        task: a task that is bound to a system.
 
     Raises:
-        RexError: if it looks at `graph_state.outputs`, whose form is each executor's own, or `before_step` returns
+        RexError: if it reads `graph_state.outputs`, whose form depends on the executor, or `before_step` returns
             another structure, shape or type than it was given.
     """
     system = task.system
@@ -62,10 +62,10 @@ def observed_nodes(task: Environment) -> tuple[str, ...]:
 
 
 def check_observed(task: Environment, program: Program) -> None:
-    """Refuses a program in which the states that a task looks at would be of another instant.
+    """Raises an error for a program in which the states that a task uses would be from another time.
 
     Raises:
-        RexError: naming the nodes.
+        RexError: names the nodes.
     """
     missing = [name for name in task.observed if name not in program.observed]
     if missing:
@@ -78,24 +78,24 @@ def check_observed(task: Environment, program: Program) -> None:
 
 
 def _field(path: tuple[Any, ...]) -> tuple[str, str]:
-    """The field of a `GraphState` in which a leaf is, and the node whose it is ("" for none)."""
+    """Returns the field of a `GraphState` that contains a leaf, and the node that it belongs to ("" for none)."""
     return path[0].name, str(path[1].key) if len(path) > 1 else ""
 
 
 def _overridden(task: Environment, method: str) -> bool:
-    """Whether a task has a method of its own; what the base class does looks at nothing."""
+    """Returns whether a task overrides a method; those of the base class do not use any state."""
     base = next(cls for cls in type(task).__mro__ if cls.__name__ == "Environment")
     return getattr(type(task), method) is not getattr(base, method)
 
 
 def _read(task: Environment, method: str, state: GraphState) -> set[int]:
-    """Leaves of `state` on which what a method gives depends."""
+    """Returns the leaves of `state` on which the result of a method depends."""
     more = (0.99,) if method == "value_after" else ()
     return _needed(jax.make_jaxpr(lambda state: getattr(task, method)(state, *more))(state))
 
 
 def _before_step(task: Environment, state: GraphState) -> set[int]:
-    """Leaves of `state` that `before_step` changes, and on which the changes depend."""
+    """Returns the leaves of `state` that `before_step` changes, and those on which the changes depend."""
     traced, after = jax.make_jaxpr(task.before_step, return_shape=True)(state)
     want: Any
     got: Any
@@ -115,14 +115,16 @@ def _before_step(task: Environment, state: GraphState) -> set[int]:
 
 
 def _needed(traced: ClosedJaxpr, outputs: list[bool] | None = None) -> set[int]:
-    """Places of the inputs that some outputs, all if None, depend on."""
+    """Returns the indices of the inputs on which some outputs, all if None, depend."""
     jaxpr = traced.jaxpr
     wanted = [True] * len(jaxpr.outvars) if outputs is None else outputs
     return {place for place, each in enumerate(_inputs(jaxpr, wanted)) if each}
 
 
 def _inputs(jaxpr: Jaxpr, wanted: list[bool]) -> list[bool]:
-    """Which inputs the wanted outputs depend on. A call is looked into, a loop or a branch counts as a whole."""
+    """Returns which inputs the wanted outputs depend on. Calls are inspected; a loop or a branch depends on all its
+    inputs.
+    """
     needed: set[Var] = set()
 
     def need(atoms: list[Any], which: list[bool]) -> None:

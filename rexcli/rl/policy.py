@@ -1,7 +1,7 @@
-"""A trained policy: a small folder of plain arrays and JSON that acts wherever its task's supervisor runs.
+"""Defines a trained policy: a small folder of plain arrays and JSON that acts wherever its task's supervisor runs.
 
-All policies act by `init_state` and `apply`: what one remembers is a state that the caller carries, `()` where it
-remembers nothing.
+All policies act by `init_state` and `apply`: the caller passes on the recurrent state, which is `()` for policies
+without one.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from rexcli.system.states import StepState
 
 PyTree = Any
 Observation = Any
-"""A vector `[..., obs_dim]`, or a dict of arrays with `[...]` in front."""
+"""A vector `[..., obs_dim]`, or a dict of arrays with leading `[...]`."""
 
 EXPORTED = "policy.jax_export"
-"""The file with the policy as a function that needs nothing but JAX."""
+"""The file with the policy as a function that only needs JAX."""
 
 MOST_NUMBERS, MOST_LAYERS = 2**20, 64
 """The most numbers in an observation or units in a layer, and the most layers, of a policy that is read."""
@@ -51,51 +51,51 @@ FORMAT = 3
 version 2 no memory, history or ages."""
 
 STATE = "policy"
-"""Where a policy's state is in `GraphState.memory`."""
+"""The key of a policy's recurrent state in `GraphState.memory`."""
 
 
 class Actor(Protocol):
-    """What acts on observations: a `Policy`, or an `rexcli.rl.ensemble.Ensemble` of them."""
+    """Acts on observations: a `Policy`, or an `rexcli.rl.ensemble.Ensemble` of them."""
 
     @property
     def observation_config(self) -> ObservationConfig:
-        """What it sees beside what the task's `observe` gives."""
+        """What it observes in addition to the result of the task's `observe`."""
 
     @property
     def action_space(self) -> ActionSpace:
-        """Of the task that it was trained on."""
+        """The action space of the task that it was trained on."""
 
     @property
     def observation_space(self) -> Dict | None:
-        """Likewise; None for vectors."""
+        """The observation space of that task; None for vectors."""
 
     @property
     def observation_size(self) -> int:
-        """Numbers in an observation."""
+        """The size of an observation."""
 
     def init_state(self) -> PyTree:
-        """What it remembers when an episode begins."""
+        """Returns the recurrent state at the start of an episode."""
 
     def apply(self, state: PyTree, observation: Observation, rng: jax.Array | None = None) -> tuple[jax.Array, PyTree]:
-        """The action at an observation, in the task's units, or the number of a choice, a random one if given a key;
-        and what it then remembers."""
+        """Returns the action at an observation, in the task's units, or the number of a choice, and the next recurrent
+        state. The action is random if a key is given."""
 
     def controller(self, environment: Environment) -> PolicyController:
-        """The supervisor's step under it."""
+        """Returns the supervisor's step under this policy."""
 
 
 @jax.tree_util.register_pytree_node_class
 class PolicyController:
-    """The supervisor's step under a policy, `step_state -> (step_state, output)`, for any executor. A pytree, as the
-    policy is.
+    """The supervisor's step under a policy, `step_state -> (step_state, output)`, for any executor. It is a pytree, as
+    the policy is.
 
     Args:
-        policy: acts.
+        policy: the policy that acts.
         environment: its task, bound to a system.
-        deterministic: without noise.
+        deterministic: whether to act without noise.
 
     Raises:
-        RexError: for a task whose observations or actions are of another size or kind.
+        RexError: if the task's observations or actions have another size or kind.
     """
 
     def __init__(self, policy: Actor, environment: Environment, deterministic: bool = True):
@@ -112,7 +112,9 @@ class PolicyController:
         return controller
 
     def initial_memory(self) -> dict[str, PyTree]:
-        """What is carried from tick to tick, in `GraphState.memory`, as an episode begins."""
+        """Returns the memory at the start of an episode, which is passed on from tick to tick
+        in `GraphState.memory`.
+        """
         state = self.policy.init_state()
         return self.environment.initial_memory() | ({STATE: state} if jax.tree.leaves(state) else {})
 
@@ -125,7 +127,7 @@ class PolicyController:
 
 
 def _check_alike(policy: Actor, environment: Environment) -> None:
-    """Refuses a policy on a task that it was not trained on, as far as can be told."""
+    """Raises an error if a policy was trained on another task, as far as this can be detected."""
     for key, trained in vars(policy.observation_config).items():
         if (given := getattr(environment.observation_config, key)) != trained:
             given, trained = (str(value).lower() for value in (given, trained))
@@ -147,15 +149,15 @@ def _check_alike(policy: Actor, environment: Environment) -> None:
 
 
 class Policy(struct.PyTreeNode):
-    """What it takes to act. A pytree: pass it to jitted functions.
+    """Everything that is needed to act. It is a pytree: pass it to jitted functions.
 
     Attributes:
-        params: of the networks. The critic is among them where it needs nothing but an observation.
-        observations: running statistics that observations are normalised by, or None.
+        params: parameters of the networks. The critic is included if it only needs an observation.
+        observations: running statistics by which observations are normalised, or None.
         network: the shape of the networks.
-        action_space: what actions are stretched to, or the choices that they are.
+        action_space: the space to which actions are scaled, or the discrete choices.
         observation_space: the names, shapes and types of observations that are dicts; None for vectors.
-        observation_config: what it sees beside what the task's `observe` gives.
+        observation_config: what it observes in addition to the result of the task's `observe`.
     """
 
     params: PyTree
@@ -166,12 +168,12 @@ class Policy(struct.PyTreeNode):
     observation_config: ObservationConfig = struct.field(pytree_node=False, default=ObservationConfig())
 
     def init_state(self, batch: tuple[int, ...] = ()) -> PyTree:
-        """What it remembers when an episode begins, `[*batch, memory_units]`; `()` where it remembers nothing."""
+        """Returns the recurrent state at the start of an episode, `[*batch, memory_units]`; `()` without one."""
         return jnp.zeros((*batch, self.network.memory_units)) if self.network.recurrent else ()
 
     def apply(self, state: PyTree, observation: Observation, rng: jax.Array | None = None) -> tuple[jax.Array, PyTree]:
-        """The action at observations `[...]`, in the task's units, or the number of a choice, a random one if given a
-        key; and what it then remembers, for the next step."""
+        """Returns the action at observations `[...]`, in the task's units, or the number of a choice, and the next
+        recurrent state. The action is random if a key is given."""
         actions, state = self.distribution_after(state, observation)
         raw = actions.mode() if rng is None else actions.sample(rng)
         return self.action_space.from_unit(actions.unit(raw)), state
@@ -179,7 +181,7 @@ class Policy(struct.PyTreeNode):
     def distribution_after(
         self, state: PyTree, observation: Observation
     ) -> tuple[ActionDistribution | Categorical, PyTree]:
-        """The distribution of raw actions at observations `[...]`, and what the policy then remembers."""
+        """Returns the distribution of raw actions at observations `[...]`, and the next recurrent state."""
         seen = self._seen(observation)
         if not self.network.recurrent:
             return action_distribution(self.network, self.params, seen), state
@@ -187,49 +189,50 @@ class Policy(struct.PyTreeNode):
         return action_distribution(self.network, self.params, seen, state), state
 
     def distribution(self, observation: Observation) -> ActionDistribution | Categorical:
-        """The distribution of raw actions at observations, `[...]`, of a policy that remembers nothing."""
+        """Returns the distribution of raw actions at observations, `[...]`, of a policy without recurrent state."""
         if self.network.recurrent:
             raise RexError("this policy remembers: carry its state, action, state = policy.apply(state, observation)")
         return self.distribution_after((), observation)[0]
 
     def action(self, observation: Observation, rng: jax.Array | None = None) -> jax.Array:
-        """The action of a policy that remembers nothing, as of `apply`."""
+        """Returns the action of a policy without recurrent state, as `apply` does."""
         actions = self.distribution(observation)
         raw = actions.mode() if rng is None else actions.sample(rng)
         return self.action_space.from_unit(actions.unit(raw))
 
     def value(self, observation: Observation) -> jax.Array:
-        """The critic's guess, in units of scaled reward, `[...]`.
+        """Returns the critic's value, in units of scaled reward, `[...]`.
 
         Raises:
-            RexError: the critic remembers, or saw what only a simulator knows, and is not kept.
+            RexError: if the critic is recurrent, or needs what only a simulator knows, and so is not part of the
+                policy.
         """
         if "critic" not in self.params["params"]:
             raise RexError("this policy's critic needs more than an observation, and was not kept with it")
         return state_value(self.network, self.params, self._seen(observation))
 
     def _seen(self, observation: Observation) -> jax.Array:
-        """What the networks see, `[..., obs_dim]`."""
+        """Returns the input of the networks, `[..., obs_dim]`."""
         space = self.observation_space
         flat = jnp.asarray(observation, jnp.float32) if space is None else space.flatten(observation)
         return flat if self.observations is None else self.observations.normalize(flat)
 
     @property
     def observation_size(self) -> int:
-        """Numbers in an observation."""
+        """The size of an observation."""
         params, remembered = self.params["params"], self.network.memory_units if self.network.recurrent else 0
         return params["actor"]["Dense_0"]["kernel"].shape[0] - remembered
 
     def controller(self, environment: Environment, *, deterministic: bool = True) -> PolicyController:
-        """The supervisor's step under this policy, see `PolicyController`."""
+        """Returns the supervisor's step under this policy, see `PolicyController`."""
         return PolicyController(self, environment, deterministic)
 
     def save(self, folder: Path, recipe: Mapping[str, Any] | None = None) -> None:
-        """Writes the policy to a folder, whole or not at all.
+        """Writes the policy to a folder, atomically.
 
         Args:
-            folder: is made, or replaced.
-            recipe: how observations come about: the `env` section of the experiment.
+            folder: the folder, which is created or replaced.
+            recipe: how observations are computed: the `env` section of the experiment.
         """
         arrays: dict[str, Any] = {
             f"params/{name}": leaf for name, leaf in traverse_util.flatten_dict(self.params, sep="/").items()
@@ -251,14 +254,14 @@ class Policy(struct.PyTreeNode):
             (temporary / "policy.json").write_bytes(encode_json(about))
 
     def exported(self) -> bytes:
-        """The policy as one function from observation to action, in `jax.export`'s form.
+        """Returns the policy as one function from observation to action, in the format of `jax.export`.
 
-        It takes a float32 vector `[obs_dim]`, or a dict with the shapes and types of the observation space, and gives
-        float32 `[action_dim]`, or int32 where actions are choices. One that remembers, or sees a history, takes its
-        state first and the observation of one tick, and gives the action and the next state; an episode begins with a
-        state of zeros.
+        It takes a float32 vector `[obs_dim]`, or a dict with the shapes and types of the observation space, and returns
+        float32 `[action_dim]`, or int32 for discrete actions. A policy that is recurrent, or sees a history, takes its
+        state first and then the observation of one tick, and returns the action and the next state; the state is zero
+        at the start of an episode.
 
-        A robot needs JAX alone: `jax.export.deserialize(bytearray(data)).call(observation)`.
+        A robot only needs JAX: `jax.export.deserialize(bytearray(data)).call(observation)`.
         """
         window = self.observation_config.history
         if self.observation_space is None:
@@ -275,14 +278,16 @@ class Policy(struct.PyTreeNode):
         return bytes(jax.export.export(jax.jit(self._step), platforms=platforms)(state, observation).serialize())
 
     def _start(self, observation: PyTree) -> dict[str, PyTree]:
-        """The state of an exported policy as an episode begins: zeros. `observation` is of one tick."""
+        """Returns the state of an exported policy at the start of an episode: zeros. `observation` is that of
+        one tick.
+        """
         start = {"begun": jnp.asarray(False), "policy": self.init_state()}
         if (window := self.observation_config.history) > 1:
             start["observations"] = history.empty(observation, window)
         return start
 
     def _step(self, state: dict[str, PyTree], observation: PyTree) -> tuple[jax.Array, dict[str, PyTree]]:
-        """What is exported of a policy that remembers or sees a history."""
+        """Makes a step of an exported policy that is recurrent or sees a history."""
         after = {"begun": jnp.ones_like(state["begun"])}
         seen = observation
         if self.observation_config.history > 1:
@@ -294,10 +299,10 @@ class Policy(struct.PyTreeNode):
 
     @classmethod
     def load(cls, folder: Path) -> Policy:
-        """Reads what `save` wrote.
+        """Reads a policy that `save` wrote.
 
         Raises:
-            RexError: where there is no policy, or one that is damaged or newer than this program.
+            RexError: if there is no policy, or it is damaged or newer than this program.
         """
         try:
             about = decode_json((folder / "policy.json").read_bytes())
@@ -332,10 +337,10 @@ class Policy(struct.PyTreeNode):
         return policy
 
     def _check(self) -> None:
-        """Refuses weights that do not fit their network, so that nothing is left to fail when the policy acts.
+        """Raises an error for weights that do not fit their network, so that the policy cannot fail when it acts.
 
         Raises:
-            One of what `load` makes an error of its own.
+            An error that `load` converts to a RexError.
         """
         size, network = self.observation_size, self.network
         window, ages = self.observation_config.history, self.observation_config.ages

@@ -1,6 +1,6 @@
-"""Proximal policy optimisation (Schulman et al., 2017), for one seed: collect, advantages, update, and again.
+"""Implements proximal policy optimisation (Schulman et al., 2017), for one seed: collect, compute advantages, update.
 
-All of it is pure and runs inside one compiled program; `rexcli.rl.train` drives it.
+All functions are pure and run inside one compiled program, which `rexcli.rl.train` calls.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ from rexcli.system.init import init_graph_state
 
 T = TypeVar("T")
 PARTS: tuple[Part, Part] = ("actor", "critic")
-"""The networks that remember."""
+"""The networks that may be recurrent."""
 NUMBERS = (
     "lr", "gamma", "gae_lambda", "clip_eps", "clip_vf_eps", "target_kl", "desired_kl", "ent_coef", "vf_coef",
     "max_grad_norm",
 )  # fmt: skip
-"""The settings that are arguments of the compiled training. One that is None, or an entropy bonus of 0, is left out of
-the program instead, which is then another."""
+"""The settings that are arguments of the compiled training. A setting that is None, or an entropy bonus of 0, is left
+out of the program instead, which is then a different one."""
 
 
 class PPO:
-    """The algorithm with its settings.
+    """The PPO algorithm with its settings.
 
     Args:
         environment: the task, bound to a system.
         settings: see `PPOSettings`.
 
     Raises:
-        RexError: for settings that do not go together.
+        RexError: if settings contradict each other.
     """
 
     def __init__(self, environment: Environment, settings: PPOSettings):
@@ -131,7 +131,7 @@ class PPO:
         )
 
     def _numbers(self) -> dict[str, float]:
-        """Those of `NUMBERS` that the program takes."""
+        """Returns those of `NUMBERS` that are arguments of the program."""
         settings = self.settings
         numbers = {name: value for name in NUMBERS if (value := getattr(settings, name)) is not None}
         if not settings.ent_coef:
@@ -141,7 +141,7 @@ class PPO:
         return numbers
 
     def _value_after_is_traced(self) -> bool:
-        """Whether the task's `value_after` does with a traced discount; one that asks `if gamma < 1` does not."""
+        """Returns whether the task's `value_after` works with a traced discount, unlike one that has `if gamma < 1`."""
         task = self.environment
         state = jax.eval_shape(lambda: init_graph_state(task.system, jax.random.key(0)))
         try:
@@ -151,38 +151,38 @@ class PPO:
         return True
 
     def given(self, numbers: Mapping[str, Any]) -> Self:
-        """See `Algorithm`."""
+        """Returns the algorithm with other numbers, see `Algorithm`."""
         other = copy.copy(self)
         other.settings = replace(self.settings, **numbers)
         return other
 
     @cached_property
     def observation_space(self) -> ObservationSpace:
-        """Of the task; networks and statistics see its observations flattened, `[obs_dim]`."""
+        """The task's observation space; networks and statistics see its observations flattened, `[obs_dim]`."""
         return self.environment.observation_space
 
     @cached_property
     def privileged_size(self) -> int | None:
-        """Numbers of what only the critic sees; None where the task has nothing for it."""
+        """The size of what only the critic sees; None if the task has nothing for it."""
         task = self.environment
         known = jax.eval_shape(lambda: task.privileged(init_graph_state(task.system, jax.random.key(0))))
         return sum(leaf.size for leaf in jax.tree.leaves(known)) or None
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam behind a clip of the gradient's norm, on one flat vector, which is faster than on many small ones."""
+        """Adam after gradient clipping by norm, on one flat vector, which is faster than on many small arrays."""
         settings = self.settings
         steps = self.num_updates * settings.update_epochs * settings.num_minibatches
         lr = optax.linear_schedule(settings.lr, 0.0, steps) if settings.anneal_lr else settings.lr
-        # A rate that adapts is the learner's, see `take_gradient_steps`.
+        # An adaptive rate is part of the learner's state, see `take_gradient_steps`.
         adam = optax.adam(lr, eps=1e-5) if settings.desired_kl is None else optax.adam(1.0, eps=1e-5)
         return optax.flatten(optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adam))
 
     def check_size(self, program: Program, num_seeds: int) -> None:
-        """Refuses seeds that do not fit into memory together.
+        """Raises an error if so many seeds do not fit into memory together.
 
         Raises:
-            RexError: with the settings that are too large.
+            RexError: names the settings that are too large.
         """
         settings, size, action = self.settings, self.observation_space.size, self.environment.action_space.size
         state = jax.eval_shape(lambda: program.init(jax.random.key(0)))
@@ -207,7 +207,7 @@ class PPO:
         )
 
     def init(self, program: Program, rng: jax.Array) -> LearnerState:
-        """The state before the first update: new networks, and environments before their first episode."""
+        """Returns the state before the first update: new networks, and environments before their first episode."""
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
         size = self.observation_space.size
@@ -238,7 +238,7 @@ class PPO:
         )
 
     def policy(self, state: Learned) -> Policy:
-        """The policy of what was learned."""
+        """Returns the policy of what was learned."""
         stats = state.observations if self.settings.normalize_obs else None
         space = self.observation_space
         names = space if isinstance(space, Dict) else None
@@ -253,14 +253,16 @@ class PPO:
     # ------------------------------------------------------------------ collect
 
     def collect(self, program: Program, state: LearnerState) -> tuple[LearnerState, Transitions]:
-        """`num_steps` steps of all environments under the policy as it stands."""
+        """Makes `num_steps` steps of all environments under the present policy."""
         state, transitions, _ = self.collect_watched(program, state, lambda envs, actions: None)
         return state, transitions
 
     def collect_watched(
         self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
     ) -> tuple[LearnerState, Transitions, T]:
-        """`collect`, and what `watch` makes of the environments and actions before each step, `[num_steps, ...]`."""
+        """Collects as `collect` does; also returns the results of `watch` for the environments and actions before each
+        step, `[num_steps, ...]`.
+        """
         rng, act_rng = jax.random.split(state.rng)
 
         def step(
@@ -304,11 +306,13 @@ class PPO:
         return state.replace(envs=envs, rng=rng), transitions, watched
 
     def find_failure(self, program: Program, state: LearnerState) -> str:
-        """What was not finite first in the update after `state`, which is collected once more, as a line for people."""
+        """Returns a message that says what was not finite first in the update after `state`, which is
+        collected again.
+        """
         return find_failure(self._collect_on_one_device, self.environment, program, state)
 
     def spread(self, state: LearnerState) -> LearnerState:
-        """See `Algorithm`."""
+        """Returns which leaves have a leading axis of environments, see `Algorithm`."""
         one, each = (partial(jax.tree.map, lambda _, yes=yes: yes) for yes in (False, True))
         own = {"envs": each(state.envs), "trace": True, "earned": True, "memory": each(state.memory)}
         return one(state).replace(**own)
@@ -316,7 +320,9 @@ class PPO:
     def _collect_on_one_device(
         self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
     ) -> tuple[LearnerState, Transitions, T]:
-        """`collect_watched`, of all environments, with the numbers that `devices_per_seed` draw."""
+        """Collects as `collect_watched` does, for all environments, with the random numbers that `devices_per_seed`
+        devices draw.
+        """
         if self.devices_per_seed == 1:
             return self.collect_watched(program, state, watch)
         spread = self.spread(state)
@@ -332,7 +338,7 @@ class PPO:
         return state, *merged
 
     def _privileged(self, envs: VectorEnvState) -> jax.Array | None:
-        """What only the critic sees of each environment, `[num_envs, size]`; None where it sees nothing else."""
+        """Returns what only the critic sees of each environment, `[num_envs, size]`; None if there is nothing."""
         if self.settings.critic != "privileged":
             return None
         known = jax.tree.leaves(jax.vmap(self.environment.privileged)(envs.env.graph_state))
@@ -344,10 +350,10 @@ class PPO:
     # ------------------------------------------------------------------ advantages
 
     def advantages(self, state: LearnerState, seen: Transitions) -> tuple[LearnerState, Samples, Metrics]:
-        """What each action was worth beyond the critic's guess, and what the critic should have guessed.
+        """Returns the advantage of each action over the critic's value, and the targets of the critic.
 
-        The critic is asked for the value of where a step led, not of where the next begins, so that an episode cut
-        short by time goes on in its guess. A terminated one is worth nothing more.
+        The critic computes the value of the state after a step, not of that before the next, so that truncated episodes
+        are continued by its value. The value after a termination is zero.
         """
         settings = self.settings
         done = seen.terminated | seen.truncated
@@ -398,7 +404,7 @@ class PPO:
     # ------------------------------------------------------------------ update
 
     def loss(self, params: Params, samples: Samples) -> tuple[jax.Array, Metrics]:
-        """The clipped surrogate, the critic's squared error and the entropy bonus, equation 9 of the paper."""
+        """Returns the clipped surrogate, the critic's squared error and the entropy bonus, equation 9 of the paper."""
         settings = self.settings
         actions = self._actions(params, samples)
         value = self._values(params, samples)
@@ -425,7 +431,7 @@ class PPO:
         }
 
     def update(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
-        """Gradient steps on the samples, see `take_gradient_steps`."""
+        """Makes gradient steps on the samples, see `take_gradient_steps`."""
         rng, shuffle_rng = jax.random.split(state.rng)
         at = TrainState(state.params, state.optimizer, state.lr)
         at, metrics = take_gradient_steps(at, self.loss, self.optimizer, samples, shuffle_rng, self.settings)
@@ -438,9 +444,9 @@ class PPO:
         """Collects and updates `num_updates` times, or until a number is not finite.
 
         Returns:
-            The state, as it was before the update that failed if one did (`failed` says which); and by name the means
-            over the updates: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
-            actions where they are real; `return_mean` is over the whole episodes that ended (NaN if none did).
+            The state, which is that before the failed update if one failed (`failed` is its number); and means over the
+            updates, by name: of rewards and of the losses' parts, `kl` to the policy that collected, the `std` of
+            continuous actions; `return_mean` is over the episodes of full length that ended (NaN if none did).
         """
 
         @traced_once
@@ -488,18 +494,18 @@ class PPO:
         return state.privileged.normalize(privileged)
 
     def _actions(self, params: Params, samples: Samples) -> ActionDistribution | Categorical:
-        """The distributions of actions at all samples."""
+        """Returns the distributions of actions at all samples."""
         memory = self._memory(params, "actor", samples.observation, samples)
         return action_distribution(self.network, params, samples.observation, memory)
 
     def _values(self, params: Params, samples: Samples) -> jax.Array:
-        """The critic's guesses at all samples."""
+        """Returns the critic's values at all samples."""
         seen = samples.observation if samples.seen is None else samples.seen
         return state_value(self.network, params, seen, self._memory(params, "critic", seen, samples))
 
     def _memory(self, params: Params, part: Part, seen: jax.Array, samples: Samples) -> jax.Array | None:
-        """What a network remembers at each step of sequences, `[sequences, num_steps, memory_units]`; None of one
-        without memory."""
+        """Returns the recurrent states of a network at each step of sequences, `[sequences, num_steps, memory_units]`;
+        None without recurrence."""
         if samples.starts is None:
             return None
         seen, starts = (each.swapaxes(0, 1) for each in (seen, samples.starts))
@@ -507,7 +513,7 @@ class PPO:
 
 
 def _joined(observation: jax.Array, privileged: jax.Array | None) -> jax.Array:
-    """What the critic sees, `[..., size]`."""
+    """Returns the critic's input, `[..., size]`."""
     return observation if privileged is None else jnp.concatenate([observation, privileged], axis=-1)
 
 
@@ -520,16 +526,17 @@ def generalized_advantages(
     gamma: float,
     gae_lambda: float,
 ) -> jax.Array:
-    """Generalised advantage estimation (Schulman et al., 2016), each array `[num_steps, num_envs]`.
+    """Returns advantages by generalised advantage estimation (Schulman et al., 2016), each array
+    `[num_steps, num_envs]`.
 
     Args:
-        reward: of each step.
-        value: of where it began.
-        next_value: of where it led, before any reset.
-        terminated: nothing more could be earned there.
-        done: the episode ended there, for whatever reason.
-        gamma: discount a step.
-        gae_lambda: how far to trust rewards over the critic.
+        reward: the reward of each step.
+        value: the value before each step.
+        next_value: the value after each step, before any reset.
+        terminated: whether the episode terminated, so that no more rewards follow.
+        done: whether the episode ended, for any reason.
+        gamma: discount factor per step.
+        gae_lambda: the weight of rewards relative to the critic.
     """
     # Products inside `where`: a traced discount is then rounded, to the last bit, as a constant one would be.
     error = reward + jnp.where(terminated, 0.0, gamma * next_value) - value

@@ -1,12 +1,12 @@
-"""Processes that share the seeds of one training: who has which, what they tell one another, how they end together.
+"""Lets several processes share the seeds of one training: their seeds, their messages, and how they end together.
 
-Process 0 leads: it sends work to the others, and they send what came of it. Messages are plain arrays. Where they
-travel is a `Store`: `rexcli.rl.distributed` has the one of `jax.distributed`.
+Process 0 leads: it sends work to the others, and they send back results. Messages are plain arrays, which are passed by
+a `Store`: `rexcli.rl.distributed` has that of `jax.distributed`.
 
-Why not one mesh over all processes, with collectives between them: seeds share nothing, so there is nothing to reduce,
-and a collective would tie each to the slowest. On CPU (Gloo) an average of 4,096 numbers took 3 ms, 0.4 s for each
-update of the pendulum (`tests/benchmarks/bench_devices.py`), and a process that was lost took the others down ten
-seconds later by an abort in C++, where a message that does not come is an error here that says which process it was.
+There is no mesh over all processes with collectives between them, because seeds share nothing, so there is nothing to
+reduce, and a collective would make each wait for the slowest. On CPU (Gloo) an average of 4,096 numbers took 3 ms, 0.4
+s for each update of the pendulum (`tests/benchmarks/bench_devices.py`), and a lost process aborted the others ten
+seconds later in C++; here, a missing message is an error that names the lost process.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ PART = 2**24
 """The most bytes of a message that are sent as one value."""
 
 LOOK_EVERY = 0.5
-"""Seconds between looks at whether another process has ended while a message is waited for."""
+"""Seconds between checks whether another process has ended while waiting for a message."""
 
 
 class Store(Protocol):
-    """What all processes see: bytes by key."""
+    """A key-value store of bytes that all processes share."""
 
     def put(self, key: str, value: bytes) -> None:
-        """Adds what is not there yet; what is there stays."""
+        """Adds a value; an existing value is not changed."""
 
     def take(self, key: str, seconds: float) -> bytes | None:
-        """Waits for a value and removes it; None if it does not come in time."""
+        """Waits for a value and removes it; returns None if it does not arrive in time."""
 
     def look(self, key: str) -> bytes | None:
-        """A value, or None where there is none yet."""
+        """Returns a value, or None if there is none yet."""
 
     def leave(self) -> None:
-        """Waits until all processes have come to leave."""
+        """Waits until all processes have called it."""
 
 
 class ProcessGroup:
-    """This process and the others.
+    """The group of this process and the others.
 
     Attributes:
         index: the number of this process, from 0.
@@ -64,21 +64,21 @@ class ProcessGroup:
 
     @property
     def others(self) -> range:
-        """Every process but process 0."""
+        """All processes except process 0."""
         return range(1, self.count)
 
     def share(self, number: int, index: int | None = None) -> range:
-        """The seeds of a process, this one if None: consecutive, at most one more or less than the others have."""
+        """Returns the seeds of a process, this one if None: consecutive, and as evenly distributed as possible."""
         index = self.index if index is None else index
         each, more = divmod(number, self.count)
         first = index * each + min(index, more)
         return range(first, first + each + (index < more))
 
     def check(self, number: int) -> None:
-        """Refuses a process without a seed.
+        """Raises an error if a process would have no seed.
 
         Raises:
-            RexError: for fewer than one seed a process.
+            RexError: if there is fewer than one seed per process.
         """
         if number < self.count:
             raise RexError(
@@ -97,11 +97,11 @@ class ProcessGroup:
         self._out.put(f"{key}/parts", str(len(parts)).encode())
 
     def receive(self, sender: int) -> Message:
-        """The next message of a process, as soon as it is there.
+        """Returns the next message of a process, as soon as it has arrived.
 
         Raises:
-            RexError: where a process has ended instead, with what it met.
-            KeyboardInterrupt: where it was interrupted.
+            RexError: if a process has ended instead; the message has its error.
+            KeyboardInterrupt: if it was interrupted.
         """
         key = f"{sender}-{self.index}/{self._received[sender]}"
         self._received[sender] += 1
@@ -111,7 +111,7 @@ class ProcessGroup:
             return {name: archive[name] for name in archive.files}
 
     def end(self, error: BaseException) -> None:
-        """Tells all others that this process goes no further; they learn it when they wait for a message."""
+        """Tells all others that this process has ended; they learn it when they wait for a message."""
         if self._store is None:
             return
         text = str(error) if isinstance(error, RexError) else f"{type(error).__name__}: {error}"
@@ -149,4 +149,4 @@ def _raise(end: Mapping[str, object]) -> NoReturn:
 
 
 ALONE = ProcessGroup()
-"""The group of a process that works by itself."""
+"""The group of a single process."""

@@ -1,12 +1,12 @@
-"""The compiled programs that move the seeds of a training on.
+"""Compiles the programs that train and evaluate the seeds.
 
-One program makes a seed's updates, another evaluates it: two, since XLA compiles one while the other is traced. On CPU
-every device runs them for a seed of its own, and where seeds do not divide by devices they take turns, so that no core
-is idle; on an accelerator, seeds that share a device run side by side. An algorithm may spread a seed's environments
-over several devices, which then are one place for it.
+One program makes a seed's updates, another evaluates it, so that XLA compiles one while the other is traced. On CPU
+every device runs them for its own seed, and seeds take turns if there are not as many devices, so that no core is idle;
+on an accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
+devices, which are then one place for it.
 
-Trainings that differ only in what the program takes as arguments (the algorithm's `numbers`, the seed, on CPU also the
-timelines) may share them: then the seeds of all of them take their turns.
+Trainings that only differ in arguments of the program (the algorithm's `numbers`, the seed, on CPU also the timelines)
+may share the programs: then the seeds of all of them take turns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Turn(NamedTuple):
-    """So many updates of one seed of a batch, and, if `judge`, an evaluation after them."""
+    """A number of updates of one seed of a batch, followed by an evaluation if `judge`."""
 
     batch: SeedBatch
     seed: int
@@ -48,14 +48,14 @@ class Turn(NamedTuple):
 
 
 class SeedProgram:
-    """The compiled programs that move seeds on: those of one training, or of several that share it.
+    """The compiled programs that train seeds: those of one training, or of several that share them.
 
     Attributes:
         keys: which leaves of a learner's state are PRNG keys.
 
     Args:
-        setups: of the trainings, each of which shares its program with the first, see `TrainingSetup.shares_program`.
-            On CPU what each learns is the same, bit for bit, as if it had the program to itself.
+        setups: the setups of the trainings, each of which shares its program with the first, see
+            `TrainingSetup.shares_program`. On CPU each learns the same, bit for bit, as with a program of its own.
     """
 
     def __init__(self, setups: Sequence[TrainingSetup]):
@@ -104,25 +104,27 @@ class SeedProgram:
             self._begin, self._run_judge = starting.result(), judging.result()
 
     def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
-        """The states of all seeds of a training before their first update, packed."""
+        """Returns the states of all seeds of a training before their first update, packed."""
         return pack(self._begin(setup.program, jax.random.split(setup.rng, setup.num_seeds), numbers))
 
     def _on_places(self, one: Callable[..., Any], program: Program, given: Any, taken: Any) -> Callable[..., Any]:
-        """`one`, of a program like this one and a seed, for all places: of the programs' leaves and of what is of seeds
-        each leaf has a leading axis."""
+        """Returns `one`, a function of a program like this one and a seed, mapped over all places. Each leaf of the
+        programs and of the seeds' values has a leading axis."""
         structure = jax.tree.structure(program)
 
         def of_place(tables: list[jax.Array], *seeds: PyTree) -> PyTree:
             of_one = partial(one, jax.tree.unflatten(structure, [leaf[0] for leaf in tables]))
             if self._each > 1:
                 return jax.vmap(of_one)(*seeds)
-            # Not under vmap: batched matrix products are slow on CPU, and batched branches take both ways.
+            # Not under vmap: batched matrix products are slow on CPU, and batched branches compute both sides.
             return jax.tree.map(lambda leaf: leaf[None], of_one(*jax.tree.map(lambda leaf: leaf[0], seeds)))
 
         return jax.shard_map(of_place, mesh=self._mesh, in_specs=given, out_specs=taken, check_vma=False)
 
     def _example(self, tree: PyTree, shardings: Any) -> PyTree:
-        """The shapes of what a program takes of so many seeds as it takes at a time, from those of any number."""
+        """Returns the shapes of a program's arguments for as many seeds as it takes at a time, from those of any
+        number.
+        """
 
         def some(sharding: NamedSharding, tree: PyTree) -> PyTree:
             def one(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
@@ -133,7 +135,7 @@ class SeedProgram:
         return jax.tree.map(some, shardings, tree)
 
     def _tables(self, programs: Sequence[Program]) -> list[jax.Array]:
-        """The leaves of each place's program, each with a leading `[places]`."""
+        """Returns the leaves of each place's program, each with a leading `[places]`."""
         leaves = [jax.tree.leaves(program) for program in programs]
         which = tuple(id(leaf) for each in leaves for leaf in each)
         if which not in self._placed:
@@ -154,12 +156,12 @@ class SeedProgram:
     def _learn(
         self, program: Program, packed: PyTree, updates: jax.Array, numbers: dict[str, jax.Array]
     ) -> tuple[PyTree, Metrics]:
-        """So many updates of one seed."""
+        """Makes a number of updates of one seed; returns its packed state and metrics."""
         state, metrics = self._setup.algorithm.given(numbers).learn(program, self.unpack(packed), updates)
         return pack(state), {f"train/{name}": value for name, value in metrics.items()}
 
     def _judge(self, program: Program, packed: PyTree, judge: jax.Array) -> Metrics:
-        """An evaluation of one seed, or, unless `judge`, zeros."""
+        """Returns the metrics of an evaluation of one seed, or zeros unless `judge`."""
         algorithm, seconds = self._setup.algorithm, self._setup.eval_seconds
         state = self.unpack(packed)
 
@@ -178,15 +180,15 @@ class SeedProgram:
         return jax.lax.cond(judge, judged, partial(zeros_of_result, judged))
 
     def unpack(self, packed: PyTree) -> Any:
-        """The inverse of `pack`."""
+        """Reverses `pack`."""
         wrap = partial(jax.random.wrap_key_data, impl=jax.random.key_impl(self._setup.rng))
         return jax.tree.map(lambda leaf, typed: wrap(leaf) if typed else leaf, packed, self.keys)
 
     def advance(self, batches: Sequence[tuple[SeedBatch, int]]) -> list[dict[str, Floats]]:
-        """Takes every own seed of each batch to so many updates, and evaluates it.
+        """Trains every own seed of each batch up to a number of updates, and evaluates it.
 
         Returns:
-            Of each batch, metrics by name, `[own seeds]`.
+            For each batch, metrics by name, `[own seeds]`.
         """
         # Each batch has the turns that it would have alone, so that its means are taken over the same updates.
         turns = [turn for batch, until in batches for turn in batch.turns(until, self._alone)]
@@ -195,7 +197,7 @@ class SeedProgram:
         return [batch.metrics() for batch, _ in batches]
 
     def _take(self, turns: Sequence[Turn]) -> None:
-        """Turns of different seeds, all at once; places that are left over do nothing."""
+        """Runs turns of different seeds at once; remaining places do nothing."""
         idle = turns[0]._replace(updates=0, judge=False)
         all_turns = [*turns, *[idle] * (self._width - len(turns))]
         rows = [jax.tree.map(lambda leaf, n=turn.seed: leaf[n], turn.batch.states) for turn in all_turns]

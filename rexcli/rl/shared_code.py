@@ -1,4 +1,4 @@
-"""Whether two trainings run the same code, so that one compiled program can serve both."""
+"""Finds whether two trainings run the same code, so that one compiled program can be used for both."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from rexcli.rl.graph_env import GraphEnv
 
 PyTree = Any
 GAMMA = 0.99
-"""A discount with which to ask tasks what lies beyond the end; any does."""
+"""A discount with which to trace `value_after`; its value is irrelevant."""
 
 
 def code_of(task: Environment, program: Program) -> str:
-    """A digest of all that a task and the nodes of its system compute in an episode, as XLA would have it.
+    """Returns a digest of everything that a task and the nodes of its system compute in an episode, as XLA would get
+    it.
 
-    Numbers that the program takes as arguments (its tables, the declared parameters and adjustable delays) have no part
-    in it. Whatever else a node or a task makes of them, as by reading its own declaration, has.
+    Numbers that are arguments of the program (its tables, the declared parameters and adjustable delays) do not change
+    it. Other uses of these numbers do, for example if a node or a task reads its own declaration.
     """
     action = jax.eval_shape(task.action_space.sample, jax.random.key(0))
 

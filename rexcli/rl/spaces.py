@@ -1,7 +1,7 @@
-"""The spaces that actions and observations live in.
+"""Defines the spaces of actions and observations.
 
-Each has a `size`, the numbers of one of its vectors. Networks see an observation `flatten`ed; what their distribution
-draws becomes an action by `from_unit`.
+Each has a `size`, the length of its vectors. Networks see an observation after `flatten`; samples of their distribution
+become actions by `from_unit`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Box:
     """Real vectors between bounds.
 
     Attributes:
-        low, high: one bound a dimension, in the task's own units; infinite where there is none.
+        low, high: one bound per dimension, in the task's own units; infinite where there is none.
     """
 
     low: tuple[float, ...]
@@ -41,7 +41,7 @@ class Box:
 
     @classmethod
     def unbounded(cls, size: int) -> Box:
-        """All vectors of `size` numbers."""
+        """Returns the space of all vectors of `size` numbers."""
         return cls((-np.inf,) * size, (np.inf,) * size)
 
     def __str__(self) -> str:
@@ -49,12 +49,12 @@ class Box:
 
     @property
     def size(self) -> int:
-        """Numbers in a vector."""
+        """The length of a vector."""
         return len(self.low)
 
     @property
     def categories(self) -> tuple[int, ...]:
-        """Empty: the numbers are real."""
+        """Empty, since the numbers are continuous."""
         return ()
 
     @property
@@ -63,18 +63,18 @@ class Box:
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
     def flatten(self, observation: Any) -> jax.Array:
-        """The observation `[..., size]` itself, float32."""
+        """Returns the observation `[..., size]` itself, float32."""
         return jnp.asarray(observation, jnp.float32)
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
-        """A vector `[..., size]` clipped to ±1 and stretched to the bounds; unchanged where there are none."""
+        """Returns a vector `[..., size]` clipped to ±1 and scaled to the bounds; unchanged if there are none."""
         if not self.bounded:
             return unit
         low, high = jnp.asarray(self.low, jnp.float32), jnp.asarray(self.high, jnp.float32)
         return low + (jnp.clip(unit, -1.0, 1.0) + 1) / 2 * (high - low)
 
     def sample(self, rng: jax.Array) -> jax.Array:
-        """A random vector `[size]`: uniform within bounds, standard normal where there are none."""
+        """Draws a random vector `[size]`: uniform within bounds, standard normal without bounds."""
         if not self.bounded:
             return jax.random.normal(rng, (self.size,))
         return self.from_unit(jax.random.uniform(rng, (self.size,), minval=-1.0))
@@ -82,7 +82,7 @@ class Box:
 
 @dataclass(frozen=True)
 class MultiDiscrete:
-    """Vectors of choices, int32 `[size]`.
+    """Vectors of discrete choices, int32 `[size]`.
 
     Attributes:
         categories: the number of options of each choice; options are numbered from 0.
@@ -101,26 +101,26 @@ class MultiDiscrete:
 
     @property
     def size(self) -> int:
-        """How many choices there are."""
+        """The number of choices."""
         return len(self.categories)
 
     @property
     def bounded(self) -> bool:
-        """True: there is a first and a last option."""
+        """True, since there is a first and a last option."""
         return True
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
-        """The choices `[..., size]` themselves: nothing is stretched."""
+        """Returns the choices `[..., size]` themselves, without scaling."""
         return unit
 
     def sample(self, rng: jax.Array) -> jax.Array:
-        """Random choices, each as likely."""
+        """Draws random choices, all equally likely."""
         return self.from_unit(jax.random.randint(rng, (self.size,), 0, jnp.array(self.categories)))
 
 
 @dataclass(frozen=True)
 class Discrete(MultiDiscrete):
-    """One choice, an int32 without dimensions.
+    """One discrete choice, an int32 scalar.
 
     Args:
         n: the number of options, which are numbered from 0.
@@ -138,7 +138,7 @@ class Discrete(MultiDiscrete):
         return self.categories[0]
 
     def from_unit(self, unit: jax.Array) -> jax.Array:
-        """The one choice of `[..., 1]`, `[...]`."""
+        """Returns the single choice of `[..., 1]`, `[...]`."""
         return unit[..., 0]
 
 
@@ -150,9 +150,9 @@ class Entry:
     """An array in a dict.
 
     Attributes:
-        path: its key, or its keys where dicts are nested.
-        shape: of the array.
-        dtype: NumPy's name of its type.
+        path: its key, or its keys if dicts are nested.
+        shape: the shape of the array.
+        dtype: the NumPy name of its type.
     """
 
     path: tuple[str, ...]
@@ -161,12 +161,14 @@ class Entry:
 
     @classmethod
     def of_json(cls, about: Mapping[str, Any]) -> Entry:
-        """What `dataclasses.asdict` gave, after a way through JSON. Raises KeyError or TypeError for anything else."""
+        """Restores the entry from `dataclasses.asdict`, after encoding as JSON. Raises KeyError or TypeError for
+        anything else.
+        """
         return cls(tuple(about["path"]), tuple(about["shape"]), str(about["dtype"]))
 
     @property
     def size(self) -> int:
-        """The count of numbers in the array."""
+        """The number of elements of the array."""
         return int(np.prod(self.shape, dtype=int))
 
     def __str__(self) -> str:
@@ -185,10 +187,10 @@ class Dict:
 
     @classmethod
     def like(cls, observation: Mapping[str, PyTree]) -> Dict:
-        """The space of all dicts with the keys, shapes and types of one.
+        """Returns the space of all dicts with the keys, shapes and types of `observation`.
 
         Raises:
-            RexError: for anything but arrays of numbers under text.
+            RexError: for anything but arrays of numbers with strings as keys.
         """
         entries = []
         for path, leaf in jax.tree_util.tree_flatten_with_path(observation)[0]:
@@ -206,14 +208,14 @@ class Dict:
 
     @property
     def size(self) -> int:
-        """Numbers in a dict."""
+        """The number of elements of all arrays."""
         return sum(entry.size for entry in self.entries)
 
     def flatten(self, observation: Mapping[str, PyTree]) -> jax.Array:
-        """All numbers of a dict in the order of `entries`, each array row by row, float32 `[..., size]`.
+        """Returns all numbers of a dict in the order of `entries`, each array row by row, float32 `[..., size]`.
 
         Raises:
-            RexError: for a dict with other keys or shapes; dimensions `[...]` that all arrays have in front are kept.
+            RexError: for a dict with other keys or shapes; leading dimensions `[...]` of all arrays are kept.
         """
         leaves = jax.tree_util.tree_flatten_with_path(observation)[0]
         found = {tuple(getattr(key, "key", None) for key in path): jnp.asarray(leaf) for path, leaf in leaves}
@@ -231,7 +233,7 @@ class Dict:
 
     @property
     def example(self) -> PyTree:
-        """The dict, with the shape and type of each array."""
+        """Returns the dict, with the shape and type of each array."""
         nested: dict[str, Any] = {}
         for entry in self.entries:
             inner = nested
@@ -245,14 +247,16 @@ ObservationSpace = Box | Dict
 
 
 def action_space_as_json(space: ActionSpace) -> dict[str, Any]:
-    """An action space as JSON, which `action_space_of_json` reads."""
+    """Returns an action space as JSON, which `action_space_of_json` reads."""
     if isinstance(space, Box):
         return {"low": space.low, "high": space.high}
     return {"n": space.n} if isinstance(space, Discrete) else {"categories": space.categories}
 
 
 def action_space_of_json(about: Mapping[str, Any]) -> ActionSpace:
-    """The action space that `action_space_as_json` wrote. Raises KeyError, TypeError or RexError for anything else."""
+    """Returns the action space that `action_space_as_json` wrote. Raises KeyError, TypeError or RexError for anything
+    else.
+    """
     if "n" in about:
         return Discrete(about["n"])
     return MultiDiscrete(about["categories"]) if "categories" in about else Box(about["low"], about["high"])

@@ -1,6 +1,6 @@
-"""Functions of which a loop has to know, before it runs them, what shapes they return.
+"""Traces functions once for the loops that need the shapes of their results before they run them.
 
-Tracing is what a second start of a training waits for, once XLA's results are in its cache.
+Tracing takes most of the time of a second start of a training, when XLA's results are in its cache.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ Result = TypeVar("Result")
 
 
 def traced_once(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """`function`, traced once for all calls with arguments of the same shapes, and for those who ask for the shapes of
-    its result; it leaves no mark in the program of its caller.
+    """Returns `function`, traced only once for all calls with arguments of equal shapes, and for the shapes of its
+    result. It is inlined into the program of its caller.
 
-    Use it on a function that is made anew in each trace, such as one inside the function that is traced.
+    Use it on a function that is defined anew in each trace, such as one inside the traced function.
     """
     return jax.jit(function, inline=True)
 
 
 def zeros_of_result(function: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
-    """Zeros of the shapes and types that `function` returns; only shapes and types of the arguments are looked at."""
+    """Returns zeros of the shapes and types that `function` returns; only shapes and types of the arguments
+    are used.
+    """
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))

@@ -1,15 +1,15 @@
 """Trains many seeds: the loop around the compiled updates, on the host.
 
-`rexcli.rl.seed_batch` has the seeds' states, and the program that moves them on. Several trainings that share a program
-may be made together (`train_together`), each with its own callbacks, as `launcher=vmap` does.
+`rexcli.rl.seed_batch` holds the seeds' states, and the program that trains them. Several trainings that share a program
+may run together (`train_together`), each with its own callbacks, as with `launcher=vmap`.
 
-Training knows an algorithm by the methods of `rexcli.rl.algorithm.Algorithm` alone. Another one, such as SAC, is a new
-file beside `ppo.py` with a class that has these methods, and a YAML file beside `conf/ppo/default.yaml`. Its settings
-become a section of `rexcli.config.schema.Experiment`, and `rexcli.pipeline.algorithm` chooses it where that is given.
+Training only uses the methods of `rexcli.rl.algorithm.Algorithm`. Another algorithm, such as SAC, is a new file next to
+`ppo.py` with a class that has these methods, and a YAML file next to `conf/ppo/default.yaml`. Its settings become a
+section of `rexcli.config.schema.Experiment`, and `rexcli.pipeline.algorithm` chooses it if that is given.
 
 A `ProcessGroup` of several processes shares the seeds. Process 0 runs `train`, all others `train_worker`: each trains
-its own seeds, and after every evaluation process 0 has their states and metrics, and says whether training goes on. So
-on CPU a seed's policy and its evaluations are the same, bit for bit, however many processes there are.
+its own seeds, and after every evaluation process 0 gets their states and metrics, and decides whether training
+continues. So on CPU a seed's policy and its evaluations are the same, bit for bit, for any number of processes.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Progress:
-    """How training stands after an evaluation.
+    """The progress of a training after an evaluation.
 
     Attributes:
-        evaluation: its number, from 1 to `evaluations`.
-        evaluations: how many there will be.
-        updates, timesteps: of each seed, so far.
-        seconds: since training began, without compilation.
-        metrics: by name, `[num_seeds]`: under `train/` means over the updates since the last evaluation, under
+        evaluation: the number of the evaluation, from 1 to `evaluations`.
+        evaluations: the number of all evaluations.
+        updates, timesteps: updates and environment steps of each seed so far.
+        seconds: seconds since training began, without compilation.
+        metrics: metrics by name, `[num_seeds]`: under `train/` means over the updates since the last evaluation, under
             `eval/` means over the evaluation's episodes.
     """
 
@@ -57,18 +57,18 @@ class Progress:
 
 @dataclass
 class Training:
-    """What training gave.
+    """The result of a training.
 
     Attributes:
-        policies: of each seed, as it was at the evaluation with the highest return.
+        policies: the policy of each seed at the evaluation with the highest return.
         best_returns: mean return of that evaluation, `[num_seeds]`.
-        history: one entry an evaluation.
-        compile_seconds, train_seconds: wall clock.
-        timesteps: of all seeds together.
-        interrupted: whether it was ended early; it then has what was made until then.
+        history: one entry per evaluation.
+        compile_seconds, train_seconds: wall time.
+        timesteps: environment steps of all seeds together.
+        interrupted: whether it was ended early; then it has the results up to then.
         stopped_by: what ended it early: Ctrl-C, or SIGTERM.
-        failed: by seed, the update that met a number that is not finite.
-        failures: what was not finite first, a line for people: of the first seed that failed.
+        failed: the update that met a number that is not finite, by seed.
+        failures: a message that says what was not finite first, for the first seed that failed.
     """
 
     policies: list[Policy]
@@ -89,25 +89,25 @@ class Training:
 
     @property
     def policy(self) -> Policy:
-        """The best seed's."""
+        """The policy of the best seed."""
         return self.policies[self.best]
 
     @property
     def steps_per_second(self) -> float:
-        """Environment steps of all seeds, without compilation."""
+        """Environment steps of all seeds per second, without compilation."""
         return self.timesteps / self.train_seconds if self.train_seconds else 0.0
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training that is to be made, and who is told of it.
+    """A training to run, and its callbacks.
 
     Attributes:
-        setup: of the training.
-        on_compiled: is told the seconds that compilation took.
-        on_evaluation: is told how training stands.
-        on_checkpoint: after that, is given all that it takes to go on from there.
-        stop: is asked after each evaluation whether training is to end there, as on Ctrl-C.
+        setup: the setup of the training.
+        on_compiled: called with the seconds that compilation took.
+        on_evaluation: called with the progress after each evaluation.
+        on_checkpoint: called after that, with a checkpoint from which the training can be resumed.
+        stop: called after each evaluation; returns whether training is to end there, as on Ctrl-C.
     """
 
     setup: TrainingSetup
@@ -118,18 +118,17 @@ class TrainingRequest:
 
 
 Outcome = Training | BaseException
-"""What came of a request: what training gave, or what it raised."""
+"""The result of a request: that of the training, or the error that it raised."""
 Apart = partial[Any]
 """Work that may be done in another process."""
 Stages = Generator[TrainingRequest | Apart, Any, T]
-"""Work with a training in its middle: yields what is to be trained, goes on with what came of it, may yield what
-another process can do meanwhile, and returns a result. What is raised in place of an answer is raised where it was
-asked for."""
+"""Work with a training in its middle: it yields the request of a training, continues with its outcome, may yield work
+that another process can do meanwhile, and returns a result. An exception as an answer is raised at the `yield`."""
 
 
 @dataclass(frozen=True)
 class Ended(Generic[T]):
-    """What stages return."""
+    """The result of stages that have ended."""
 
     result: T
 
@@ -138,7 +137,7 @@ def train(setup: TrainingSetup, **callbacks: Any) -> Training:
     """Trains all seeds; in a group of processes, leads it. Callbacks are those of `TrainingRequest`.
 
     Raises:
-        RexError: where no seed gave finite numbers, or of another process.
+        RexError: if no seed had finite numbers, or another process failed.
     """
     (outcome,) = train_together([TrainingRequest(setup, **callbacks)])
     if isinstance(outcome, BaseException):
@@ -147,7 +146,7 @@ def train(setup: TrainingSetup, **callbacks: Any) -> Training:
 
 
 def run_stages(stages: Stages[T]) -> T:
-    """Does all that `stages` ask for, and returns their result."""
+    """Does everything that `stages` request, and returns their result."""
     step = resume_stages(stages, None)
     while not isinstance(step, Ended):
         if isinstance(step, TrainingRequest):
@@ -159,11 +158,11 @@ def run_stages(stages: Stages[T]) -> T:
 
 
 def resume_stages(stages: Stages[T], answer: Any) -> TrainingRequest | Apart | Ended[T]:
-    """What `stages` ask for next.
+    """Returns the next request of `stages`, or their result.
 
     Args:
-        stages: to go on with.
-        answer: to what they asked for last, None at first; an exception is raised there.
+        stages: the stages to continue.
+        answer: the answer to their last request, None at first; an exception is raised there.
     """
     try:
         return stages.throw(answer) if isinstance(answer, BaseException) else stages.send(answer)
@@ -172,7 +171,7 @@ def resume_stages(stages: Stages[T], answer: Any) -> TrainingRequest | Apart | E
 
 
 def attempt(work: Callable[[], Any]) -> Any:
-    """What work gives, or the exception that it raises."""
+    """Returns the result of some work, or the exception that it raises."""
     try:
         return work()
     except BaseException as error:
@@ -180,9 +179,9 @@ def attempt(work: Callable[[], Any]) -> Any:
 
 
 def train_together(requests: Sequence[TrainingRequest]) -> list[Outcome]:
-    """Makes trainings that share a program (`TrainingSetup.shares_program`) side by side.
+    """Runs trainings that share a program (`TrainingSetup.shares_program`) together.
 
-    What one raises, as where all its seeds failed, ends that one alone.
+    An error of one, for example if all its seeds failed, ends only that one.
     """
     began = time.perf_counter()
     members: list[_Member] = []
@@ -205,12 +204,12 @@ def train_together(requests: Sequence[TrainingRequest]) -> list[Outcome]:
 
 
 class _Member:
-    """One of the trainings that are made together.
+    """One of the trainings that run together.
 
     Attributes:
-        left: number and updates of the evaluations that it has before it.
-        training: what it gave so far.
-        error: what ended it.
+        left: number and updates of the remaining evaluations.
+        training: its results so far.
+        error: the error that ended it.
     """
 
     def __init__(self, request: TrainingRequest, batch: SeedBatch):
@@ -221,14 +220,14 @@ class _Member:
         self._began = 0.0
 
     def attempt(self, what: Callable[[Any], None], given: Any) -> None:
-        """Calls one of its methods; an error ends this training, and no other."""
+        """Calls one of its methods; an error ends only this training."""
         try:
             what(given)
         except Exception as error:
             self.end(error)
 
     def end(self, error: BaseException) -> None:
-        """Ends it before its time: with what it has, where somebody wants it to end."""
+        """Ends the training early: with its results so far, if it was asked to end."""
         if not self.left:
             return
         self.left = []
@@ -239,7 +238,7 @@ class _Member:
             self.error = error
 
     def begin(self, compile_seconds: float) -> None:
-        """Tells of the compilation, and goes back to where the training is to go on."""
+        """Reports the compilation, and restores the checkpoint from which the training is resumed."""
         training, batch, start = self.training, self.batch, self.request.setup.start
         training.compile_seconds = compile_seconds
         if self.request.on_compiled:
@@ -256,7 +255,7 @@ class _Member:
         batch.scatter()
 
     def evaluated(self, metrics: dict[str, Floats]) -> None:
-        """Takes the next evaluation of this process's seeds, `[own seeds]`."""
+        """Processes the next evaluation of this process's seeds, `[own seeds]`."""
         request, setup, batch, training = self.request, self.request.setup, self.batch, self.training
         number, updates = self.left[0]
         metrics, stopped = batch.collect(metrics)
@@ -289,7 +288,7 @@ class _Member:
 
 
 def _keep_best(training: Training, batch: SeedBatch, returns: Floats) -> None:
-    """Keeps what each seed has learned if its mean return, `[num_seeds]`, is its highest so far."""
+    """Stores what each seed has learned if its mean return, `[num_seeds]`, is its highest so far."""
     training.failed = batch.failed()
     for seed, value in enumerate(returns):
         if seed not in training.failed and value > training.best_returns[seed]:
@@ -299,10 +298,10 @@ def _keep_best(training: Training, batch: SeedBatch, returns: Floats) -> None:
 
 
 def train_worker(setup: TrainingSetup, *, stop: Callable[[], bool] | None = None) -> bool:
-    """The part of a process that is not the first in a training which process 0 leads by `train`.
+    """Runs the part of a training of all processes but the first, which leads by `train`.
 
     Args:
-        setup: the same in all processes, but for its devices and this process's place in the group.
+        setup: the same in all processes, except for its devices and this process's number in the group.
         stop: as for `train`.
 
     Returns:

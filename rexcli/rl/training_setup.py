@@ -1,4 +1,4 @@
-"""A training that is about to begin: what it trains, where, with which seeds on which devices."""
+"""Defines the setup of a training: its algorithm, program, seeds and devices."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ PyTree = Any
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """A training that is about to begin. What no training could do is refused here, before anything is compiled.
+    """A training before it starts. Errors in its setup are raised here, before anything is compiled.
 
     Attributes:
-        algorithm: learns, on its task.
-        program: where to train, on the task's system; an episode of the task fits into its timeline.
-        evaluation: where to evaluate, the same system on a timeline of at least `eval_seconds`.
+        algorithm: the learning algorithm, with its task.
+        program: the program to train on, of the task's system; an episode of the task fits into its timeline.
+        evaluation: the program for evaluations, of the same system on a timeline of at least `eval_seconds`.
         rng: PRNG key. The same key, settings and number of devices give the same numbers, bit for bit.
         eval_seconds: length of an evaluation's episodes.
-        devices: of this process, that share its seeds; all by default.
-        group: the processes that share the seeds. All others have the same setup, but for their place in the group.
-        start: where to go on from, with all else the same; the numbers are those of a training that never stopped.
+        devices: the devices of this process that share its seeds; all by default.
+        group: the processes that share the seeds. All others have the same setup, except for their number in the group.
+        start: the checkpoint from which to resume, with the same setup; results are those of a training that never
+            stopped.
 
     Raises:
-        RexError: for a process without a seed, for what does not fit into memory, a timeline that is too short, and a
-            checkpoint of another training.
+        RexError: if a process has no seed, the training does not fit into memory, a timeline is too short, or the
+            checkpoint is that of another training.
     """
 
     algorithm: Algorithm
@@ -64,25 +65,27 @@ class TrainingSetup:
 
     @property
     def num_seeds(self) -> int:
-        """Policies that are trained, by all processes together."""
+        """The number of policies that are trained, by all processes together."""
         return self.algorithm.settings.num_seeds
 
     @property
     def num_evaluations(self) -> int:
-        """Evaluations of the whole training, at most one an update."""
+        """The number of evaluations of the whole training, at most one per update."""
         return min(self.algorithm.settings.num_evals, self.algorithm.num_updates)
 
     def evaluations(self, done: int = 0) -> list[tuple[int, int]]:
-        """The evaluations after the first `done`: the number of each, from 1, and the updates made before it."""
+        """Returns the evaluations after the first `done`: the number of each, from 1, and the updates made
+        before it.
+        """
         updates, number = self.algorithm.num_updates, self.num_evaluations
         return [(each, round(updates * each / number)) for each in range(done + 1, number + 1)]
 
     def shares_program(self, other: TrainingSetup) -> bool:
-        """Whether one compiled program can serve both trainings, see `SeedProgram`."""
+        """Returns whether one compiled program can be used for both trainings, see `SeedProgram`."""
         return self.group is other.group is ALONE and self._fixed() == other._fixed()
 
     def has_room(self, trainings: int) -> bool:
-        """Whether so many trainings like this one fit into memory together."""
+        """Returns whether so many trainings like this one fit into memory together."""
         try:
             self.algorithm.check_size(self.program, trainings * self.num_seeds)
         except RexError:
@@ -90,7 +93,7 @@ class TrainingSetup:
         return True
 
     def _fixed(self) -> tuple[Any, ...]:
-        """All that `SeedProgram` takes for fixed."""
+        """Returns everything that is fixed in the compiled `SeedProgram`."""
         algorithm = self.algorithm.given(dict.fromkeys(self.algorithm.numbers, jnp.float32(0.0)))
         leaves, structure = jax.tree.flatten((self.program, self.evaluation))
         on_cpu = self.devices[0].platform == "cpu"
@@ -99,7 +102,9 @@ class TrainingSetup:
         return id(algorithm.environment), *kind, structure, tables, self.eval_seconds, list(self.devices)
 
     def _check_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Refuses a checkpoint in which a leaf is missing or has another shape or type, or of another length."""
+        """Raises an error for a checkpoint of another length, or in which a leaf is missing or has another shape or
+        type.
+        """
         init = jax.vmap(partial(self.algorithm.init, self.program))
         states = jax.eval_shape(lambda keys: pack(init(keys)), jax.random.split(self.rng, self.num_seeds))
         for tree, saved in ((states, checkpoint.states), (states.learned, checkpoint.best)):
@@ -122,15 +127,15 @@ def does_not_fit(where: str) -> RexError:
 
 
 def pack(state: PyTree) -> PyTree:
-    """With PRNG keys as plain integers, which NumPy can hold."""
+    """Returns the state with PRNG keys as plain integers, which NumPy can hold."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state)
 
 
 def packed_shapes(state: PyTree) -> PyTree:
-    """The shapes of what `pack` makes of `state`, of whose leaves only shapes are known.
+    """Returns the shapes of `pack(state)` for a `state` of which only shapes are known.
 
-    The function is a new one at each call: JAX finds what it has traced by the function and the structure of its
-    arguments, and takes dataclasses of different classes with as many fields for one structure (`A(x)` for `B(y)`),
-    whenever their hashes collide in a few bits. Nodes that were imported anew, from another project, are such classes.
+    The function is a new one at each call: JAX looks up traces by the function and the structure of its arguments, and
+    confuses dataclasses of different classes with equally many fields (`A(x)` and `B(y)`) whenever their hashes collide
+    in a few bits. Nodes that were imported again, from another project, are such classes.
     """
     return jax.eval_shape(lambda state: pack(state), state)

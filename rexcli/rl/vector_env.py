@@ -1,4 +1,4 @@
-"""Many environments stepped together, each on a stretch of the timeline of its own."""
+"""Steps many environments together, each on its own part of the timeline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rexcli.system.types import is_key
 
 
 class VectorEnvState(struct.PyTreeNode):
-    """Environments under way, each leaf with a leading `[num_envs]`.
+    """The state of running environments, each leaf with a leading `[num_envs]`.
 
     Attributes:
-        env: their states.
+        env: the state of each environment.
         done: bool, whether the episode is over, so that a new one begins before the next step.
-        whole: bool, whether the episode began at its beginning, see `VectorEnv.offset_step`.
+        whole: bool, whether the episode has its full length, see `VectorEnv.offset_step`.
         rng: PRNG key from which the starts of the environment's episodes are drawn.
-        starts: int32, how many episodes the environment has begun.
+        starts: int32, number of episodes that the environment has begun.
     """
 
     env: EnvState
@@ -38,18 +38,17 @@ class VectorEnvState(struct.PyTreeNode):
 class VectorEnv:
     """Environments that are stepped together and reset one by one.
 
-    Every episode of an environment begins at a random step of a random episode of the timeline, of all from which a
-    whole episode of the task fits. So each meets delays of its own, none is cut short by the timeline's end, and they
-    need not end together.
+    Every episode of an environment begins at a random step of a random episode of the timeline, such that a whole
+    episode of the task fits. So each has different delays, none is cut short by the timeline's end, and they need not
+    end together.
 
-    Call `begin` and `step` in turns.
+    Call `begin` and `step` alternately.
 
     Attributes:
         environment: the task.
         num_envs: the number of environments.
-        fixed_init: an environment starts every episode in the state in which it started its first.
-        offset_step: environments begin as if under way, so that their ends are spread. Their first episodes are
-            shorter.
+        fixed_init: whether an environment starts every episode in the state in which it started its first.
+        offset_step: whether first episodes are shorter by a random offset, so that episodes do not all end together.
     """
 
     environment: Environment
@@ -58,7 +57,7 @@ class VectorEnv:
     offset_step: bool = True
 
     def init(self, program: Program, rng: jax.Array) -> VectorEnvState:
-        """The state of all environments before they begin their first episode."""
+        """Returns the state of all environments before they begin their first episode."""
         env_rng, fill_rng = jax.random.split(rng)
         keys, starts = jax.random.split(env_rng, self.num_envs), jnp.zeros(self.num_envs, jnp.int32)
         all_of_them = jnp.ones(self.num_envs, bool)
@@ -68,7 +67,7 @@ class VectorEnv:
                 return jax.random.split(fill_rng, leaf.shape)
             return jnp.zeros(leaf.shape, leaf.dtype)
 
-        # `begin` computes where they start; to do so here too would be compiled twice.
+        # `begin` computes where they start; doing so here too would compile it twice.
         env = jax.tree.map(fill, jax.eval_shape(self._starts, program, keys, starts))
         return VectorEnvState(env, all_of_them, all_of_them, keys, starts)
 
@@ -79,7 +78,7 @@ class VectorEnv:
             fresh = self._starts(program, state.rng, state.starts)
             return jax.tree.map(lambda new, old: _where(state.done, new, old), fresh, state.env)
 
-        # At steps at which nobody is done, nobody is initialised.
+        # At steps at which no environment is done, none is initialised.
         env = jax.lax.cond(state.done.any(), restart, lambda: state.env)
         observation = jax.vmap(lambda env: self.environment.observation(program.step_state(env.graph_state)))(env)
         whole = state.whole | state.done
@@ -89,25 +88,25 @@ class VectorEnv:
         return begun, observation
 
     def step(self, program: Program, state: VectorEnvState, actions: jax.Array) -> tuple[VectorEnvState, Outcome]:
-        """One supervisor step of all environments.
+        """Makes one supervisor step of all environments.
 
         Args:
             program: the same at every step.
-            state: from `begin`.
-            actions: of the action space, with a leading `[num_envs]`.
+            state: the state from `begin`.
+            actions: elements of the action space, with a leading `[num_envs]`.
 
         Returns:
-            The state to which the actions led, and what they led to, each leaf with a leading `[num_envs]`.
+            The next state, and the outcome of the actions, each leaf with a leading `[num_envs]`.
         """
         env, outcome = jax.vmap(GraphEnv(self.environment, program).step)(state.env, actions)
         return state.replace(env=env, done=outcome.terminated | outcome.truncated), outcome
 
     def _starts(self, program: Program, keys: jax.Array, numbers: jax.Array) -> EnvState:
-        """A new episode of each environment, each leaf with a leading `[num_envs]`."""
+        """Returns a new episode of each environment, each leaf with a leading `[num_envs]`."""
         return jax.vmap(self.start, (None, 0, 0))(program, keys, numbers)
 
     def start(self, program: Program, key: jax.Array, number: jax.Array) -> EnvState:
-        """Episode `number`, from 0, of the environment with PRNG key `key`."""
+        """Returns episode `number`, from 0, of the environment with PRNG key `key`."""
         length = self.environment.max_steps
         own = jax.random.fold_in(key, number)
         init_rng = jax.random.fold_in(key, 0) if self.fixed_init else own
@@ -121,7 +120,7 @@ class VectorEnv:
 
 
 def random_start(program: Program, steps: int, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """An episode of the timeline and a step of it, of all from which so many steps fit, each as likely."""
+    """Returns a uniformly random episode and step of the timeline from which so many steps fit."""
     places = jnp.cumsum(jnp.maximum(program.length - steps + 1, 0))
     place = jax.random.randint(rng, (), 0, places[-1])
     eps = jnp.searchsorted(places, place, side="right").astype(jnp.int32)
@@ -130,10 +129,10 @@ def random_start(program: Program, steps: int, rng: jax.Array) -> tuple[jax.Arra
 
 
 def check_length(program: Program, environment: Environment) -> None:
-    """Refuses a timeline into which no episode of the task fits.
+    """Raises an error for a timeline into which no episode of the task fits.
 
     Raises:
-        RexError: with both lengths.
+        RexError: names both lengths.
     """
     steps, longest = environment.max_steps, int(program.length.max())
     if steps > longest:
@@ -146,5 +145,5 @@ def check_length(program: Program, environment: Environment) -> None:
 
 
 def _where(done: jax.Array, new: Any, old: Any) -> jax.Array:
-    """`new` for environments that are done, `[num_envs, ...]`."""
+    """Returns `new` for environments that are done, else `old`, `[num_envs, ...]`."""
     return jnp.where(done.reshape(-1, *[1] * (new.ndim - 1)), new, old)

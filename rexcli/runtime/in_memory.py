@@ -1,4 +1,4 @@
-"""Keeps what a stepper does in memory, for notebooks and tests."""
+"""Stores the steps of a stepper in memory, for notebooks and tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PyTree = Any
 
 
 class InMemoryRecorder:
-    """A `Listener` that keeps every step of every node."""
+    """A `Listener` that stores every step of every node."""
 
     def __init__(self) -> None:
         self._steps: dict[tuple[int, str], list[tuple[StepState, StepState, PyTree]]] = {}
@@ -27,14 +27,14 @@ class InMemoryRecorder:
         self._steps.setdefault((self._episode, node), []).append((before, after, output))
 
     def end(self, episode: int, seq: int) -> None:
-        """Nothing is to be done."""
+        """Does nothing."""
 
     def __getitem__(self, node: str) -> tuple[StepState, PyTree]:
-        """All steps of `node` in the first episode, see `steps`."""
+        """Returns all steps of `node` in the first episode, see `steps`."""
         return self.steps(node)
 
     def steps(self, node: str, episode: int = 0) -> tuple[StepState, PyTree]:
-        """The step states that `node` returned and what it sent, each leaf `[ticks, ...]`.
+        """Returns the step states that `node` returned and what it sent, each leaf `[ticks, ...]`.
 
         Raises:
             RexError: if it made no step in that episode.

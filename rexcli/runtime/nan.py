@@ -1,4 +1,4 @@
-"""Where NaN comes from: the first tick whose state or output has one, by node, field, tick and episode."""
+"""Finds where NaN comes from: the first tick whose state or output has one, by node, field, tick and episode."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rexcli.timeline.timeline import Timeline
 
 PyTree = Any
 SEARCHED = ("state", "output")
-"""The fields of a tick that are searched, in the order in which they are made."""
+"""The fields of a tick that are searched, in the order in which they are computed."""
 
 
 @dataclass(frozen=True)
 class NanPlace:
-    """The first tick with NaN in what it left or sent. As text, a line for people.
+    """The first tick with NaN in its new state or its output; as text, a message to the user.
 
     Attributes:
-        node, field: whose; the field with its key path, such as `state.th`.
-        tick: sequence number; -1 for what the episode began with.
+        node, field: the node, and the field with its key path, such as `state.th`.
+        tick: sequence number; -1 for the initial state of the episode.
         seconds: when the tick started.
-        episode: its number.
+        episode: the number of the episode.
         what: what `episode` counts.
     """
 
@@ -50,15 +50,15 @@ class NanPlace:
 
 
 class NanSearch:
-    """Looks at ticks in whatever pieces they come, and keeps the first with NaN.
+    """Searches ticks, given in any order, and stores the first with NaN.
 
-    Of ticks that start together, the first is the one that the others may depend on.
+    Of ticks that start at the same time, the first is the one on which the others may depend.
 
     Args:
-        spec: of the system.
+        spec: the timing of the system.
 
     Attributes:
-        first: what was found; None as long as all are numbers.
+        first: the first place with NaN; None if there is none.
     """
 
     def __init__(self, spec: SystemTiming):
@@ -67,7 +67,7 @@ class NanSearch:
         self._rank: tuple[float, ...] = (np.inf,)
 
     def begin(self, episode: int, graph_state: GraphState) -> None:
-        """Looks at the states that an episode begins with."""
+        """Searches the states at the start of an episode."""
         for node, state in graph_state.state.items():
             self.look(node, episode, np.array([-1]), np.array([0]), {"state": state}, stacked=False)
 
@@ -81,15 +81,15 @@ class NanSearch:
         *,
         stacked: bool = True,
     ) -> None:
-        """Looks at some ticks of one node in one episode.
+        """Searches some ticks of one node in one episode.
 
         Args:
             node: its name.
-            episode: its number.
-            seq: of each tick, `[ticks]`.
-            start: of each, ns, `[ticks]`.
-            fields: by field a pytree, each leaf `[ticks, ...]`.
-            stacked: False where leaves are those of a single tick.
+            episode: the number of the episode.
+            seq: sequence number of each tick, `[ticks]`.
+            start: start of each tick, ns, `[ticks]`.
+            fields: a pytree for each field, each leaf `[ticks, ...]`.
+            stacked: False if leaves are those of a single tick.
         """
         for order, field in enumerate(SEARCHED):
             for path, leaf in leaf_paths(fields.get(field, ())).items():
@@ -107,7 +107,7 @@ class NanSearch:
 
 
 class NanListener:
-    """A `Listener` that searches what a stepper does."""
+    """A `Listener` that searches the steps of a stepper for NaN."""
 
     def __init__(self, search: NanSearch, timeline: Timeline):
         self._search, self._timeline, self._episode = search, timeline, 0
@@ -123,14 +123,14 @@ class NanListener:
             self._search.look(node, self._episode, np.array([seq]), start, fields, stacked=False)
 
     def end(self, episode: int, seq: int) -> None:
-        """Nothing is to be done."""
+        """Does nothing."""
 
 
 def may_be_nan(leaf: Any) -> bool:
-    """Whether an array holds numbers that may be NaN: no integers, and no keys."""
+    """Returns whether an array may hold NaN, unlike integers and keys."""
     return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
 def named(field: str, path: str) -> str:
-    """A field with its key path, such as `state.th`."""
+    """Returns a field with its key path, such as `state.th`."""
     return f"{field}.{path}" if path else field

@@ -1,4 +1,4 @@
-"""Writes what a stepper does into a recording, as it happens."""
+"""Writes the steps of a stepper to a recording, as they happen."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Recorder:
     """A `Listener` that appends every step, and the messages that it sends, to an MCAP file.
 
     Args:
-        writer: of the recording.
-        system: whose record settings say what is kept.
-        timeline: that the steps ride.
+        writer: the writer of the recording.
+        system: the system, whose record settings select the recorded fields.
+        timeline: the timeline of the steps.
     """
 
     def __init__(self, writer: RecordingWriter, system: System, timeline: Timeline):
@@ -62,7 +62,7 @@ class Recorder:
 
 
 def arrays(tree: PyTree) -> dict[str, np.ndarray]:
-    """Leaves as NumPy arrays by key path; PRNG keys as their data."""
+    """Returns the leaves as NumPy arrays by key path; PRNG keys as their data."""
     return {path: _numpy(leaf) for path, leaf in leaf_paths(tree).items()}
 
 

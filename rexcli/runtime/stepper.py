@@ -1,6 +1,6 @@
-"""The stepper: node code in plain Python, tick by tick, on a simulated timeline.
+"""Runs node code in plain Python, tick by tick, on a simulated timeline.
 
-It runs any node code, records all of it, and is the oracle for the compiled program.
+The stepper runs any node code, passes every step to a listener, and is the reference for tests of the compiled program.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Listener(Protocol):
     """Receives every step as it happens."""
 
     def begin(self, episode: int, graph_state: GraphState) -> None:
-        """An episode starts."""
+        """Called when an episode starts."""
 
     def step(self, node: str, seq: int, before: StepState, after: StepState, output: PyTree) -> None:
-        """A node has stepped."""
+        """Called after each step of a node."""
 
     def end(self, episode: int, seq: int) -> None:
-        """The episode is over; the supervisor's tick `seq` is where its last step ended."""
+        """Called when the episode is over; the supervisor's tick `seq` is where its last step ended."""
 
 
 class Listeners:
-    """Several listeners as one."""
+    """Passes every call to several listeners."""
 
     def __init__(self, listeners: Sequence[Listener]):
         self._listeners = tuple(listeners)
@@ -63,11 +63,11 @@ class Listeners:
 
 
 class Stepper:
-    """A system on a simulated timeline, gym-like: `reset`, `step`, `run`, and `stop` at the end.
+    """A system on a simulated timeline with a gym-like interface: `reset`, `step`, `run`, and `stop` at the end.
 
     Args:
-        system: whose nodes.
-        timeline: of that system.
+        system: the system to run.
+        timeline: a timeline of that system.
         listener: receives every step.
         real_time_factor: 0 runs as fast as possible, 1 in real time, 2 twice as fast.
     """
@@ -98,21 +98,21 @@ class Stepper:
         eps: int = 0,
         delays: Delays | None = None,
     ) -> GraphState:
-        """The state of every node at the start of episode `eps` of the timeline.
+        """Returns the state of every node at the start of episode `eps` of the timeline.
 
         Args:
             rng: PRNG key.
-            params: parameters by node, in place of what `init_params` gives.
-            eps: which episode.
-            delays: of edges with an `AdjustableDelay`, seconds by reader and input, in place of what `init_delays`
-                gives.
+            params: parameters by node, instead of those from `init_params`.
+            eps: the number of the episode.
+            delays: delays of edges with an `AdjustableDelay`, seconds by reader and input, instead of those from
+                `init_delays`.
         """
         if not 0 <= eps < self.timeline.num_episodes:
             raise RexError(f"eps {eps}: the timeline has episodes 0 to {self.timeline.num_episodes - 1}")
         return init_graph_state(self.system, rng, params, eps, delays=delays)
 
     def reset(self, graph_state: GraphState) -> tuple[GraphState, StepState]:
-        """Starts the nodes up and runs all that precedes the supervisor's first tick; returns what it sees.
+        """Starts the nodes and runs everything before the supervisor's first tick; returns what that tick sees.
 
         Raises:
             RexError: if a node's `startup` fails.
@@ -133,24 +133,24 @@ class Stepper:
         return graph_state, self.step_state(graph_state)
 
     def step_state(self, graph_state: GraphState) -> StepState:
-        """What the supervisor sees at `graph_state.step`."""
+        """Returns what the supervisor sees at `graph_state.step`."""
         name, seq = self.system.supervisor, int(graph_state.step)
         return self._controller(_look)(*self._arguments(graph_state, name, seq, ()))[0]
 
     def step(self, graph_state: GraphState, step_state: StepState, output: PyTree) -> tuple[GraphState, StepState]:
-        """One step of the supervisor, its output given from outside, then all that ends before its next tick.
+        """Runs one step of the supervisor, whose output is given, and then everything that ends before its next tick.
 
         Args:
-            graph_state: as `reset` or `step` returned it.
-            step_state: the supervisor's, with its new state, params and rng.
+            graph_state: as returned by `reset` or `step`.
+            step_state: that of the supervisor, with its new state, params and rng.
             output: what the supervisor sends.
 
         Returns:
-            The system at the instant at which the supervisor's next tick starts: of every other node, the state after
-            its newest tick that has ended. And what the supervisor then sees.
+            The system at the start of the supervisor's next tick, with the state of every other node after its newest
+            tick that has ended; and what the supervisor then sees.
 
         Raises:
-            RexError: past the last step of the episode, and for what is shaped or typed otherwise than init gave it.
+            RexError: past the last step of the episode, and for shapes or types that differ from those of init.
         """
         seq = int(graph_state.step)
         last = int(self.timeline.num_steps[self._episode])
@@ -173,7 +173,9 @@ class Stepper:
         return graph_state, next_state
 
     def run(self, graph_state: GraphState, controller: StepFunction | None = None) -> GraphState:
-        """One step of the supervisor, by its own code or a controller's, then all that precedes its next tick."""
+        """Runs one step of the supervisor, by its own code or a controller, and then everything before its
+        next tick.
+        """
         name, seq = self.system.supervisor, int(graph_state.step)
         step = controller or self.system.nodes[name].step
         graph_state = with_memory(graph_state, controller)
@@ -181,10 +183,10 @@ class Stepper:
         return self.step(graph_state, after, output)[0]
 
     def stop(self) -> None:
-        """Stops every node that was started, whatever happens in the others.
+        """Stops every node that was started, even if others fail.
 
         Raises:
-            RexError: naming the nodes whose `stop` failed.
+            RexError: names the nodes whose `stop` failed.
         """
         if self._started:
             self._started = False
@@ -196,10 +198,11 @@ class Stepper:
         return self._controllers[step]
 
     def _in_turn(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-        """Ticks of the episode, by node, as they are run, up to the supervisor's last; and those that end after it.
+        """Returns the ticks of the episode in the order in which they run, up to the supervisor's last; and those after
+        it.
 
-        Before each tick of the supervisor runs what has ended when it starts. What is under way then comes after it,
-        so that a change of states in between, such as `Environment.before_step`, acts at that instant.
+        Ticks that have ended when a supervisor tick starts run before it, ticks that are still running then run after
+        it, so that a change of states in between, such as `Environment.before_step`, takes effect at that time.
         """
         names = [node.name for node in self.timeline.spec.nodes]
         timeline = self.timeline.select([self._episode])
@@ -225,7 +228,7 @@ class Stepper:
         return graph_state
 
     def _run_rest(self, graph_state: GraphState) -> None:
-        """Runs what had begun before the episode's end, for the nodes and the listener to see all of it."""
+        """Runs the ticks that started before the episode's end, so that the nodes and the listener get all of them."""
         for name, seq in self._rest:
             graph_state = self._run_tick(graph_state, name, seq)
 
@@ -258,19 +261,21 @@ class Stepper:
         return (np.maximum(seqs, -1).astype(np.int32), *self._messages(edge, seqs, arrive, start))
 
     def _seqs(self, edge: Edge, places: np.ndarray) -> np.ndarray:
-        """Sequence numbers of the messages that are read at some places, below 0 in a gap."""
+        """Returns the sequence numbers of the messages at some places of the reading order, below 0 in a gap."""
         reading = self._reading[edge.name]
         return places if reading is None else reading.at(places[None], [self._episode])[0]
 
     def _oldest_from(self, edge: Edge, place: int) -> int:
-        """The oldest message that is read at a place or later."""
+        """Returns the oldest message that is read at a place or later."""
         reading = self._reading[edge.name]
         return max(0, place) if reading is None else int(reading.oldest[self._episode, max(0, place)])
 
     def _messages(
         self, edge: Edge, seqs: np.ndarray, arrive: np.ndarray, start: np.int64
     ) -> tuple[Any, Any, Any, tuple[PyTree, ...]]:
-        """`ts_sent`, `ts_recv`, age at `start` and data of messages, with the source's initial output below 0."""
+        """Returns `ts_sent`, `ts_recv`, age at `start` and data of messages; the source's initial output for those
+        below 0.
+        """
         gap, at = seqs < 0, np.maximum(seqs, 0)
         sent, outputs = self.timeline.steps[edge.source].end[self._episode], self._outputs[edge.source]
         initial = self._initial[edge.source]
@@ -281,9 +286,10 @@ class Stepper:
     def _delayed_window(
         self, edge: Edge, adjustable: AdjustableDelay, delay: np.float32, seq: int, newest: int
     ) -> tuple[Any, ...]:
-        """The window of an edge whose delay is a parameter: that of the timeline, less what has not arrived yet.
+        """Returns the window of an edge whose delay is a parameter: that of the timeline without what has not arrived
+        yet.
 
-        Messages are numbered here in the order in which they are read, up to `newest`.
+        Messages are numbered in the order in which they are read, up to `newest`.
         """
         delay = np.clip(delay, np.float32(adjustable.low), np.float32(adjustable.high))
         sent = self.timeline.steps[edge.source].end[self._episode]
@@ -294,7 +300,9 @@ class Stepper:
             return np.float32((start - sent[seqs[0]]) / 1e9)  # as the compiled program compares them
 
         def count(delay: np.float32) -> int:
-            """Messages that are old enough; they are the first ones, since none is older than the one before it."""
+            """Returns how many messages are old enough; they are the first ones, since none is older than the previous
+            one.
+            """
             return bisect_left(
                 range(newer + 1), True, key=lambda i: bool(age(i) <= delay if edge.skip else age(i) < delay)
             )
@@ -360,7 +368,7 @@ def start_nodes(system: System, graph_state: GraphState) -> None:
     """Calls every node's `startup`.
 
     Raises:
-        RexError: naming the first that fails.
+        RexError: names the first node that fails.
     """
     for name, node in system.nodes.items():
         if node.startup(graph_state) is False:
@@ -368,10 +376,10 @@ def start_nodes(system: System, graph_state: GraphState) -> None:
 
 
 def stop_nodes(system: System) -> None:
-    """Calls every node's `stop`, whatever happens in the others.
+    """Calls every node's `stop`, even if others fail.
 
     Raises:
-        RexError: naming the nodes whose `stop` failed.
+        RexError: names the nodes whose `stop` failed.
     """
     failed = []
     for name, node in system.nodes.items():
@@ -389,12 +397,12 @@ def _stacked(messages: Sequence[PyTree]) -> PyTree:
 
 
 def _seconds(times: np.ndarray, at: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """`times[at]`, ns, in seconds; 0 in the gap."""
+    """Returns `times[at]` in seconds; 0 in a gap."""
     return np.where(gap, 0.0, _picked(times, at) / 1e9).astype(np.float32)
 
 
 def _picked(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """`times[at]`; 0 where the source never ticks, so that there is nothing but a gap."""
+    """Returns `times[at]`; 0 if the source never ticks, so that there is only a gap."""
     return times[np.minimum(at, len(times) - 1)] if len(times) else np.zeros(at.shape)
 
 

@@ -1,1 +1,3 @@
-"""Sweeps: one command on many variants of an experiment, by Hydra's sweepers and launchers; stopped ones go on."""
+"""Runs sweeps: one command on many variants of an experiment, by Hydra's sweepers and launchers; stopped ones can be
+resumed.
+"""

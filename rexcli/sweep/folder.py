@@ -1,13 +1,13 @@
-"""A sweep's folder: what its jobs were given and what came of each.
+"""Reads and writes a sweep's folder: the overrides of its jobs, and their results.
 
     sweep.json      what was typed, and every job's overrides by number
-    <number>/       a job: `job.json` and, where it came as far as a run, the run's own files
-    earlier/        what was there of jobs that were made again
-    .stop-<n>       there once the n-th attempt is over: its jobs end, or do not start
+    <number>/       a job: `job.json` and, if it started a run, the run's own files
+    earlier/        the files of jobs that were run again
+    .stop-<n>       exists once the n-th attempt is over: its jobs end, or do not start
     sweep.csv, plots/
 
-A job's `job.json` has its overrides, its status, its objective and, where it failed, why. Its results are read from its
-run. While a job runs, its `job.json` is touched every few seconds, so that other machines see that it lives.
+A job's `job.json` has its overrides, its status, its objective and, if it failed, the error. Its results are read from
+its run. While a job runs, its `job.json` is touched every few seconds, so that other machines see that it is running.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from rexcli.runs.view import EARLIER, RunView
 RECORD = "sweep.json"
 
 SIGN_OF_LIFE = 10.0
-"""Seconds between signs of life of a job."""
+"""Seconds between heartbeats of a job."""
 
 SILENCE = 120.0
-"""Seconds without one after which a job on another machine counts as killed."""
+"""Seconds without a heartbeat after which a job on another machine counts as killed."""
 
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """What `sweep.json` says.
+    """The content of `sweep.json`.
 
     Attributes:
         command: the command's name.
         experiment: the experiment's name.
         conf: as typed; None for the default.
         config_dir: as typed, absolute.
-        overrides: of the experiment, as typed.
-        choices: of launcher, sweeper and Hydra's own settings, as typed.
-        config: the first job's configuration, plain data.
+        overrides: overrides of the experiment, as typed.
+        choices: overrides of launcher, sweeper and Hydra's own settings, as typed.
+        config: the first job's configuration, as plain data.
         started: when the sweep was first started, ISO 8601.
-        attempt: how often it was started.
-        process, host: who runs it, and where; None once its table is written.
+        attempt: how many times it was started.
+        process, host: the process that runs it, None once its table is written; and its machine.
         jobs: overrides of each job, by number.
     """
 
@@ -64,11 +64,11 @@ class SweepRecord:
     jobs: tuple[tuple[str, ...], ...] = ()
 
     def begun_again(self) -> SweepRecord:
-        """The record of the next attempt, by this process."""
+        """Returns the record of the next attempt, by this process."""
         return replace(self, attempt=self.attempt + 1, process=provenance.this_process(), host=platform.node())
 
     def is_alive(self) -> bool:
-        """Whether the process that started it last runs on this machine."""
+        """Whether the process that started it last is running on this machine."""
         return self.host == platform.node() and provenance.is_alive(self.process)
 
 
@@ -78,11 +78,11 @@ class JobRow:
 
     Attributes:
         number: its folder's name.
-        overrides: by key, as typed.
+        overrides: its overrides by key, as typed.
         status: `waiting`, `running`, `done`, `failed`, `interrupted` or `killed`.
-        results: from its run.
-        error: why it failed.
-        objective: what a sweeper maximises or minimises.
+        results: the results of its run.
+        error: the error if it failed.
+        objective: the number that a sweeper maximises or minimises.
     """
 
     number: int
@@ -94,7 +94,7 @@ class JobRow:
 
 
 def new_sweep(places: Iterator[Path], record: SweepRecord) -> Path:
-    """Makes a sweep's folder with its `sweep.json` at the first of some places where there is nothing yet."""
+    """Creates a sweep's folder with its `sweep.json` at the first of some paths that does not exist yet."""
     return storage.new_folder(places, {RECORD: _encoded(record)})
 
 
@@ -111,7 +111,7 @@ def read_record(folder: Path) -> SweepRecord:
     """Reads `sweep.json`.
 
     Raises:
-        RexError: it is not there, or damaged.
+        RexError: if it is missing or damaged.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -126,15 +126,15 @@ def read_record(folder: Path) -> SweepRecord:
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether `path` is a sweep's folder."""
+    """Returns whether `path` is a sweep's folder."""
     return (path / RECORD).is_file()
 
 
 def find_sweep(text: str, outputs: Path, command: str) -> Path:
-    """The sweep that a person means: a folder, from here or from `outputs`, or `latest`, or `latest:COMMAND`.
+    """Finds a sweep by a folder, relative to the working directory or to `outputs`, or by `latest` or `latest:COMMAND`.
 
     Raises:
-        RexError: there is none.
+        RexError: if there is none.
     """
     if text == "latest" or text.startswith("latest:"):
         wanted = text.partition(":")[2] or command
@@ -152,15 +152,15 @@ def find_sweep(text: str, outputs: Path, command: str) -> Path:
 
 
 def stop_file(folder: Path, attempt: int) -> Path:
-    """The file that tells the jobs of an attempt to end, and those that wait not to start."""
+    """Returns the path of the file that tells running jobs of an attempt to end, and waiting ones not to start."""
     return folder / f".stop-{attempt}"
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Moves what an earlier attempt left of a job into `earlier/`, so that its folder is new.
+    """Moves the files of an earlier attempt at a job into `earlier/`, so that its folder is new.
 
     Returns:
-        Where the earlier run is now; None where there was none worth keeping.
+        The new path of the earlier run; None if there was none worth keeping.
     """
     left = list(folder.iterdir()) if folder.is_dir() else []
     if not left:
@@ -179,7 +179,7 @@ def set_aside(folder: Path) -> Path | None:
 def write_job(
     folder: Path, overrides: Sequence[str], status: str, error: str | None = None, objective: float | None = None
 ) -> None:
-    """Notes in a job's folder what it was given and how it goes."""
+    """Writes a job's overrides and status to its folder."""
     record = {
         "overrides": list(overrides),
         "status": status,
@@ -193,7 +193,7 @@ def write_job(
 
 
 def collect(folder: Path) -> list[JobRow]:
-    """The jobs of a sweep, by number. Reads data only."""
+    """Returns the jobs of a sweep, by number; only reads data."""
     jobs = read_record(folder).jobs if is_sweep(folder) else ()
     started = {int(path.parent.name) for path in folder.glob("*/job.json") if path.parent.name.isdigit()}
     return [
@@ -203,7 +203,7 @@ def collect(folder: Path) -> list[JobRow]:
 
 
 def job_row(path: Path, overrides: Sequence[str] = ()) -> JobRow:
-    """One job, from its folder; `overrides` where it has not started."""
+    """Returns one job, from its folder; `overrides` are used if it has not started."""
     try:
         stat = (path / "job.json").stat()
         record = formats.decode_json((path / "job.json").read_bytes())

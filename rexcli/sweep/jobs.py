@@ -1,4 +1,4 @@
-"""A sweep's job, in whatever process a launcher runs it: how it begins, goes on, and ends."""
+"""Runs a job of a sweep, in whatever process a launcher calls it: how it begins, continues and ends."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from rexcli.sweep.folder import SIGN_OF_LIFE, job_row, set_aside, stop_file, wri
 from rexcli.sweep.overrides import identity
 
 Known = MutableMapping[str, Any]
-"""What jobs have made that others may take, by what it was made from."""
+"""Objects that jobs have made and others can use, by what they were made from."""
 
 LAST_WORDS = 60.0
-"""Seconds that a job has to come to its end once the sweep that started it is gone."""
+"""Seconds that a job has to end if the process of its sweep has died."""
 
 
 class Command(Protocol):
@@ -54,45 +54,46 @@ class Command(Protocol):
         """Whether it makes a training, so that several can be made side by side."""
 
     def on(self, conf: str | None, config_dir: str | None) -> Self:
-        """The same command on another experiment."""
+        """Returns the command for another experiment."""
 
     def check(self, experiment: Experiment) -> None:
-        """Refuses an experiment that this command cannot sweep.
+        """Raises an error for an experiment that this command cannot sweep.
 
         Raises:
-            RexError: with the reason.
+            RexError: names the reason.
         """
 
     def note(self, text: str) -> None:
-        """Tells the person who watches how things go."""
+        """Shows a message on the progress to the user."""
 
     def warn(self, text: str) -> None:
-        """Tells them of something that looks wrong."""
+        """Shows a warning to the user."""
 
     def run_in(
         self, folder: Path, experiment: Experiment, label: str | None, known: Known | None = None
     ) -> Generator[Any, Any, Result]:
-        """Runs the command on one experiment, to the end; or, given `known`, where the command trains, as
+        """Runs the command on one experiment, to the end; or, given `known`, if the command trains, as
         `rexcli.rl.train.Stages`.
 
         Args:
-            folder: where its run goes.
-            experiment: composed and checked.
-            label: what each line that it says begins with, where several jobs speak at once.
-            known: what earlier jobs have made that this one may take, and that it adds to.
+            folder: the folder of its run.
+            experiment: the experiment, composed and checked.
+            label: the beginning of each line of its output, if several jobs run at once.
+            known: objects that earlier jobs have made and this one can use, and to which it adds its own.
         """
 
 
 @dataclass(frozen=True)
 class SweepJob:
-    """What a launcher calls for each job: notes how it went in the job's folder, and never stops the others.
+    """The function that a launcher calls for each job: records its status in the job's folder, and never stops other
+    jobs.
 
     Attributes:
-        command: what to run.
-        attempt: of the sweep; see `folder.stop_file`.
+        command: the command to run.
+        attempt: the attempt of the sweep; see `folder.stop_file`.
         inside: whether jobs run in the sweep's own process.
-        owner: the process without which a job shall end; None for jobs that outlive the sweep, in a queue say.
-        keys: what is swept, to say which job is which; empty for every key.
+        owner: the process whose death ends a job; None for jobs that may outlive the sweep, for example in a queue.
+        keys: the swept keys, which identify a job in messages; empty for every key.
     """
 
     command: Command
@@ -110,8 +111,8 @@ class SweepJob:
         raise RuntimeError("a job that runs by itself asked for its training")
 
     def stages(self, known: Known | None = None) -> Generator[Any, Any, float | None]:
-        """The whole job as `Command.run_in` runs it; returns its objective. Hydra's settings are read in its first part
-        alone."""
+        """Runs the whole job as `Command.run_in` does, and returns its objective. Hydra's settings are only read in its
+        first part."""
         from hydra.core.hydra_config import HydraConfig
 
         settings: Any = HydraConfig.get()
@@ -156,7 +157,9 @@ class SweepJob:
         return objective
 
     def _can_go_on(self, folder: Path) -> bool:
-        """Whether the job is a training that was stopped after a checkpoint; one that failed starts anew."""
+        """Returns whether the job is a training that was stopped after a checkpoint; a failed one is run from the
+        beginning.
+        """
         if self.command.name != "train" or not next((folder / "checkpoints").glob("*"), None):
             return False
         stopped = ("killed", "interrupted")
@@ -168,7 +171,7 @@ class SweepJob:
 
     @contextmanager
     def _attended(self, folder: Path) -> Iterator[None]:
-        """Gives signs of life, and interrupts the job once when the sweep is stopped, or its process is gone."""
+        """Writes heartbeats, and interrupts the job once if the sweep is stopped, or its process has died."""
         over, seen = threading.Event(), threading.Event()
         main = threading.main_thread()
         handled = not self.inside and threading.current_thread() is main

@@ -1,8 +1,8 @@
-"""What runs the jobs of a sweep: Hydra's launcher, with `ResumingLauncher` between it and the sweeper.
+"""Runs the jobs of a sweep: Hydra's launcher, with `ResumingLauncher` between it and the sweeper.
 
-Hydra's sweeper decides which jobs there are, Hydra's launcher runs them. Between the two, `ResumingLauncher` keeps the
-list of jobs in `sweep.json` and hands on only those that are not done. So a new sweep and one that continues are the
-same thing, whatever sweeper and launcher: a sweep of which all, or some, jobs are left.
+Hydra's sweeper generates jobs, and Hydra's launcher runs them. Between the two, `ResumingLauncher` writes the list of
+jobs to `sweep.json` and only passes on those that are not done. So new and resumed sweeps are handled in the same way
+with every sweeper and launcher: all, or some, of their jobs are left.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ SIDE_BY_SIDE = "rexcli.sweep.side_by_side.SideBySide"
 
 
 class ResumingLauncher(Launcher):
-    """Stands between a sweeper and its launcher; hands on the jobs that are not done and reads the results of all.
+    """Wraps the launcher of a sweeper: passes on the jobs that are not done, and returns the results of all.
 
     Args:
         inner: the launcher.
-        folder: the sweep's.
-        fragile: whether one process that dies takes the others with it, as in joblib's pool.
+        folder: the folder of the sweep.
+        fragile: whether a process that dies ends the others too, as in joblib's pool.
     """
 
     def __init__(self, inner: Launcher, folder: Path, fragile: bool):
@@ -48,7 +48,7 @@ class ResumingLauncher(Launcher):
         self._taken: set[int] = set()
 
     def setup(self, **_: Any) -> None:
-        """The inner launcher is set up already."""
+        """Does nothing: the inner launcher is set up already."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         numbers = self._numbers([identity(overrides) for overrides in job_overrides], initial_job_idx)
@@ -62,7 +62,7 @@ class ResumingLauncher(Launcher):
         ]
 
     def _numbers(self, given: list[list[str]], first: int) -> list[int]:
-        """Each job's number: that of a job with the same overrides which an earlier attempt noted, or a new one."""
+        """Returns each job's number: that of a job with the same overrides in an earlier attempt, or a new one."""
         record = read_record(self._folder)
         known, jobs = list(map(list, record.jobs)), list(map(list, record.jobs))
         numbers = []
@@ -86,7 +86,7 @@ class ResumingLauncher(Launcher):
         return job_row(self._folder / str(number))
 
     def _run(self, jobs: Mapping[int, Sequence[str]]) -> None:
-        """Launches; where a process died and took the pool with it, tries those that ran alone, then the rest."""
+        """Launches jobs; if a process died and ended the pool, runs those that were running alone, then the others."""
         while jobs:
             before = {number: self._row(number).status for number in jobs}
             try:
@@ -117,14 +117,14 @@ class ResumingLauncher(Launcher):
 
 
 def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, attempt: int) -> None:
-    """Hydra's multirun, in the sweep's folder.
+    """Runs Hydra's multirun in the sweep's folder.
 
     Args:
-        command: what each job runs.
-        cfg: what Hydra composed for the sweep.
-        app: what composed it, from `conf/<conf>.yaml`.
-        folder: the sweep's.
-        attempt: how often it was started.
+        command: the command of each job.
+        cfg: the configuration that Hydra composed for the sweep.
+        app: the application that composed it, from `conf/<conf>.yaml`.
+        folder: the folder of the sweep.
+        attempt: how many times it was started.
     """
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -147,12 +147,13 @@ def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, atte
 
 
 def _resuming_sweeper(cfg: Any, context: Any, job: SweepJob, folder: Path, fragile: bool) -> Any:
-    """The sweeper of `cfg`, with a `ResumingLauncher` around its launcher: the one place that changes Hydra itself.
+    """Returns the sweeper of `cfg`, with a `ResumingLauncher` around its launcher: the only place that changes Hydra
+    itself.
 
-    Every sweeper makes its launcher in its `setup`, by `Plugins.instantiate_launcher`, and keeps it under a name of its
-    own. Hydra has no hook there and takes launchers from its own packages alone. So that method is replaced while the
-    sweeper is made, and makes this package's launcher too. What sweepers check before they launch would compose every
-    job once more, after `variants` has seen every value; it is left out.
+    Every sweeper creates its launcher in its `setup`, by `Plugins.instantiate_launcher`, and stores it under a name of
+    its own. Hydra has no hook there and only accepts launchers from its own packages. So that method is replaced while
+    the sweeper is created, which also allows this package's launcher. The checks of sweepers before launching would
+    compose every job again, after `variants` has checked every value; they are left out.
     """
     from hydra.core.plugins import Plugins
 
@@ -180,7 +181,9 @@ def _side_by_side(config: Any, **given: Any) -> Launcher:
 
 @contextmanager
 def _stopped_in_order(command: Command, folder: Path, attempt: int, inside: bool) -> Iterator[None]:
-    """Ctrl-C or SIGTERM first lets jobs in other processes end, so that they keep what they made; the next does not."""
+    """Lets jobs in other processes end on the first Ctrl-C or SIGTERM, so that they keep their results; the next one
+    does not wait.
+    """
     if inside or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Overrides of a sweep: which of them say how it is run, what those need, and which single runs they stand for."""
+"""Sorts the overrides of a sweep: how it is run, which plugins that needs, and which single runs it stands for."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ PLAIN = {
     "hydra.run.dir": ".",
     "hydra.output_subdir": "null",
 }
-"""Hydra's settings here, where the command line does not set them: it prints nothing and writes no files of its own."""
+"""Hydra's settings unless the command line sets them: it prints nothing and writes no files of its own."""
 
 MOST_CHECKED = 200
-"""Jobs of a sweep that are composed beforehand to find mistakes before anything runs."""
+"""The most jobs of a sweep that are composed before anything runs, to find mistakes."""
 
 
 def is_choice(override: str) -> bool:
-    """Whether an override says how a sweep is run, and nothing of the experiment: launcher, sweeper, Hydra's own."""
+    """Returns whether an override configures how a sweep is run, not the experiment: launcher, sweeper, Hydra's own."""
     key = override.partition("=")[0].lstrip("+~")
     return key in ("launcher", "sweeper") or key.startswith(("hydra.", "hydra/"))
 
 
 def identity(overrides: Sequence[str]) -> list[str]:
-    """What makes a job the job that it is: its overrides as they were typed, without how it is launched."""
+    """Returns what identifies a job: its overrides as they were typed, without those that configure how it
+    is launched.
+    """
     return [text.removeprefix("++") for text in overrides if not is_choice(text)]
 
 
 def settings(overrides: Sequence[str]) -> list[str]:
-    """Overrides that put Hydra's own settings as `PLAIN` has them, but for those that `overrides` set."""
+    """Returns overrides for Hydra's own settings of `PLAIN`, except for those that `overrides` set."""
     given = {text.partition("=")[0].lstrip("+~") for text in overrides}
     return [f"{key}={value}" for key, value in PLAIN.items() if key not in given]
 
 
 def chosen(overrides: Sequence[str], app: Hydra, conf: str) -> list[str]:
-    """Overrides with `launcher=…` and `sweeper=…` as Hydra takes them, whether or not `conf` names a default of theirs.
+    """Returns overrides with `launcher=…` and `sweeper=…` in Hydra's form, whether or not `conf` has defaults for them.
 
     Raises:
-        RexError: for a choice whose plugin is not installed.
+        RexError: if the plugin of a choice is not installed.
     """
     from hydra.types import RunMode
 
@@ -64,10 +66,10 @@ def chosen(overrides: Sequence[str], app: Hydra, conf: str) -> list[str]:
 
 
 def check_plugin(group: str, choice: str, app: Hydra) -> None:
-    """Checks that Hydra has the plugin that `conf/<group>/<choice>.yaml` asks for.
+    """Checks that Hydra has the plugin that `conf/<group>/<choice>.yaml` needs.
 
     Raises:
-        RexError: it is not installed, or there is no SLURM for it.
+        RexError: if it is not installed, or needs SLURM, which is missing.
     """
     files: Any = app.config_loader.repository  # type: ignore[attr-defined]
     file = files.load_config(f"{group}/{choice}")
@@ -83,7 +85,7 @@ def check_plugin(group: str, choice: str, app: Hydra) -> None:
 
 
 def _package(group: str, plugin: str) -> str:
-    """What pip installs for a plugin of Hydra: one of this package's extras where one of them brings it."""
+    """Returns what pip must install for a plugin of Hydra: one of this package's extras if one of them contains it."""
     package = f"hydra-{plugin.partition('_')[0]}-{group}"
     try:
         brought = [text for text in requires("rexcli") or () if text.startswith(package) and "extra ==" in text]
@@ -94,9 +96,9 @@ def _package(group: str, plugin: str) -> str:
 
 
 def variants(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """The single runs that show every value of a sweep at least once, so that mistakes are found before it starts.
+    """Yields single runs with every value of a sweep at least once, so that mistakes are found before it starts.
 
-    Sweeps over intervals, which only some sweepers know, are left at what the YAML files say.
+    Keys that are swept over intervals, which only some sweepers support, keep the values of the YAML files.
     """
     choices: list[list[str]] = []
     for text, override in zip(overrides, composing.parse(overrides), strict=True):

@@ -1,4 +1,4 @@
-"""`resume=SWEEP`: which stopped sweep goes on, and what must not have changed since it was started."""
+"""Finds the stopped sweep of `resume=SWEEP`, and checks what must not have changed since it was started."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rexcli.sweep.overrides import is_choice
 
 
 def stored(command: Command, wanted: Sequence[str], overrides: Sequence[str]) -> tuple[Path, SweepRecord]:
-    """The sweep to continue.
+    """Returns the sweep to resume.
 
     Args:
-        command: what was typed now.
-        wanted: what stood behind `resume=`.
-        overrides: the other words.
+        command: the command that is typed now.
+        wanted: the values of `resume=`.
+        overrides: the other overrides.
 
     Raises:
-        RexError: there is none, it still runs, or what was typed is not what it was made with.
+        RexError: if there is none, it is still running, or the typed overrides are not those that it was started with.
     """
     if len(wanted) > 1:
         raise RexError(f"resume={','.join(wanted)}: give one sweep")
@@ -50,7 +50,7 @@ def stored(command: Command, wanted: Sequence[str], overrides: Sequence[str]) ->
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """How the YAML files differ from when the sweep was started, in words; None if they do not."""
+    """Describes how the YAML files have changed since the sweep was started; returns None if they have not."""
     old, new = flatten(before), flatten(now)
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key) and key != "compile.devices"]
     shown = ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in changed[:3])

@@ -1,4 +1,4 @@
-"""`-m`: a sweep from its overrides to its table, new or continued (`resume=SWEEP`)."""
+"""Runs `-m`: a sweep from its overrides to its table, new or resumed (`resume=SWEEP`)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a sweep ended.
+    """The outcome of a sweep.
 
     Attributes:
-        folder: the sweep's.
+        folder: the folder of the sweep.
         experiment: the experiment's name.
-        jobs: how each job went.
-        stopped: what ended it before its time; None where nothing did.
+        jobs: the status and the results of each job.
+        stopped: the exception that ended it early; None if there was none.
     """
 
     folder: Path
@@ -44,14 +44,14 @@ class Ended:
 
 
 def run(command: Command, overrides: Sequence[str]) -> Ended:
-    """Runs a sweep, new or continued; leaves `sweep.csv` and a picture, however it ends.
+    """Runs a sweep, new or resumed; writes `sweep.csv` and a picture, however it ends.
 
     Args:
-        command: what to repeat.
-        overrides: as they were typed; `resume=SWEEP` for one that was stopped.
+        command: the command to repeat.
+        overrides: the overrides as typed; `resume=SWEEP` for a stopped sweep.
 
     Raises:
-        RexError: for whatever was typed or declared wrong.
+        RexError: for any mistake in what was typed or declared.
     """
     wanted = [text.partition("=")[2] for text in overrides if text.startswith("resume=")]
     overrides = [text for text in overrides if not text.startswith("resume=")]
@@ -95,7 +95,7 @@ def run(command: Command, overrides: Sequence[str]) -> Ended:
 
 
 def _compose(conf: str, given: Sequence[str], app: Hydra, folder: Path | None) -> Any:
-    """What Hydra composes for the sweep as a whole; `folder` None leaves its folder as it was given."""
+    """Returns what Hydra composes for the sweep as a whole; without `folder`, the given folder is not changed."""
     from hydra.types import RunMode
 
     translated = [*settings(given), *composing.translate(given, app), "hydra.mode=MULTIRUN"]
@@ -127,7 +127,7 @@ def _record(
 
 
 def _blamed(error: BaseException, folder: Path) -> BaseException:
-    """`error`, or a clearer one where a sweeper that compares jobs by their objective had none to compare."""
+    """Returns `error`, or a clearer one if a sweeper that compares jobs by their objective had none to compare."""
     rows = collect(folder)
     ended = all(row.status in ("done", "failed") and row.objective is None for row in rows)
     if isinstance(error, ValueError) and rows and ended:

@@ -1,4 +1,4 @@
-"""`launcher=vmap`: jobs whose trainings share one compiled program are trained by it, side by side, in this process."""
+"""Implements `launcher=vmap`: jobs whose trainings share one compiled program are trained together, in this process."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from rexcli.sweep.workers import start_workers
 _NUMBERS = ["seed", *(rf"ppo\.{name}" for name in NUMBERS)]
 _NUMBERS += [rf"{each}\.[^.]+\.(params|delay|expected_delay)(\..+)?" for each in ("nodes", "edges")]
 WITHIN = re.compile(rf"\+*({'|'.join(_NUMBERS)})")
-"""Keys of which jobs may have different values and share a program all the same."""
+"""Keys whose values may differ between jobs that share a program."""
 
 
 class _Begun(NamedTuple):
-    """A job that has come as far as its training: what is left of it, what it asks for, and the context of its log."""
+    """A job that has reached its training: its remaining stages, its request, and the context of its log."""
 
     stages: Stages[float | None]
     request: TrainingRequest
@@ -37,14 +37,14 @@ class _Begun(NamedTuple):
 
 
 class SideBySide(BasicLauncher):
-    """Takes jobs one after another as far as their training; trains those of one program together once there is no
-    room for more of them, or there are no more; and finishes each. Pictures are drawn in processes of their own.
+    """Runs jobs one after another up to their trainings; trains those that share a program together when there is no
+    room for more of them, or no more jobs; and finishes each. Pictures are drawn in separate processes.
 
     Args:
-        n_jobs: how many at most are trained together; None for as many as fit into memory.
+        n_jobs: the most jobs that are trained together; None for as many as fit into memory.
 
     Raises:
-        RexError: for fewer than one.
+        RexError: if it is less than one.
     """
 
     def __init__(self, n_jobs: int | None = None):
@@ -79,7 +79,7 @@ class SideBySide(BasicLauncher):
         return [returned[place] for place in range(len(job_overrides))]
 
     def _begin(self, _: Any) -> None:
-        """Takes a job as far as its training. One that makes none, or has failed, is then at its end."""
+        """Runs a job up to its training. A job without training, or that has failed, has then ended."""
         stages, context = self._job.stages(self._known), copy_context()
         request = context.run(resume_stages, stages, None)
         if not isinstance(request, TrainingRequest):
@@ -97,7 +97,7 @@ class SideBySide(BasicLauncher):
         return (self._most is None or trainings <= self._most) and setup.has_room(trainings)
 
     def _train(self, jobs: list[_Begun]) -> None:
-        """Trains jobs that wait for it together, and finishes each."""
+        """Trains waiting jobs together, and finishes each."""
         outcomes = train_together([each.request for each in jobs])
         stopped = [each.stopped_by for each in outcomes if isinstance(each, Training) and each.interrupted]
         if stopped:
@@ -106,15 +106,15 @@ class SideBySide(BasicLauncher):
         self._waiting.remove(jobs)
 
     def _finish(self, jobs: list[_Begun], outcomes: Sequence[Outcome], stopped: BaseException | None = None) -> None:
-        """Takes jobs to their ends.
+        """Runs jobs to their ends.
 
         Args:
-            jobs: of which nothing is left then.
-            outcomes: of their trainings.
-            stopped: what stopped them all, those that were trained already included.
+            jobs: the jobs; the list is empty afterwards.
+            outcomes: the outcomes of their trainings.
+            stopped: the exception that stopped all of them, including those that were trained already.
 
         Raises:
-            KeyboardInterrupt: where one of them was interrupted, or all are now.
+            KeyboardInterrupt: if one of them was interrupted, or all are now.
         """
         raised: BaseException | None = None
         answers: list[Any] = list(outcomes)
@@ -154,13 +154,13 @@ class _Apart(NamedTuple):
 
     @classmethod
     def by(cls, workers: Executor | None, work: partial[Any]) -> _Apart:
-        """Hands it to a worker, unless there is none or one has died."""
+        """Passes work to a worker, unless there is none or one has died."""
         with suppress(BrokenExecutor):
             return cls(work, None if workers is None else workers.submit(work))
         return cls(work, None)
 
     def wait(self) -> Any:
-        """What comes of it; it is done here where the worker died."""
+        """Returns the result of the work, which is done here if the worker died."""
         with suppress(BrokenExecutor):
             if self.future is not None:
                 return self.future.result()
@@ -168,7 +168,7 @@ class _Apart(NamedTuple):
 
 
 def _by_program(jobs: Sequence[Sequence[str]]) -> Iterator[list[int]]:
-    """The places of jobs whose overrides let them share a program, those of one seed side by side."""
+    """Yields indices of jobs whose overrides let them share a program, with those of one seed adjacent."""
     words = [identity(job) for job in jobs]
     others = [[text for text in job if not WITHIN.fullmatch(text.partition("=")[0])] for job in words]
     seeds = [[text for text in job if text.startswith("seed=")] for job in words]

@@ -1,4 +1,4 @@
-"""A sweep's jobs as a table: for a person, as `sweep.csv`, and as pictures read it."""
+"""Shows a sweep's jobs as a table: for the user, as `sweep.csv`, and for pictures."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def columns(rows: Sequence[JobRow]) -> tuple[list[str], list[str]]:
-    """Keys of overrides and names of results that any job has, in order of appearance."""
+    """Returns the keys of overrides and names of results that any job has, in order of appearance."""
     overrides = list(dict.fromkeys(key for row in rows for key in row.overrides))
     results = list(dict.fromkeys(key for row in rows for key in row.results))
     return overrides, results
 
 
 def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
-    """The table for a person: only the overrides in which the jobs differ, results that are one number or word.
+    """Returns the table for the user: only overrides in which jobs differ, and results that are one number or word.
 
     Args:
         rows: the jobs.
-        sort: a result or an override to sort by, the highest last; a list counts by its mean.
+        sort: a result or an override to sort by, the highest last; a list is compared by its mean.
 
     Raises:
-        RexError: no job has what it should be sorted by.
+        RexError: if no job has the result or override to sort by.
     """
     overrides, results = columns(rows)
     if sort is not None:
@@ -62,7 +62,7 @@ def shown(rows: Sequence[JobRow], sort: str | None = None) -> Table:
 
 
 def csv_table(rows: Sequence[JobRow]) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of `sweep.csv`: every override and result of every job, status and error."""
+    """Returns the columns and rows of `sweep.csv`: every override and result of every job, its status and error."""
     overrides, results = columns(rows)
     cells = [
         [
@@ -83,7 +83,7 @@ def write_csv(folder: Path, rows: Sequence[JobRow]) -> None:
 
 
 class SweepView:
-    """A sweep as pictures read it: the table is made from the jobs as they are now, also of a sweep that was killed."""
+    """A sweep as pictures read it: the table is made from the present state of the jobs, also for a killed sweep."""
 
     def __init__(self, path: Path):
         self.path = path

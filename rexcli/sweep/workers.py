@@ -1,4 +1,4 @@
-"""Processes of this machine that draw for the jobs of a sweep. They import no JAX."""
+"""Starts processes that draw pictures for the jobs of a sweep, without importing JAX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 
 def start_workers(most: int) -> ProcessPoolExecutor:
-    """As many processes as cores, but no more than `most`. Ctrl-C is left to the one that starts them."""
+    """Starts as many processes as cores, but no more than `most`; they ignore Ctrl-C, which the caller handles."""
     from rexcli.compiler.backend import cores  # which imports JAX; a worker, which imports this module, does not
 
     return ProcessPoolExecutor(min(most, cores()), multiprocessing.get_context("spawn"), _begin)

@@ -1,4 +1,4 @@
-"""A delay that is a parameter of an episode, not of the timeline: to randomise, to sweep, or to find by gradients."""
+"""Defines a delay that is a parameter of an episode, not of the timeline: to randomise, to sweep or to optimise."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ Interpolation = Literal["latest", "linear", "hold"]
 
 
 class AdjustableDelay(Constant):
-    """A constant communication delay that each episode sets for itself, between `low` and `high`.
+    """A constant communication delay between `low` and `high` that each episode sets for itself.
 
-    The timeline is simulated with `low`, and recordings and pictures show it so. At a step that starts at `ts`, the
-    reader sees the last `window` messages with `ts_sent + delay <= ts` (`<` if the edge has `skip`), as if the timeline
-    had had that delay. So another value needs neither another timeline nor another compilation, and every environment
-    of a batch may have its own. Only for edges that neither block nor buffer.
+    The timeline is simulated with `low`, as recordings and pictures show. At a step that starts at `ts`, the reader
+    sees the last `window` messages with `ts_sent + delay <= ts` (`<` if the edge has `skip`), as if the timeline had
+    that delay. So another value needs neither another timeline nor another compilation, and every environment of a
+    batch may have its own. It is only for edges that neither block nor buffer.
 
-    The value is what `init(..., delays={node: {input: seconds}})` gives, else what the reader's `init_delays` gives,
-    else `value`, else `low`. It is held in `graph_state.delays[node][input]` and clipped to `low … high` where it is
-    used, so beyond them its gradient is zero.
+    The value is taken from `init(..., delays={node: {input: seconds}})`, else from the reader's `init_delays`, else it
+    is `value`, else `low`. It is stored in `graph_state.delays[node][input]` and clipped to `low … high` where it is
+    used, so its gradient is zero outside.
 
-    On the wall clock delays are what they are: messages are read as they come, and the value has no effect. A program
-    that is compiled from such a recording has the value in place of what was measured.
+    On the wall clock delays are real: messages are read as they arrive, and the value has no effect. A program that is
+    compiled from such a recording uses the value instead of the measured delays.
 
-    Where nothing else is declared, the edge's `expected_delay` is `high`: a reader without `skip` is scheduled for
-    when the message of the same tick is there at any value.
+    Unless declared otherwise, the edge's `expected_delay` is `high`: a reader without `skip` is scheduled for a time
+    when the message of the same tick has arrived at any value.
 
     Args:
         low, high: seconds.
         value: seconds, between them; `low` if None.
-        interpolation: `latest` sees messages as they were sent. `linear` sees what lies between two of them at
-            `ts - delay`, in every float and in `ts_sent`, so that there is a gradient with respect to the delay;
-            the whole window slides by the same share of a message. Integers, booleans and keys are the older
-            message's, and so is `seq`. The newest message in reach, which has no newer beside it, is held.
-            `hold` sees, in every float and in `ts_sent`, the mean over the period that begins with the step, each
-            message being held until the next one is `delay` seconds old: what a node that integrates its period needs
-            of a command that changes in it, with a gradient too. All else is that of the message that holds at the
-            start. A message counts from `low` on: one that changes the mean of a period within which it arrives is
-            there in time if the delay is `low` and a period of the reader, or more.
+        interpolation: `latest` sees messages as they were sent. `linear` interpolates every float and `ts_sent` between
+            two messages at `ts - delay`, so that there is a gradient with respect to the delay; the whole window is
+            shifted by the same share of a message. Integers, booleans and keys are those of the older message, and so
+            is `seq`. If there is no newer message in the timeline's window, the newest is held. With `hold`, every
+            float and `ts_sent` are the mean over the period that begins with the step, where each message is held until
+            the next one is `delay` seconds old: a node that integrates over its period needs this for a command that
+            changes within it; it has a gradient too. All other leaves are those of the message that holds at the start.
+            A message can be used from `low` on: one that arrives within a period and changes its mean is available in
+            time if the delay is at least `low` plus a period of the reader.
     """
 
     def __init__(self, low: float, high: float, value: float | None = None, interpolation: Interpolation = "latest"):
@@ -66,7 +66,7 @@ class AdjustableDelay(Constant):
         return f"{self.value:g} s, adjustable from {self.low:g} to {self.high:g} s{between}"
 
     def quantile(self, share: float) -> float:
-        """`high`, within which it stays, whatever its value."""
+        """Returns `high`, which the delay never exceeds, whatever its value."""
         return self.high
 
     def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -74,7 +74,7 @@ class AdjustableDelay(Constant):
 
 
 def linear_share(older: Any, newer: Any, delay: Any) -> Any:
-    """How far between two messages the moment `delay` seconds ago lies, 0 to 1; 0 if there is no newer one.
+    """Returns where between two messages the time `delay` seconds ago lies, 0 to 1; 0 if there is no newer message.
 
     Args:
         older, newer: seconds since they were sent; the same if there is no newer one.
@@ -85,7 +85,7 @@ def linear_share(older: Any, newer: Any, delay: Any) -> Any:
 
 
 def blend(older: PyTree, newer: PyTree, share: Any) -> PyTree:
-    """Between two messages, `share` of the way to the newer; of what is no float, the older.
+    """Interpolates between two messages, `share` of the way to the newer; leaves that are not floats are the older's.
 
     Args:
         older, newer: the same structure, leaves `[...]` or `[messages, ...]`.
@@ -102,37 +102,38 @@ def blend(older: PyTree, newer: PyTree, share: Any) -> PyTree:
 
 
 def hold_shares(age: Any, delay: Any, period: float) -> Any:
-    """For how much of the reader's period each message holds, `[messages]`, in all 1.
+    """Returns for which share of the reader's period each message holds, `[messages]`; the shares sum to 1.
 
     Args:
-        age: seconds since messages were sent when the period begins, oldest first, `[messages]`; the oldest one holds
-            already.
-        delay: seconds, of all.
-        period: seconds.
+        age: seconds since messages were sent when the period begins, oldest first, `[messages]`; the oldest one already
+            holds then.
+        delay: the delay of all messages, seconds.
+        period: the period of the reader, seconds.
     """
     begin = jnp.clip(delay - age, 0.0, period).at[0].set(0.0)
     return jnp.diff(begin, append=period) / period
 
 
 def hold(messages: Any, shares: Any, window: int) -> Any:
-    """A window of means of messages, each of as many as there are shares, and one message later than the mean before.
+    """Returns a window of weighted means over successive messages; each mean begins one message later than the previous
+    one.
 
     Args:
         messages: floats `[window - 1 + len(shares), ...]`.
-        shares: of the messages of each mean.
-        window: how many means.
+        shares: the weights of the messages of each mean.
+        window: number of means.
     """
     parts = jnp.stack([messages[place : place + len(shares)] for place in range(window)])
     return jnp.tensordot(parts, shares.astype(parts.dtype), axes=((1,), (0,)))
 
 
 def hold_floats(seen: PyTree, messages: PyTree, shares: Any) -> PyTree:
-    """What holds at a step's start, with means in place of its floats, see `hold`.
+    """Returns the messages that hold at a step's start, with their floats replaced by means, see `hold`.
 
     Args:
         seen: leaves `[window, ...]`.
         messages: leaves `[window - 1 + len(shares), ...]`.
-        shares: of the messages of each mean.
+        shares: the weights of the messages of each mean.
     """
     return jax.tree.map(
         lambda a, b: hold(b, shares, len(a)) if jnp.issubdtype(a.dtype, jnp.inexact) else a, seen, messages

@@ -1,4 +1,4 @@
-"""Where declaring a system changes what is outside it: the class of a node's code, and the level of its logger."""
+"""Makes a node's code an instance of `Node`, and sets the level of its logger."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rexcli.system.spec import NodeSpec
 
 
 def adopt(code: Any, spec: NodeSpec) -> Node:
-    """`code` as a `Node` that knows its `spec`.
+    """Returns `code` as a `Node` that knows its `spec`.
 
-    Code whose class does not derive from `Node` stays the same object, and becomes one of a class made of its own
-    class and `Node`. The logger `rex.nodes.NAME`, which all systems with a node of that name share, gets the declared
-    level.
+    If the class of `code` does not derive from `Node`, it stays the same object, but its class is replaced by a new one
+    that derives from its own class and `Node`. The logger `rex.nodes.NAME`, which all systems with a node of that name
+    share, gets the declared level.
 
     Raises:
-        RexError: for code that has no `step`, or cannot be of another class.
+        RexError: if the code has no `step`, or its class cannot be replaced.
     """
     if not isinstance(code, Node):
         if not callable(getattr(code, "step", None)):

@@ -1,4 +1,4 @@
-"""Calling node code tick by tick: its windows put together, its results checked, jitted where it can be."""
+"""Calls node code tick by tick: assembles its windows, checks its results, and jits it if possible."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ StepFunction = Callable[[StepState], tuple[StepState, PyTree]]
 
 
 class NodeCall:
-    """One node's `step` as a function of plain arrays.
+    """The `step` of one node as a function of plain arrays.
 
     Args:
-        node: whose code.
-        step: what to call in place of `node.step`, such as a controller.
+        node: the node.
+        step: called instead of `node.step`, such as a controller.
     """
 
     def __init__(self, node: Node, step: StepFunction | None = None):
@@ -75,7 +75,7 @@ class NodeCall:
             memory: as in `StepState`; None for nothing.
 
         Returns:
-            The step state that the node saw, the one that it returned, and its output, of the types that init gave.
+            The step state that the node saw, the one that it returned, and its output, with the types that init gave.
         """
         args = (rng, params, state, windows, eps, seq, ts, dt, sends, memory)
         if self._device is not None:
@@ -91,7 +91,7 @@ class NodeCall:
 
 
 def warn_untraceable(node: Node, error: Exception) -> None:
-    """Says that a step is called as plain Python, and how to declare that."""
+    """Warns that a step is called as plain Python, and says how to declare that."""
     logging.getLogger(f"rex.nodes.{node.name}").warning(
         "node '%s': %s.step cannot be jitted, so it runs as plain Python, slower; set `jit = False` in the class "
         "to say so (%s)",
@@ -107,7 +107,7 @@ def _window(seq: Any, ts_sent: Any, ts_recv: Any, age: Any, messages: tuple[PyTr
 
 
 def find_device(name: str, node: str) -> jax.Device | None:
-    """The device called `cpu`, `gpu`, `tpu` or `gpu:1`; None for the default one.
+    """Returns the device called `cpu`, `gpu`, `tpu` or `gpu:1`; None for the default one.
 
     Raises:
         RexError: if this machine has no such device.

@@ -1,9 +1,8 @@
-"""Delay distributions without a probability library: families that never go below 0, mixtures, and delays that are
-correlated in time.
+"""Defines delay distributions without a probability library: non-negative families, mixtures, and time series.
 
-They are declared as `{_target_: rexcli.LogNormal, loc: -4.2, scale: 0.3}`; `rex fit` writes such. Importing them
-takes no time, unlike distrax. Formulas are the textbook ones (Johnson, Kotz and Balakrishnan, Continuous Univariate
-Distributions); quantiles are SciPy's.
+They are declared like `{_target_: rexcli.LogNormal, loc: -4.2, scale: 0.3}`, which is also what `rex fit` writes.
+Importing them takes no time, unlike distrax. The formulas are those of Johnson, Kotz and Balakrishnan, Continuous
+Univariate Distributions; quantiles are SciPy's.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.delays import Delay, as_delay
 
 Floats = npt.NDArray[np.float64]
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])  # SciPy's takes longer to import than all else here
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])  # SciPy's takes longer to import than everything else here
 
 SCORES = np.linspace(-5.5, 5.5, 705)
-"""Normal scores at which the quantiles of a correlated delay are tabulated; linear in between."""
+"""Normal scores at which the quantiles of a correlated delay are tabulated, with linear interpolation in between."""
 
 
 class Family(Delay):
-    """A continuous distribution of times from 0 on that knows its distribution function."""
+    """A continuous distribution of non-negative times with a known distribution function."""
 
     def density(self, seconds: npt.ArrayLike) -> Floats:
         return np.exp(self.log_density(np.asarray(seconds, np.float64)))
@@ -43,22 +42,22 @@ class Family(Delay):
 
     @abstractmethod
     def log_density(self, seconds: Floats) -> Floats:
-        """Logarithm of the density at `seconds`, 1/s; -inf below 0."""
+        """Returns the logarithm of the density at `seconds`, 1/s; -inf below 0."""
 
     @abstractmethod
     def cdf(self, seconds: npt.ArrayLike) -> Floats:
-        """Share of the samples that are at most `seconds`."""
+        """Returns the probability of at most `seconds`."""
 
     @abstractmethod
     def quantiles(self, shares: Floats) -> Floats:
-        """Times, seconds, within which shares of the samples stay."""
+        """Returns the times, seconds, below which these shares of the samples lie."""
 
 
 class Normal(Delay):
-    """A normal distribution of which every sample below 0 is 0: the same times as of `distrax.Normal`.
+    """A normal distribution whose samples below 0 are set to 0: the same times as of `distrax.Normal`.
 
     Args:
-        loc, scale: mean and standard deviation before they are cut off, seconds.
+        loc, scale: mean and standard deviation before negative samples are set to 0, seconds.
     """
 
     def __init__(self, loc: float, scale: float):
@@ -99,15 +98,15 @@ def _draw_normal(loc: float, scale: float, key: jax.Array, num: int) -> jax.Arra
 
 @partial(jax.jit, static_argnums=4)
 def _draw_normal_episodes(loc: float, scale: float, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
-    """Compiled once for all of the family, since its parameters are inputs."""
+    """Draws the samples of episodes; compiled once for the whole family, since its parameters are inputs."""
     return jax.vmap(lambda episode: _draw_normal(loc, scale, jax.random.fold_in(key, episode), num))(episodes)
 
 
 class TruncatedNormal(Family):
-    """A normal distribution given that it is not below 0, which keeps its shape: nothing piles up at 0.
+    """A normal distribution conditioned on being non-negative, so that no samples accumulate at 0.
 
     Args:
-        loc, scale: of the normal distribution before it is cut, seconds.
+        loc, scale: mean and standard deviation of the normal distribution before truncation, seconds.
     """
 
     def __init__(self, loc: float, scale: float):
@@ -121,7 +120,7 @@ class TruncatedNormal(Family):
         return f"TruncatedNormal(loc={self.loc:g}, scale={self.scale:g})"
 
     def sample(self, key: jax.Array, num: int) -> jax.Array:
-        # By the share above, which float32 tells apart far in the tail, where shares below all round to 1.
+        # From the upper tail's probability, which float32 resolves where lower probabilities all round to 1.
         above = 1 - jax.random.uniform(key, (num,))
         scores = jsp.ndtri(above * jsp.ndtr(jnp.float32(self.loc / self.scale)))
         return jnp.maximum(self.loc - self.scale * scores, 0.0).astype(jnp.float32)
@@ -148,7 +147,7 @@ class TruncatedNormal(Family):
 
 
 class LogNormal(Family):
-    """A time whose logarithm is normally distributed: a long tail, as of networks and busy machines.
+    """A time whose logarithm is normally distributed: it has a long tail, like delays of networks and busy computers.
 
     Args:
         loc, scale: mean and standard deviation of the natural logarithm of the seconds; the median is `exp(loc)`.
@@ -221,10 +220,10 @@ class Gamma(Family):
 
 
 class Mixture(Family):
-    """Each time comes from one of several delays, chosen independently: two routes, a cache that hits or misses.
+    """A mixture of delays, each sample independently from one of them: two routes, a cache that hits or misses.
 
     Args:
-        delays: numbers of seconds or distributions.
+        delays: the components, numbers of seconds or distributions.
         weights: their shares, 0 or more; scaled to a sum of 1.
     """
 
@@ -242,7 +241,7 @@ class Mixture(Family):
         return draws[which, jnp.arange(num)]
 
     def density(self, seconds: npt.ArrayLike) -> Floats | None:  # type: ignore[override]
-        """Of the parts that have a density; constants among them are not in it."""
+        """Returns the density of the components that have one, without constants."""
         each = [(share, delay.density(seconds)) for share, delay in zip(self.weights, self.delays, strict=True)]
         continuous = [share * density for share, density in each if density is not None]
         return np.asarray(sum(continuous)) if continuous else None
@@ -263,7 +262,7 @@ class Mixture(Family):
 
 
 class TimeSeries(Delay):
-    """Delays of which each alone has the distribution `marginal`, and which depend on the ones before them."""
+    """Delays that have the distribution `marginal` each, and that depend on the previous ones."""
 
     marginal: Delay
 
@@ -281,15 +280,15 @@ class TimeSeries(Delay):
 
 
 class Correlated(TimeSeries):
-    """A delay whose values resemble the ones before them: a congested link stays congested for a while.
+    """A delay whose values are correlated in time: a congested link stays congested for a while.
 
-    The ranks of the values are a first-order autoregressive process, AR(1), and each value alone has the distribution
-    of `delay` (a Gaussian copula).
+    The normal scores of the values are a first-order autoregressive process, AR(1), and each single value has the
+    distribution of `delay` (a Gaussian copula).
 
     Args:
         delay: a distribution.
-        correlation: of the normal scores of one value and the next, from 0 up to 1; with 0 the values are independent.
-            Values that lie k apart have this to the power of k.
+        correlation: the correlation of the normal scores of successive values, from 0 to less than 1; with 0 the values
+            are independent. The correlation at lag k is its k-th power.
     """
 
     def __init__(self, delay: Any, correlation: float):
@@ -320,12 +319,12 @@ class Correlated(TimeSeries):
 
 
 class Regimes(TimeSeries):
-    """A delay that switches between several, a Markov chain: an idle and a busy network, a camera that warms up.
+    """A delay that switches between several distributions by a Markov chain: an idle and a busy network.
 
-    The chain makes one step a value; it begins in its stationary distribution.
+    The chain makes one step per value; it begins in its stationary distribution.
 
     Args:
-        delays: one a regime, numbers of seconds or distributions.
+        delays: one per regime, numbers of seconds or distributions.
         transitions: row i holds the probabilities of going from regime i to each regime; rows sum to 1. A regime i
             lasts for `1 / (1 - transitions[i][i])` values on average.
     """
@@ -368,10 +367,10 @@ class Regimes(TimeSeries):
 
 
 def _part(value: Any) -> Delay:
-    """One of the delays that another is made of.
+    """Returns a delay that is a component of another one.
 
     Raises:
-        RexError: it is no delay, or adjustable: that is for an edge as a whole.
+        RexError: if it is not a delay, or an adjustable one, which is only possible for an edge as a whole.
     """
     delay = as_delay(value)
     if isinstance(delay, AdjustableDelay):
@@ -380,7 +379,7 @@ def _part(value: Any) -> Delay:
 
 
 def _invert(cdf: Any, shares: Floats, parts: Sequence[Delay]) -> Floats:
-    """Quantiles by bisection: they lie between those of the parts."""
+    """Returns quantiles by bisection between the smallest and the largest quantile of the components."""
     each = np.stack([part.quantiles(shares) for part in parts])
     low, high = each.min(0), each.max(0)
     for _ in range(60):
@@ -391,10 +390,10 @@ def _invert(cdf: Any, shares: Floats, parts: Sequence[Delay]) -> Floats:
 
 
 def _weights(given: Sequence[float], count: int, what: str, key: str) -> Floats:
-    """Shares that sum to 1.
+    """Returns the given weights, scaled to a sum of 1.
 
     Raises:
-        RexError: not one a delay, or not all finite and 0 or more, or all of them 0.
+        RexError: if there is not one for each delay, or they are not all finite and 0 or more, or all of them are 0.
     """
     weights = np.asarray(given, np.float64)
     if not count or weights.shape != (count,):

@@ -1,4 +1,4 @@
-"""Delay distributions: a constant, or anything that distrax can sample.
+"""Defines delay distributions: a constant, or anything that distrax can sample.
 
 A delay is a time, so samples and quantiles below 0 count as 0.
 """
@@ -19,45 +19,51 @@ import numpy.typing as npt
 from rexcli.errors import RexError
 
 QUANTILE = 0.99
-"""The quantile of a delay that is expected of it where nothing else is declared."""
+"""The quantile of a delay that is its expected delay unless declared otherwise."""
 
 
 class Delay(ABC):
-    """How long something takes, in seconds."""
+    """The distribution of a computation or communication delay, in seconds."""
 
     @abstractmethod
     def sample(self, key: jax.Array, num: int) -> jax.Array:
-        """`num` independent samples, float32 `[num]`, seconds, not below 0. Jittable, vmappable over `key`."""
+        """Returns `num` samples, float32 `[num]`, seconds, not below 0. Jittable, vmappable over `key`."""
 
     def sample_episodes(self, key: jax.Array, episodes: npt.NDArray[np.integer], num: int) -> npt.NDArray[np.float32]:
-        """`num` samples for each of `episodes`, seconds, `[len(episodes), num]`; a row depends on its episode alone."""
+        """Returns `num` samples for each of `episodes`, s, `[len(episodes), num]`. A row depends on its
+        episode alone.
+        """
         return np.asarray(_draw_alike(_Alike(self), key, jnp.asarray(episodes, jnp.uint32), num))
 
     @cached_property
     def identity(self) -> Hashable:
-        """What delays have in common that draw the same from the same key: their class and all that they hold."""
+        """A value that is equal for delays that draw the same samples from the same key: their class and all
+        attributes.
+        """
         return _identity(self)
 
     @abstractmethod
     def quantile(self, share: float) -> float:
-        """The time, seconds, within which `share` of the samples stay."""
+        """Returns the time, seconds, below which `share` of the samples lie."""
 
     def quantiles(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The quantile of each of `shares`, seconds, `[...]`."""
+        """Returns the quantile of each of `shares`, seconds, `[...]`."""
         return np.vectorize(self.quantile, otypes=[np.float64])(shares)
 
     def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Share of the samples that are at most `seconds`, `[...]`; from samples where a class does not know better."""
+        """Returns the probability of at most `seconds`, `[...]`; estimated from samples unless a subclass
+        computes it.
+        """
         draws = np.sort(np.asarray(self.sample(jax.random.key(0), 100_000), np.float64))
         return np.searchsorted(draws, np.asarray(seconds, np.float64), side="right") / len(draws)
 
     @abstractmethod
     def density(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64] | None:
-        """Probability density at `seconds`, 1/s, `[...]`; None for a constant, which has none."""
+        """Returns the probability density at `seconds`, 1/s, `[...]`; None for a constant, which has none."""
 
 
 class Constant(Delay):
-    """Always the same time."""
+    """A delay that is always the same."""
 
     def __init__(self, seconds: float):
         if not math.isfinite(seconds) or seconds < 0:
@@ -81,7 +87,7 @@ class Constant(Delay):
 
 
 class Random(Delay):
-    """A distrax distribution over seconds, mixtures and transformed distributions included."""
+    """A distrax distribution over seconds, including mixtures and transformed distributions."""
 
     def __init__(self, distribution: Any):
         self.distribution = distribution
@@ -110,12 +116,12 @@ class Random(Delay):
 
     @cached_property
     def _draws(self) -> npt.NDArray[np.float64]:
-        """Sorted samples, the same in every process: for what the distribution cannot say of itself."""
+        """Sorted samples, the same in every process, for quantities that the distribution does not implement."""
         draws = self.distribution.sample(seed=jax.random.key(0), sample_shape=(100_000,))
         return np.sort(np.asarray(draws, np.float64))
 
     def cdf(self, seconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """By the distribution's own `cdf`, or from samples where it has none."""
+        """Returns the distribution's own `cdf`, or an estimate from samples if it has none."""
         x = np.asarray(seconds, np.float64)
         try:
             share = self._cdf(x)
@@ -135,7 +141,7 @@ class Random(Delay):
         return np.maximum(np.quantile(self._draws, shares), 0.0)
 
     def quantile(self, share: float) -> float:
-        """By bisection of the distribution's own `cdf`, or from samples where it has none."""
+        """Returns the quantile by bisection of the distribution's own `cdf`, or from samples if it has none."""
         if type(self.distribution).__name__ == "Normal":
             from statistics import NormalDist
 
@@ -157,7 +163,7 @@ class Random(Delay):
 
 
 def _described(distribution: Any, index: int = 0) -> str:
-    """Name and parameters; of one with a batch of parameters, those at `index`."""
+    """Returns a distribution's name and parameters; those at `index` if it has a batch of parameters."""
     fields = [
         f"{key.lstrip('_')}={float(np.broadcast_to(np.ravel(value), max(np.size(value), index + 1))[index]):g}"
         for key, value in vars(distribution).items()
@@ -167,7 +173,7 @@ def _described(distribution: Any, index: int = 0) -> str:
 
 
 class _Alike:
-    """A delay that equals every other one that draws the same, so that all of them share one compilation."""
+    """A delay that equals every other that draws the same samples, so that all of them share one compilation."""
 
     def __init__(self, delay: Delay):
         self.delay = delay
@@ -180,7 +186,7 @@ class _Alike:
 
 
 def _identity(value: Any) -> Hashable:
-    """Something hashable that two values share only if they are the same; what cannot be told so is itself alone."""
+    """Returns a hashable value that is equal for equal values; values of unknown types only equal themselves."""
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return kind, value
@@ -196,7 +202,7 @@ def _identity(value: Any) -> Hashable:
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _draw_alike(alike: _Alike, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
-    """Compiled once for all delays that are alike: a hundred nodes of one kind have a hundred of these."""
+    """Draws the samples of episodes; compiled once for all equal delays, since many nodes of one kind have such."""
     return jax.vmap(lambda episode: alike.delay.sample(jax.random.fold_in(key, episode), num))(episodes)
 
 
@@ -207,15 +213,15 @@ def _draw(distribution: Any, key: jax.Array, num: int) -> jax.Array:
 
 @partial(jax.jit, static_argnums=3)
 def _draw_episodes(distribution: Any, key: jax.Array, episodes: jax.Array, num: int) -> jax.Array:
-    """Compiled once for all delays of a family, since a distribution's parameters are inputs."""
+    """Draws the samples of episodes; compiled once for all delays of a family, since its parameters are inputs."""
     return jax.vmap(lambda episode: _draw(distribution, jax.random.fold_in(key, episode), num))(episodes)
 
 
 def as_delay(value: Any) -> Delay:
-    """A `Delay` from what a person declares: a number of seconds, a distrax distribution, or a `Delay`.
+    """Converts what the user declares to a `Delay`: a number of seconds, a distrax distribution, or a `Delay`.
 
     Raises:
-        RexError: for anything else, and for numbers that are no time.
+        RexError: for anything else, and for numbers that are negative or not finite.
     """
     if isinstance(value, Delay):
         return value

@@ -1,4 +1,4 @@
-"""What each episode drew for itself, as numbers to keep beside it."""
+"""Computes the random values that each episode drew, to store them with its data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rexcli.system.system import System
 
 
 def drawn(system: System, seed: int, episode: Sequence[int]) -> dict[str, np.ndarray]:
-    """What episodes of a recording or of rollouts drew as `system.randomize` says, by name, `[episodes]`.
+    """Returns what episodes of a recording or of rollouts drew from `system.randomize`, by name, `[episodes]`.
 
-    Parameters and adjustable delays are as the episode has them; of the timeline's delays it is the number by which
-    they are changed, `nodes.sensor.delay.scale`.
+    For parameters and adjustable delays these are the episode's values, for delays of the timeline the number by which
+    they are changed, such as `nodes.sensor.delay.scale`.
 
     Args:
-        system: that was run.
-        seed: of the experiment.
-        episode: of the timeline, for each.
+        system: the system that was run.
+        seed: the seed of the experiment.
+        episode: the episode of the timeline of each.
     """
     rng, ranges = jax.random.key(seed), system.randomize
 

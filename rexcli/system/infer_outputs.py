@@ -1,7 +1,8 @@
-"""What nodes send, found without running them: for node code that leaves `init_output` out.
+"""Infers what nodes send without running them, for node code without `init_output`.
 
-`step` is traced abstractly, with inputs shaped like what their sources send: sources first, so that most need only
-write `step`. It happens once for each system and structure of parameters and states, and costs no computation.
+`step` is traced abstractly, with inputs that have the shapes of their sources' outputs, sources first, so that most
+nodes need only a `step`. This is done once for each system and structure of parameters and states, without computing
+anything.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ NOT_TRACEABLE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
-"""What JAX raises for code that is no pure JAX."""
+"""The errors that JAX raises for code that is not pure JAX."""
 
 
 def as_output(output: Any) -> Any:
-    """What a node sends: None stands for nothing, `()`."""
+    """Returns the output of a node, with `()` instead of None."""
     return () if output is None else output
 
 
 def is_nothing(output: PyTree) -> bool:
-    """Whether it is the output of a node that sends nothing."""
+    """Returns whether this is the output of a node that sends nothing."""
     return isinstance(output, tuple) and not output
 
 
 def example_step_state(system: System, graph_state: GraphState, name: str) -> StepState:
-    """A step state of node `name` before any message, from what a fresh `graph_state` holds."""
+    """Returns a step state of node `name` before any message, from the values in a new `graph_state`."""
     inputs: dict[str, InputState] = {}
     for edge in system.inputs(name):
         data = jax.tree.map(
@@ -65,16 +66,16 @@ def example_step_state(system: System, graph_state: GraphState, name: str) -> St
 def trace_steps(
     system: System, graph_state: GraphState, names: Collection[str], controller: Callable[..., Any] | None = None
 ) -> list[str]:
-    """Traces the steps of some nodes: what one raises, it raises here.
+    """Traces the steps of some nodes; errors that a step raises are raised here.
 
     Args:
-        system: whose nodes.
-        graph_state: of it, or its shapes.
-        names: of the nodes.
+        system: the system of the nodes.
+        graph_state: a graph state of the system, or its shapes.
+        names: the names of the nodes.
         controller: steps the supervisor; its own code if None.
 
     Returns:
-        Those whose step cannot be jitted.
+        The nodes whose step cannot be jitted.
     """
     plain = []
     for name in names:
@@ -88,14 +89,15 @@ def trace_steps(
 
 
 def missing_outputs(system: System, graph_state: GraphState) -> dict[str, PyTree]:
-    """Zeros in place of the `init_output` that nodes leave out, by node.
+    """Returns zeros for the `init_output` of each node that has none, by node.
 
     Args:
-        system: whose nodes.
-        graph_state: with parameters and states of all, and the outputs of those that have an `init_output`.
+        system: the system of the nodes.
+        graph_state: a state with the parameters and states of all nodes, and the outputs of those that have an
+            `init_output`.
 
     Raises:
-        RexError: where it cannot be told what a node sends.
+        RexError: if the output of a node cannot be inferred.
     """
     missing = [name for name in system.nodes if name not in graph_state.outputs]
     silent = [name for name in missing if not system.nodes[name].jit or not defines(system.nodes[name], "step")]
@@ -111,7 +113,7 @@ def missing_outputs(system: System, graph_state: GraphState) -> dict[str, PyTree
 
 
 def _find(system: System, seen: GraphState, missing: list[str], silent: list[str]) -> dict[str, PyTree]:
-    """Shapes of what the nodes in `missing` send, by node; `()` for those in `silent` and what cannot be traced."""
+    """Returns shapes of what the nodes in `missing` send, by node; `()` for `silent` and untraceable ones."""
     unknown = list(silent)
     found: dict[str, PyTree] = dict.fromkeys(silent, ())
 
@@ -141,7 +143,7 @@ def _find(system: System, seen: GraphState, missing: list[str], silent: list[str
 
 
 def _loop(waits: Mapping[str, list[str]]) -> list[str]:
-    """Nodes each of which waits for the one before it, and the first for the last; it is the first one declared."""
+    """Returns a loop of nodes in which each waits for the previous one; it begins with the one declared first."""
     walk = [next(iter(waits))]
     while (source := waits[walk[-1]][0]) not in walk:
         walk.append(source)
@@ -151,7 +153,7 @@ def _loop(waits: Mapping[str, list[str]]) -> list[str]:
 
 
 def _check_silent(loop: list[str], trace: Callable[[str], PyTree]) -> None:
-    """Refuses a loop of nodes that leave `init_output` out, unless none of them sends anything."""
+    """Raises an error for a loop of nodes without `init_output`, unless none of them sends anything."""
     cause = None
     try:
         if all(is_nothing(trace(name)) for name in loop):

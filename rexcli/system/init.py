@@ -1,4 +1,4 @@
-"""The state of a system at the start of an episode, the same for every executor."""
+"""Initialises the state of a system at the start of an episode, the same for every executor."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from rexcli.system.system import System
 from rexcli.system.types import as_declared
 
 Delays = Mapping[str, Mapping[str, Any]]
-"""Seconds by node and input."""
+"""Delays in seconds, by node and input."""
 
 DELAYS = 0xDE1A
-"""Sets the random numbers of `init_delays` apart from those of `init_params`."""
+"""Folded into the PRNG key of `init_delays`, so that it differs from that of `init_params`."""
 
 
 class Declared(struct.PyTreeNode):
-    """Numbers that a system declares and no step depends on but through its state: another system may differ in these
-    alone, and then shares compiled code with it.
+    """Declared numbers that steps only depend on through the state, so that systems that differ only in them share
+    compiled code.
 
     Attributes:
-        params: by node and path, numbers in place of what `init_params` gives.
-        delays: of adjustable edges, seconds by reader and input.
+        params: numbers by node and path, instead of those from `init_params`.
+        delays: delays of adjustable edges, seconds by reader and input.
     """
 
     params: Mapping[str, Mapping[str, Any]]
@@ -43,13 +43,13 @@ class Declared(struct.PyTreeNode):
 
     @classmethod
     def of(cls, system: System) -> Declared:
-        """Those of a system, as arrays.
+        """Returns the declared numbers of a system, as arrays.
 
         Raises:
-            RexError: for a parameter that there is not, or whose type or shape is another.
+            RexError: if a parameter does not exist, or has another type or shape.
         """
         params = {name: flat(spec.params) for name, spec in system.specs.items() if spec.params}
-        if params:  # of the type that each has in the node: one that is neither int32 nor float32 would be rounded
+        if params:  # with the type that each has in the node: types other than int32 and float32 would be rounded
             state = jax.eval_shape(partial(init_graph_state, system), jax.random.key(0))
             types = {name: leaf_paths(state.params[name]) for name in params}
             params = {
@@ -57,7 +57,7 @@ class Declared(struct.PyTreeNode):
                 for name, each in params.items()
             }
         delays = {name: {key: delay.value for key, delay in system.adjustable(name).items()} for name in system.nodes}
-        with jax.ensure_compile_time_eval():  # arrays, also where somebody else is traced
+        with jax.ensure_compile_time_eval():  # arrays, even if this is called while another function is traced
             arrays = jax.tree.map(jnp.asarray, (params, {name: each for name, each in delays.items() if each}))
         return cls(*arrays)
 
@@ -74,24 +74,24 @@ def init_graph_state(
 ) -> GraphState:
     """Initialises every node: first all parameters, then delays, states and outputs, each in `init_order`.
 
-    A node's random numbers depend on `rng` and its name alone. Pure: jittable, vmappable over `rng`.
+    The random numbers of a node only depend on `rng` and its name. The function is pure: jittable, vmappable over
+    `rng`.
 
     Args:
-        system: whose nodes.
+        system: the system of the nodes.
         rng: PRNG key.
-        params: parameters by node, in place of what `init_params` and the node's declared `params` would give, and of
-            what would be drawn.
-        eps, step: where on the timeline the episode starts.
-        delays: seconds by node and input, in place of what `init_delays` would give, or would be drawn.
-        states: by node, in place of what `init_state` would give.
-        declared: in place of the numbers that the system declares.
+        params: parameters by node, instead of those from `init_params`, the node's declared `params` and randomisation.
+        eps, step: the episode of the timeline, and the step at which to start.
+        delays: seconds by node and input, instead of those from `init_delays` and randomisation.
+        states: states by node, instead of those from `init_state`.
+        declared: replaces the numbers that the system declares.
 
     Returns:
         A state whose `outputs` holds each node's `init_output`, or zeros where its code has none.
 
     Raises:
-        RexError: for parameters and states of nodes that there are not, for delays that are not adjustable, and where
-            it cannot be told what a node sends.
+        RexError: for parameters and states of unknown nodes, for delays that are not adjustable, and if the output of a
+            node cannot be inferred.
     """
     for what, given in (("params", params), ("delays", delays), ("states", states)):
         for name in given or {}:
@@ -134,8 +134,8 @@ def init_graph_state(
 
 
 def with_memory(graph_state: GraphState, controller: Any) -> GraphState:
-    """The state with what a controller remembers before its first step, `controller.initial_memory()`, where it has
-    one and nothing is there yet."""
+    """Returns the state with the initial memory of a controller, `controller.initial_memory()`, if it has one; memory
+    that exists already is kept."""
     initial = getattr(controller, "initial_memory", None)
     if initial is None:
         return graph_state
@@ -151,7 +151,7 @@ def _delays(
     given: Mapping[str, Any],
     declared: Declared | None,
 ) -> dict[str, jax.Array]:
-    """By input, the adjustable delays that node `name` reads with."""
+    """Returns the adjustable delays of the inputs of node `name`, by input."""
     node, adjustable = system.nodes[name], system.adjustable(name)
     own: Mapping[str, Any] = {}
     if defines(node, "init_delays"):
@@ -188,8 +188,8 @@ def _check_delay(system: System, name: str, chosen: str, value: Any, where: str)
 
 @partial(jax.jit, static_argnums=1)
 def _node_keys(rng: jax.Array, names: tuple[str, ...]) -> dict[str, list[jax.Array]]:
-    """Four keys of each node, which adding a node elsewhere does not change. They are made at once: those of one node
-    are a program of hundreds of operations."""
+    """Returns four keys of each node, which do not change if another node is added. They are made in one call, because
+    those of one node take a program of hundreds of operations."""
     numbers = np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
     keys = jax.vmap(lambda number: jax.random.split(jax.random.fold_in(rng, number), 4))(numbers)
     return {name: [keys[place, part] for part in range(4)] for place, name in enumerate(names)}

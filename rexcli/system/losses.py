@@ -1,6 +1,6 @@
-"""Which messages an edge loses: each by itself, or in bursts as networks do.
+"""Defines which messages an edge loses: independently, or in bursts as in networks.
 
-Losses are drawn apart from delays: an edge that loses messages has the delays that it would have without.
+Losses are drawn separately from delays: an edge with losses has the same delays as without.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Loss(ABC):
-    """How an edge loses messages.
+    """A model of the losses of messages on an edge.
 
     Attributes:
-        share: of the messages that are lost on average.
+        share: mean share of the messages that are lost.
     """
 
     share: float
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, num: int) -> Flags:
-        """Which of the first `num` messages of an episode are lost, `[num]`. More messages extend fewer."""
+        """Returns which of the first `num` messages of an episode are lost, `[num]`. More messages extend fewer."""
 
     def sample_episodes(self, name: str, seed: int, episodes: npt.NDArray[np.integer], num: int) -> Flags:
-        """`num` messages of each of `episodes` of edge `name`, `[len(episodes), num]`; a row depends on its episode
-        alone."""
+        """Returns which of `num` messages of edge `name` are lost, `[len(episodes), num]`; rows depend on their episode
+        only."""
         key = zlib.crc32(f"loss {name}".encode())
         return np.stack([self.sample(np.random.default_rng([seed % 2**64, key, int(each)]), num) for each in episodes])
 
 
 class IndependentLoss(Loss):
-    """Every message is lost with the same probability, whatever became of the others: `loss: 0.02` in YAML.
+    """Every message is lost with the same probability, independently of the others: `loss: 0.02` in YAML.
 
     Args:
-        share: of the messages, 0 to 1.
+        share: share of the messages that are lost, 0 to 1.
     """
 
     def __init__(self, share: float):
@@ -58,15 +58,15 @@ class IndependentLoss(Loss):
 
 
 class GilbertElliott(Loss):
-    """Messages are lost in bursts: a link that is good most of the time, and now and then bad for a while.
+    """Messages are lost in bursts: a link is good most of the time, and occasionally bad for a while.
 
-    The model of Gilbert (1960) and Elliott (1963): a Markov chain of two states, one step a message, that begins in its
-    stationary distribution.
+    This is the model of Gilbert (1960) and Elliott (1963): a Markov chain of two states with one step per message,
+    which begins in its stationary distribution.
 
     Args:
-        share: of the messages that are lost on average, between 0 and 1.
-        burst: how many messages the link stays bad for on average. Where a bad link loses all messages and a good one
-            none, it is how many are lost in a row.
+        share: mean share of the messages that are lost, between 0 and 1.
+        burst: mean number of messages for which the link stays bad. If a bad link loses all messages and a good one
+            none, it is the mean number of losses in a row.
         lost_in_burst: share of the messages that a bad link loses.
         lost_between: share of the messages that a good link loses.
     """
@@ -99,7 +99,7 @@ class GilbertElliott(Loss):
 
     def sample(self, rng: np.random.Generator, num: int) -> Flags:
         chain, fate = rng.random((num, 2)).T
-        # A low number makes the link bad and a high one good, whatever it was; one between the two leaves it.
+        # A low number makes the link bad and a high one good, whatever its state; one in between keeps the state.
         turns = np.where(chain < self._begins, 1, np.where(chain >= 1 - self._ends, 0, -1))
         turns[:1] = chain[:1] < self._bad
         bad = turns[np.maximum.accumulate(np.where(turns < 0, 0, np.arange(num)))] == 1
@@ -107,7 +107,7 @@ class GilbertElliott(Loss):
 
 
 def as_loss(value: Any) -> Loss:
-    """A `Loss` from what a person declares: a share of the messages, or a `Loss`.
+    """Converts what the user declares to a `Loss`: a share of the messages, or a `Loss`.
 
     Raises:
         RexError: for anything else.

@@ -1,4 +1,4 @@
-"""The base class of node code."""
+"""Defines the base class of node code."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PyTree = Any
 class Node:
     """A part of the robot that steps at its own rate: a sensor, an actuator, a controller, the world.
 
-    Subclass it, write `step`, and override of the rest what the node needs. Options of the node's own are the
-    arguments of its `__init__` and are set beside the reserved ones in YAML. `name`, `rate` and `spec` are there
-    from the first `init_*` on, not yet in `__init__`.
+    Subclass it, write `step`, and override the other methods that the node needs. Arguments of its `__init__` are the
+    node's own options, which are set next to the reserved ones in YAML. `name`, `rate` and `spec` are available from
+    the first `init_*` on, but not in `__init__`.
     """
 
     jit: ClassVar[bool] = True
-    """Whether `step` is pure JAX. Set to False for code that talks to hardware or calls back to Python: on the wall
-    clock it has a thread of its own, the same from `startup` to `stop`, and is given NumPy arrays."""
+    """Whether `step` is pure JAX. Set it to False for code that communicates with hardware or calls back to Python: on
+    the wall clock it has its own thread, the same from `startup` to `stop`, and gets NumPy arrays."""
 
     engine: str | None = None
-    """What computes its steps and in which version, where there is a choice: results say so."""
+    """Name and version of the engine that computes its steps, if there are several; it is part of the results."""
 
     spec: NodeSpec
     """How the node was declared; set before any method but `__init__` is called."""
@@ -44,55 +44,62 @@ class Node:
         return self.spec.rate
 
     def default_delay(self) -> Delay | float:
-        """The computation delay, seconds, where the experiment declares none."""
+        """Returns the computation delay, seconds, that the node has if the experiment declares none."""
         return 0.0
 
     def called_alone(self) -> Node:
-        """The node where each of its steps is called by itself, by the stepper and on the wall clock, and not compiled
-        into a program with the others: itself, unless it has other code for that, which is a pure function too."""
+        """Returns the node to use when each step is called separately, by the stepper and on the wall clock, and not
+        compiled into a program with others: itself, unless it has other code for that, which must be a pure function
+        too."""
         return self
 
     def files(self) -> Mapping[str, Path]:
-        """Files that it was made from, by a name for each: a run keeps their hashes, and what is text of them."""
+        """Returns the files that the node was made from, by name: a run stores their hashes, and the content of text
+        files.
+        """
         return {}
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
-        """Parameters: what stays fixed in an episode. `graph_state.params` holds those of nodes before this one."""
+        """Returns the parameters, which are fixed in an episode. `graph_state.params` holds those of nodes before this
+        one.
+        """
         return ()
 
     def init_state(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
-        """State at the start of an episode. `graph_state.state` holds those of nodes before this one."""
+        """Returns the state at the start of an episode. `graph_state.state` holds those of nodes before this one."""
         return ()
 
     def init_output(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
-        """What readers see before the first message, and the structure of every output.
+        """Returns what readers see before the first message, with the structure of every output.
 
-        Left out, that is zeros, in the structure that is found by tracing `step`; nothing, `()`, where `jit` is False.
+        If it is not defined, these are zeros with the structure found by tracing `step`, or `()` if `jit` is False.
         """
         return ()
 
     def init_delays(self, rng: jax.Array, graph_state: GraphState) -> Mapping[str, jax.Array | float]:
-        """Communication delays of an episode by input, seconds, of those edges whose delay is an `AdjustableDelay`.
+        """Returns the delays of an episode, seconds by input, for edges whose delay is an `AdjustableDelay`.
 
-        What is left out has the declared value. `graph_state.params` holds the parameters of all nodes, so that a
-        delay may be one of them.
+        Missing inputs have the declared value. `graph_state.params` holds the parameters of all nodes, so that a delay
+        may be one of them.
         """
         return {}
 
     def startup(self, graph_state: GraphState, timeout: float | None = None) -> bool:
-        """Called once before the first tick (a robot moves to its start). False means that it failed."""
+        """Prepares the node, called once before the first tick, for example to move the robot to its start; False means
+        failure.
+        """
         return True
 
     def step(self, step_state: StepState) -> tuple[StepState, PyTree]:
-        """One step: returns the new step state and the output to send."""
+        """Runs one step: returns the new step state and the output to send."""
         raise TypeError(f"node '{self.name}': {type(self).__name__} has no step(step_state); write one")
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Called once after the last tick, whatever happened. False means that it failed."""
+        """Stops the node, called once after the last tick, also after errors; False means failure."""
         return True
 
 
 def defines(node: Node, method: str) -> bool:
-    """Whether the node's own code has a method that it may leave out; None counts as left out."""
+    """Returns whether the node's own code has an optional method; None counts as missing."""
     own = getattr(node, method)
     return own is not None and getattr(own, "__func__", None) is not getattr(Node, method)

@@ -1,4 +1,4 @@
-"""Values of parameters by name: leaves of the pytrees that `init_params` and the like give, put in their place."""
+"""Sets parameters by name: replaces leaves of the pytrees that `init_params` and similar methods return."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ PyTree = Any
 
 
 def with_values(tree: PyTree, values: Mapping[str, Any], where: str) -> PyTree:
-    """The same pytree with other numbers in some of its leaves.
+    """Returns the pytree with other numbers in some of its leaves.
 
     Args:
-        tree: of arrays.
-        values: by name; a leaf inside of another pytree has a mapping for each level, or a path with dots.
-        where: names the pytree in messages, such as `nodes.world.params`.
+        tree: a pytree of arrays.
+        values: numbers by name; a nested leaf is given by a mapping for each level, or by a path with dots.
+        where: the name of the pytree in error messages, such as `nodes.world.params`.
 
     Raises:
-        RexError: there is no leaf of a name, or a value has another shape, or is no number that the leaf can hold.
+        RexError: if there is no leaf of a name, or a value has another shape, or is not a number that the leaf can
+            hold.
     """
     if not values:
         return tree
@@ -38,7 +39,7 @@ def with_values(tree: PyTree, values: Mapping[str, Any], where: str) -> PyTree:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, dots between the names."""
+    """Flattens nested mappings to one, with dots between the names."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{prefix}.{name}" if prefix else str(name)
@@ -47,7 +48,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `flat`."""
+    """Reverses `flat`."""
     found: dict[str, Any] = {}
     for path, value in values.items():
         *groups, name = path.split(".")
@@ -59,7 +60,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_leaf(value: Any, leaf: Any, where: str) -> jax.Array:
-    """`value` with the leaf's type and shape; a single number fills it."""
+    """Returns `value` with the leaf's type and shape; a single number is broadcast."""
     if isinstance(value, jax.Array):
         return jnp.broadcast_to(value.astype(leaf.dtype), leaf.shape)
     try:

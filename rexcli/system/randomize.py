@@ -1,4 +1,4 @@
-"""Draws what each episode has for itself: parameters, adjustable delays, and how long its timeline's delays are."""
+"""Draws the random values of each episode: parameters, adjustable delays, and changes of its timeline's delays."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Posterior = Mapping[str, npt.NDArray[Any]]
 """Joint draws, `[draws]` each, by `nodes/<node>/<parameter>` and `edges/<edge>`."""
 
 RANDOMIZE = 0x2A9D
-"""Sets these random numbers apart from those of `init_params` and of delays."""
+"""Folded into PRNG keys, so that these random numbers differ from those of `init_params` and of delays."""
 
 
 def draw(key: jax.Array, entry: Range) -> jax.Array:
-    """One number, float32."""
+    """Draws one number, float32."""
     low, high = entry.ends
     if entry.mean is not None and entry.std is not None:
         mean, std = entry.mean, entry.std
@@ -36,21 +36,21 @@ def draw(key: jax.Array, entry: Range) -> jax.Array:
         value = jnp.exp(jax.random.uniform(key, minval=math.log(low), maxval=math.log(high)))
     else:
         value = jax.random.uniform(key, minval=low, maxval=high)
-    return jnp.clip(value, low, high)  # rounding does not leave the bounds
+    return jnp.clip(value, low, high)  # so that rounding does not exceed the bounds
 
 
 def applied(entry: Range, declared: Any, drawn: Any) -> Any:
-    """What an episode has in place of what is declared."""
+    """Returns the value of an episode, from the declared and the drawn one."""
     if entry.operation == "set":
         return drawn
     return declared * drawn if entry.operation == "scale" else declared + drawn
 
 
 def drawn_params(node: str, key: jax.Array, params: PyTree, ranges: Mapping[str, Range]) -> PyTree:
-    """A node's parameters, some of their numbers drawn. Each depends on `key` and its own name alone.
+    """Returns a node's parameters with some numbers drawn. Each only depends on `key` and its own name.
 
     Raises:
-        RexError: there is no such parameter, or it is no real number.
+        RexError: if there is no such parameter, or it is not a real number.
     """
     if not ranges:
         return params
@@ -69,17 +69,17 @@ def drawn_params(node: str, key: jax.Array, params: PyTree, ranges: Mapping[str,
 
 
 def drawn_delay(edge: str, key: jax.Array, delay: AdjustableDelay, declared: Any, entry: Range) -> jax.Array:
-    """An adjustable delay, seconds, within its bounds."""
+    """Draws an adjustable delay, seconds, within its bounds."""
     return jnp.clip(applied(entry, declared, draw(named_key(key, edge), entry)), delay.low, delay.high)
 
 
 def drawn_of_posterior(rng: jax.Array, posterior: Posterior, section: str) -> dict[str, jax.Array]:
-    """An episode's draw, the same for all that was identified: what lies in one section of it, such as `nodes/world`.
+    """Returns an episode's joint draw from a posterior, restricted to one section, such as `nodes/world`.
 
     Args:
-        rng: of the episode.
-        posterior: to draw from.
-        section: what its keys begin with.
+        rng: the PRNG key of the episode.
+        posterior: the draws from which one is chosen.
+        section: the beginning of the keys.
     """
     found = {}
     for key, values in posterior.items():
@@ -90,12 +90,12 @@ def drawn_of_posterior(rng: jax.Array, posterior: Posterior, section: str) -> di
 
 
 def drawn_of_timeline(seed: int, name: str, episodes: npt.NDArray[Any], entry: Range) -> npt.NDArray[np.float32]:
-    """What episodes of a timeline draw for the delays of one node or edge, `[episodes]`."""
+    """Draws a number for each episode of a timeline, for the delays of one node or edge, `[episodes]`."""
     key = named_key(jax.random.fold_in(jax.random.key(seed), RANDOMIZE), name)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(episodes))
     return np.asarray(jax.vmap(lambda each: draw(each, entry))(keys))
 
 
 def named_key(key: jax.Array, name: str) -> jax.Array:
-    """A key of one name's own: another range elsewhere does not change it."""
+    """Returns a key for one name, which does not depend on other ranges."""
     return jax.random.fold_in(jax.random.fold_in(key, RANDOMIZE), zlib.crc32(name.encode()))

@@ -1,6 +1,6 @@
-"""What each episode draws for itself, as it is declared, in YAML and in Python. No JAX.
+"""Declares what each episode draws for itself, in YAML and in Python, without JAX.
 
-`rexcli.system.randomize` draws.
+`rexcli.system.randomize` draws the values.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ Operation = Literal["set", "scale", "add"]
 
 @dataclass(frozen=True)
 class Range:
-    """A number that is drawn anew for each episode: evenly from `low` to `high`, or normally around `mean`."""
+    """A number that is drawn for each episode: uniformly from `low` to `high`, or normally around `mean`."""
 
     low: float | None = None
-    """The least. Beside `mean`: below it nothing is drawn."""
+    """The lower bound; with `mean`, that of a truncated normal distribution."""
     high: float | None = None
-    """The most. Beside `mean`: above it nothing is drawn."""
+    """The upper bound; with `mean`, that of a truncated normal distribution."""
     log: bool = False
-    """Its logarithm is drawn evenly."""
+    """Whether its logarithm is drawn uniformly."""
     mean: float | None = None
-    """Of a normal distribution, in place of an even one."""
+    """The mean of a normal distribution, instead of a uniform one."""
     std: float | None = None
-    """Its standard deviation."""
+    """The standard deviation of the normal distribution."""
     operation: Operation = "set"
-    """`set`: it takes the place of what is declared; `scale`: that is multiplied by it; `add`: it is added to that."""
+    """`set` replaces the declared value; `scale` multiplies it; `add` adds to it."""
     path: str | None = None
-    """Of a parameter: where it is, dots between levels; None for its name."""
+    """The path of a parameter, with dots between levels; None if it is its name."""
 
     def __repr__(self) -> str:
         sign = {"set": "", "scale": "times ", "add": "+ "}[self.operation]
@@ -43,14 +43,14 @@ class Range:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Between which it lies; infinite where it has no bound."""
+        """The lower and the upper bound; infinite where there is none."""
         return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
 
     def check(self, key: str, *, delay: bool = False) -> None:
-        """Refuses what nothing can be drawn from.
+        """Raises an error if nothing can be drawn from the range.
 
         Raises:
-            DeclarationError: naming what is wrong below `key`.
+            DeclarationError: names the wrong key below `key`.
         """
         given = [name for name in ("low", "high", "mean", "std") if getattr(self, name) is not None]
         for name in given:
@@ -75,34 +75,34 @@ class Range:
 
 @dataclass(frozen=True)
 class Ranges:
-    """All that is drawn anew for each episode.
+    """Everything that is drawn for each episode.
 
     Parameters and adjustable delays are drawn when an episode begins. Other delays belong to the timeline: each of its
     episodes draws one number, by which all delays of a node or an edge are changed.
     """
 
     nodes: dict[str, dict[str, Range]] = field(default_factory=dict)
-    """Parameters: by node and name."""
+    """Parameters, by node and name."""
     edges: dict[str, Range] = field(default_factory=dict)
-    """Communication delays, s: by edge."""
+    """Communication delays, s, by edge."""
     computation: dict[str, Range] = field(default_factory=dict)
-    """Computation delays, s: by node."""
+    """Computation delays, s, by node."""
     posterior: str | None = None
-    """The run of `rex identify` from whose posterior each episode has one draw of all that was identified: a folder, or
-    `latest:identify`."""
+    """The run of `rex identify` from whose posterior each episode takes one joint draw: a folder, or `latest:identify`.
+    """
 
     def each(self) -> Iterator[tuple[str, Range]]:
-        """Every range, by its name: `world.inertia`, `edges.actuator_world.delay`, `nodes.sensor.delay`."""
+        """Yields every range by its name: `world.inertia`, `edges.actuator_world.delay`, `nodes.sensor.delay`."""
         for node, entries in self.nodes.items():
             yield from ((f"{node}.{name}", entry) for name, entry in entries.items())
         yield from ((f"edges.{edge}.delay", entry) for edge, entry in self.edges.items())
         yield from ((f"nodes.{node}.delay", entry) for node, entry in self.computation.items())
 
     def check(self, nodes: list[str], edges: list[str]) -> None:
-        """Refuses ranges of nodes and edges that there are not, and what nothing can be drawn from.
+        """Raises an error for ranges of unknown nodes and edges, and for ranges from which nothing can be drawn.
 
         Raises:
-            DeclarationError: naming the first.
+            DeclarationError: names the first wrong key.
         """
         for section, kind, known in (
             ("nodes", "node", nodes),

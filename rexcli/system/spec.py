@@ -1,7 +1,7 @@
-"""Nodes and edges as they are declared, in YAML and in Python: every key with its type, unit and default. No JAX.
+"""Declares nodes and edges, in YAML and in Python: every key with its type, unit and default, without JAX.
 
-A field's metadata are for `rexcli.config.checks`: `key` is its name in YAML where that differs (`from` is a Python
-keyword), and `check` says what a value must be beyond its type.
+A field's metadata are for `rexcli.config.checks`: `key` is its name in YAML if that differs (`from` is a Python
+keyword), and `check` returns what is wrong with a value of the right type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def wrong_index(value: int) -> str | None:
 
 @dataclass(frozen=True)
 class RecordSettings:
-    """What a recording keeps of a node's every step."""
+    """The fields that a recording stores of each step of a node."""
 
     params: bool = False
     """The parameters that the step saw."""
@@ -38,7 +38,7 @@ class RecordSettings:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node as declared."""
+    """A declared node."""
 
     name: str = field(metadata={"named": True})
     """Unique in the system."""
@@ -46,37 +46,39 @@ class NodeSpec:
     """Steps per second, Hz."""
     delay: Any = field(default=None, metadata={"delay": True})
     """Computation delay: seconds, or a distribution over seconds; None for the class's `default_delay()`. A `System`
-    holds a `Delay` in its place."""
+    replaces it by a `Delay`."""
     expected_delay: float | None = field(default=None, metadata={"check": wrong_delay})
     """Seconds; None for the 0.99 quantile of `delay`."""
     scheduling: Scheduling = "frequency"
-    """`frequency`: a late node keeps its spacing; `phase`: it catches up with its clock."""
+    """`frequency`: a late node keeps the spacing of its ticks; `phase`: it returns to its schedule."""
     advance: bool = False
-    """Start as soon as all (blocking) inputs are there, without waiting for the schedule."""
+    """Start as soon as all (blocking) inputs have arrived, without waiting for the schedule."""
     params: dict[str, Any] = field(default_factory=dict, hash=False)
-    """Numbers by name that take the place of what the class's `init_params` gives; a mapping for each level inside."""
+    """Numbers by name that replace those from the class's `init_params`; nested ones have a mapping for each level."""
     color: str | None = None
-    """open-color name or any matplotlib colour, for pictures; None for one of a palette."""
+    """The colour in pictures, an open-color name or any matplotlib colour; None for one of a palette."""
     order: int | None = None
-    """Row in pictures, from the bottom; None for the order of declaration."""
+    """The row in pictures, from the bottom; None for the order of declaration."""
     group: str | None = None
-    """What it is one of: nodes of a group are drawn together. Replicas are the group of the node that was declared."""
+    """The group that it is part of: nodes of a group are drawn together. Replicas form a group named after the declared
+    node.
+    """
     index: int | None = field(default=None, metadata={"check": wrong_index})
-    """Its number in its group, from 0; None for a node that has none."""
+    """Its number in its group, from 0; None if it has none."""
     device: str = "cpu"
-    """Where `step` runs under the stepper and the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
+    """The device on which `step` runs under the stepper and on the wall clock: `cpu`, `gpu`, `cpu:1`, …"""
     thread: Thread = "auto"
-    """On the wall clock, whether its steps have a thread of their own (`own`), or share one with other quick nodes
-    (`shared`: they must not block); `auto`: they share if they were measured to be quick, which hardware never is."""
+    """Whether its steps have their own thread on the wall clock (`own`), or share one with other fast nodes (`shared`:
+    they must not block); with `auto` they share one if they were measured to be fast, except for hardware."""
     log_level: LogLevel = "warning"
-    """From which level on the node's logger is heard."""
+    """The lowest level that the node's logger logs."""
     record: RecordSettings = field(default_factory=RecordSettings)
-    """What a recording keeps."""
+    """What a recording stores."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Messages from one node to another, as declared."""
+    """A declared edge: messages from one node to another."""
 
     name: str = field(metadata={"named": True})
     """Unique in the system."""
@@ -91,20 +93,20 @@ class Edge:
     blocking: bool = False
     """The reader's tick waits for the messages that its schedule requires."""
     skip: bool = False
-    """Breaks a loop: a message that arrives exactly at a step's start is left to the next step."""
+    """Breaks a loop: a message that arrives exactly at the start of a step is read by the next step."""
     jitter: Jitter = "latest"
-    """`latest` reads a message once it is there, `buffer` no earlier than it is expected."""
+    """`latest` reads a message once it has arrived, `buffer` not before its expected arrival."""
     delay: Any = field(default=0.0, metadata={"delay": True})
-    """Communication delay: seconds, or a distribution over seconds. A `System` holds a `Delay` in its place."""
+    """Communication delay: seconds, or a distribution over seconds. A `System` replaces it by a `Delay`."""
     expected_delay: float | None = field(default=None, metadata={"check": wrong_delay})
     """Seconds; None for the 0.99 quantile of `delay`."""
     loss: Any = field(default=0.0, metadata={"loss": True})
-    """Share of the messages that are lost, or how they are lost, see `rexcli.system.losses`. A `System` holds a `Loss`
-    in its place."""
+    """Share of the messages that are lost, or a model of the losses, see `rexcli.system.losses`. A `System` replaces it
+    by a `Loss`."""
     reorder: bool = False
     """Messages may overtake one another, and are read in the order of arrival."""
     group: str | None = None
-    """The edge that it was declared as, where that joins nodes with replicas."""
+    """The declared edge from which it was made, if that connects nodes with replicas."""
 
     @property
     def input(self) -> str:
@@ -115,7 +117,7 @@ class Edge:
 def check_system(
     nodes: Collection[NodeSpec], edges: Collection[Edge], supervisor: str, init_order: Sequence[str]
 ) -> None:
-    """Refuses what cannot be a system, whoever declares it.
+    """Raises an error if nodes and edges do not form a valid system.
 
     Raises:
         DeclarationError: names the key that is wrong, its value and the fix.

@@ -1,4 +1,4 @@
-"""What node code sees: immutable pytrees, the same for every executor."""
+"""Defines what node code sees: immutable pytrees, the same for every executor."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class InputState(struct.PyTreeNode):
     """The last `window` messages of one input, oldest first; `inputs["sensor"][-1]` is the newest.
 
     Attributes:
-        seq: int32 `[window]`, -1 where the gap is filled with the source's `init_output`.
-        ts_sent: float32 `[window]`, seconds since the start of the episode; when the source's step ended, 0 in the
-            gap. Like `StepState.ts` not for differences.
-        ts_recv: float32 `[window]`, seconds; when the message arrived, 0 in the gap.
-        age: float32 `[window]`, seconds from when the source's step ended to when this step starts, from nanoseconds:
-            exact however long the episode is. In the gap, the time since the start of the episode.
+        seq: int32 `[window]`, -1 in a gap, which is filled with the source's `init_output`.
+        ts_sent: float32 `[window]`, when the source's step ended, seconds since the start of the episode; 0 in a gap.
+            Like `StepState.ts`, it is too coarse for differences.
+        ts_recv: float32 `[window]`, when the message arrived, seconds since the start of the episode; 0 in a gap.
+        age: float32 `[window]`, seconds from the end of the source's step to the start of this step, computed from
+            nanoseconds, so exact however long the episode is. In a gap, it is the time since the start of the episode.
         data: the source's output, each leaf with a leading `[window]`.
     """
 
@@ -51,11 +51,11 @@ class InputState(struct.PyTreeNode):
 
 
 class Inputs(dict[str, InputState]):
-    """The inputs of one node by name. One that there is not is refused with those that there are.
+    """The inputs of one node by name. An unknown name raises an error that lists the known ones.
 
     Args:
-        node: whose.
-        inputs: by name.
+        node: the name of the node.
+        inputs: the inputs, by name.
     """
 
     def __init__(self, node: str, inputs: Mapping[str, InputState]):
@@ -81,23 +81,25 @@ jax.tree_util.register_pytree_with_keys(
 
 
 class StepState(struct.PyTreeNode):
-    """All that a step of one node may read, and (but for the inputs, the counters and the clock) may change.
+    """Everything that a step of a node may read and, except for the inputs, counters and times, may change.
 
     Attributes:
-        rng: a PRNG key of the node's own; split it and return the new one to draw fresh numbers next step.
+        rng: the node's own PRNG key; split it and return the new one to draw new numbers in the next step.
         params: pytree from `init_params`.
         state: pytree from `init_state`.
-        inputs: by input name.
-        eps: int32, which episode of the timeline.
+        inputs: the inputs, by name.
+        eps: int32, the episode of the timeline.
         seq: int32, the node's tick.
-        ts: float32, seconds since the start of the episode at which the step starts. For plots: its grain is 0.06 ms
-            after 1,000 s and 1 ms after 3 h, so differences of it are wrong by as much; `dt` and `age` are not.
-        dt: float32, seconds from the start of the node's tick before to the start of this one, from nanoseconds: exact
-            however long the episode is. At tick 0, `1 / rate`. 0 if both start at the same instant.
-        stamp_offset: float32, 0. On the wall clock, a step that returns another value took place so many seconds after
-            its start, though not after its end: a sensor that knows when it sampled. `ts` that is moved counts as well,
-            but has the grain of `ts`.
-        memory: of what acts in place of the supervisor's own step, see `GraphState.memory`.
+        ts: float32, when the step starts, seconds since the start of the episode. It is meant for plots: its resolution
+            is 0.06 ms after 1,000 s and 1 ms after 3 h, so differences of it are that imprecise; use `dt` and `age`
+            instead.
+        dt: float32, seconds from the start of the node's previous tick to the start of this one, computed from
+            nanoseconds, so exact however long the episode is. It is `1 / rate` at tick 0, and 0 if both start at the
+            same time.
+        stamp_offset: float32, 0. On the wall clock, a step may return how many seconds after its start (but not after
+            its end) it took place, such as a sensor that knows when it sampled. A changed `ts` has the same effect, but
+            only the resolution of `ts`.
+        memory: the memory of the controller that replaces the supervisor's own step, see `GraphState.memory`.
     """
 
     rng: jax.Array
@@ -116,16 +118,16 @@ class GraphState(struct.PyTreeNode):
     """The state of a whole system between two supervisor steps.
 
     Attributes:
-        eps: int32, which episode of the timeline.
+        eps: int32, the episode of the timeline.
         step: int32, supervisor steps since the start of the timeline's episode.
-        origin: int32, the step at which this run of it began; what was sent before counts as never sent.
+        origin: int32, the step at which this run began; messages from before it count as never sent.
         rng: PRNG key by node.
         params: pytree by node.
         delays: seconds by node and input, float32, of the edges that are declared with an `AdjustableDelay`.
         state: pytree by node.
-        outputs: by node, what is kept of what it sent: each executor's own form, not for node code.
-        memory: what acts in place of the supervisor's own step carries from tick to tick: a task past observations, a
-            recurrent policy its state; empty where nothing does.
+        outputs: stored messages by node, in a form that depends on the executor; not for node code.
+        memory: what a controller that replaces the supervisor's own step stores from tick to tick, such as past
+            observations of a task, or the state of a recurrent policy; empty without one.
     """
 
     eps: jax.Array

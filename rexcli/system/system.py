@@ -1,4 +1,4 @@
-"""A system: nodes joined by edges, seen from one of them, the supervisor."""
+"""Defines a system: nodes connected by edges, stepped from the point of view of one of them, the supervisor."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from rexcli.timeline.spec import LONGEST_DELAY, EdgeTiming, NodeTiming, SystemTi
 PyTree = Any
 
 SAMPLE_BLOCK = 256
-"""Ticks are sampled in multiples of this, so that one compilation serves nodes of several rates."""
+"""Delays are sampled for multiples of this number of ticks, so that nodes of several rates share one compilation."""
 
 
 class System:
-    """Nodes and edges, checked.
+    """A checked set of nodes and edges.
 
     Args:
         nodes: node code with its declaration, in order of declaration. A class need not derive from `Node`.
-        edges: in order of declaration; a node's inputs come in this order.
+        edges: in order of declaration; a node's inputs are in this order.
         supervisor: the node from whose point of view the system is stepped.
         init_order: nodes to initialise before the others.
         randomize: what each episode draws for itself.
-        posterior: joint draws of which each episode has one: what the run that `randomize.posterior` names has left.
+        posterior: joint draws, one of which each episode uses, from the run that `randomize.posterior` names.
 
     Raises:
-        RexError: for anything that cannot be a system, with the fix.
+        RexError: if nodes and edges do not form a valid system; the message names the fix.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class System:
         check_system([spec for spec, _ in pairs], edges, supervisor, init_order)
         self.nodes: dict[str, Node] = {spec.name: adopt(code, spec) for spec, code in pairs}
         self.specs = {spec.name: _resolve_node(spec, self.nodes[spec.name]) for spec, _ in pairs}
-        """As declared, each with a `Delay`."""
+        """The declared nodes, each with a `Delay`."""
         self.edges = {edge.name: _resolve_edge(edge) for edge in edges}
-        """As declared, each with a `Delay` and a `Loss`."""
+        """The declared edges, each with a `Delay` and a `Loss`."""
         self.supervisor = supervisor
         self.init_order = tuple(init_order) + tuple(name for name in self.nodes if name not in init_order)
         self.randomize = randomize or Ranges()
@@ -73,20 +73,20 @@ class System:
             supervisor,
         )
         self.output_structures: dict[Any, PyTree] = {}
-        """What nodes without `init_output` send, once it was found, see `rexcli.system.infer_outputs`."""
+        """The inferred outputs of nodes without `init_output`, see `rexcli.system.infer_outputs`."""
         self.traced_steps: dict[Any, Any] = {}
-        """What the steps of nodes compute, once it was looked at, see `rexcli.compiler.alike`."""
+        """What the traced steps of nodes compute, see `rexcli.compiler.alike`."""
 
     def adjustable(self, name: str) -> dict[str, AdjustableDelay]:
-        """By input of node `name`, the delays that each episode sets for itself."""
+        """Returns the delays that each episode sets for itself, by input of node `name`."""
         return {edge.input: edge.delay for edge in self.inputs(name) if isinstance(edge.delay, AdjustableDelay)}
 
     def inputs(self, name: str) -> list[Edge]:
-        """Edges into node `name`, in order of declaration."""
+        """Returns the edges into node `name`, in order of declaration."""
         return [edge for edge in self.edges.values() if edge.target == name]
 
     def outputs(self, name: str) -> list[Edge]:
-        """Edges out of node `name`, in order of declaration."""
+        """Returns the edges out of node `name`, in order of declaration."""
         return [edge for edge in self.edges.values() if edge.source == name]
 
     def sample_delays(
@@ -98,10 +98,10 @@ class System:
         ticks: int,
         first_episode: int = 0,
     ) -> npt.NDArray[Any]:
-        """Delays of one node or edge, ns, int64 `[episodes, ticks]`; or which messages an edge loses, bool.
+        """Draws delays of one node or edge, ns, int64 `[episodes, ticks]`; or which messages an edge loses, bool.
 
-        The draws depend on (seed, kind, name, episode) alone: another episode, node or edge changes nothing. Where
-        `randomize` says so, each episode changes its delays by a number that it draws.
+        The draws only depend on (seed, kind, name, episode), not on other episodes, nodes or edges. With a range in
+        `randomize`, each episode changes its delays by a number that it draws.
         """
         which = np.arange(first_episode, first_episode + episodes)
         if kind == "loss":
@@ -124,7 +124,7 @@ class System:
 
 
 def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
-    """Refuses to draw adjustable delays beyond their bounds, where they would pile up."""
+    """Raises an error for adjustable delays drawn beyond their bounds, where they would accumulate."""
     if not isinstance(delay, AdjustableDelay):
         return
     low, high = (applied(entry, delay.value, end) for end in entry.ends)
@@ -138,7 +138,7 @@ def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
 
 
 def _check_posterior(system: System) -> None:
-    """Refuses to draw a delay that is not adjustable, and anything twice."""
+    """Raises an error if a posterior has a delay that is not adjustable, or anything that is drawn already."""
     for key in system.posterior:
         section, name, *rest = key.split("/")
         if section == "edges":
@@ -159,7 +159,7 @@ def _check_posterior(system: System) -> None:
 
 
 def _resolve_node(spec: NodeSpec, node: Node) -> NodeSpec:
-    """The declaration with what its class says of its delay."""
+    """Returns the declaration with the delay, which its class may set."""
     delay = as_delay(node.default_delay() if spec.delay is None else spec.delay)
     if isinstance(delay, AdjustableDelay):
         raise DeclarationError(
@@ -207,7 +207,7 @@ def _edge_timing(edge: Edge) -> EdgeTiming:
 
 
 def _expected_delay(key: str, part: NodeSpec | Edge) -> int:
-    """What the schedule expects of a delay, ns."""
+    """Returns the expected delay for the schedule, ns."""
     if part.expected_delay is not None:
         return nanoseconds(part.expected_delay)
     seconds = part.delay.quantile(QUANTILE)

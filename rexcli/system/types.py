@@ -1,13 +1,13 @@
-"""What a step returns has the structure, the shapes and the types of what init gave: one check for every executor.
+"""Checks that a step returns the structure, shapes and types that init gave, in the same way for every executor.
 
-A leaf of another type is cast where that loses nothing, so that a state has its declared type at every tick, and is
-refused elsewhere:
+A leaf of another type is cast if no value is lost, so that a state has its declared type at every tick; otherwise an
+error is raised:
 
-- types of JAX and NumPy, as JAX reads them (64 bits as 32, unless it is told otherwise): where the declared type holds
-  each of their values, as float32 those of float16 and int16, and int32 those of bool;
-- numbers of Python, and what JAX computed of them alone (weak types), have no width: where the declared type is of the
-  same kind or of one further along bool, integer, float, complex;
-- integers that are known when they are checked, and do not fit, are refused all the same.
+- types of JAX and NumPy, as JAX reads them (64 bits as 32, unless configured otherwise), are cast if the declared type
+  holds each of their values, as float32 does for float16 and int16, and int32 for bool;
+- numbers of Python, and results that JAX computed only from them (weak types), have no width: they are cast if the
+  declared type is of the same or a later kind of bool, integer, float, complex;
+- integers whose values are known when they are checked, and do not fit, raise an error nevertheless.
 """
 
 from __future__ import annotations
@@ -30,31 +30,32 @@ _KINDS = (np.bool_, np.integer, np.floating, np.complexfloating)
 
 
 def is_key(leaf: Any) -> bool:
-    """Whether it is an array of JAX's typed PRNG keys, or the shape and type of one."""
+    """Returns whether a leaf is an array of JAX's typed PRNG keys, or the shape and type of one."""
     dtype = getattr(leaf, "dtype", None)
     return not isinstance(dtype, np.dtype | None) and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def as_declared(tree: PyTree) -> PyTree:
-    """What init gave, as JAX arrays that declare types: what Python's numbers leave open (weak types) is settled."""
+    """Returns what init gave as JAX arrays with definite types: the weak types of Python's numbers are resolved."""
     return jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.asarray(leaf, jnp.result_type(leaf)), tree)
 
 
 def conform(node: str, part: str, want: PyTree, got: PyTree, *, as_numpy: bool = False) -> PyTree:
-    """What a step returned, with the types of what init gave.
+    """Returns what a step returned, with the types of what init gave.
 
     Args:
-        node: whose step.
+        node: the node of the step.
         part: `rng`, `params`, `state` or `output`.
-        want: what init gave; only shapes and types are looked at.
+        want: what init gave; only its shapes and types are used.
         got: what step returned.
-        as_numpy: leave NumPy's arrays what they are, if they have the declared type, and make NumPy's of what has not.
+        as_numpy: keep NumPy arrays of the declared type, and convert other leaves that are not JAX arrays to NumPy
+            arrays.
 
     Returns:
-        `got`, with leaves of `want`'s types. They are JAX arrays, which own their numbers, unless `as_numpy`.
+        `got` with leaves of `want`'s types. They are JAX arrays with their own memory, unless `as_numpy`.
 
     Raises:
-        RexError: another structure or shape, or a type that cannot be cast without loss.
+        RexError: if the structure or a shape differs, or a type cannot be cast without loss.
     """
     flat: tuple[tuple[list[Any], Any], tuple[list[Any], Any]] = jax.tree.flatten(want), jax.tree.flatten(got)
     (wanted, declared), (leaves, structure) = flat
@@ -77,20 +78,20 @@ def conform(node: str, part: str, want: PyTree, got: PyTree, *, as_numpy: bool =
 def conform_step(
     node: str, before: Any, sends: PyTree, returned: Any, *, as_numpy: bool = False
 ) -> tuple[StepState, PyTree]:
-    """What a step returned, `conform`ed to what its node began with.
+    """Returns the result of a step, conformed to what its node began with, see `conform`.
 
     Args:
-        node: whose step.
-        before: has the node's `rng`, `params` and `state`, and the `memory` of what acts in its place.
+        node: the node of the step.
+        before: has the node's `rng`, `params` and `state`, and the `memory` of the controller that replaces its step.
         sends: the node's `init_output`.
-        returned: by the step, or by what acts in its place.
+        returned: the result of the step, or of the controller.
         as_numpy: as for `conform`.
 
     Returns:
         The step state and the output.
 
     Raises:
-        RexError: as for `conform`, and for what is no step state with an output.
+        RexError: as for `conform`, and if the result is not a step state with an output.
     """
     if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], StepState)):
         raise RexError(f"node '{node}': step returns {type(returned).__name__}; return step_state, output")
@@ -103,7 +104,8 @@ def conform_step(
 
 
 class StepTypes:
-    """What every step of one node returns, worked out once: for an executor that calls it a thousand times a second.
+    """The types that every step of one node returns, computed once, for an executor that calls it a thousand times a
+    second.
 
     Args:
         node, before, sends: as for `conform_step`.
@@ -116,7 +118,9 @@ class StepTypes:
         self._types = [(_declared(leaf), jnp.shape(leaf)) for leaf in leaves]
 
     def conform(self, returned: Any) -> tuple[StepState, PyTree]:
-        """`conform_step` with `as_numpy`, which need not be called where every leaf has its declared type already."""
+        """Does the same as `conform_step` with `as_numpy`, which it only calls if some leaf has not its declared type
+        already.
+        """
         if type(returned) is tuple and len(returned) == 2 and isinstance(returned[0], StepState):
             after, output = returned[0], as_output(returned[1])
             leaves, structure = jax.tree.flatten((after.rng, after.params, after.state, after.memory, output))
@@ -156,11 +160,11 @@ def _leaf(where: Callable[[], str], want: Any, got: Any, as_numpy: bool) -> Any:
     _check_fits(where, dtype, got)
     if as_numpy:
         return np.asarray(got, dtype)
-    return jnp.array(got, dtype)  # a copy: a node may write into its array again
+    return jnp.array(got, dtype)  # a copy, since a node may write into its array again
 
 
 def _as_array(got: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
-    """A leaf that may stay as it is, or a scalar that is an array at once; None for one to look at more closely."""
+    """Returns a leaf that may stay as it is, or a simple scalar as an array; None if a closer look is needed."""
     if _is_so(got, dtype, shape, True):
         return got
     if shape != ():
@@ -173,7 +177,7 @@ def _as_array(got: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _is_so(got: Any, dtype: Any, shape: tuple[int, ...], as_numpy: bool) -> bool:
-    """Whether a leaf is an array of the declared type already: JAX takes long to find that out."""
+    """Returns whether a leaf is already an array of the declared type, which takes long to find out with JAX."""
     if type(got) is np.ndarray:
         return as_numpy and got.dtype == dtype and got.shape == shape
     if isinstance(got, jax.Array):
@@ -182,7 +186,7 @@ def _is_so(got: Any, dtype: Any, shape: tuple[int, ...], as_numpy: bool) -> bool
 
 
 def _check_cast(where: Callable[[], str], want: Any, got: Any, weak: bool, shape: tuple[int, ...]) -> None:
-    """Refuses a cast that loses."""
+    """Raises an error for a cast that may lose values."""
     if not any(jnp.issubdtype(dtype, jax.dtypes.extended) for dtype in (want, got)):
         if (_kind(got) <= _kind(want)) if weak else _holds(want, got):
             return
@@ -194,7 +198,7 @@ def _check_cast(where: Callable[[], str], want: Any, got: Any, weak: bool, shape
 
 
 def _check_fits(where: Callable[[], str], want: Any, leaf: Any) -> None:
-    """Refuses integers of Python and NumPy that are beyond the declared type; JAX would wrap them round."""
+    """Raises an error for integers of Python and NumPy beyond the declared type, which JAX would wrap around."""
     if jnp.issubdtype(want, jnp.integer):
         values = np.asarray(leaf)
         info = jnp.iinfo(want)
@@ -211,7 +215,7 @@ def _kind(dtype: Any) -> int:
 
 
 def _holds(want: Any, got: Any) -> bool:
-    """Whether every value of type `got` is one of type `want`."""
+    """Returns whether every value of type `got` is one of type `want`."""
     if _kind(got) > _kind(want):
         return False
     if got == jnp.bool_:

@@ -1,4 +1,4 @@
-"""Timelines and specs as plain arrays and JSON: what `timeline.npz` holds."""
+"""Converts timelines and specs to plain arrays and JSON, the contents of `timeline.npz`, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1
 
 
 def to_arrays(timeline: Timeline) -> dict[str, npt.NDArray[Any]]:
-    """Arrays by name: `spec` (JSON), `steps/<node>/{start,end,count}`, `messages/<edge>/{arrive,reader}`."""
+    """Returns arrays by name: `spec` (JSON), `steps/<node>/{start,end,count}`, `messages/<edge>/{arrive,reader}`."""
     arrays: dict[str, npt.NDArray[Any]] = {"spec": np.array(spec_to_json(timeline.spec))}
     for name, steps in timeline.steps.items():
         arrays[f"steps/{name}/start"] = steps.start
@@ -32,10 +32,10 @@ def to_arrays(timeline: Timeline) -> dict[str, npt.NDArray[Any]]:
 
 
 def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Timeline:
-    """The timeline that `to_arrays` took apart.
+    """Restores the timeline from the arrays that `to_arrays` returns.
 
     Raises:
-        RexError: if an array is missing, does not fit the others, or points outside of them.
+        RexError: if an array is missing, does not fit the others, or has indices out of their range.
     """
     if "spec" not in arrays:
         raise RexError("timeline: array 'spec' is missing; this file holds no timeline")
@@ -64,15 +64,15 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Timeline:
 
 
 def spec_to_json(spec: SystemTiming) -> str:
-    """A spec as one line of JSON."""
+    """Returns a spec as one line of JSON."""
     return json.dumps({"version": VERSION, **asdict(spec)})
 
 
 def spec_from_json(text: str) -> SystemTiming:
-    """The spec that `spec_to_json` wrote.
+    """Returns the spec that `spec_to_json` wrote.
 
     Raises:
-        RexError: if it is no spec, or one of another version.
+        RexError: if `text` is not a spec, or a spec of another version.
     """
     try:
         fields = json.loads(text)

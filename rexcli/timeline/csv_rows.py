@@ -1,4 +1,4 @@
-"""A timeline as two tables, a stable interface: `steps.csv` and `messages.csv`."""
+"""Writes a timeline as the rows of two tables, `steps.csv` and `messages.csv`, whose columns are a stable interface."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[int | str, ...]
 
 
 def step_rows(timeline: Timeline) -> Iterator[Row]:
-    """Rows of `STEP_COLUMNS`: by episode, node (as declared) and tick. Times as `seconds`."""
+    """Yields the rows of `STEP_COLUMNS`, ordered by episode, node (as declared) and tick. `seconds` formats times."""
     for episode in range(timeline.num_episodes):
         for node in timeline.spec.nodes:
             steps = timeline.steps[node.name]
@@ -25,9 +25,9 @@ def step_rows(timeline: Timeline) -> Iterator[Row]:
 
 
 def message_rows(timeline: Timeline) -> Iterator[Row]:
-    """Rows of `MESSAGE_COLUMNS`: by episode, edge (as declared) and message.
+    """Yields the rows of `MESSAGE_COLUMNS`, ordered by episode, edge (as declared) and message.
 
-    `seq_in` is -1 where no step reads the message, `ts_recv` empty where it did not arrive.
+    `seq_in` is -1 where no step reads the message, and `ts_recv` is empty where it did not arrive.
     """
     for episode in range(timeline.num_episodes):
         for edge in timeline.spec.edges:
@@ -49,7 +49,7 @@ def message_rows(timeline: Timeline) -> Iterator[Row]:
 
 
 def seconds(time: int) -> str:
-    """Nanoseconds as seconds with 9 decimals, exactly."""
+    """Formats nanoseconds as seconds with exactly 9 decimals."""
     sign = "-" if time < 0 else ""
     whole, rest = divmod(abs(time), NANOSECONDS)
     return f"{sign}{whole}.{rest:09d}"

@@ -1,4 +1,4 @@
-"""Timelines made from timelines: without some nodes and edges, with more around them, or with other delays."""
+"""Makes timelines from timelines: without some nodes and edges, with more of them, or with other delays."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rexcli.timeline.unroll import Sample
 
 
 def drop(timeline: Timeline, *, nodes: Iterable[str] = (), edges: Iterable[str] = ()) -> Timeline:
-    """The same times without some nodes (and their edges) and some edges.
+    """Returns the timeline without some nodes (and their edges) and some edges; all other times stay the same.
 
     Raises:
-        RexError: for a name that is not there, and for the supervisor.
+        RexError: if a name is not in the timeline, or is the supervisor.
     """
     spec = timeline.spec
     gone_nodes, gone_edges = set(nodes), set(edges)
@@ -48,21 +48,22 @@ def drop(timeline: Timeline, *, nodes: Iterable[str] = (), edges: Iterable[str] 
 
 
 def augment(timeline: Timeline, spec: SystemTiming, sample: Sample) -> Timeline:
-    """Adds the nodes and edges of `spec` that a timeline lacks, simulated around it by the rules of time.
+    """Adds the nodes and edges of `spec` that a timeline lacks, and simulates them by the timing rules.
 
-    What was recorded keeps its times exactly. A recorded node with a new blocking input has not waited for it:
-    it reads a message at the tick that should have waited, or at the first by which the message is there.
+    Recorded times stay exactly as they are. A recorded node with a new blocking input has not waited for it: it reads a
+    message at the tick that should have waited, or at the first tick by which the message has arrived.
 
     Args:
-        timeline: the recorded nodes and edges, all of which `spec` has too.
-        spec: the whole system; it may give a recorded node or edge other options, but not other ends.
+        timeline: the recorded nodes and edges, all of which must be in `spec`.
+        spec: the whole system; a recorded node or edge may have other options in it, but an edge must have the same two
+            nodes.
         sample: draws delays of the new nodes and edges.
 
     Returns:
-        The whole system until the last recorded start of each episode.
+        The timeline of the whole system until the last recorded start of each episode.
 
     Raises:
-        RexError: if `spec` lacks what was recorded, joins a recorded edge elsewhere, or has no timeline.
+        RexError: if `spec` lacks a recorded node or edge, has a recorded edge between other nodes, or has no timeline.
     """
     check(spec, recorded=timeline.steps)
     _check_holds(timeline.spec, spec)
@@ -79,9 +80,9 @@ def augment(timeline: Timeline, spec: SystemTiming, sample: Sample) -> Timeline:
 
 
 def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
-    """The same steps with other constant delays, ns, on some edges, by name, that neither block nor buffer.
+    """Returns the timeline with other constant delays, ns, by edge name, on edges that neither block nor buffer.
 
-    What was lost stays lost.
+    Steps stay the same, and lost messages stay lost.
     """
     messages = dict(timeline.messages)
     for name, delay in delays.items():
@@ -96,7 +97,7 @@ def deliver(timeline: Timeline, delays: Mapping[str, int]) -> Timeline:
 
 
 def stack(timelines: Sequence[Timeline]) -> Timeline:
-    """The episodes of timelines of one system, one after another."""
+    """Returns one timeline with the episodes of several timelines of one system, one after another."""
 
     def rows(arrays: list[Times], fill: int) -> Times:
         ticks = max(array.shape[1] for array in arrays)
@@ -125,17 +126,17 @@ def stack(timelines: Sequence[Timeline]) -> Timeline:
 
 
 def check_rules(recorded: SystemTiming, spec: SystemTiming) -> None:
-    """Refuses a system with other rules of time than those by which a recording was made.
+    """Raises an error if a system has other timing rules than those with which a recording was made.
 
-    Windows may differ, since they say only how many messages a step is shown, and so may expected delays, since they
-    concern only what is simulated around the recording.
+    Windows may differ, since they only say how many messages a step sees. So may expected delays, since they only
+    affect nodes and edges that are simulated in addition to the recorded ones.
 
     Args:
-        recorded: of the recording.
-        spec: the system; nodes and edges that only one of the two has do not matter.
+        recorded: the spec of the recording.
+        spec: the system; nodes and edges that only one of the two has are ignored.
 
     Raises:
-        RexError: that begins with the key of an experiment, `nodes.world.rate=100`.
+        RexError: if they differ; the message begins with the key in the experiment, for example `nodes.world.rate=100`.
     """
     nodes, edges = {node.name: node for node in spec.nodes}, {edge.name: edge for edge in spec.edges}
     pairs: list[tuple[str, Any, Any, tuple[str, ...]]] = [
@@ -170,7 +171,7 @@ def _check_holds(recorded: SystemTiming, spec: SystemTiming) -> None:
 
 
 def _last_starts(timeline: Timeline) -> Times:
-    """The latest start in each episode, ns, `[episodes]`."""
+    """Returns the latest start in each episode, ns, `[episodes]`."""
     last = np.zeros(timeline.num_episodes, np.int64)
     rows = np.arange(len(last))
     for steps in timeline.steps.values():

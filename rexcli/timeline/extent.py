@@ -1,4 +1,4 @@
-"""How large a timeline will be, before it is made."""
+"""Estimates the length and the memory of a timeline before it is simulated."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rexcli.timeline.simulate import first_horizon
 from rexcli.timeline.spec import NANOSECONDS, SystemTiming
 
 BYTES = 48
-"""Of memory that a tick or a message takes while a timeline is simulated: three times, and room to work."""
+"""Bytes of memory that a tick or a message takes during simulation: three times (int64), and temporary arrays."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """About what a timeline takes.
+    """The approximate size of a timeline.
 
     Attributes:
-        phase: seconds before the supervisor begins.
-        length: of an episode, seconds.
-        horizon: seconds for which schedules are looked at.
-        size: bytes, while it is simulated.
+        phase: seconds before the supervisor's first tick is scheduled.
+        length: seconds of an episode.
+        horizon: seconds for which the scheduled ticks are computed.
+        size: bytes of memory that its simulation takes.
     """
 
     phase: float
@@ -30,7 +30,7 @@ class Extent:
 
 
 def extent(spec: SystemTiming, *, episodes: int, steps: int | None = None, seconds: float | None = None) -> Extent:
-    """The extent of episodes of `steps` supervisor steps or of `seconds`."""
+    """Returns the extent of episodes of `steps` supervisor steps or of `seconds`."""
     phase = phases(spec)[spec.supervisor] / NANOSECONDS
     waited_for = {spec.supervisor}
     while more := {edge.source for edge in spec.edges if edge.blocking and edge.target in waited_for} - waited_for:

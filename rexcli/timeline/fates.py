@@ -1,4 +1,4 @@
-"""What became of the messages of an edge: they arrived, were lost, or were under way when the episode ended."""
+"""Classifies the messages of an edge: they arrived, were lost, or were in transit when the episode ended."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fates:
-    """Of every message that was sent, bool `[episodes, source ticks]`.
+    """The fate of each message that was sent, as masks, bool `[episodes, source ticks]`.
 
     Attributes:
-        arrived: it is there, maybe after the episode's end.
+        arrived: it arrives, possibly after the episode's end.
         lost: it never arrives.
-        under_way: it has not arrived by the end of the episode, and was sent so late that it might yet have.
-        over: when the episode ends, ns, `[episodes]`: the last thing that is known to have happened.
+        under_way: it has not arrived by the end of the episode, but was sent so late that it might still arrive.
+        over: when the episode ends, ns, `[episodes]`: the start of the last step in it.
     """
 
     arrived: Flags
@@ -30,13 +30,13 @@ class Fates:
     over: Times
 
     def known(self) -> tuple[Flags, Times]:
-        """Of the messages of which it is known, whether each is lost, `[messages]`, and its episode."""
+        """Returns whether each message whose fate is known is lost, `[messages]`, and its episode, `[messages]`."""
         known = self.arrived | self.lost
         return self.lost[known], np.nonzero(known)[0]
 
 
 def fates(timeline: Timeline, edge: EdgeTiming) -> Fates:
-    """What became of the messages of an edge. The supervisor's last tick, where its last step ends, sends none."""
+    """Returns the fates of an edge's messages. The supervisor's last tick, which ends its last step, sends none."""
     steps, arrive = timeline.steps[edge.source], timeline.messages[edge.name].arrive
     count = steps.count - (edge.source == timeline.spec.supervisor)
     over = _last_instant(timeline)
@@ -48,11 +48,11 @@ def fates(timeline: Timeline, edge: EdgeTiming) -> Fates:
 
 
 def count_losses(lost: Flags, episode: Times) -> tuple[float, float]:
-    """Share of the messages that are lost, and how many are on average in a row; 0 where none is.
+    """Returns the share of messages that are lost, and the mean number of losses in a row; both are 0 if none is lost.
 
     Args:
-        lost: of each message, `[messages]`, in the order in which they were sent.
-        episode: of each, `[messages]`.
+        lost: whether each message is lost, `[messages]`, in the order in which they were sent.
+        episode: the episode of each message, `[messages]`.
     """
     if not lost.any():
         return 0.0, 0.0

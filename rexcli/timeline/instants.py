@@ -1,4 +1,4 @@
-"""What has ended when the supervisor's ticks start: the instants at which a task looks at the system."""
+"""Counts the ticks that have ended when the supervisor's ticks start, which is when a task observes the system."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Integers = npt.NDArray[np.integer]
 
 
 def ended(timeline: Timeline, newest: Mapping[str, Integers] | None = None) -> dict[str, Times]:
-    """How many ticks of each node have ended at the start of each supervisor tick.
+    """Returns how many ticks of each node have ended at the start of each supervisor tick.
 
-    A tick that takes no time, and waits for the very supervisor tick at whose start it would end, has not: what it
-    computes depends on a decision that is yet to be taken.
+    A tick without computation delay that waits for the output of that same supervisor tick has not ended, because its
+    result depends on the action that the supervisor is about to choose.
 
     Args:
-        timeline: of one or many episodes.
-        newest: what `timeline.newest` gives, by edge, where it is known already.
+        timeline: one or many episodes.
+        newest: the results of `timeline.newest`, by edge, if they have been computed before.
 
     Returns:
-        By node, the supervisor left out, `[episodes, supervisor ticks]`; rows never decrease, and stay the same past
-        an episode's end.
+        Counts by node, except the supervisor, `[episodes, supervisor ticks]`; rows never decrease, and stay constant
+        past an episode's end.
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
@@ -44,10 +44,10 @@ def ended(timeline: Timeline, newest: Mapping[str, Integers] | None = None) -> d
 
 
 def begun(timeline: Timeline) -> dict[str, Times]:
-    """How many ticks of each node an execution runs that ends with the supervisor's last tick, `[episodes]`.
+    """Returns how many ticks of each node run in an execution that ends with the supervisor's last tick, `[episodes]`.
 
-    Those that start no later than that tick, and do not wait for what it sends: it is where the last step ends, and
-    decides nothing. (Of the supervisor, all.)
+    These are the ticks that start no later than that tick and do not wait for its output: it ends the last step, and
+    its action is not used. For the supervisor, all ticks count.
     """
     spec = timeline.spec
     supervisor = timeline.steps[spec.supervisor]
@@ -61,10 +61,10 @@ def begun(timeline: Timeline) -> dict[str, Times]:
 
 
 def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str, Integers]) -> None:
-    """Lowers `counts`, in place, to the ticks whose messages come from ticks that count too.
+    """Lowers `counts`, in place, so that every counted tick only reads messages of ticks that are counted too.
 
     Args:
-        counts: ticks of each node at each cut, `[episodes, cuts]`, by name. Where the supervisor has none, p of its
+        counts: ticks of each node at each cut, `[episodes, cuts]`, by name. If the supervisor has no entry, p of its
             ticks count at cut p.
         spec: the system.
         newest: the newest message that each tick of an edge's target has read, `[episodes, ticks]`, by edge.
@@ -88,13 +88,13 @@ def keep_ready(counts: dict[str, Times], spec: SystemTiming, newest: Mapping[str
 
 
 def count_before(times: Times, at: Times, past_end: np.ndarray, *, inclusive: bool) -> Times:
-    """How many of `times` come before each of `at`, `[episodes, cuts]`; the same past an episode's end.
+    """Returns how many of `times` come before each of `at`, `[episodes, cuts]`; constant past an episode's end.
 
     Args:
         times: ns, `[episodes, ticks]`; rows never decrease.
         at: ns, `[episodes, cuts]`.
-        past_end: bool `[episodes, cuts]`.
-        inclusive: count what comes at the very time, too.
+        past_end: whether a cut lies past the episode's end, bool `[episodes, cuts]`.
+        inclusive: also count times that are equal.
     """
     side: Literal["left", "right"] = "right" if inclusive else "left"
     counts = np.stack([np.searchsorted(row, instants, side=side) for row, instants in zip(times, at, strict=True)])

@@ -1,4 +1,4 @@
-"""The order in which the steps of an episode can be executed one after another."""
+"""Sorts the steps of an episode into an order in which they can be executed one after another."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Indices = npt.NDArray[np.int64]
 
 
 def order(timeline: Timeline, episode: int) -> tuple[Indices, Indices]:
-    """Steps of one episode by start time, and where that ties, after the steps whose messages they read.
+    """Sorts the steps of one episode by start time and, at equal times, after the steps whose messages they read.
 
     Returns:
-        `(node, tick)`, `[steps]` each: the node's place in `timeline.spec.nodes`, and its tick.
+        `(node, tick)`, `[steps]` each: the node's index in `timeline.spec.nodes`, and its tick.
 
     Raises:
-        RexError: if steps wait for each other's messages in a circle; the circle is named.
+        RexError: if steps wait for each other's messages in a cycle; the message names the cycle.
     """
     spec = timeline.spec
     names = [node.name for node in spec.nodes]
@@ -44,7 +44,7 @@ def order(timeline: Timeline, episode: int) -> tuple[Indices, Indices]:
 
 
 def _dependencies(timeline: Timeline, episode: int, first: dict[str, int], node: Indices) -> tuple[Indices, Indices]:
-    """Pairs of steps `(before, after)`, numbered node by node from `first[node]`, `[pairs]` each."""
+    """Returns pairs of steps `(before, after)`, `[pairs]` each; a node's steps are numbered from `first[node]` on."""
     own = np.flatnonzero(node[1:] == node[:-1])
     before, after = [own], [own + 1]
     for edge in timeline.spec.edges:
@@ -57,7 +57,7 @@ def _dependencies(timeline: Timeline, episode: int, first: dict[str, int], node:
 
 
 def _by_dependency(place: Indices, before: Indices, after: Indices, labels: list[str]) -> Indices:
-    """The order closest to `place` that respects every pair (Kahn's algorithm with a heap)."""
+    """Returns the order closest to `place` that respects every pair (Kahn's algorithm with a heap)."""
     waiting = np.bincount(after, minlength=len(place))
     followers: list[list[int]] = [[] for _ in labels]
     for source, target in zip(before.tolist(), after.tolist(), strict=True):
@@ -81,7 +81,7 @@ def _by_dependency(place: Indices, before: Indices, after: Indices, labels: list
 
 
 def _circle(stuck: set[int], followers: list[list[int]]) -> list[int]:
-    """A closed walk among steps that can never run; every one of them has a predecessor among them."""
+    """Returns a closed walk among the steps that can never run; each of them has a predecessor among them."""
     predecessor = {after: step for step in sorted(stuck) for after in followers[step] if after in stuck}
     walk = [min(stuck)]
     while walk[-1] not in walk[:-1]:

@@ -1,8 +1,8 @@
-"""The static part of time: the order of nodes, their phases, and the systems that no clock could run.
+"""Computes the order of nodes and their phases, which are static, and refuses systems that cannot be scheduled.
 
-A blocking edge makes tick k wait only for source ticks that are *scheduled* no later than tick k itself (with
-`skip`: strictly earlier). Once every loop has an edge with `skip`, nothing waits for what comes after it in
-the order by (scheduled time, place in `topological`): a system that passes `check` cannot deadlock.
+A blocking edge makes tick k wait only for source ticks that are *scheduled* no later than tick k itself (with `skip`:
+strictly earlier). If every loop has an edge with `skip`, no tick waits for a later one in the order by (scheduled time,
+index in `topological`), so a system that passes `check` cannot deadlock.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from rexcli.timeline.spec import (
 
 
 def topological(spec: SystemTiming) -> list[str]:
-    """Node names, every source before its targets along edges without `skip`; otherwise as declared.
+    """Returns the node names, every source before its targets along edges without `skip`, otherwise as declared.
 
     Raises:
-        DeclarationError: if edges without `skip` form a loop, which then has no phase; the loop is named.
+        DeclarationError: if edges without `skip` form a loop, whose nodes then have no phase; the message names the
+            loop.
     """
     sources: dict[str, list[str]] = {node.name: [] for node in spec.nodes}
     for edge in spec.edges:
@@ -53,7 +54,7 @@ def topological(spec: SystemTiming) -> list[str]:
 
 
 def phases(spec: SystemTiming) -> dict[str, int]:
-    """When each node's tick 0 is scheduled, ns: once what it reads is expected to be there.
+    """Returns when each node's tick 0 is scheduled, ns: when its inputs are expected to have arrived.
 
     Raises:
         DeclarationError: if edges without `skip` form a loop.
@@ -70,16 +71,16 @@ def phases(spec: SystemTiming) -> dict[str, int]:
 
 
 def advances(spec: SystemTiming, node: NodeTiming) -> bool:
-    """Whether a node starts as soon as its inputs are there: if it may and all its inputs block."""
+    """Returns whether a node starts as soon as its inputs have arrived: it has `advance`, and all its inputs block."""
     return node.advance and all(edge.blocking for edge in spec.inputs(node.name))
 
 
 def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
-    """Refuses a system that has no timeline.
+    """Raises an error if a system has no timeline.
 
     Args:
         spec: the system.
-        recorded: nodes whose times are known already, so that they need no rule to run by.
+        recorded: nodes whose times are known already, so that `advance` without blocking inputs is allowed for them.
 
     Raises:
         DeclarationError: names the key that is wrong, its value and the fix.
@@ -102,13 +103,13 @@ def check(spec: SystemTiming, *, recorded: Iterable[str] = ()) -> None:
 
 
 def check_keys(nodes: Collection[Any], edges: Collection[Any], supervisor: str, second: float = 1.0) -> None:
-    """Refuses names that are given twice or that no node has, and values that a node or an edge cannot have.
+    """Raises an error for duplicate or unknown names, and for invalid values of nodes and edges.
 
     Args:
         nodes: each with the attributes of a `NodeTiming`.
         edges: each with the attributes of an `EdgeTiming`.
         supervisor: a node's name.
-        second: the unit of their expected delays, so many a second; None is no expected delay.
+        second: units of expected delays per second; an expected delay may be None.
 
     Raises:
         DeclarationError: names the key that is wrong, its value and the fix.
@@ -126,10 +127,10 @@ def check_keys(nodes: Collection[Any], edges: Collection[Any], supervisor: str, 
 
 
 def check_names(nodes: list[str], named: Iterable[tuple[str, str]]) -> None:
-    """Refuses names, as (key, name), that are not among `nodes`.
+    """Raises an error for names, given as (key, name), that are not among `nodes`.
 
     Raises:
-        DeclarationError: names the key and the closest name that is there.
+        DeclarationError: names the key and the most similar node name.
     """
     for key, name in named:
         if name not in nodes:
@@ -137,7 +138,7 @@ def check_names(nodes: list[str], named: Iterable[tuple[str, str]]) -> None:
 
 
 def _values(nodes: Iterable[Any], edges: Iterable[Any], second: float) -> Iterator[tuple[str, object, str | None]]:
-    """Each key with its value and, if that is wrong, what to give in its place."""
+    """Yields each key with its value and, if that is invalid, what to give instead."""
     for node in nodes:
         yield f"nodes.{node.name}.rate", node.rate, wrong_rate(node.rate)
         yield f"nodes.{node.name}.scheduling", node.scheduling, wrong_choice(node.scheduling, Scheduling)
@@ -152,7 +153,7 @@ def _values(nodes: Iterable[Any], edges: Iterable[Any], second: float) -> Iterat
 
 
 def _loop_error(spec: SystemTiming, cycle: list[str], place: dict[str, int]) -> DeclarationError:
-    """Names the loop from the node declared first, so that the message is the same however it was found."""
+    """Returns an error that names the loop from its first declared node on, so that the message is always the same."""
     loop = cycle[:-1]
     first = loop.index(min(loop, key=place.__getitem__))
     loop = [*loop[first:], *loop[: first + 1]]

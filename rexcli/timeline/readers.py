@@ -1,4 +1,4 @@
-"""Which step reads a message."""
+"""Finds which tick reads each message: the rules of `blocking`, `skip` and `jitter`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rexcli.timeline.timeline import Times
 
 
 def blocking_readers(required: Times, messages: int, count: Times) -> Times:
-    """The first tick that requires message i, `[episodes, messages]`; -1 if the episode ends before it.
+    """Returns the first tick that requires message i, `[episodes, messages]`; -1 if the episode ends before it.
 
     Args:
         required: messages that each tick waits for, `[target ticks]`.
@@ -20,15 +20,16 @@ def blocking_readers(required: Times, messages: int, count: Times) -> Times:
 
 
 def first_readers(arrive: Times, start: Times, count: Times, *, strictly: bool) -> Times:
-    """The first tick that starts at or after (`strictly`: after) a message's time, `[episodes, messages]`.
+    """Returns the first tick that starts at or after (`strictly`: after) a message's time, `[episodes, messages]`.
 
-    -1 where there is none. One binary search serves all episodes: each row gets a stretch of time of its own.
+    It is -1 where there is none. One binary search serves all episodes, since each row is shifted to its own time
+    range.
 
     Args:
         arrive: ns, `[episodes, messages]`.
-        start: the target's starts, ns, `[episodes, ticks]`, past `count` later than any that matter.
+        start: the target's starts, ns, `[episodes, ticks]`; entries past `count` are later than all others.
         count: the target's ticks in each episode, `[episodes]`.
-        strictly: a message that arrives exactly at a start is left to the next step.
+        strictly: a message that arrives exactly at the start of a step is read by the next step.
     """
     episodes, ticks = start.shape
     if not ticks or not arrive.size:

@@ -1,4 +1,4 @@
-"""What is known before any delay is sampled: scheduled times, and what blocking inputs require."""
+"""Computes what is known before delays are sampled: scheduled times, and the messages that blocking inputs require."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from rexcli.timeline.timeline import Times
 
 
 def scheduled(rate: float, phase: int, ticks: int) -> Times:
-    """`k / rate + phase` to the nearest ns, for ticks `0 … ticks - 1`, `[ticks]`."""
+    """Returns `k / rate + phase`, rounded to ns, for ticks `0 … ticks - 1`, `[ticks]`."""
     return np.rint(np.arange(ticks) * float(NANOSECONDS) / rate).astype(np.int64) + phase
 
 
 def period(rate: float) -> int:
-    """Time between two ticks, ns, to the nearest."""
+    """Returns the time between two ticks, rounded to ns."""
     return round(NANOSECONDS / rate)
 
 
 class Schedule:
-    """Every tick that is scheduled no later than a horizon.
+    """All ticks that are scheduled no later than a horizon.
 
-    It is closed: what blocking inputs require of ticks inside it is inside it.
+    It is closed: the messages that its ticks require of blocking inputs are sent by ticks inside it.
 
     Attributes:
         spec: the system.
-        phase: ns, by node.
+        phase: phases, ns, by node.
         times: scheduled times, ns, `[ticks]`, by node.
     """
 
@@ -41,16 +41,16 @@ class Schedule:
             self.times[node.name] = times[: np.searchsorted(times, horizon, side="right")]
 
     def required(self, edge: EdgeTiming) -> Times:
-        """How many messages of a blocking edge must be there for each tick of its target, `[target ticks]`.
+        """Returns how many messages of a blocking edge must have arrived for each tick of its target, `[target ticks]`.
 
-        Those scheduled no later than the tick, or with `skip` before it. Tick k consumes messages
+        These are the messages scheduled no later than the tick, or with `skip` before it. Tick k reads messages
         `required[k - 1] … required[k] - 1`.
         """
         times = self.times[edge.target]
         return np.searchsorted(self.times[edge.source], times, side="left" if edge.skip else "right")
 
     def expected_arrival(self, edge: EdgeTiming, messages: int) -> Times:
-        """When messages `0 … messages - 1` arrive if all goes as expected, ns, `[messages]`."""
+        """Returns when messages `0 … messages - 1` arrive if all delays are the expected ones, ns, `[messages]`."""
         source = self.spec.node(edge.source)
         times = scheduled(source.rate, self.phase[edge.source], messages)
         return times + source.expected_delay + edge.expected_delay

@@ -1,8 +1,8 @@
-"""Timelines from the rules of time, all episodes in one pass.
+"""Simulates timelines by the timing rules, all episodes in one pass.
 
-No rule looks at data, and what a blocking input requires is static. So the pass goes node by node, sources of
-blocking inputs first, and treats all ticks and episodes of a node at once (`unroll`); then it cuts every
-episode where it ends and assigns readers. Time and memory are proportional to steps plus messages.
+No rule depends on data, and the messages that a blocking input requires are static. So the pass goes node by node,
+sources of blocking inputs first, and computes all ticks and episodes of a node at once (`unroll`); then it cuts every
+episode at its end and assigns readers. Time and memory are proportional to the number of steps and messages.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ def simulate(
     steps: int | None = None,
     seconds: float | None = None,
 ) -> Timeline:
-    """Simulates episodes of a system, each the same whether alone or among others.
+    """Simulates episodes of a system; each episode is the same whether it is simulated alone or with others.
 
     Args:
         spec: the system.
-        sample: draws delays; called once per node and edge, again for more ticks if episodes turn out longer.
+        sample: draws delays; called once per node and edge, and again with more ticks if episodes turn out longer.
         episodes: how many.
-        steps: supervisor steps N: the timeline holds supervisor ticks 0 … N and all that starts until then.
-        seconds: or the length of an episode: the timeline holds every tick that starts until then.
+        steps: number N of supervisor steps: the timeline holds supervisor ticks 0 … N and all ticks that start until
+            then.
+        seconds: alternatively the length of an episode: the timeline holds all ticks that start until then.
 
     Raises:
-        RexError: for a system that no clock could run, and for delays that are no time.
+        RexError: if the system cannot be scheduled, or a delay is NaN, infinite or too long.
     """
     check(spec)
     if episodes < 1:
@@ -63,7 +64,7 @@ def _simulate_steps(spec: SystemTiming, sample: Sample, episodes: int, steps: in
 
 
 def first_horizon(spec: SystemTiming, steps: int) -> int:
-    """Until when, ns, schedules are looked at first to simulate `steps` supervisor steps."""
+    """Returns the first horizon to try, ns, for the simulation of `steps` supervisor steps."""
     name = spec.supervisor
     last = phases(spec)[name] + round(steps * NANOSECONDS / spec.node(name).rate)
     return last + last // 32 + _usual_lateness(spec)
@@ -91,12 +92,12 @@ def cover(
     cutoff: Callable[[Unrolled], Times],
     recorded: Timeline | None = None,
 ) -> tuple[Unrolled, Times]:
-    """Unrolls up to a horizon that holds every tick that starts until the cutoff, extending it where needed.
+    """Unrolls the system up to a horizon that holds every tick that starts until the cutoff, extended where needed.
 
     Args:
         spec, sample, episodes, recorded: as for `unroll`.
-        horizon: the first to try, ns.
-        cutoff: gives the last start that counts, ns, `[episodes]`.
+        horizon: the first horizon to try, ns.
+        cutoff: returns the last start that counts, ns, `[episodes]`.
 
     Returns:
         The unrolled system and the cutoff.
@@ -114,7 +115,7 @@ def cover(
         if latest > horizon:
             horizon = latest + latest // 32
             continue
-        # Whoever keeps a schedule starts no earlier than it. Whoever advances may start any time before.
+        # Nodes that keep their schedule start no earlier than it. Nodes that advance may start any time before.
         short = [node.name for node in eager if (unrolled.start[node.name][:, -1] <= until).any()]
         for name in short:
             _check_progress(name, unrolled.start[name])
@@ -130,13 +131,13 @@ def assemble(
     at_most: Mapping[str, int] | None = None,
     recorded: Timeline | None = None,
 ) -> Timeline:
-    """Cuts every episode at its last start and assigns readers.
+    """Cuts every episode at the cutoff and assigns readers to messages.
 
     Args:
         unrolled: holds every tick that starts until the cutoff.
         cutoff: ns, `[episodes]`.
-        at_most: ticks to keep at most, by node: of ticks that start at the very cutoff.
-        recorded: what stays as it is.
+        at_most: the most ticks to keep, by node, where several start exactly at the cutoff.
+        recorded: nodes and edges whose times stay as they are.
     """
     spec = unrolled.schedule.spec
     known = recorded or Timeline(spec, {}, {})
@@ -163,7 +164,7 @@ def _cut(unrolled: Unrolled, name: str, cutoff: Times, at_most: int | None) -> S
 
 
 def _deliver(unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps, target_known: bool) -> Messages:
-    """Arrivals of the messages that were sent, and their readers."""
+    """Returns the arrivals of the messages that were sent, and their readers."""
     width = source.start.shape[1]
     gone = np.arange(width) >= source.count[:, None]
     arrive = np.where(gone, NEVER, unrolled.arrive[edge.name][:, :width])
@@ -184,7 +185,7 @@ def _deliver(unrolled: Unrolled, edge: EdgeTiming, source: Steps, target: Steps,
 
 
 def _usual_lateness(spec: SystemTiming) -> int:
-    """A first guess, ns, of how much later than scheduled the supervisor may start."""
+    """Returns a first guess, ns, of how much later than scheduled the supervisor may start."""
     delays = [node.expected_delay for node in spec.nodes] + [edge.expected_delay for edge in spec.edges]
     return period(spec.node(spec.supervisor).rate) + 2 * max(delays, default=0)
 

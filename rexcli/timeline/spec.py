@@ -1,6 +1,7 @@
-"""What the rules of time need to know of a system: numbers only, no node code.
+"""Describes a system for the timing rules: numbers only, no node code.
 
-Times are int64 nanoseconds since the start of the episode, so that no tie is decided by floating-point noise.
+Times are int64 nanoseconds since the start of the episode, so that floating-point errors never decide which of two
+equal times comes first.
 """
 
 from __future__ import annotations
@@ -14,52 +15,52 @@ Jitter = Literal["latest", "buffer"]
 
 NANOSECONDS = 1_000_000_000
 NEVER = 2**62
-"""The time of what never happens, later than any episode; a delay can still be added to it in int64."""
+"""The time of an event that never happens, later than any episode; a delay can still be added to it in int64."""
 
 RATES = (1e-6, 1e9)
-"""Lowest and highest rate, Hz: from one tick in eleven days to one a nanosecond."""
+"""Lowest and highest rate, Hz: from one tick in eleven days to one per nanosecond."""
 
 LONGEST_DELAY = 1e6
-"""Seconds, as of the slowest rate: sums of delays along any way through a system fit int64 nanoseconds."""
+"""Seconds, the period of the lowest rate: sums of delays along any path through a system fit int64 nanoseconds."""
 
 
 def wrong_delay(seconds: float) -> str | None:
-    """What to give in place of seconds that no delay can have; None if one can."""
+    """Returns what to give instead of an invalid delay, in seconds; None if it is valid."""
     right = 0 <= seconds <= LONGEST_DELAY
     return None if right else f"give a number of seconds, 0 or more and at most {LONGEST_DELAY:g}"
 
 
 def wrong_rate(rate: float) -> str | None:
-    """What to give in place of a rate that no node can have; None if one can."""
+    """Returns what to give instead of an invalid rate of a node; None if it is valid."""
     low, high = RATES
     return None if low <= rate <= high else f"give a positive number of steps per second, {low:g} to {high:g}"
 
 
 def wrong_window(window: int) -> str | None:
-    """What to give in place of a window that no edge can have; None if one can."""
+    """Returns what to give instead of an invalid window of an edge; None if it is valid."""
     return None if window >= 1 else "give 1 or more messages"
 
 
 def wrong_loss(share: object) -> str | None:
-    """What to give in place of a share of messages that no edge can lose; None if one can."""
+    """Returns what to give instead of an invalid share of lost messages; None if it is valid."""
     right = isinstance(share, Real) and not isinstance(share, bool) and 0 <= float(share) <= 1
     return None if right else "give a share of the messages, 0 to 1"
 
 
 def wrong_choice(word: str, choices: Any) -> str | None:
-    """What to give in place of a word that is none of a `Literal`; None if it is one."""
+    """Returns what to give instead of a word that is not a value of a `Literal`; None if it is one."""
     words = get_args(choices)
     return None if word in words else f"give {' or '.join(repr(choice) for choice in words)}"
 
 
 def nanoseconds(seconds: float) -> int:
-    """Seconds to int64 nanoseconds, to the nearest."""
+    """Converts seconds to integer nanoseconds, rounded."""
     return round(seconds * NANOSECONDS)
 
 
 @dataclass(frozen=True)
 class NodeTiming:
-    """A node as the clock sees it: rate in Hz, expected computation delay in ns."""
+    """The timing of a node: its rate in Hz, and its expected computation delay in ns."""
 
     name: str
     rate: float
@@ -70,12 +71,12 @@ class NodeTiming:
 
 @dataclass(frozen=True)
 class EdgeTiming:
-    """An edge as the clock sees it. `name` is unique in the system; expected communication delay in ns.
+    """The timing of an edge: its `name` is unique in the system, and its expected communication delay is in ns.
 
     `loss` is the share of its messages that are lost on average; with `reorder` they may overtake one another.
 
-    `adjustable` is by how much, ns, whoever executes a timeline may lengthen the delay of an edge that neither blocks
-    nor buffers: no step moves, and messages are seen later than their `reader` says.
+    `adjustable` is how much longer, ns, the delay of an edge that neither blocks nor buffers may become when a timeline
+    is executed: steps keep their times, and messages are seen later than their `reader` says.
     """
 
     name: str
@@ -98,7 +99,7 @@ class EdgeTiming:
 
 @dataclass(frozen=True)
 class SystemTiming:
-    """A system as the clock sees it."""
+    """The timing of a system."""
 
     nodes: tuple[NodeTiming, ...]
     edges: tuple[EdgeTiming, ...]
@@ -111,9 +112,9 @@ class SystemTiming:
         return next(edge for edge in self.edges if edge.name == name)
 
     def inputs(self, name: str) -> tuple[EdgeTiming, ...]:
-        """Edges into node `name`, in the order of declaration."""
+        """Returns the edges into node `name`, in the order of declaration."""
         return tuple(edge for edge in self.edges if edge.target == name)
 
     def outputs(self, name: str) -> tuple[EdgeTiming, ...]:
-        """Edges out of node `name`, in the order of declaration."""
+        """Returns the edges out of node `name`, in the order of declaration."""
         return tuple(edge for edge in self.edges if edge.source == name)

@@ -1,8 +1,8 @@
-"""When steps start: the rules of scheduling as (max, +) recursions.
+"""Computes when steps start: the rules of scheduling as (max, +) recursions.
 
-`start(k)` is a maximum of sums over fixed predecessors. Where a node's inputs are known, a cumulative sum and
-a cumulative maximum solve it for all ticks and episodes at once (`starts`). Where nodes wait for one another
-in a loop of blocking edges, ticks are taken one by one, each for all episodes at once (`loop_starts`).
+`start(k)` is a maximum of sums over fixed predecessors. If the arrivals on a node's inputs are known, a cumulative sum
+and a cumulative maximum compute it for all ticks and episodes at once (`starts`). If nodes wait for each other in a
+loop of blocking edges, ticks are computed one by one, each for all episodes at once (`loop_starts`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from rexcli.timeline.timeline import Times
 
 
 def latest(arrive: Times, required: Times) -> Times:
-    """`needed`: when the last of the required messages arrives, ns, `[episodes, ticks]`.
+    """Returns `needed`: when the last of the required messages arrives, ns, `[episodes, ticks]`.
 
     Args:
-        arrive: ns, `[episodes, messages]`, in order.
-        required: how many must be there, `[ticks]`, never decreasing. 0 gives time 0, more than all `NEVER`.
+        arrive: arrival times, ns, `[episodes, messages]`, in ascending order.
+        required: how many messages must have arrived, `[ticks]`, never decreasing; 0 gives time 0, more than there are
+            gives `NEVER`.
     """
     messages = arrive.shape[1]
     none, all_there = np.searchsorted(required, [1, messages + 1])
@@ -39,14 +40,14 @@ def latest(arrive: Times, required: Times) -> Times:
 
 
 def starts(scheduled: Times, delay: Times, needed: Times | None, scheduling: Scheduling, advance: bool) -> Times:
-    """Starts of a node whose inputs are known, ns, `[episodes, ticks]`.
+    """Returns the starts of a node whose inputs' arrivals are known, ns, `[episodes, ticks]`.
 
     Args:
         scheduled: ns, `[ticks]`.
         delay: sampled computation delays, ns, `[episodes, ticks]`.
-        needed: when blocking inputs are there, ns, `[episodes, ticks]`; None without blocking inputs.
-        scheduling: `frequency` keeps the spacing once late, `phase` catches up.
-        advance: do not wait for the schedule (all inputs block).
+        needed: when the required messages have arrived, ns, `[episodes, ticks]`; None without blocking inputs.
+        scheduling: after a late start, `frequency` keeps the spacing of ticks and `phase` returns to the schedule.
+        advance: start before the scheduled time if possible (all inputs block).
     """
     if scheduling == "frequency" and not advance:
         return _keep_spacing(scheduled, delay, needed)
@@ -64,9 +65,9 @@ def starts(scheduled: Times, delay: Times, needed: Times | None, scheduling: Sch
 
 
 def _keep_spacing(scheduled: Times, delay: Times, needed: Times | None) -> Times:
-    """The starts of a node that keeps its spacing once it is late (`scheduling: frequency`).
+    """Returns the starts of a node that keeps the spacing of its ticks after a late start (`scheduling: frequency`).
 
-    Where `late(k)` stands for `max(shift(k), lag_last(k))`, which is `shift(k+1)`:
+    With `late(k)` for `max(shift(k), lag_last(k))`, which is `shift(k+1)`:
 
     late(k) = max(late(k-1) + max(0, delay(k-1) - period(k)), needed(k-1) + delay(k-1) - scheduled(k)),
     start(k) = max(needed(k), scheduled(k) + late(k)).
@@ -93,7 +94,7 @@ class LoopNode:
     Attributes:
         scheduled: ns, `[ticks]`.
         delay: sampled computation delays, ns, `[episodes, ticks]`.
-        needed: when the blocking inputs from outside the loop are there, ns, `[episodes, ticks]`, or None.
+        needed: when the required messages from outside the loop have arrived, ns, `[episodes, ticks]`, or None.
         scheduling, advance: as in `starts`.
     """
 
@@ -109,7 +110,7 @@ class LoopEdge:
     """A blocking edge inside a loop.
 
     Attributes:
-        source, target: places in the list of the loop's nodes.
+        source, target: indices in the list of the loop's nodes.
         required: messages that each tick of the target waits for, `[target ticks]`.
         delay: sampled communication delays, ns, `[episodes, source ticks]`.
     """
@@ -121,17 +122,17 @@ class LoopEdge:
 
 
 def loop_starts(nodes: list[LoopNode], edges: list[LoopEdge]) -> tuple[list[Times], list[Times]]:
-    """Starts of nodes and arrivals on edges that wait for each other in a loop.
+    """Returns the starts of nodes and the arrivals on edges that wait for each other in a loop.
 
     Args:
-        nodes: in topological order of the edges without `skip`.
+        nodes: the nodes in topological order of the edges without `skip`.
         edges: the blocking edges between them.
 
     Returns:
         Starts, ns, `[episodes, ticks]` for each node; arrivals, ns, `[episodes, source ticks]` for each edge.
     """
     alone = len(nodes[0].delay) == 1
-    # A moment is one number of every episode: an array of them, or of a single episode a plain and faster int.
+    # A moment is one time per episode: an array, or for a single episode a Python int, which is faster.
     later: Callable[..., Any] = max if alone else np.maximum
     inputs = [[index for index, edge in enumerate(edges) if edge.target == place] for place in range(len(nodes))]
     outputs = [[index for index, edge in enumerate(edges) if edge.source == place] for place in range(len(nodes))]
@@ -169,7 +170,7 @@ def loop_starts(nodes: list[LoopNode], edges: list[LoopEdge]) -> tuple[list[Time
 
 
 def _sequence(nodes: list[LoopNode]) -> list[list[int]]:
-    """`[place, tick, scheduled]` of every tick, in an order in which nothing waits for what comes after it."""
+    """Returns `[place, tick, scheduled]` of every tick, in an order in which no tick waits for a later one."""
     place = np.repeat(np.arange(len(nodes)), [len(node.scheduled) for node in nodes])
     tick = np.concatenate([np.arange(len(node.scheduled)) for node in nodes])
     time = np.concatenate([node.scheduled for node in nodes])
@@ -178,12 +179,12 @@ def _sequence(nodes: list[LoopNode]) -> list[list[int]]:
 
 
 def _moments(rows: Times) -> list[Any]:
-    """`[episodes, ticks]` as one moment a tick."""
+    """Converts `[episodes, ticks]` to a list with one moment per tick."""
     return rows[0].tolist() if len(rows) == 1 else list(np.ascontiguousarray(rows.T))
 
 
 def _rows(moments: list[Any], episodes: int) -> Times:
-    """Moments as `[episodes, ticks]`."""
+    """Converts a list of moments to `[episodes, ticks]`."""
     columns = np.empty((len(moments), episodes), np.int64)
     for tick, moment in enumerate(moments):
         columns[tick] = moment

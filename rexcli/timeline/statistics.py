@@ -1,4 +1,4 @@
-"""What a timeline says of a system: how loaded and late its nodes are, how old what they read is."""
+"""Computes statistics of a timeline: load and lateness of its nodes, age and losses of the messages on its edges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rexcli.timeline.timeline import Timeline
 
 @dataclass(frozen=True)
 class Spread:
-    """How a quantity is distributed; all NaN where there was nothing to measure."""
+    """Statistics of the distribution of a quantity; all are NaN without any measurement."""
 
     mean: float
     median: float
@@ -27,13 +27,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class NodeStatistics:
-    """A node over all episodes.
+    """Statistics of a node over all episodes.
 
     Attributes:
         phase: when its tick 0 is scheduled, s.
-        ticks: how many, in all episodes together.
-        load: computation delay as a share of the period; above 1 a node cannot keep its rate.
-        lateness: start minus schedule, s; negative where a node advances.
+        ticks: number of ticks in all episodes together.
+        load: computation delay divided by the period; above 1 a node cannot keep its rate.
+        lateness: start minus scheduled time, s; negative where a node advances.
     """
 
     phase: float
@@ -44,18 +44,18 @@ class NodeStatistics:
 
 @dataclass(frozen=True)
 class EdgeStatistics:
-    """An edge over all episodes.
+    """Statistics of an edge over all episodes.
 
     Attributes:
-        messages: how many were sent, in all episodes together.
-        age_read: age of a message, since it was sent, at the start of the step that reads it, s.
-        age_newest: age of the newest message at the start of every step that has one, s.
-        unread: share of messages that no step sees, as newer ones push them out of the window before. (Messages
-            under way when an episode ends, and lost ones, are left out.)
-        late: share of messages read by a later step than if everything took as long as expected.
-        stale: share of steps, an episode's first aside, that see nothing new.
+        messages: number of messages that were sent in all episodes together.
+        age_read: age of a message, s, since it was sent, at the start of the step that reads it.
+        age_newest: age, s, of the newest message in the window at the start of each step that has one.
+        unread: share of messages that no step sees, because newer ones had already replaced them in the window.
+            (Messages in transit when an episode ends, and lost ones, are not counted.)
+        late: share of messages that a later step reads than if all delays were the expected ones.
+        stale: share of steps, except the first of each episode, that see no new message.
         lost: share of messages that never arrive.
-        burst: how many of these are on average lost in a row; 0 where none is.
+        burst: mean number of messages lost in a row; 0 if none is lost.
     """
 
     messages: int
@@ -70,14 +70,14 @@ class EdgeStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of every node and edge, by name."""
+    """The statistics of all nodes and edges, by name."""
 
     nodes: dict[str, NodeStatistics]
     edges: dict[str, EdgeStatistics]
 
 
 def statistics(timeline: Timeline) -> Statistics:
-    """Sums up a timeline of one or many episodes."""
+    """Returns the statistics of a timeline of one or many episodes."""
     schedule = Schedule(timeline.spec, 0)
     return Statistics(
         {node.name: _node(timeline, schedule, node.name) for node in timeline.spec.nodes},
@@ -129,7 +129,7 @@ def _edge(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> EdgeStati
 
 
 def _expected_readers(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> npt.NDArray[np.int64]:
-    """Which tick reads message i if everything takes as long as expected, `[source ticks]`."""
+    """Returns which tick reads message i if all delays are the expected ones, `[source ticks]`."""
     target = timeline.spec.node(edge.target)
     arrive = schedule.expected_arrival(edge, timeline.steps[edge.source].start.shape[1])
     ticks = timeline.steps[edge.target].start.shape[1]
@@ -138,7 +138,7 @@ def _expected_readers(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) 
 
 
 def _spread(values: npt.NDArray[np.int64], unit: int = NANOSECONDS) -> Spread:
-    """Of `values`, counted in `unit`."""
+    """Returns the spread of `values`, divided by `unit`."""
     if not values.size:
         return Spread(math.nan, math.nan, math.nan, math.nan, math.nan)
     median, p90, p99, most = np.percentile(values, (50, 90, 99, 100)) / unit

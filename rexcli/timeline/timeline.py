@@ -1,4 +1,4 @@
-"""A timeline: when every step of every node runs, when every message arrives, and which step reads it."""
+"""Defines a timeline: when each step of each node runs, when each message arrives, and which step reads it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Messages:
     """The messages of one edge; message i is what tick i of the source sent.
 
     Attributes:
-        arrive: when message i arrives, ns, `[episodes, source ticks]`, maybe after the episode's end; `NEVER`
-            where there is no tick i, and where the message is lost.
-        reader: the target's tick that reads it, `[episodes, source ticks]`; -1 where none does.
+        arrive: when message i arrives, ns, `[episodes, source ticks]`, possibly after the episode's end; `NEVER` if
+            there is no tick i or the message is lost.
+        reader: the target's tick that reads message i, `[episodes, source ticks]`; -1 if none does.
     """
 
     arrive: Times
@@ -44,16 +44,16 @@ class Messages:
 
 @dataclass(frozen=True)
 class Timeline:
-    """One or many episodes of one system.
+    """One or more episodes of one system.
 
-    An episode of N steps holds the supervisor's ticks 0 … N and every tick of the others that starts no later
-    than the supervisor's last: tick N is where step N ends, so its window is the last observation. An episode
-    of T seconds, or one recorded until it was stopped, may go on after the supervisor's last tick.
+    An episode of N steps holds the supervisor's ticks 0 … N and all ticks of the other nodes that start no later than
+    the supervisor's last one. Tick N ends step N, so its window is the last observation. An episode of T seconds, or
+    one recorded until it was stopped, may continue after the supervisor's last tick.
 
     Attributes:
-        spec: the system that it is a timeline of.
-        steps: by node name.
-        messages: by edge name.
+        spec: the system.
+        steps: the steps of each node, by name.
+        messages: the messages of each edge, by name.
     """
 
     spec: SystemTiming
@@ -66,27 +66,28 @@ class Timeline:
 
     @property
     def num_steps(self) -> Times:
-        """Supervisor steps that each episode offers, `[episodes]`: one less than its supervisor's ticks."""
+        """The number of supervisor steps in each episode, `[episodes]`: one less than the supervisor's ticks."""
         return self.steps[self.spec.supervisor].count - 1
 
     def newest(self, edge: EdgeTiming) -> Times:
-        """Sequence number of the newest message that each tick of `edge.target` has read, -1 before any.
+        """Returns the sequence number of the newest message that each tick of `edge.target` has read, -1 before any.
 
         Returns:
-            `[episodes, target ticks]`; rows never decrease. Where messages are neither lost nor overtaken, the window
-            at tick k is the messages `newest - window + 1 … newest`; in any case it is `window`.
+            `[episodes, target ticks]`; rows never decrease. If messages are neither lost nor overtaken, the window at
+            tick k holds messages `newest - window + 1 … newest`; in general, use `window`.
         """
         ticks = self.steps[edge.target].start.shape[1]
         reader = self.messages[edge.name].reader
         newest = np.full((len(reader), ticks + 1), -1, np.int64)
-        # Of those that one tick reads, the last that is written stays.
+        # If one tick reads several messages, the last assignment, that of the newest, remains.
         newest[np.arange(len(reader))[:, None], np.where(reader < 0, ticks, reader)] = np.arange(reader.shape[1])
         return np.maximum.accumulate(newest[:, :ticks], axis=1)
 
     def reading(self, edge: EdgeTiming) -> Reading | None:
-        """In which order the messages of an edge are read; None for 0, 1, 2, …: none is lost, and none overtaken.
+        """Returns the order in which the messages of an edge are read; None for 0, 1, 2, …: none is lost or overtaken.
 
-        What one tick reads comes in the order of arrival; with `blocking` or `jitter: buffer`, as it was sent.
+        Messages that one tick reads are in the order of arrival; with `blocking` or `jitter: buffer`, in the order of
+        sending.
         """
         arrive, reader = self.messages[edge.name].arrive, self.messages[edge.name].reader
         by_arrival = not edge.blocking and edge.jitter == "latest"
@@ -104,11 +105,11 @@ class Timeline:
         return Reading(self.reads(edge), order)
 
     def window(self, edge: EdgeTiming, size: int | None = None) -> Times:
-        """Sequence numbers of the messages that each tick of `edge.target` sees, oldest first, -1 in the gap.
+        """Returns the sequence numbers of the messages that each tick of `edge.target` sees, oldest first, -1 in a gap.
 
         Args:
-            edge: of this timeline.
-            size: how many messages; the edge's window if None.
+            edge: an edge of this timeline.
+            size: number of messages; the edge's window if None.
 
         Returns:
             `[episodes, target ticks, size]`.
@@ -120,7 +121,9 @@ class Timeline:
         return np.maximum(reading.at(reading.count[..., None] - 1 + last), -1)
 
     def reads(self, edge: EdgeTiming) -> Times:
-        """How many messages each tick of `edge.target` and those before it have read, `[episodes, target ticks]`."""
+        """Returns how many messages have been read by the end of each tick of `edge.target`,
+        `[episodes, target ticks]`.
+        """
         ticks = self.steps[edge.target].start.shape[1]
         reader = self.messages[edge.name].reader
         read_by = np.where(reader < 0, ticks, reader)
@@ -129,7 +132,7 @@ class Timeline:
         return np.cumsum(counts.reshape(len(reader), ticks + 1)[:, :ticks], axis=1)
 
     def select(self, episodes: slice | list[int]) -> Timeline:
-        """The same timeline with only some of its episodes."""
+        """Returns the timeline with only some of its episodes."""
         return Timeline(
             self.spec,
             {

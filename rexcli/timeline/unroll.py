@@ -1,4 +1,4 @@
-"""Every step inside a horizon: node by node, all ticks and episodes of a node at once."""
+"""Computes all steps inside a horizon: node by node, all ticks and episodes of a node at once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from rexcli.timeline.starts import LoopEdge, LoopNode, latest, loop_starts, star
 from rexcli.timeline.timeline import Timeline, Times
 
 NOT_A_TIME = np.iinfo(np.int64).min
-"""What NaN and infinity become when cast to int64."""
+"""The int64 to which NaN and infinity are cast."""
 
 
 class Sample(Protocol):
-    """Draws delays of a node or an edge, ns, int64 `[episodes, ticks]`; below 0 counts as 0.
+    """Draws the delays of a node or an edge, ns, int64 `[episodes, ticks]`; negative ones count as 0.
 
-    Of `kind` "loss" it draws which messages an edge loses, bool `[episodes, ticks]`; it is asked where there is a loss.
-    What it draws for a tick must not depend on how many ticks are asked for: so a longer timeline extends a shorter.
+    With `kind` "loss", which is used for edges with a loss, it draws which messages an edge loses, bool
+    `[episodes, ticks]`. The values of a tick must not depend on `ticks`, so that a longer timeline extends a shorter
+    one.
     """
 
     def __call__(self, kind: Literal["node", "edge", "loss"], name: str, ticks: int) -> npt.NDArray[Any]: ...
@@ -31,13 +32,13 @@ class Sample(Protocol):
 
 @dataclass
 class Unrolled:
-    """Steps and arrivals of every tick inside a schedule's horizon.
+    """Starts, ends and arrivals of all ticks inside a schedule's horizon.
 
     Attributes:
-        schedule: what is known beforehand.
-        start, end: ns, `[episodes, ticks]`, by node.
-        arrive: ns, `[episodes, source ticks]`, by edge; `NEVER` for what is lost.
-        settled: when all messages up to this one have arrived, and those that are lost would have, ns,
+        schedule: the scheduled times and the horizon.
+        start, end: times of the steps, ns, `[episodes, ticks]`, by node.
+        arrive: arrival times, ns, `[episodes, source ticks]`, by edge; `NEVER` for lost messages.
+        settled: when all messages up to this one have arrived, or would have if they are lost, ns,
             `[episodes, source ticks]`, by edge: a blocking reader waits until then. Rows never decrease.
     """
 
@@ -51,12 +52,12 @@ class Unrolled:
 def unroll(
     spec: SystemTiming, sample: Sample, episodes: int, horizon: int, recorded: Timeline | None = None
 ) -> Unrolled:
-    """Applies the rules to every tick that is scheduled no later than `horizon`, ns.
+    """Applies the timing rules to all ticks that are scheduled no later than `horizon`, ns.
 
     Args:
-        spec: the system, checked.
+        spec: the system, which has passed `check`.
         sample: draws delays.
-        episodes: how many.
+        episodes: number of episodes.
         horizon: ns.
         recorded: nodes and edges whose times are known and stay as they are.
     """
@@ -88,7 +89,7 @@ def _run_node(unrolled: Unrolled, name: str, sample: Sample, episodes: int) -> N
 
 
 def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: int) -> None:
-    """Nodes of one loop of blocking edges, given in topological order."""
+    """Computes the steps of the nodes of one loop of blocking edges, given in topological order."""
     schedule = unrolled.schedule
     spec = schedule.spec
     inner = _inner(spec, group)
@@ -125,7 +126,10 @@ def _run_loop(unrolled: Unrolled, group: list[str], sample: Sample, episodes: in
 
 
 def _needed(unrolled: Unrolled, name: str) -> Times | None:
-    """When blocking inputs with known arrivals are there, ns, `[episodes, ticks]`; None without any."""
+    """Returns when all required messages on edges with known arrivals have arrived, ns, `[episodes, ticks]`.
+
+    It is None if there are no such edges.
+    """
     schedule = unrolled.schedule
     needed: Times | None = None
     for edge in schedule.spec.inputs(name):
@@ -136,7 +140,7 @@ def _needed(unrolled: Unrolled, name: str) -> Times | None:
 
 
 def _send(unrolled: Unrolled, edges: tuple[EdgeTiming, ...], sample: Sample, episodes: int) -> None:
-    """Arrivals of the messages of edges that have none yet."""
+    """Computes the arrivals of the messages of edges that have none yet."""
     for edge in edges:
         if edge.name not in unrolled.arrive:
             end = unrolled.end[edge.source]
@@ -149,10 +153,10 @@ def _send(unrolled: Unrolled, edges: tuple[EdgeTiming, ...], sample: Sample, epi
 
 
 def _arrivals(edge: EdgeTiming, there: Times, sample: Sample) -> Times:
-    """When the messages of an edge that loses or reorders them arrive, ns, `[episodes, source ticks]`.
+    """Returns when the messages of an edge that loses or reorders them arrive, ns, `[episodes, source ticks]`.
 
     Args:
-        there: when each would be there if it were the only one.
+        there: when each message would arrive if it were the only one.
     """
     lost: npt.NDArray[np.bool_] = np.zeros(there.shape, bool)
     if edge.loss:
@@ -180,12 +184,12 @@ def _draw(sample: Sample, kind: Literal["node", "edge"], name: str, episodes: in
 
 
 def _inner(spec: SystemTiming, group: list[str]) -> list[EdgeTiming]:
-    """Blocking edges between nodes of a group."""
+    """Returns the blocking edges between nodes of a group."""
     return [edge for edge in spec.edges if edge.blocking and edge.source in group and edge.target in group]
 
 
 def _groups(spec: SystemTiming, names: list[str]) -> list[list[str]]:
-    """Strongly connected components of the graph of blocking edges between `names`, sources first.
+    """Returns the strongly connected components of the graph of blocking edges between `names`, sources first.
 
     Within a group the names are in topological order of the edges without `skip`.
     """

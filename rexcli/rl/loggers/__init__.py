@@ -1,4 +1,4 @@
-"""Where a training's numbers go: one module a logger, chosen in YAML, several at once.
+"""Provides the loggers of a training's numbers: one module per logger, chosen in YAML, several at once.
 
 loggers:
   tensorboard: {_target_: rexcli.rl.loggers.TensorBoard}

@@ -1,4 +1,4 @@
-"""`metrics.csv`, which every training has: one row an evaluation and seed."""
+"""Writes `metrics.csv`, which every training has: one row per evaluation and seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Csv(Logger):
-    """Appends after each evaluation, so that a killed run keeps it."""
+    """Appends rows after each evaluation, so that a killed run keeps them."""
 
     def __init__(self) -> None:
         self._path = Path()
@@ -43,6 +43,6 @@ class Csv(Logger):
 
 
 def _is_until(row: str, updates: int) -> bool:
-    """Whether a row tells of so many updates or fewer; one that was cut short tells of none."""
+    """Returns whether a row is of so many updates or fewer; a row that was cut short is of none."""
     number = row.split(",")[1:2]
     return bool(number) and number[0].isdecimal() and int(number[0]) <= updates

@@ -1,4 +1,4 @@
-"""What a logger is, and what it is told of the run."""
+"""Defines the interface of a logger, and what it gets to know of the run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ class LoggedRun:
     """The run that a logger logs.
 
     Attributes:
-        path: its folder, where a logger's files belong.
-        experiment: its name.
-        seeds: how many policies are trained at once.
+        path: its folder, for a logger's files.
+        experiment: the name of the experiment.
+        seeds: number of policies that are trained at once.
         config: the whole experiment, plain data.
-        updates, timesteps: of each seed, where a training that was stopped goes on; 0 where it begins.
+        updates, timesteps: updates and environment steps of each seed at which a stopped training is resumed; 0 for a
+            new one.
     """
 
     path: Path
@@ -35,36 +36,36 @@ class LoggedRun:
 
 
 class Logger(ABC):
-    """Takes a training's numbers after every evaluation. Derive from it, in `nodes/`, for one of your own.
+    """Receives a training's numbers after every evaluation. Derive from it, in `nodes/`, for your own logger.
 
     An experiment names it under `loggers`, with the arguments of its `__init__`. An error in `start` ends the training
-    before it begins; one that comes later costs the logger, not the training.
+    before it begins; a later error only ends the logger.
     """
 
     def start(self, run: LoggedRun) -> str | None:
-        """Opens what is written to; the run's folder is there. Rows of later updates than `run.updates`, which a
-        stopped training wrote after its last checkpoint, come again.
+        """Opens the logger's files; the run's folder exists. Rows of later updates than `run.updates`, which a stopped
+        training wrote after its last checkpoint, are logged again.
 
         Returns:
-            What a person may want to know, such as where to look; None for nothing.
+            A message to the user, such as where to find the numbers; None for nothing.
         """
         return None
 
     @abstractmethod
     def log(self, progress: Progress) -> None:
-        """Takes the numbers of one evaluation, `progress.metrics`: by name, `[num_seeds]`."""
+        """Logs the numbers of one evaluation, `progress.metrics`: by name, `[num_seeds]`."""
 
     def finish(self, status: str) -> None:  # noqa: B027 - there may be nothing to close
-        """Closes it: `done`, `interrupted` or `failed`."""
+        """Closes the logger; `status` is `done`, `interrupted` or `failed`."""
 
     def artifacts(self) -> Sequence[str]:
-        """Names of the files and folders that it left in the run, to be noted with size and sha256."""
+        """Returns the names of its files and folders in the run, to be recorded with size and sha256."""
         return ()
 
 
 def mean_and_seeds(progress: Progress) -> dict[str, float]:
-    """The numbers of an evaluation for a service that knows one number a name: the mean over seeds, and, of several,
-    each seed's as `<name>/seed_<number>`. What is not finite stays so."""
+    """Returns the numbers of an evaluation for a service with one number per name: the mean over seeds, and, if there
+    are several, each seed's as `<name>/seed_<number>`. Numbers that are not finite are kept."""
     numbers: dict[str, float] = {}
     for name, values in progress.metrics.items():
         numbers[name] = float(np.mean(values))

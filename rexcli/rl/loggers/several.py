@@ -1,4 +1,4 @@
-"""All loggers of a training as one."""
+"""Combines all loggers of a training to one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Loggers:
     """`metrics.csv`, and the loggers that the experiment chose: a context manager around the training.
 
     Args:
-        run: what they log.
-        chosen: by name, not started yet.
-        register: is told each file and folder that they left in the run.
-        note: is told what a person may want to know.
-        warn: is told that a logger is given up.
+        run: the run that they log.
+        chosen: the chosen loggers by name, not started yet.
+        register: called with each file and folder that they wrote in the run.
+        note: called with messages to the user.
+        warn: called with a message if a logger is ended by an error.
 
     Raises:
-        RexError: on entry, one of the chosen could not start.
+        RexError: on entry, if a chosen logger could not start.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Loggers:
         return self
 
     def log(self, progress: Progress) -> None:
-        """Gives the numbers of an evaluation to all.
+        """Passes the numbers of an evaluation to all loggers.
 
         Raises:
-            WriteError: `metrics.csv` cannot be written. Of another logger, an error ends that logger alone.
+            WriteError: if `metrics.csv` cannot be written. An error of another logger only ends that logger.
         """
         self._csv.log(progress)
         self._register("metrics.csv")
@@ -81,8 +81,8 @@ class Loggers:
         self.finish("done" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
     def finish(self, status: str) -> None:
-        """Ends all: `done`, `interrupted` or `failed`. A training that is interrupted ends as others do, so the end of
-        the block does not tell."""
+        """Closes all loggers: `done`, `interrupted` or `failed`. An interrupted training leaves the block normally, so
+        the status cannot be found from that."""
         for name, each in list(self._started.items()):
             del self._started[name]
             try:
@@ -94,7 +94,7 @@ class Loggers:
                 logger.info("loggers.%s", name, exc_info=True)
 
     def _give_up(self, name: str, error: Exception) -> None:
-        """A training of hours is not lost to a service that went away."""
+        """Ends a logger after an error, so that a training of hours does not fail because of an unavailable service."""
         del self._started[name]
         self._warn(f"loggers.{name}: {_told(error)}; the training goes on without it")
         logger.info("loggers.%s", name, exc_info=True)

@@ -1,4 +1,4 @@
-"""TensorBoard: one event file a seed, so that curves of several seeds lie over one another."""
+"""Logs to TensorBoard: one event file per seed, so that curves of several seeds are overlaid."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FOLDER = "tensorboard"
 class TensorBoard(Logger):
     """Writes `tensorboard/seed_<number>/` in the run's folder, over environment steps.
 
-    A training that goes on adds a file that takes the place of what was logged after its last checkpoint.
+    A resumed training adds a file that replaces the numbers logged after its last checkpoint.
 
     Raises:
-        RexError: tensorboardX is not installed.
+        RexError: if tensorboardX is not installed.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Weights & Biases: one run there for each training here."""
+"""Logs to Weights & Biases: one run there for each training here."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from rexcli.rl.train import Progress
 
 NOTE = "wandb.json"
-"""The file that says which run there belongs to this one, so that a training that goes on goes on there too."""
+"""The file with the id of the run at Weights & Biases, so that a resumed training continues that run."""
 
 
 class WandB(Logger):
     """Sends a training's numbers to Weights & Biases, over environment steps: means over seeds, and each seed's.
 
     Args:
-        project: there; None for the experiment's name.
-        entity: user or team; None for the one that is logged in.
-        group, job_type, tags, name, notes: as Weights & Biases shows them; without a name, the run's folder names it.
-        mode: `online`, or `offline` to keep the files in the run's folder for `wandb sync`; None for what
-            `WANDB_MODE` says, else `online`.
+        project: the project there; None for the experiment's name.
+        entity: user or team; None for the user who is logged in.
+        group, job_type, tags, name, notes: as shown by Weights & Biases; the default name is that of the run's folder.
+        mode: `online`, or `offline` to keep the files in the run's folder for `wandb sync`; None for the value of
+            `WANDB_MODE`, else `online`.
 
     Raises:
-        RexError: wandb is not installed.
+        RexError: if wandb is not installed.
     """
 
     def __init__(

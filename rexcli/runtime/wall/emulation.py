@@ -1,4 +1,6 @@
-"""Declared delays and losses on the wall clock, where all nodes are simulated: a robot's timing without the robot."""
+"""Emulates declared delays and losses on the wall clock if all nodes are simulated: a robot's timing without
+the robot.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ from rexcli.system.system import System
 from rexcli.timeline.extent import extent
 
 NOTICEABLE = 1_000_000
-"""Nanoseconds by which a step takes longer than its declared delay before it is counted."""
+"""A step that takes this many nanoseconds longer than its declared delay is counted as an overrun."""
 
 
 def check_emulation(system: System) -> None:
-    """Refuses what has delays of its own, or such as only a simulation can have.
+    """Raises an error for nodes with real delays, and for delays that only a simulation can have.
 
     Raises:
-        DeclarationError: naming the first node or edge.
+        DeclarationError: names the first such node or edge.
     """
     for name, node in system.nodes.items():
         if not node.jit:
@@ -38,7 +40,7 @@ def check_emulation(system: System) -> None:
 
 
 def not_emulated(node: str, why: str) -> DeclarationError:
-    """The error of a node that may be a robot's, whose delays are what they are."""
+    """Returns the error for a node that may be a robot's hardware, whose delays cannot be emulated."""
     return DeclarationError(
         "wall.emulate",
         True,
@@ -50,13 +52,13 @@ def not_emulated(node: str, why: str) -> DeclarationError:
 class Emulation:
     """The delays and losses of one episode: those that the simulated clock draws for it with the same seed.
 
-    They are drawn for twice the time that the episode should take, and from there on repeated.
+    They are drawn for twice the expected time of the episode, and repeated after that.
 
     Args:
-        system: whose declarations.
-        seed: of the experiment.
-        episode: its number.
-        graph_state: at its start, which holds adjustable delays.
+        system: the system with the declared delays.
+        seed: the seed of the experiment.
+        episode: the number of the episode.
+        graph_state: the state at its start, with the adjustable delays.
         steps, seconds: its length, one of the two.
     """
 
@@ -86,21 +88,21 @@ class Emulation:
                 self._delays[name] = np.full(1, round(value * 1e9), np.int64)
             self._lost[name] = draw("loss", name, ticks[edge.source]) if edge.loss.share else np.zeros(1, bool)
         self.overruns: dict[str, int] = dict.fromkeys(system.nodes, 0)
-        """By node, steps that took noticeably longer than their declared delay."""
+        """Number of steps that took noticeably longer than their declared delay, by node."""
 
     def busy(self, node: str, tick: int, took: int) -> int:
-        """How long, ns, a step keeps its node busy, which took `took` ns to compute."""
+        """Returns how long, ns, a step that took `took` ns to compute keeps its node busy."""
         declared = _at(self._busy[node], tick)
         if took > declared + NOTICEABLE:
             self.overruns[node] += 1
         return max(took, declared)
 
     def delay(self, edge: str, seq: int) -> int:
-        """How long, ns, a message is in flight."""
+        """Returns how long, ns, a message is in transit."""
         return _at(self._delays[edge], seq)
 
     def lost(self, edge: str, seq: int) -> bool:
-        """Whether a message is lost."""
+        """Returns whether a message is lost."""
         return bool(_at(self._lost[edge], seq))
 
 
@@ -109,7 +111,7 @@ def _at(values: npt.NDArray[Any], index: int) -> int:
 
 
 def overrun_warnings(overruns: Mapping[str, int], ticks: Mapping[str, int]) -> list[str]:
-    """A line for every node whose steps could not be as fast as they are declared."""
+    """Returns a line for every node whose steps took longer than their declared delays."""
     return [
         f"node '{name}': {count} of {ticks[name]} steps took longer to compute here than their declared delay, which "
         "was not emulated in them; give a faster machine, or lower what the step computes"

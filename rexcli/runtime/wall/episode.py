@@ -1,9 +1,8 @@
-"""One episode in real time: every step of every node, called once, when the rules of time allow.
+"""Runs one episode in real time: calls every step of every node once, when the timing rules allow.
 
-An executor is a thread that serves some nodes. Nodes whose steps take microseconds share one, so that a message from
-one to the next costs no change of threads, and those that are due at the same time make their steps in one call; a node
-that takes long, or may block, has an executor of its own. Executors share one lock, which is held for bookkeeping only,
-never during a step.
+An executor is a thread that runs some nodes. Nodes whose steps take microseconds share one, so that a message between
+them needs no context switch, and those that are due at the same time make their steps in one call; a node that takes
+long, or may block, has its own executor. Executors share one lock, which is never held during a step.
 """
 
 from __future__ import annotations
@@ -29,29 +28,29 @@ PyTree = Any
 Windows = list[tuple[ReceivedMessage, ...]]
 """What a step sees: the newest messages of each input."""
 Read = list[tuple[str, ReceivedMessage]]
-"""What it is the first to read, each with its edge."""
+"""The messages that a step is the first to read, each with its edge."""
 
 SLACK = 150_000
-"""Nanoseconds before the next step in which no executor begins anything else."""
+"""Nanoseconds before the next step in which no executor starts anything else."""
 
 
 class StepListener(Protocol):
     """Receives the steps and messages of one executor, in the executor's thread: its methods must be quick."""
 
     def message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
-        """A message was read by tick `reader`, or by none (-1)."""
+        """Called when a message was read by tick `reader`, or by none (-1)."""
 
     def step(
         self, episode: int, node: str, seq: int, start: int, end: int, windows: Any, done: CallResult | None
     ) -> None:
-        """A step was made; `done` is None for the supervisor's last tick, which is where its last step ends."""
+        """Called after a step; `done` is None for the supervisor's last tick, which ends its last step."""
 
     def catch_up(self) -> bool:
-        """The executor has nothing to do for a moment; returns whether the listener had something to do in it."""
+        """Called when the executor has nothing to do for a moment; returns whether the listener used the time."""
 
 
 class ScheduledNode:
-    """One node in an episode: what it waits for, and when its next step may start."""
+    """One node in an episode: the messages that it waits for, and when its next step may start."""
 
     def __init__(self, spec: SystemTiming, name: str, order: int, call: Call, latency: LatencyStatistics, phase: int):
         self.name = name
@@ -80,7 +79,7 @@ class ScheduledNode:
         self._behind = 0
 
     def expect(self, tick: int) -> None:
-        """Turns to tick `tick`."""
+        """Prepares for tick `tick`, the next one."""
         if self.keeps_spacing:
             self._shift = max(self._shift, self._behind)
         self.tick = tick
@@ -91,7 +90,7 @@ class ScheduledNode:
         self.refresh()
 
     def refresh(self) -> None:
-        """Works out when the tick may start; None while a message is missing."""
+        """Computes when the tick may start; None while a message is missing."""
         needed = 0
         for queue in self.blocking:
             if not queue.satisfied:
@@ -102,12 +101,12 @@ class ScheduledNode:
         self.due = max(needed, self.last_end, own)
 
     def missed(self, time: int) -> int:
-        """Ticks that were scheduled more than a period ago and have not started."""
+        """Returns how many ticks were scheduled more than a period ago and have not started."""
         return max(0, (time - self._scheduled) // self.period - (self.running is not None))
 
 
 class StartedStep(NamedTuple):
-    """A step that has started: what it sees, what it is the first to read, and its tick."""
+    """A step that has started: what it sees, the messages that it is the first to read, and its tick."""
 
     node: ScheduledNode
     windows: Windows
@@ -116,7 +115,7 @@ class StartedStep(NamedTuple):
 
 
 class Executor:
-    """The nodes that one thread serves."""
+    """The nodes that one thread runs."""
 
     def __init__(self, nodes: Sequence[ScheduledNode], listener: StepListener):
         self.listener = listener
@@ -126,7 +125,7 @@ class Executor:
             node.executor = self
 
     def next(self) -> ScheduledNode | None:
-        """The node whose step is due first; of several, the one whose messages the others may read."""
+        """Returns the node whose step is due first; of several, the one whose messages the others may read."""
         chosen, first = None, NEVER
         for node in self.nodes:
             if node.due is not None and node.due < first:
@@ -135,7 +134,9 @@ class Executor:
 
     @staticmethod
     def due_with(node: ScheduledNode, time: int) -> tuple[ScheduledNode, ...]:
-        """The nodes whose steps start now that this one's does: all that it can be called with, or itself alone."""
+        """Returns the nodes whose steps start together with this one: all of its fused call if they are due, or itself
+        alone.
+        """
         if node.together is not None:
             nodes, _ = node.together
             if all(each.due is not None and each.due <= time for each in nodes):
@@ -144,23 +145,23 @@ class Executor:
 
 
 class Episode:
-    """Runs from `begin` until the supervisor has made its steps, the time is over, or somebody calls `close`.
+    """Runs from `begin` until the supervisor has made its steps, the time is over, or `close` is called.
 
     Args:
-        number: from 0 on.
+        number: the number of the episode, from 0 on.
         spec: the system's timing.
-        calls: each node's step.
-        latencies: of each node.
+        calls: the call of each node's step.
+        latencies: the latency statistics of each node.
         shared: the nodes that share one executor.
-        fused: calls of several of these at once, by their names in order.
-        graph_state: where the nodes start.
-        listener: gives each executor somebody to tell what happens.
-        steps: of the supervisor, or None for as many as there are in `seconds`.
+        fused: fused calls of several of these nodes, by their names in order.
+        graph_state: the initial state.
+        listener: creates a listener for each executor.
+        steps: number of supervisor steps, or None for as many as fit in `seconds`.
         seconds: the length of the episode, or None.
-        refuse_nan: an output with NaN in it ends the episode before any node reads it.
-        spin: ns before a step is due that an executor waits without sleeping.
-        priority: of the executors' threads, see `realtime.set_realtime`.
-        emulation: of declared delays and losses; None for what the machine takes alone.
+        refuse_nan: whether an output with NaN ends the episode before any node reads it.
+        spin: ns of busy waiting of an executor before a step is due.
+        priority: priority of the executors' threads, see `realtime.set_realtime`.
+        emulation: emulates declared delays and losses; None for the machine's own delays.
     """
 
     def __init__(
@@ -204,12 +205,12 @@ class Episode:
 
     @property
     def steps_done(self) -> int:
-        """Supervisor steps so far."""
+        """The number of supervisor steps so far."""
         return self._supervisor.tick
 
     @property
     def seconds(self) -> float:
-        """Seconds since the episode started."""
+        """The seconds since the episode started."""
         return max(0, self.ended if self.closed else now() - self.began) / 1e9
 
     def begin(self, time: int) -> None:
@@ -219,7 +220,7 @@ class Episode:
             node.expect(0)
 
     def close(self, error: RexError | None = None) -> None:
-        """No further step starts. Those that run are left to end."""
+        """Ends the episode: no further step starts, and running steps end normally."""
         with self._lock:
             self._close(error)
 
@@ -233,13 +234,13 @@ class Episode:
             executor.event.set()
 
     def running(self) -> list[tuple[ScheduledNode, int]]:
-        """Nodes in a step, and for how long they have been, ns."""
+        """Returns the nodes that are in a step, and for how long, ns."""
         with self._lock:
             time = now() - self.began
             return [(node, time - node.running) for node in self.nodes.values() if node.running is not None]
 
     def drive(self, executor: Executor) -> None:
-        """Serves an executor until the episode is over. Runs in the executor's thread."""
+        """Runs the steps of an executor's nodes until the episode is over, in the executor's thread."""
         set_realtime(self._priority)
         try:
             while True:
@@ -263,7 +264,7 @@ class Episode:
             reset_realtime(self._priority)
 
     def finish(self) -> None:
-        """Records the messages that no node read and the latency statistics. Steps that still run are not recorded."""
+        """Records the messages that no node read and the latency statistics; steps that still run are not recorded."""
         with self._lock:
             self._finished = True
             for node in self.nodes.values():
@@ -274,7 +275,7 @@ class Episode:
                 node.latency.end_episode(node.first_start, node.last_start, node.starts, node.missed(self.ended))
 
     def punctuality(self) -> list[Punctuality]:
-        """How the nodes keep their time at present."""
+        """Returns how punctual the nodes are at present."""
         with self._lock:
             time = self.ended if self.closed else now() - self.began
             counts = [
@@ -287,7 +288,7 @@ class Episode:
         ]
 
     def _over(self, node: ScheduledNode | None, time: int) -> bool:
-        """Whether the executor has nothing left to do; the supervisor's last tick ends the episode for all."""
+        """Returns whether the executor has nothing left to do; the supervisor's last tick ends the episode for all."""
         if not self.closed:
             if self._until is not None and time > self._until:
                 self._close(time=self._until)
@@ -299,7 +300,7 @@ class Episode:
         return self.closed
 
     def _start(self, node: ScheduledNode, time: int) -> StartedStep:
-        """A step starts."""
+        """Starts a step: reads its messages and measures its lateness."""
         windows, read, age = [], [], None
         for queue in node.inputs:
             read += [(queue.edge.name, message) for message in queue.read(time)]
@@ -318,7 +319,7 @@ class Episode:
         return StartedStep(node, windows, read, node.tick)
 
     def _step(self, start: int, started: Sequence[StartedStep]) -> None:
-        """Makes steps, which end together, and delivers what they send."""
+        """Makes steps that end together, and delivers what they send."""
         results, error = self._call(start, started)
         ended = now() - self.began
         ends = [ended] * len(started)
@@ -357,7 +358,7 @@ class Episode:
             self._tell(each, min(start + later, end), end, done)
 
     def _call(self, start: int, started: Sequence[StartedStep]) -> tuple[list[CallResult], RunError | None]:
-        """The results of steps, or why there are none."""
+        """Returns the results of steps, or the error that prevented them."""
         node, windows, _, tick = started[0]
         try:
             if len(started) == 1:
@@ -369,7 +370,7 @@ class Episode:
             return [], _failure(node.name, tick, raised)
 
     def _deliver(self, node: ScheduledNode, tick: int, sent: int, output: PyTree, woken: set[Executor]) -> None:
-        """Puts a message into the queues of its readers; gathers the executors to wake."""
+        """Puts a message into the queues of its readers, and collects the executors to wake."""
         time = now() - self.began
         for queue, target in node.outputs:
             if self.emulation is None:
@@ -393,10 +394,10 @@ class Episode:
         node.executor.listener.step(self.number, node.name, tick, start, end, windows, done)
 
     def _wait(self, executor: Executor, due: int | None) -> None:
-        """Until a step is due, the time is over, or a message comes from another executor."""
+        """Waits until a step is due, the time is over, or a message comes from another executor."""
         if self._until is not None:
             due = self._until + 1 if due is None else min(due, self._until + 1)
-        # Two who want the interpreter pass it to and fro, and both take longer: so this is for when no node has a step.
+        # Threads that compete for the interpreter lock slow each other down, so do this when no node has a step.
         soon = now() - self.began + SLACK
         busy = any(
             node.running is not None or (node.due is not None and node.due < soon) for node in self.nodes.values()
@@ -412,7 +413,7 @@ class Episode:
 def _scheduled_nodes(
     spec: SystemTiming, calls: Mapping[str, Call], latencies: Mapping[str, LatencyStatistics], graph_state: GraphState
 ) -> dict[str, ScheduledNode]:
-    """The nodes and the queues between them."""
+    """Creates the nodes and the queues between them."""
     phase, order = phases(spec), topological(spec)
     nodes = {
         node.name: ScheduledNode(
@@ -435,7 +436,7 @@ def _scheduled_nodes(
 
 
 def _failure(node: str, tick: int, error: BaseException) -> RunError:
-    """What a step raised, as one line with the place in the node's code."""
+    """Returns the error of a step as one line with the place in the node's code."""
     if isinstance(error, RexError):
         failure = RunError(f"{error} (step {tick})")
     else:

@@ -1,4 +1,4 @@
-"""How punctual a node is: one value a step while it runs, and a summary for people."""
+"""Measures how punctual a node is: one value per step while it runs, and a summary for the user."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from rexcli.runs.recording.series import Series
 
 @dataclass(frozen=True)
 class Punctuality:
-    """How a node kept its time.
+    """Statistics of how punctual a node was.
 
     Attributes:
         node: its name.
         ticks: steps made.
         rate: steps per second achieved, Hz.
         declared: steps per second asked for, Hz.
-        late_p50, late_p99, late_max: from when the rules let a step start until it started, s.
-        missed: ticks that the schedule had by now and that did not start.
+        late_p50, late_p99, late_max: from when a step was due until it started, s.
+        missed: number of scheduled ticks that have not started.
         busy: seconds of computation per second.
-        age_p50, age_max: how old the oldest input's newest message was at a step's start, s; NaN without inputs.
+        age_p50, age_max: age at the start of a step of the newest message of the input whose newest message is the
+            oldest, s; NaN without inputs.
     """
 
     node: str
@@ -39,12 +40,12 @@ class Punctuality:
 
 
 class LatencyStatistics:
-    """How late each step of a node started, over all episodes. One thread adds; others may ask for the summary.
+    """The lateness of each step of a node, over all episodes. One thread adds; other threads may call `summary`.
 
     Args:
         node: its name.
         rate: declared, Hz.
-        folder: of the file that older values are moved to, so that memory stays constant, see `Series`.
+        folder: the folder of the file to which older values are moved, so that memory stays constant, see `Series`.
     """
 
     def __init__(self, node: str, rate: float, folder: Path | None = None):
@@ -69,13 +70,15 @@ class LatencyStatistics:
         self.age.move()
 
     def end_episode(self, first: int, last: int, ticks: int, missed: int) -> None:
-        """Adds an episode: its first and last start, ns, its number of ticks, and of ticks that did not start."""
+        """Adds an episode: its first and last start, ns, its number of ticks, and the number of missed ticks."""
         self._span += last - first
         self._intervals += max(0, ticks - 1)
         self.missed += missed
 
     def summary(self, *, recent: bool = False, span: int = 0, intervals: int = 0, missed: int = 0) -> Punctuality:
-        """Over all ticks, or the most recent; `span`, `intervals` and `missed` add the episode that is running."""
+        """Returns the statistics of all ticks, or the most recent; `span`, `intervals` and `missed` add the running
+        episode.
+        """
         late, age = ((times.newest() if recent else times.all()) / 1e9 for times in (self.late, self.age))
         nan = float("nan")
         p50, p99, most = (np.percentile(late, [50, 99, 100]).tolist()) if len(late) else (nan, nan, nan)

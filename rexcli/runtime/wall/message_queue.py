@@ -1,4 +1,4 @@
-"""What arrives on one edge in real time, and which tick reads it: the rules of time, one message at a time."""
+"""Receives messages on one edge in real time, and finds which tick reads them, by the timing rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PyTree = Any
 
 @dataclass(frozen=True)
 class TickSchedule:
-    """When ticks are scheduled: `k / rate + phase`, ns, as `rexcli.timeline.schedule.scheduled` has it."""
+    """The scheduled times of ticks: `k / rate + phase`, ns, as in `rexcli.timeline.schedule.scheduled`."""
 
     rate: float
     phase: int
@@ -33,12 +33,12 @@ class ReceivedMessage(NamedTuple):
 
 
 class MessageQueue:
-    """One edge. Whoever calls holds the episode's lock.
+    """The messages of one edge. Callers must hold the episode's lock.
 
     Args:
-        edge: its rules.
+        edge: the timing of the edge.
         source: the node that sends.
-        sending, reading: the schedules of both ends.
+        sending, reading: the schedules of both nodes.
         initial: the source's `init_output`.
     """
 
@@ -58,10 +58,10 @@ class MessageQueue:
         self._read_until = -1
 
     def put(self, seq: int, sent: int, time: int, data: PyTree, *, lost: bool = False) -> None:
-        """A message arrives, now or at a later `time`, or is lost on the way, and would have arrived then.
+        """Adds a message that arrives now or at a later `time`, or that is lost and would have arrived then.
 
-        Messages keep their order unless they may overtake one another, and none arrives at a moment that was read
-        already.
+        Messages keep their order unless they may overtake one another, and none arrives before a time up to which
+        messages have been read.
         """
         self._received = seq + 1
         arrived = (
@@ -74,7 +74,7 @@ class MessageQueue:
             self.waiting.append(ReceivedMessage(seq, sent, arrived, data))
 
     def require(self, tick: int) -> None:
-        """Sets what tick `tick` of the reader must have received, if the edge blocks."""
+        """Sets which messages tick `tick` of the reader must have received, if the edge blocks."""
         due, required = self._reading(tick), self._required
         while self._sending(required) < due or (not self.edge.skip and self._sending(required) == due):
             required += 1
@@ -82,19 +82,19 @@ class MessageQueue:
 
     @property
     def satisfied(self) -> bool:
-        """Whether all that the reader's tick requires has been sent, so that it is known when it arrives."""
+        """Whether all messages that the reader's tick requires have been sent, so that their arrival is known."""
         return self._received >= self._required
 
     @property
     def needed(self) -> int:
-        """When the last of the required messages arrives, or would have if it were not lost; 0 if none is required."""
+        """When the last of the required messages arrives, or would if it were not lost; 0 if none is required."""
         first = self._received - len(self._settled)
         for _ in range(min(self._required - first, len(self._settled))):
             self._needed = max(self._needed, self._settled.popleft())
         return self._needed
 
     def read(self, start: int) -> list[ReceivedMessage]:
-        """Moves what a tick that starts at `start` reads into the window, and returns it."""
+        """Moves the messages that a tick that starts at `start` reads into the window, and returns them."""
         edge = self.edge
         if edge.blocking:
             read = self._take(lambda message: message.seq < self._required)
@@ -111,7 +111,7 @@ class MessageQueue:
         return read
 
     def _take(self, due: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
-        """Removes what is due from those that wait, in the order in which they were sent."""
+        """Removes and returns the waiting messages that are due, in the order in which they were sent."""
         read, waiting = [], self.waiting
         if self.edge.reorder:
             read = [message for message in waiting if due(message)]

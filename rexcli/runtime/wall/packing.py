@@ -1,5 +1,5 @@
-"""What a step records, as bytes in the order in which a recording has them: a jitted step returns them with its result,
-so that to record it takes hardly longer than not to."""
+"""Packs the recorded fields of a step to bytes in the order of a recording. A jitted step returns them with its result,
+so that recording takes hardly any additional time."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rexcli.system.types import is_key
 PyTree = Any
 Fields = dict[str, dict[str, np.ndarray]]
 MOST_BYTES = 4096
-"""Of a step: more is left in the step's own arrays, for a thread that is in no hurry."""
+"""The most bytes of a step; larger ones stay in the step's own arrays, which a background thread writes."""
 
 
 class Packing:
-    """How the recorded fields of one node's steps are packed.
+    """The packing of the recorded fields of one node's steps.
 
     Attributes:
-        fields: by name and path an array of each leaf's shape and type.
-        nbytes: of a step.
+        fields: an array with each leaf's shape and type, by name and path.
+        nbytes: number of bytes of a step.
     """
 
     def __init__(self, fields: Fields):
@@ -34,8 +34,8 @@ class Packing:
 
     @classmethod
     def of(cls, keep: RecordSettings, params: PyTree, state: PyTree, output: PyTree) -> Packing | None:
-        """The packing of steps that end with what has the shapes and types of these; None for one that holds messages,
-        takes more than `MOST_BYTES`, or has numbers of less than a byte."""
+        """Returns the packing of steps whose results have these shapes and types; None for steps whose messages are
+        recorded, that take more than `MOST_BYTES`, or that have numbers of less than a byte."""
         fields = {
             field: {path: np.zeros(*_shape(leaf)) for path, leaf in leaf_paths(tree).items()}
             for field, tree in _kept(keep, params, state, output).items()
@@ -45,11 +45,11 @@ class Packing:
         return packing if whole and not keep.inputs and packing.nbytes <= MOST_BYTES else None
 
     def trace(self, params: PyTree, state: PyTree, output: PyTree) -> jax.Array:
-        """The bytes, `[nbytes]`, in a jitted step."""
+        """Returns the bytes, `[nbytes]`, in a jitted step."""
         return jnp.concatenate([jnp.zeros(0, jnp.uint8), *map(as_bytes, self._leaves(params, state, output))])
 
     def pack(self, params: PyTree, state: PyTree, output: PyTree) -> bytes:
-        """The bytes of NumPy arrays."""
+        """Returns the bytes of NumPy arrays."""
         return b"".join([leaf.tobytes() for leaf in self._leaves(params, state, output)])
 
     def _leaves(self, params: PyTree, state: PyTree, output: PyTree) -> list[Any]:
@@ -58,7 +58,7 @@ class Packing:
 
 
 def as_bytes(leaf: jax.Array) -> jax.Array:
-    """A traced array as the bytes that it has in memory, `[nbytes]`."""
+    """Returns a traced array as its bytes in memory, `[nbytes]`."""
     if is_key(leaf):
         leaf = jax.random.key_data(leaf)
     if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
@@ -80,7 +80,7 @@ def _bits(dtype: Any) -> int:
 
 
 def _shape(leaf: Any) -> tuple[tuple[int, ...], Any]:
-    """Shape and type in a recording."""
+    """Returns a leaf's shape and type in a recording."""
     if is_key(leaf):
         leaf = jax.eval_shape(jax.random.key_data, leaf)
     return jnp.shape(leaf), jnp.result_type(leaf)

@@ -1,4 +1,4 @@
-"""Real-time threads: precise waiting, scheduling priority, interpreter settings. Times in ns."""
+"""Provides real-time threads: precise waiting, scheduling priority and interpreter settings; times are in ns."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 
 PR_SET_TIMERSLACK = 29
 SWITCH = 1e-4
-"""Seconds after which a thread that wants Python's interpreter lock gets it from one that is busy."""
+"""Seconds after which a busy thread passes Python's interpreter lock to another that requests it."""
 
 GARBAGE = 700
-"""New objects after which the garbage collector looks at them."""
+"""Number of new objects after which the garbage collector runs."""
 
 now = time.monotonic_ns
 
@@ -34,11 +34,11 @@ class WakeEvent:
             self._lock.release()
 
     def wait(self, seconds: float = -1.0) -> bool:
-        """Whether it came within some seconds; without a limit if they are below 0."""
+        """Waits for the event and returns whether it came within some seconds; without a limit if they are below 0."""
         return self._lock.acquire(True, seconds)
 
     def wait_until(self, due: int, spin: int) -> bool:
-        """Waits for a moment on the clock of `now`, the last `spin` ns of it awake. Whether the event came before."""
+        """Waits for a time of `now`, the last `spin` ns of it busily; returns whether the event came before."""
         ahead = due - now() - spin
         if ahead > 0 and self._lock.acquire(True, ahead / 1e9):
             return True
@@ -49,8 +49,8 @@ class WakeEvent:
 
 @contextmanager
 def short_switch_interval() -> Iterator[None]:
-    """While the block runs: shorter turns at the interpreter lock, and a garbage collector that skips older objects and
-    looks at the others often, so that it never takes long."""
+    """Sets, while the block runs, a shorter switch interval of the interpreter lock, and a garbage collector that
+    ignores older objects and runs often on new ones, so that it never takes long."""
     before, threshold = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(GARBAGE, *threshold[1:])
@@ -64,7 +64,7 @@ def short_switch_interval() -> Iterator[None]:
 
 
 def set_realtime(priority: int = 0) -> None:
-    """Asks the kernel to wake this thread on time and not when it suits (Linux; elsewhere nothing happens).
+    """Asks the kernel to wake this thread exactly on time (Linux; elsewhere nothing happens).
 
     Args:
         priority: see `schedule`.
@@ -77,7 +77,7 @@ def set_realtime(priority: int = 0) -> None:
 
 
 def reset_realtime(priority: int) -> None:
-    """Takes back what `set_realtime` did to this thread's priority."""
+    """Reverts the priority that `set_realtime` gave to this thread."""
     if priority and sys.platform == "linux":
         schedule(0, 0)
 
@@ -91,9 +91,9 @@ def schedule(thread: int, priority: int) -> bool:
         thread: its native id, 0 for this one.
 
     Returns:
-        Whether this user may.
+        Whether this user has the right to.
     """
-    # Without further rights the flag for children stays once it is set, so the way back keeps it.
+    # Without further rights, the flag for children cannot be cleared once it is set, so it is always kept.
     policy = (os.SCHED_RR if priority else os.SCHED_OTHER) | os.SCHED_RESET_ON_FORK
     try:
         os.sched_setscheduler(thread, policy, os.sched_param(priority))
@@ -103,7 +103,8 @@ def schedule(thread: int, priority: int) -> bool:
 
 
 def why_no_priority(priority: int) -> str | None:
-    """What to tell a person who may not have a real-time priority here; None where all is well, or none is asked for.
+    """Returns a message to a user who has no right to a real-time priority; None if there is no problem, or none is
+    asked for.
 
     Args:
         priority: see `schedule`.
@@ -125,13 +126,14 @@ def why_no_priority(priority: int) -> str | None:
 
 @contextmanager
 def process_priority(priority: int) -> Iterator[bool]:
-    """While the block runs, this thread comes right before those of `priority`, the process's others right after.
+    """Gives, while the block runs, this thread a priority right above `priority`, and the process's others one right
+    below.
 
-    None may stay with the ordinary scheduler: one that has the interpreter's lock, or that does a part of what XLA
-    computes, and has to wait keeps all waiting.
+    No thread may keep the ordinary scheduler: if it holds the interpreter lock, or computes a part of an XLA program,
+    and has to wait, all others wait for it.
 
     Yields:
-        Whether this user may have real-time priorities here.
+        Whether this user has the right to real-time priorities.
     """
     changed = []
     if priority and sys.platform == "linux" and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:

@@ -1,7 +1,7 @@
-"""A node's step made ready for real time: compiled, checked and warmed up before any clock runs.
+"""Prepares a node's step for real time: compiles it, checks it and warms it up before any clock runs.
 
-What changes at every step goes in as two small arrays, so that a call costs tens of microseconds. A step of a node
-with `jit = False` is called as it is, and sees NumPy arrays.
+Arguments that change at every step are passed as two small arrays, so that a call costs tens of microseconds. A step of
+a node with `jit = False` is called as it is, and gets NumPy arrays.
 """
 
 from __future__ import annotations
@@ -27,28 +27,30 @@ from rexcli.system.types import StepTypes, conform_step, is_key
 PyTree = Any
 WARM_UPS = 15
 TOLD = struct.Struct("=f?")
-"""What a jitted step tells in front of its packed fields: `stamp_offset`, and whether its output contains NaN."""
+"""The values that a jitted step returns before its packed fields: `stamp_offset`, and whether its output
+contains NaN.
+"""
 
 
 class CallState(NamedTuple):
-    """What a node keeps from step to step, in the form that its call takes."""
+    """The values that a node keeps from step to step, in the form that its call takes."""
 
     rng: Any
     params: PyTree
     state: PyTree
-    memory: PyTree = {}  # noqa: RUF012 - nobody writes into it
+    memory: PyTree = {}  # noqa: RUF012 - it is never written to
 
 
 class CallResult(NamedTuple):
     """The result of a step.
 
     Attributes:
-        given: for the next step, which may write into it.
-        kept: the same, which nobody changes: for recordings.
-        stamp_offset: how much later than at its start the step says that it took place, s.
-        output: what it sends.
+        given: the state for the next step, which may write into it.
+        kept: the same state, which is never changed, for recordings.
+        stamp_offset: how long after its start the step took place according to its own result, s.
+        output: the message that it sends.
         nan: whether the output contains NaN.
-        packed: what is recorded, as the call's `packing` has it.
+        packed: the recorded fields, packed by the call's `packing`.
     """
 
     given: CallState
@@ -65,16 +67,16 @@ class Call(Protocol):
     seconds: float | None
     """Measured duration of a step; None if a trial would have side effects, as hardware has."""
     packing: Packing | None
-    """Of what is recorded of each step; None if that is left in the result's `kept` and `output`."""
+    """The packing of the recorded fields; None if they are only in the result's `kept` and `output`."""
 
     def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
-        """What the first step of an episode takes."""
+        """Returns the arguments of the first step of an episode."""
 
     def __call__(
         self, given: CallState, eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
     ) -> CallResult:
-        """One step, at `start` ns, `since` ns after the one before, with the newest messages of each input, oldest
-        first."""
+        """Makes one step, at `start` ns, `since` ns after the previous one, with the newest messages of each input,
+        oldest first."""
 
 
 def prepare(
@@ -86,22 +88,22 @@ def prepare(
     *,
     several_devices: bool = False,
 ) -> Call:
-    """The call of a node, compiled and warmed up if it can be jitted.
+    """Returns the call of a node, compiled and warmed up if it can be jitted.
 
     Args:
-        node: whose step; `step` takes its place if given.
+        node: the node; `step` replaces its step if given.
         example: the node's key, parameters and state.
         initial: its `init_output`.
-        windows: by input, what it sees before any message.
+        windows: what it sees before any message, by input.
         several_devices: not all nodes are on the default device.
 
     Raises:
-        RexError: the step returns something of another structure, shape or type than it began with.
+        RexError: if the step returns another structure, shape or type than it began with.
     """
     pure, node = node.jit, node if step else node.called_alone()
     plain = PlainCall(node, step or node.step, example, initial, tuple(windows), as_numpy=not node.jit)
     if not node.jit:
-        if pure:  # no trial of it has side effects
+        if pure:  # a trial has no side effects
             given, messages = plain.given(*example), tuple(windows.values())
             plain.seconds = warm_up(lambda: plain(given, 0, 0, 0, 0, messages))
         return plain
@@ -143,7 +145,7 @@ class JittedCall:
 
     @property
     def device(self) -> Any:
-        """Where it runs; None for the default device."""
+        """The device on which it runs; None for the default device."""
         return self._device
 
     def given(self, rng: Any, params: PyTree, state: PyTree, memory: PyTree) -> CallState:
@@ -168,8 +170,8 @@ class JittedCall:
     def traced_step(
         self, rng: Any, params: PyTree, state: PyTree, memory: PyTree, data: Any, integers: Any, seconds: Any
     ) -> tuple[Any, ...]:
-        """The step on what `step_arguments` gives: the next `CallState`, the output, and bytes: `TOLD`, then what is
-        recorded."""
+        """Makes the step with the arguments from `step_arguments`; returns the next `CallState`, the output, and bytes:
+        `TOLD`, then the recorded fields."""
         key = jax.random.wrap_key_data(rng, impl=self._key_type) if self._typed_key else rng
         inputs: dict[str, InputState] = {}
         at = 0
@@ -194,7 +196,7 @@ class JittedCall:
 
 
 class StepRequest(NamedTuple):
-    """What one node of a `FusedCall` steps on; see `Call`."""
+    """The arguments of one node's step in a `FusedCall`; see `Call`."""
 
     given: CallState
     seq: int
@@ -203,12 +205,12 @@ class StepRequest(NamedTuple):
 
 
 class FusedCall:
-    """The steps of several nodes as one XLA executable, for nodes whose steps are due at the same time: most of what a
-    short step takes is the call.
+    """The steps of several nodes as one XLA executable, for nodes whose steps are due at the same time: most of the
+    time of a short step is the overhead of its call.
 
     Args:
-        calls: of the nodes, all on the same device.
-        requests: an example for each.
+        calls: the calls of the nodes, all on the same device.
+        requests: an example for each call.
     """
 
     def __init__(self, calls: Sequence[JittedCall], requests: Sequence[StepRequest]):
@@ -218,7 +220,7 @@ class FusedCall:
         warm_up(lambda: self(requests, 0, 0))
 
     def __call__(self, requests: Sequence[StepRequest], eps: int, start: int) -> list[CallResult]:
-        """One step of each node, at `start` ns."""
+        """Makes one step of each node, at `start` ns."""
         results, joined = self._call(*self._arguments(requests, eps, start))
         told, at, done = np.asarray(joined).tobytes(), 0, []
         for (*after, output), call in zip(results, self._calls, strict=True):
@@ -255,8 +257,8 @@ class FusedCall:
 def step_arguments(
     eps: int, seq: int, start: int, since: int, windows: Sequence[Sequence[ReceivedMessage]]
 ) -> tuple[tuple[PyTree, ...], list[int], list[int]]:
-    """What a jitted step takes beside its state: the data of all messages; integers (eps, seq, each message's seq); and
-    times, ns (start, since, each message's sending, arrival and age)."""
+    """Returns what a jitted step takes in addition to its state: the data of all messages; integers (eps, seq, each
+    message's seq); and times, ns (start, since, each message's sending, arrival and age)."""
     messages = [message for window in windows for message in window]
     times = [start, since]
     for message in messages:
@@ -265,12 +267,12 @@ def step_arguments(
 
 
 def as_arrays(integers: Sequence[int], times: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Integers as int32, and ns as float32 seconds."""
+    """Returns integers as int32, and ns as float32 seconds."""
     return np.array(integers, np.int32), (np.array(times, np.float64) / 1e9).astype(np.float32)
 
 
 def call_result(after: Sequence[Any], output: PyTree, told: bytes, packing: Packing | None) -> CallResult:
-    """The result of a jitted step. What Python has to know of it comes in one array: to read several takes far
+    """Returns the result of a jitted step. Values that Python reads come in one array, since reading several takes far
     longer."""
     stamp_offset, nan = TOLD.unpack_from(told)
     state = CallState(*after)
@@ -278,7 +280,7 @@ def call_result(after: Sequence[Any], output: PyTree, told: bytes, packing: Pack
 
 
 def warm_up(call: Callable[[], Any]) -> float:
-    """Calls it a few times; the median duration, s."""
+    """Calls the function a few times; returns the median duration, s."""
     times = []
     for _ in range(WARM_UPS):
         began = time.perf_counter()
@@ -288,7 +290,7 @@ def warm_up(call: Callable[[], Any]) -> float:
 
 
 class PlainCall:
-    """A step as Python calls it: of hardware, or of code that cannot be jitted."""
+    """A step that Python calls: that of hardware, or of code that cannot be jitted."""
 
     def __init__(
         self,
@@ -364,19 +366,19 @@ class PlainCall:
 
 
 def clocks(messages: Sequence[ReceivedMessage], start: int) -> tuple[Any, Any, Any, Any]:
-    """`seq`, `ts_sent`, `ts_recv` and `age` of an `InputState`, for a step that starts at `start` ns."""
+    """Returns `seq`, `ts_sent`, `ts_recv` and `age` of an `InputState`, for a step that starts at `start` ns."""
     times = np.array([(message.sent, message.arrived, _age(message, start)) for message in messages], np.float64) / 1e9
     sent, received, age = times.T.astype(np.float32)
     return np.array([message.seq for message in messages], np.int32), sent, received, age
 
 
 def _age(message: ReceivedMessage, start: int) -> int:
-    """See `InputState.age`; ns."""
+    """Returns the age of a message as in `InputState.age`, but in ns."""
     return start - message.sent if message.seq >= 0 else start
 
 
 def _own(leaf: Any) -> Any:
-    """The leaf as an array that the node's code cannot change any more."""
+    """Returns the leaf as an array that the node's code cannot change any more."""
     return leaf if isinstance(leaf, jax.Array) else np.array(leaf)
 
 

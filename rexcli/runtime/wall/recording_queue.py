@@ -1,4 +1,4 @@
-"""Between the executors and the recording: an executor keeps references, which become arrays when there is time."""
+"""Queues steps and messages between executors and the recording; they are converted to arrays when there is time."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from rexcli.system.types import is_key
 
 PyTree = Any
 AGE = 0.2
-"""Seconds that an entry waits for an executor that has the time to write it."""
+"""Seconds that an entry waits for an executor with time to write it."""
 SLICE = 16
-"""Entries that are written at a time."""
+"""Number of entries that are written at a time."""
 LARGE = 2**17
-"""Bytes a step above which an executor does not write itself."""
+"""Bytes per step above which executors do not write the steps themselves."""
 
 
 class RecordingQueue:
     """Collects the steps and messages of all executors, and writes them to a recording.
 
-    A step whose result holds what is recorded as bytes is written at once. Of others, an executor that waits while no
-    node has a step writes an entry, its own or another's, so that writing delays no step. What no executor has time for
-    is written by whoever calls `write_old`. One thread writes such entries at a time.
+    A step whose result has packed fields is written at once. Other entries are written by an executor, its own or those
+    of another, while no node has a step, so that writing delays no step. Entries for which no executor has time are
+    written by `write_old`. Only one thread writes such entries at a time.
 
     Args:
-        writer: of the recording; None to forget everything.
-        system: whose record settings say what is kept.
+        writer: the writer of the recording; None to discard everything.
+        system: the system, whose record settings select the recorded fields.
     """
 
     def __init__(self, writer: RecordingWriter | None, system: System):
@@ -55,19 +55,19 @@ class RecordingQueue:
 
     @property
     def folder(self) -> Path | None:
-        """Where the recording lies, if there is one."""
+        """The folder of the recording, if there is one."""
         return None if self._writer is None else self._writer.path.parent
 
     def wait_until_ready(self) -> None:
-        """Until the recording has begun, so that its beginning takes no time from anybody."""
+        """Waits until the recording has started, so that its start does not delay the first steps."""
         if self._writer is not None:
             self._writer.flush()
 
     def expect(self, packings: Mapping[str, Packing | None]) -> None:
-        """Says by node how its steps are packed.
+        """Sets how the steps of each node are packed, by node.
 
         Raises:
-            RexError: an array that holds no numbers.
+            RexError: if an array does not hold numbers.
         """
         if self._writer is not None:
             known = {name: packing for name, packing in packings.items() if packing is not None}
@@ -91,7 +91,7 @@ class RecordingQueue:
             self._writing.release()
 
     def write_old(self) -> bool:
-        """Writes some entries that no executor had the time for; returns whether there are more."""
+        """Writes some entries for which no executor had time; returns whether there are more."""
         if time.monotonic() - self._looked > AGE:
             self._looked = time.monotonic()
             for queue in self._queues:
@@ -114,16 +114,16 @@ class RecordingQueue:
 
 
 class ExecutorQueue:
-    """A `StepListener` for one executor. It keeps references: nobody changes a node's arrays after the step.
+    """A `StepListener` for one executor. It stores references, since a node's arrays do not change after the step.
 
     Attributes:
         kept: entries that are not yet written.
-        large: steps take so long to write that executors leave it to another thread.
+        large: whether steps take so long to write that executors leave them to another thread.
         old: the number of entries in `kept` that have waited for longer than `AGE`.
 
     Args:
         writer, system: see `RecordingQueue`.
-        channels: of the nodes whose steps are packed.
+        channels: the channels of the nodes whose steps are packed.
         catch_up: writes one entry while an executor has nothing to do; returns whether it did.
     """
 
@@ -170,7 +170,7 @@ class ExecutorQueue:
 
     @property
     def _at_once(self) -> bool:
-        """Whether something may be written now: nothing older waits, and nobody would have to."""
+        """Whether an entry may be written now: no older entry waits, and the caller would not have to wait."""
         return self._writer is not None and not self.kept and not self._writer.crowded
 
     def _write_message(self, episode: int, edge: str, message: ReceivedMessage, reader: int) -> None:
@@ -178,7 +178,7 @@ class ExecutorQueue:
             self._writer.message(episode, edge, message.seq, message.sent, message.arrived, reader)
 
     def write(self, most: int = SLICE) -> bool:
-        """Hands at most `most` entries to the writer; returns whether any are left."""
+        """Passes at most `most` entries to the writer; returns whether any are left."""
         writer = self._writer
         if writer is None or writer.failed:
             self.kept.clear()
@@ -223,7 +223,7 @@ class ExecutorQueue:
         return fields
 
     def _arrays(self, tree: PyTree) -> dict[str, np.ndarray]:
-        """Leaves by key path, as `recorder.arrays`; the paths of each structure are worked out once."""
+        """Returns leaves by key path, as `recorder.arrays`; the paths of each structure are computed once."""
         leaves, structure = jax.tree.flatten(tree)
         if not leaves:
             return {}

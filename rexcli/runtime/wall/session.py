@@ -1,7 +1,7 @@
-"""One run on the wall clock: its episodes, its threads, its watchdog, its end.
+"""Runs a session on the wall clock: its episodes, its threads, its watchdog, and its end.
 
-Whatever happens (a node that raises or hangs, NaN, Ctrl-C, SIGTERM), no further step starts, `stop` is called on every
-node, and what happened so far is recorded. The thread that runs the session watches: it steps nothing itself.
+After any failure (a node that raises or hangs, NaN, Ctrl-C, SIGTERM), no further step starts, `stop` is called on every
+node, and everything up to then is recorded. The thread of the session only monitors the others and makes no steps.
 """
 
 from __future__ import annotations
@@ -37,23 +37,25 @@ LEAD = 0.03
 LOOK = 0.01
 """Seconds between two checks of the episode."""
 PAUSE = 1e-3
-"""Seconds between two slices of writing, if there is more: without them, threads pass the interpreter to and fro."""
+"""Seconds between two slices of writing, if there is more: without a pause, threads compete for the
+interpreter lock.
+"""
 log = logging.getLogger("rex.wall")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run on the wall clock ended.
+    """The outcome of a run on the wall clock.
 
     Attributes:
-        error: None if it came to its end; what to raise otherwise: a `RunError`, or `KeyboardInterrupt`.
-        stop_failures: nodes whose `stop` failed, a line each.
-        episodes: begun.
-        steps: supervisor steps made, in all episodes.
-        seconds: that the episodes took.
-        punctuality: by node.
-        lateness: by node, ns from when the rules let a step start until it started, `[ticks]`.
-        overruns: where delays are emulated, by node: steps that took longer than their declared delay.
+        error: None if the run ended normally, otherwise the error to raise: a `RunError`, or `KeyboardInterrupt`.
+        stop_failures: a line for each node whose `stop` failed.
+        episodes: number of episodes begun.
+        steps: number of supervisor steps made in all episodes.
+        seconds: duration of all episodes.
+        punctuality: the punctuality of each node.
+        lateness: by node, ns from when a step was due until it started, `[ticks]`.
+        overruns: if delays are emulated, the number of steps that took longer than their declared delay, by node.
     """
 
     error: BaseException | None
@@ -66,7 +68,7 @@ class Outcome:
     overruns: Mapping[str, int] = field(default_factory=dict)
 
     def check(self) -> Outcome:
-        """Itself, if all went well.
+        """Returns itself, if there was no failure.
 
         Raises:
             BaseException: `error`, or a `RunError` that names the nodes whose `stop` failed.
@@ -79,7 +81,7 @@ class Outcome:
 
 
 class Session:
-    """What starts the nodes up, runs episodes one after another, stops the nodes and writes up."""
+    """Starts the nodes, runs episodes one after another, stops the nodes and completes the recording."""
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class Session:
         request: signals.StopRequest,
         emulation: Emulation | None,
     ) -> None:
-        """Runs one episode; `error` says if it was cut short."""
+        """Runs one episode; sets `error` if it was cut short."""
         self._recording.write_all()
         episode = Episode(
             number,
@@ -210,14 +212,14 @@ class Session:
             time.sleep(0.001)
 
     def _is_lost(self, executor: Executor, episode: Episode, waited: float) -> bool:
-        """Whether an executor is not to be waited for: one of its steps has hung, or it does not end."""
+        """Returns whether not to wait for an executor: one of its steps hangs, or it does not end."""
         if waited > self._settings.stop_timeout + SHORTEST:
             return True
         limit = Watchdog(self._settings.watchdog).limit
         return any(node.executor is executor and ns / 1e9 > limit(node) for node, ns in episode.running())
 
     def stop(self) -> None:
-        """Calls `stop` of every node, in order, whatever the others do; one that hangs delays the next by 0.2 s."""
+        """Calls `stop` of every node, in order, even if others fail; one that hangs delays the next by 0.2 s."""
         limit = self._settings.stop_timeout
         jobs: dict[str, WorkerCall] = {}
         last: dict[Worker, WorkerCall] = {self._workers[name]: job for name, job in self._busy.items()}
@@ -241,7 +243,7 @@ class Session:
             log.error("stop failed: %s", failure)
 
     def write_up(self) -> None:
-        """Writes all that is left to the recording."""
+        """Writes all remaining entries to the recording."""
         self._ended = True
         if self._writing_up is not None:
             self._writing_up.wait()
@@ -249,7 +251,7 @@ class Session:
         self._recording.write_all()
 
     def _write(self) -> None:
-        """Does what is not urgent in a thread of its own: writes to the recording and calls `watch`."""
+        """Writes to the recording and calls `watch`, in a background thread."""
         while not self._ended:
             episode = self._now
             left = self._recording.write_old()

@@ -1,4 +1,4 @@
-"""The wall clock: a system's nodes in real time, for robots."""
+"""Runs a system's nodes in real time, for robots."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ PyTree = Any
 SHARE_SECONDS = 3e-4
 SHARE_OF_PERIOD = 0.2
 SHARE_LOAD = 0.5
-"""Nodes share a thread if a step takes no longer than these, and all of theirs no more of the time than that."""
+"""Nodes share a thread if a step takes no longer than the first two, and all of their steps no more of the time than
+the last.
+"""
 
 log = logging.getLogger("rex.wall")
 
 
 def check_system(system: System, settings: WallSettings) -> None:
-    """Refuses what the wall clock cannot do: emulate a robot; or, without emulation, lose messages on purpose or draw
+    """Raises an error for what the wall clock cannot do: emulate a robot; or, without emulation, lose messages or draw
     delays.
 
     Raises:
-        DeclarationError: naming the first node or edge.
+        DeclarationError: names the first such node or edge.
     """
     if settings.emulate:
         check_emulation(system)
@@ -67,14 +69,14 @@ def check_system(system: System, settings: WallSettings) -> None:
 
 
 class WallClock:
-    """A system in real time.
+    """Runs a system in real time.
 
     Args:
-        system: whose nodes.
-        writer: of the recording, or None. The caller closes it.
+        system: the system to run.
+        writer: the writer of the recording, or None. The caller closes it.
         controller: steps the supervisor; its own code if None.
-        settings: how to run.
-        seed: from which emulated delays come.
+        settings: the settings of the wall clock.
+        seed: the seed of emulated delays.
 
     Raises:
         DeclarationError: see `check_system`.
@@ -99,10 +101,10 @@ class WallClock:
         self._fused: dict[tuple[str, ...], FusedCall] = {}
 
     def prepare(self, graph_state: GraphState) -> None:
-        """Compiles, checks and warms up what can be jitted; `run` does it where it was not done.
+        """Compiles, checks and warms up all steps that can be jitted; `run` does it if it has not been called.
 
         Raises:
-            RexError: a step returns something else than it began with, or a device is not there.
+            RexError: if a step returns another structure than it began with, or a device is missing.
         """
         graph_state = with_memory(graph_state, self._controller)
         several = any(find_device(node.spec.device, name) is not None for name, node in self.system.nodes.items())
@@ -145,8 +147,9 @@ class WallClock:
         gc.collect()
 
     def _due_together(self) -> list[tuple[str, ...]]:
-        """Nodes that share a thread and are due at the same time as a rule: of one rate and phase, and none waits for
-        another. Not the supervisor, with which an episode ends, and none whose delays are emulated one by one."""
+        """Returns groups of nodes that share a thread and are usually due at the same time: nodes of one rate and phase
+        that do not wait for each other, without the supervisor, with which an episode ends; none if delays are
+        emulated."""
         groups: dict[Any, list[str]] = {}
         phase = phases(self.system.timing)
         for name in self.shared if not self.settings.emulate else ():
@@ -159,13 +162,13 @@ class WallClock:
 
     @property
     def step_seconds(self) -> dict[str, float | None]:
-        """By node, what `prepare` measured of a step; None where a trial might have had side effects."""
+        """The duration of a step that `prepare` measured, by node; None if a trial might have had side effects."""
         return {name: call.seconds for name, call in self._calls.items()}
 
     @property
     def shared(self) -> list[str]:
-        """The nodes that share a thread, once `prepare` has measured them: those declared so, and of those that leave
-        it to us, the quick ones."""
+        """The nodes that share a thread, once `prepare` has measured them: those declared so, and the fast ones of
+        those with `thread: auto`."""
         specs = self.system.specs
         limit = min(SHARE_SECONDS, SHARE_OF_PERIOD / max(spec.rate for spec in specs.values()))
         measured = {name: call.seconds for name, call in self._calls.items() if call.seconds is not None}
@@ -188,21 +191,21 @@ class WallClock:
         params: Mapping[str, PyTree] | None = None,
         watch: Watch | None = None,
     ) -> Outcome:
-        """Starts the nodes up, runs the episodes one after another, and stops the nodes.
+        """Starts the nodes, runs the episodes one after another, and stops the nodes.
 
         Args:
             rng: PRNG key; each episode folds its number in.
-            episodes: how many.
-            steps: supervisor steps an episode; or
-            seconds: its length.
-            params: parameters by node, in place of what `init_params` gives.
-            watch: is called every 10 ms or so with the running episode, in a thread that no step waits for.
+            episodes: number of episodes.
+            steps: supervisor steps per episode; alternatively:
+            seconds: length of an episode.
+            params: parameters by node, instead of those from `init_params`.
+            watch: called about every 10 ms with the running episode, in a thread that no step waits for.
 
         Returns:
-            How it ended: nothing that happens to the robot is raised, see `Outcome.check`.
+            How the run ended: failures of nodes are not raised here, see `Outcome.check`.
 
         Raises:
-            RexError: what is wrong before any node is started.
+            RexError: for errors before any node is started.
         """
         if (steps is None) == (seconds is None):
             raise RexError("give the length of an episode either as steps or as seconds")

@@ -1,4 +1,4 @@
-"""Tells a step that hangs from a machine that stands still."""
+"""Detects steps that hang, and distinguishes them from a machine that is suspended."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from rexcli.runtime.wall.episode import ScheduledNode
 from rexcli.runtime.wall.realtime import now
 
 SHORTEST = 0.2
-"""Seconds that any step is allowed: an ordinary kernel may delay a thread by as much when it is busy."""
+"""Seconds that any step may take: an ordinary kernel may delay a thread by as much when it is busy."""
 LONGEST_LOOK = 0.05
-"""Seconds between two checks that count at most: if this thread was delayed for longer, so were the steps."""
+"""The most seconds between two checks that count: if this thread was delayed for longer, so were the steps."""
 
 
 class Watchdog:
     """Checks the running steps every few milliseconds.
 
     Args:
-        periods: of its node that a step may take (and 0.2 s); None for any.
+        periods: periods of its node that a step may take (and 0.2 s); None for no limit.
     """
 
     def __init__(self, periods: float | None):
@@ -27,11 +27,11 @@ class Watchdog:
         self._since: dict[tuple[str, int], float] = {}
 
     def limit(self, node: ScheduledNode) -> float:
-        """Seconds that a step may take."""
+        """Returns the seconds that a step may take."""
         return float("inf") if self._periods is None else max(SHORTEST, self._periods * node.period / 1e9)
 
     def hung(self, running: Iterable[tuple[ScheduledNode, int]]) -> tuple[ScheduledNode, float] | None:
-        """The first step that has hung, and for how many seconds.
+        """Returns the first step that hangs, and for how many seconds; None if there is none.
 
         Args:
             running: nodes in a step, and for how long they have been, ns.

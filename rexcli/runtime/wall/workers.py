@@ -1,4 +1,6 @@
-"""Threads that can be abandoned: Python cannot end a step that hangs, so no other thread may have to join it."""
+"""Provides threads that can be abandoned: Python cannot end a step that hangs, so no other thread may have to
+join it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ class WorkerCall:
 
 
 class Worker:
-    """A thread that does one job after another: a node's hardware sees one and the same thread all along."""
+    """A thread that does one job after another, so that a node's hardware is always used by the same thread."""
 
     def __init__(self, name: str):
         self._jobs: queue.SimpleQueue[WorkerCall | None] = queue.SimpleQueue()
@@ -48,7 +50,7 @@ class Worker:
         return job
 
     def close(self, seconds: float = 1.0) -> bool:
-        """Ends the thread once its jobs are done. Whether it ended within some seconds."""
+        """Ends the thread once its jobs are done; returns whether it ended within some seconds."""
         self._jobs.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
