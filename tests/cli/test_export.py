@@ -30,5 +30,5 @@ def test_what_is_no_form_is_refused_whatever_run_is_meant() -> None:
         export_run("nowhere", "cvs", None)
     with pytest.raises(RexError, match="--storage mcap: this is for --to rosbag2"):
         export_run("nowhere", "csv", None, "mcap")
-    with pytest.raises(RexError, match="--storage sqlite: .* did you mean 'sqlite3'"):
+    with pytest.raises(RexError, match=r"--storage sqlite: .* did you mean 'sqlite3'"):
         export_run("nowhere", "rosbag2", None, "sqlite")
