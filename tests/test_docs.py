@@ -50,7 +50,7 @@ def type_in(lines: list[str], *, slow: bool) -> None:
             continue
         assert words[0] == "rex", f"no test can type this: {line}"
         if any(word.startswith("distributed.process=") for word in words):
-            continue  # tests/cli/test_distributed.py trains in two processes
+            continue  # tests/cli/test_process_group.py trains in two processes
         if slow or is_quick(words):
             assert main(shorter(line)) == 0, line
 

@@ -13,6 +13,7 @@ from rexcli.cli.hydra_app import Flags, run
 from rexcli.cli.main import _report, main
 from rexcli.config.project import Project
 from rexcli.plot import main as plots
+from rexcli.runs.view import RunView
 from tests.config.conftest import toy
 
 __all__ = ["toy"]
@@ -107,3 +108,7 @@ def make(toy: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     sys.path.insert(0, str(tmp_path))
     sys.modules.pop("making", None)
     return run_make
+
+
+def runs(project: Project) -> list[RunView]:
+    return [RunView(file.parent) for file in sorted(project.outputs.rglob("run.json"))]

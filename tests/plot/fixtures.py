@@ -58,6 +58,11 @@ PENDULUM: dict[str, Any] = {
 }
 
 
+def bringing(path: str, name: str = "swing") -> dict[str, Any]:
+    """The pendulum's config with a picture that the experiment brings."""
+    return {**PENDULUM, "plots": {"pictures": {name: path}}}
+
+
 def config_of(
     names: list[str], edges: list[tuple[str, str]], *, skip: tuple[int, ...] = (), rate: float = 50
 ) -> dict[str, Any]:

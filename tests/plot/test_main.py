@@ -14,10 +14,20 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from rexcli.errors import RexError
-from rexcli.plot import ages, draw_many, draw_run, pictures
+from rexcli.plot import ages, draw_many, draw_run
 from rexcli.plot.main import save
 from rexcli.plot.registry import Animation, Options, Picture
-from tests.plot.fixtures import PENDULUM, FakeRun, metrics, pendulum_rollouts, program, recording, sweep, timeline_of
+from tests.plot.fixtures import (
+    PENDULUM,
+    FakeRun,
+    bringing,
+    metrics,
+    pendulum_rollouts,
+    program,
+    recording,
+    sweep,
+    timeline_of,
+)
 
 EVERYTHING = {
     "timeline.npz": timeline_of(PENDULUM),
@@ -58,12 +68,8 @@ def test_pictures_have_the_format_that_was_asked_for(tmp_path: Path, format: str
         draw_run(FakeRun(tmp_path, {}), format="gif")
 
 
-def _bringing(path: str, name: str = "swing") -> dict:
-    return {**PENDULUM, "plots": {"pictures": {name: path}}}
-
-
 def test_an_experiment_brings_a_picture_and_its_gif_runs_at_25_frames_a_second_for_ever(tmp_path: Path) -> None:
-    run = FakeRun(tmp_path, EVERYTHING, _bringing("nodes.pendulum.picture.Pendulum"))
+    run = FakeRun(tmp_path, EVERYTHING, bringing("nodes.pendulum.picture.Pendulum"))
     [file] = draw_run(run, only=["swing"], animation_seconds=1.0)
     assert file.name == "swing.gif"
     with Image.open(file) as image:
@@ -71,68 +77,6 @@ def test_an_experiment_brings_a_picture_and_its_gif_runs_at_25_frames_a_second_f
         assert image.info["loop"] == 0
         assert image.n_frames == 26
     assert file.stat().st_size < 26 * 8_000
-
-
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("os.system", "only nodes, rexcli, distrax are trusted"),
-        ("nodes.pendulum.plant.subprocess.Popen", "nodes.pendulum.plant has no|this is subprocess"),
-        ("nodes.pendulum.Motor", "this is no picture"),
-        ("nodes.pendulum.picture.draw", "this is a function"),
-        ("rexcli.plot.ages.Ages", "configuration may not call"),
-        ("nodes.pendulum.picture.Pendulm", "did you mean 'Pendulum'"),
-    ],
-)
-def test_a_strangers_run_names_pictures_of_the_users_own_nodes_alone(
-    tmp_path: Path, path: str, said: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = FakeRun(tmp_path, {}, _bringing(path))
-    with pytest.raises(RexError, match=said):
-        draw_run(run, only=["swing"])
-    with caplog.at_level(logging.WARNING):
-        assert {file.stem for file in draw_run(run)} == {"system"}
-    assert "picture 'swing'" in caplog.text
-
-
-def test_a_run_that_is_a_project_is_not_drawn_by_its_own_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = FakeRun(tmp_path, {}, _bringing("nodes.evil.Picture"))
-    for folder, file, text in (("conf", "x.yaml", ""), ("nodes", "evil.py", "open('executed', 'w')")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    with caplog.at_level(logging.WARNING):
-        assert {file.stem for file in draw_run(run)} == {"system"}
-    assert "draw it from a project of your own" in caplog.text
-    assert not (tmp_path / "executed").exists()
-
-
-@pytest.mark.parametrize("name", ["../swing", "a/b", "..", "a\\b"])
-def test_a_strangers_picture_has_no_name_that_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RexError, match="plots"):
-        draw_run(FakeRun(tmp_path / "run", EVERYTHING, _bringing("nodes.pendulum.picture.Pendulum", name)))
-    assert not list(tmp_path.rglob("*.gif"))
-
-
-def test_a_new_module_in_the_package_is_a_new_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "hello.py").write_text(
-        "from rexcli.plot import Picture, style\n"
-        "class Hello(Picture):\n"
-        "    needs = ('hello.txt',)\n"
-        "    def render(self, view, options):\n"
-        "        return style.figure(2, 1)\n"
-    )
-    import rexcli.plot
-
-    monkeypatch.setattr(rexcli.plot, "__path__", [*rexcli.plot.__path__, str(tmp_path)])
-    try:
-        assert "hello" in pictures()
-        files = draw_run(FakeRun(tmp_path, {"hello.txt": ""}))
-        assert "hello.png" in {file.name for file in files}
-    finally:
-        sys.modules.pop("rexcli.plot.hello", None)
 
 
 def test_a_picture_that_fails_is_logged_and_the_others_are_drawn(

@@ -7,7 +7,7 @@ import pytest
 
 from rexcli.errors import RexError
 from rexcli.plot import sweep
-from rexcli.plot.sweep import draw, rows_of
+from rexcli.plot.sweep import draw, numbers_of, rows_of
 from tests.plot import fixtures
 from tests.plot.boxes import by_gid, clipped, covered
 from tests.plot.fixtures import PENDULUM
@@ -43,6 +43,11 @@ def test_words_are_categories() -> None:
     table = {"compile.mode": np.asarray(["mcs", "generational", "mcs"]), "hold": np.asarray([0.1, 0.2, 0.3])}
     fig = draw(rows_of(table), swept=["compile.mode"])
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["mcs", "generational"]
+
+
+def test_cells_that_are_lists_or_text_count_as_numbers() -> None:
+    cells = [1.5, "2.5", "[1.0, 3.0]", '["NaN", 4]', "", "nan", "word", "[", None]
+    assert [numbers_of(cell) for cell in cells] == [[1.5], [2.5], [1.0, 3.0], [4.0], [], [], [], [], []]
 
 
 def test_no_label_covers_another_or_leaves_the_picture() -> None:

@@ -21,7 +21,7 @@ from rexcli.sweep import side_by_side
 from rexcli.sweep.folder import collect
 from tests.cli.conftest import SMALL_TRAINING
 from tests.sweep import drill, nap
-from tests.sweep.test_sweep import statuses, table
+from tests.sweep.conftest import statuses, table
 
 
 class Trainer:

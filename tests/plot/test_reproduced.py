@@ -1,4 +1,4 @@
-"""The pictures of an identification: every value is drawn, stages and what is held out are marked, labels apart."""
+"""Signals that an identification reproduces: every value is drawn, labels apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.plot import loss, reproduced
+from rexcli.plot import reproduced
 from tests.plot.boxes import by_gid, clipped, covered
 
 
@@ -39,16 +39,3 @@ def test_a_wrapped_angle_is_no_line_across() -> None:
     arrays["sensor.th/simulated"] = (2 * time + np.pi) % (2 * np.pi) - np.pi
     [line] = by_gid(reproduced.draw(arrays), "simulated:sensor.th")
     assert np.nanmax(np.abs(np.diff(line.get_ydata()))) < 1
-
-
-def test_losses_of_runs_are_beside_one_another() -> None:
-    rows = np.arange(1.0, 30.0)
-    stages = ["search"] * 20 + ["refine 1"] * 9
-    curves = [loss.Curve("lm", 10 * rows, 1 / rows, stages), loss.Curve("cem", 128 * rows, 2 / rows, stages)]
-    fig = loss.draw(curves)
-    assert covered(fig) == []
-    assert clipped(fig) == []
-    lines = [line for line in fig.axes[0].lines if len(line.get_xdata()) > 2]
-    assert [line.get_label() for line in lines] == ["lm", "cem"]
-    with pytest.raises(RexError, match="no finite loss"):
-        loss.draw([loss.Curve("none", rows, np.full(29, np.nan), stages)])

@@ -16,9 +16,7 @@ from rexcli.runs import provenance
 from rexcli.runs.view import RunView
 from rexcli.sweep.folder import JobRow, collect
 from tests.sweep import nap
-from tests.sweep.test_sweep import folder_of, is_running, runs_started, start, statuses, table, wait_for
-
-__all__ = ["start"]
+from tests.sweep.conftest import folder_of, is_running, runs_started, statuses, table, wait_for
 
 pytestmark = pytest.mark.slow
 
