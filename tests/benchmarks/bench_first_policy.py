@@ -68,7 +68,7 @@ def peer(python: str, steps: str) -> tuple[float, float, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--steps", default="5e5,8e5,1e6,3e6", help="environment steps a seed, to be tried in this order"
+        "--steps", default="3e5,5e5,1e6,3e6", help="environment steps a seed, to be tried in this order"
     )
     parser.add_argument("--peer", help="a Python that has rex-lib")
     parser.add_argument("--peer-steps", default="1e6,2e6,3.5e6,5e6")
