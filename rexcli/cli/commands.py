@@ -136,7 +136,7 @@ def _experiment_command(name: str, help: str, panel: str) -> None:
         dry_run: bool = False,
     ) -> None:
         if name == "show" and overrides and _names_run(overrides[0]):
-            from rexcli.cli.story import show_run
+            from rexcli.cli.show_run import show_run
 
             Console(quiet, as_json).finish(show_run(*overrides), command=name)
             return
@@ -345,7 +345,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """In what two runs differ: provenance, configuration and results."""
-    from rexcli.cli.story import compare_runs
+    from rexcli.cli.show_run import compare_runs
 
     Console(quiet, as_json).finish(compare_runs(first, second), command="diff")
 

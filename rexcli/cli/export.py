@@ -10,7 +10,7 @@ from rexcli.errors import RexError, suggest
 from rexcli.runs.result import Result
 
 if TYPE_CHECKING:
-    from rexcli.runs.rosbag import Storage
+    from rexcli.runs.exports.rosbag import Storage
     from rexcli.runs.view import RunView
 
 
@@ -45,19 +45,19 @@ def export_run(run: str, to: str, out: str | None, storage: str | None = None) -
 def _write(view: RunView, folder: Path, to: str, storage: Storage) -> str | None:
     """Writes the files, and returns a note about them for the user, if any."""
     if to == "csv":
-        from rexcli.runs.export import export_csv
+        from rexcli.runs.exports.csv import export_csv
 
         export_csv(view, folder)
     elif to == "rosbag2":
-        from rexcli.runs.rosbag import export_rosbag2
+        from rexcli.runs.exports.rosbag import export_rosbag2
 
         export_rosbag2(view, folder, storage)
     elif to in ("lerobot", "lerobot2"):
-        from rexcli.runs.lerobot import export_lerobot
+        from rexcli.runs.exports.lerobot import export_lerobot
 
         return export_lerobot(view, folder, version="v3.0" if to == "lerobot" else "v2.1")
     else:
-        from rexcli.runs.parquet import export_npz, export_parquet
+        from rexcli.runs.exports.parquet import export_npz, export_parquet
 
         return export_parquet(view, folder) if to == "parquet" else export_npz(view, folder)
     return None

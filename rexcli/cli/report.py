@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rexcli.cli.story import artifact_rows, facts_of
+from rexcli.cli.show_run import artifact_rows, facts_of
 from rexcli.config.project import find_project
 from rexcli.errors import RexError
 from rexcli.report import Entry, render

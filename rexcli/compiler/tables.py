@@ -14,8 +14,7 @@ from rexcli import memory_limit
 from rexcli.compiler.cut import Counts, Cuts, not_empty
 from rexcli.compiler.placement import Placement
 from rexcli.errors import RexError
-from rexcli.timeline.readers import first_readers
-from rexcli.timeline.reading import Reading
+from rexcli.timeline.reading import Reading, first_readers
 from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import EdgeTiming, SystemTiming
 from rexcli.timeline.timeline import Messages, Timeline

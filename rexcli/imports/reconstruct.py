@@ -15,7 +15,7 @@ from rexcli.imports.stamps import Log, match, unit_of, whole
 from rexcli.imports.topics import Topic
 from rexcli.runs.recording.layout import FIELDS
 from rexcli.timeline import phases
-from rexcli.timeline.readers import first_readers
+from rexcli.timeline.reading import first_readers
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.spec import NEVER, EdgeTiming, NodeTiming, SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Messages, Steps, Timeline, Times

@@ -150,7 +150,7 @@ def state_value(network: ActorCritic, params: PyTree, seen: jax.Array, state: ja
     return result
 
 
-def remembered(network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
+def next_memory(network: ActorCritic, params: PyTree, part: Part, seen: jax.Array, state: jax.Array) -> jax.Array:
     """Returns `network.remember` with these parameters."""
     result: Any = network.apply(params, part, seen, state, method="remember")
     return result
@@ -171,13 +171,13 @@ def unrolled(
 
     def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         seen, start = now
-        state = remembered(network, params, part, seen, forgotten(state, start))
+        state = next_memory(network, params, part, seen, reset_memory(state, start))
         return state, state
 
     return jax.lax.scan(step, state, (seen, starts))[1]
 
 
-def forgotten(state: jax.Array, start: jax.Array) -> jax.Array:
+def reset_memory(state: jax.Array, start: jax.Array) -> jax.Array:
     """Returns states `[sequences, memory_units]` with zeros where an episode begins."""
     return jnp.where(start[:, None], 0.0, state)
 

@@ -27,7 +27,7 @@ from rexcli.rl.networks import (
     ActorCritic,
     Categorical,
     action_distribution,
-    remembered,
+    next_memory,
     state_value,
 )
 from rexcli.rl.normalize import RunningStats
@@ -185,7 +185,7 @@ class Policy(struct.PyTreeNode):
         seen = self._seen(observation)
         if not self.network.recurrent:
             return action_distribution(self.network, self.params, seen), state
-        state = remembered(self.network, self.params, "actor", seen, state)
+        state = next_memory(self.network, self.params, "actor", seen, state)
         return action_distribution(self.network, self.params, seen, state), state
 
     def distribution(self, observation: Observation) -> ActionDistribution | Categorical:

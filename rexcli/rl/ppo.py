@@ -34,8 +34,8 @@ from rexcli.rl.networks import (
     Categorical,
     Part,
     action_distribution,
-    forgotten,
-    remembered,
+    next_memory,
+    reset_memory,
     state_value,
     unrolled,
 )
@@ -275,7 +275,7 @@ class PPO:
             privileged = self._privileged(envs)
             normalized = self._normalize(state, observation)
             if memory is not None and starts is not None:
-                memory = remembered(self.network, state.params, "actor", normalized, forgotten(memory, starts))
+                memory = next_memory(self.network, state.params, "actor", normalized, reset_memory(memory, starts))
             actions = action_distribution(self.network, state.params, normalized, memory)
             raw = actions.sample(own_key(rng, self.devices_per_seed))
             chosen = self.environment.action_space.from_unit(actions.unit(raw))
@@ -374,7 +374,7 @@ class PPO:
             critic = partial(unrolled, self.network, state.params, "critic")
             memory = critic(at, seen.starts, seen.memory["critic"])
             value = state_value(self.network, state.params, at, memory)
-            later = remembered(self.network, state.params, "critic", after, memory)
+            later = next_memory(self.network, state.params, "critic", after, memory)
             next_value = state_value(self.network, state.params, after, later)
             state = state.replace(memory={**state.memory, "critic": memory[-1]})
         if seen.value_after is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rexcli.errors import RexError, suggest
 from rexcli.timeline.phases import check, phases
-from rexcli.timeline.readers import first_readers
+from rexcli.timeline.reading import first_readers
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.simulate import assemble, cover
 from rexcli.timeline.spec import NEVER, SystemTiming

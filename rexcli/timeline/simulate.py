@@ -13,7 +13,7 @@ import numpy as np
 
 from rexcli.errors import RexError
 from rexcli.timeline.phases import advances, check, phases
-from rexcli.timeline.readers import blocking_readers, first_readers
+from rexcli.timeline.reading import blocking_readers, first_readers
 from rexcli.timeline.schedule import period
 from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming, SystemTiming, nanoseconds
 from rexcli.timeline.timeline import Messages, Steps, Timeline, Times

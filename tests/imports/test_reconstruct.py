@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rexcli.config.project import Project
-from rexcli.timeline.readers import first_readers
+from rexcli.timeline.reading import first_readers
 from tests.imports.conftest import Import, Refused
 from tests.imports.foreign import MS, ROBOT, robot_messages, write_bag, write_conf
 

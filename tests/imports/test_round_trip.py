@@ -24,9 +24,9 @@ from rexcli.imports import mapping
 from rexcli.imports.logs import read_log
 from rexcli.imports.reconstruct import reconstruct
 from rexcli.imports.report import MEASURED
+from rexcli.runs.exports.rosbag import export_rosbag2
 from rexcli.runs.plain_yaml import load_yaml
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.runs.rosbag import export_rosbag2
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView, find_run
 from rexcli.timeline.simulate import simulate

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rexcli import RexError
 from rexcli.config.schema import ObservationConfig
 from rexcli.rl.graph_env import GraphEnv
-from rexcli.rl.networks import ActorCritic, remembered, unrolled
+from rexcli.rl.networks import ActorCritic, next_memory, unrolled
 from rexcli.rl.normalize import RunningStats
 from rexcli.rl.policy import EXPORTED, Policy
 from rexcli.rl.ppo import PPO
@@ -73,7 +73,7 @@ def memories():
     """A network's memory over a sequence, and after one step, as functions of parameters."""
     network = ActorCritic(1, 1, 4, memory="gru", memory_units=3)
     sequence = jax.jit(lambda params, *of: unrolled(network, params, "critic", *of))
-    step = jax.jit(lambda params, *of: remembered(network, params, "critic", *of))
+    step = jax.jit(lambda params, *of: next_memory(network, params, "critic", *of))
     return lambda: network.init(jax.random.key(0), jnp.zeros(2)), sequence, step
 
 

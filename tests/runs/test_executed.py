@@ -8,8 +8,8 @@ import pytest
 
 from rexcli.errors import RexError
 from rexcli.runs.executed import read_executed
-from rexcli.runs.lerobot import export_lerobot
-from rexcli.runs.parquet import export_parquet
+from rexcli.runs.exports.lerobot import export_lerobot
+from rexcli.runs.exports.parquet import export_parquet
 from tests.runs.robot import robot, rollouts
 
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -235,7 +235,7 @@ def test_an_archive_of_lies_is_named(outputs: Path) -> None:
 def test_nothing_here_imports_jax() -> None:
     program = """
 import sys
-import rexcli.runs.rundir, rexcli.runs.view, rexcli.runs.export, rexcli.runs.recording
+import rexcli.runs.rundir, rexcli.runs.view, rexcli.runs.exports.csv, rexcli.runs.recording
 sys.exit(bool({"jax", "flax", "distrax"} & set(sys.modules)))
 """
     subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)

@@ -67,22 +67,22 @@ def set_realtime(priority: int = 0) -> None:
     """Asks the kernel to wake this thread exactly on time (Linux; elsewhere nothing happens).
 
     Args:
-        priority: see `schedule`.
+        priority: see `set_priority`.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
         if priority:
-            schedule(0, priority)
+            set_priority(0, priority)
 
 
 def reset_realtime(priority: int) -> None:
     """Reverts the priority that `set_realtime` gave to this thread."""
     if priority and sys.platform == "linux":
-        schedule(0, 0)
+        set_priority(0, 0)
 
 
-def schedule(thread: int, priority: int) -> bool:
+def set_priority(thread: int, priority: int) -> bool:
     """Gives a thread to the real-time scheduler with a priority of 1 to 99, or with 0 to the ordinary one.
 
     Threads and processes that it starts have the ordinary one.
@@ -107,12 +107,12 @@ def why_no_priority(priority: int) -> str | None:
     asked for.
 
     Args:
-        priority: see `schedule`.
+        priority: see `set_priority`.
     """
     if not priority or sys.platform != "linux":
         return None
     granted: list[bool] = []
-    trial = threading.Thread(target=lambda: granted.append(schedule(0, priority + 1)))
+    trial = threading.Thread(target=lambda: granted.append(set_priority(0, priority + 1)))
     trial.start()
     trial.join()
     if granted == [True]:
@@ -140,9 +140,9 @@ def process_priority(priority: int) -> Iterator[bool]:
         this = threading.get_native_id()
         others = [thread for thread in map(int, os.listdir("/proc/self/task")) if thread != this]
         wanted = [(this, priority + 1), *((other, max(1, priority - 1)) for other in others)]
-        changed = [thread for thread, level in wanted if schedule(thread, level)]
+        changed = [thread for thread, level in wanted if set_priority(thread, level)]
     try:
         yield bool(changed)
     finally:
         for thread in changed:
-            schedule(thread, 0)
+            set_priority(thread, 0)

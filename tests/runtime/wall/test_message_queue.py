@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexcli.runtime.wall.message_queue import MessageQueue, TickSchedule
-from rexcli.timeline.readers import blocking_readers, first_readers
+from rexcli.timeline.reading import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import EdgeTiming, NodeTiming, SystemTiming
 

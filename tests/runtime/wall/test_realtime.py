@@ -88,7 +88,7 @@ def test_who_may_have_no_priority_is_told_what_to_do(monkeypatch: pytest.MonkeyP
     with process_priority(5) as granted:
         pass
     assert (why_no_priority(5) is None) == granted
-    monkeypatch.setattr("rexcli.runtime.wall.realtime.schedule", lambda thread, priority: False)
+    monkeypatch.setattr("rexcli.runtime.wall.realtime.set_priority", lambda thread, priority: False)
     assert why_no_priority(0) is None
     assert "wall.priority=5: this user may have no real-time priority here" in str(why_no_priority(5))
     assert "`ulimit -r` be 6 or more" in str(why_no_priority(5))

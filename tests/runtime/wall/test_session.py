@@ -19,7 +19,7 @@ from rexcli.runtime.wall.session import Outcome
 from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.system import System
 from rexcli.timeline.phases import advances, phases
-from rexcli.timeline.readers import blocking_readers, first_readers
+from rexcli.timeline.reading import blocking_readers, first_readers
 from rexcli.timeline.schedule import Schedule, scheduled
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Timeline

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.runs.export import export_csv
+from rexcli.runs.exports.csv import export_csv
 from rexcli.runs.view import RunView
 from rexcli.timeline.arrays import to_arrays
 from rexcli.timeline.instants import begun

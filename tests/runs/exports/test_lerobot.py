@@ -10,7 +10,7 @@ import pytest
 
 from rexcli.imports.logs import read_log
 from rexcli.imports.topics import Wanted
-from rexcli.runs.lerobot import Version, export_lerobot
+from rexcli.runs.exports.lerobot import Version, export_lerobot
 from tests.runs.robot import robot, rollouts
 
 pa = pytest.importorskip("pyarrow")

@@ -9,7 +9,7 @@ import pytest
 
 from rexcli.imports.logs import read_log
 from rexcli.imports.topics import Wanted
-from rexcli.runs.parquet import export_npz, export_parquet
+from rexcli.runs.exports.parquet import export_npz, export_parquet
 from rexcli.runs.view import RunView
 from tests.runs.executions import chain_timeline, events, record
 from tests.runs.robot import robot, rollouts

@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from rexcli.errors import RexError
 from rexcli.runs.executed import Executed, read_executed
+from rexcli.runs.exports.parquet import need_pyarrow
 from rexcli.runs.formats import encode_json, plain
-from rexcli.runs.parquet import need_pyarrow
 from rexcli.runs.storage import atomic_folder
 from rexcli.runs.view import RunView
 from rexcli.timeline.spec import NANOSECONDS

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rexcli.cli.console import Console
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
-from rexcli.cli.story import size_text
+from rexcli.cli.show_run import size_text
 from rexcli.config.project import Project
 from tests.cli.conftest import Make, runs
 

@@ -1,0 +1,1 @@
+"""Writes runs for other programs, one module for each format."""
