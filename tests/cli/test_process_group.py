@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rexcli.cli.console import Console
 from rexcli.cli.main import main
+from rexcli.cli.process_group import stop_requests
 from rexcli.runs.view import RunView
 from tests.cli.conftest import SMALL_TRAINING
 from tests.free_port import free_port
@@ -182,3 +186,27 @@ def test_what_several_processes_cannot_do_is_refused_before_anything_starts(
     assert message in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_all_to_stop_and_the_next_one_stops(number):
+    said, heard = io.StringIO(), []
+    before = {each: signal.signal(each, lambda got, _: heard.append(got)) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with stop_requests(SimpleNamespace(count=2), Console(stderr=said)) as stop:
+            assert not stop()
+            signal.raise_signal(number)
+            assert stop()
+            assert heard == []
+            assert "stopping all processes after this evaluation" in said.getvalue()
+            signal.raise_signal(number)
+        assert heard == [number]
+        with stop_requests(SimpleNamespace(count=2)) as stop:
+            assert not stop()
+        with stop_requests(SimpleNamespace(count=1)) as stop:
+            signal.raise_signal(number)
+            assert not stop(), "a process that is alone ends as every command does"
+        assert heard == [number, number]
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rexcli.cli.console import Console
 from rexcli.cli.job import job_on_run
 from rexcli.cli.main import main
+from rexcli.cli.story import size_text
 from rexcli.config.project import Project
 from tests.cli.conftest import Make, runs
 
@@ -74,3 +77,11 @@ def test_mistakes_about_runs(
     assert make("seed=1", quiet=True) == 0
     assert main(argv) == 2
     assert said in capsys.readouterr().err
+
+
+@given(st.integers(0, 10**15))
+def test_a_size_is_short_and_at_most_a_two_hundredth_off(size: int) -> None:
+    number, unit = size_text(size).split()
+    factor = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
+    assert float(number) * factor == pytest.approx(size, rel=0.005)
+    assert unit in ("B", "GB") or float(number) >= 1
