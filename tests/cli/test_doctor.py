@@ -17,7 +17,7 @@ def test_it_says_what_it_found_and_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(realtime, "schedule", lambda thread, priority: False)
+    monkeypatch.setattr(realtime, "set_priority", lambda thread, priority: False)
     monkeypatch.setattr(doctor, "SLOW_DISK", 1e15)
     assert main(["doctor", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)

@@ -20,7 +20,7 @@ def routes(names: list[str], edges: list[tuple[str, str]], against: list[bool]) 
 
 @settings(max_examples=25, deadline=None)
 @given(graphs())
-def test_every_edge_goes_from_its_sources_border_to_its_targets(graph) -> None:
+def test_every_edge_goes_from_its_sources_border_through_its_waypoints_to_its_targets(graph) -> None:
     laid = routes(*graph)
     centres = laid.centres()
     for index, ends in enumerate(graph[1]):
@@ -30,8 +30,9 @@ def test_every_edge_goes_from_its_sources_border_to_its_targets(graph) -> None:
             away = np.abs(point - centres[name]) / HALF
             assert away.max() <= 1 + 1e-9
             assert np.isclose(away, 1).any(), "it docks at a side of the box"
-        steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-        assert steps.max() < 0.2 * (steps.sum() + 1), "it has no gap"
+        for along, across in [np.multiply(point, laid.pitch) for point in laid.layout.waypoints[index]]:
+            (first, last), there = np.sort([path[:-1, 0], path[1:, 0]], axis=0), np.abs(path[:, 1] - across) < 1e-9
+            assert (there[:-1] & there[1:] & (first <= along) & (along <= last)).any(), "it passes its waypoints"
 
 
 def test_edges_between_the_same_two_nodes_stay_apart() -> None:
