@@ -13,20 +13,18 @@ from tests.compiler.agreeing import NO_SHRINKING, agree
 from tests.compiler.comparing import assert_same
 from tests.random_systems import CLOSE_RATES, systems
 
-few = settings(
-    max_examples=2, phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+few = settings(phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @given(data=st.data(), system=systems(4, CLOSE_RATES))
-@few
+@settings(few, max_examples=1)
 def test_program_agrees_with_stepper(data, system):
     agree(data, system, max_steps=6, aheads=(0,))
 
 
 @pytest.mark.slow
 @given(data=st.data(), system=systems(4, CLOSE_RATES))
-@few
+@settings(few, max_examples=2)
 def test_program_that_runs_ahead_agrees_with_stepper(data, system):
     agree(data, system, max_steps=6, aheads=(1, 2))
 
