@@ -9,16 +9,10 @@ compiling and training (the tutorial's settings, random starts), without imports
 train five seeds. Hold is the share of 1,000 episodes of 5 s from random starts whose whole last second is upright and
 still; the lengths are tried from the shortest on until the best seed's is 0.95.
 
-Seen on two cores, 2026-11-22, nothing else running, `--steps 5e5,1e6`: ours with 500,000 steps a seed 39 s and hold
-0.816, with a million 48.6 s and 0.991; rex-lib with a million 96 s and 0, with two million 148 s and 0.997 (0, 0.026,
-0.989, 0, 0.997). So 0.33 of its time. The same command with 800,000 steps, timed by hand right after: 44.7 s and 0.995,
-of which imports and planning take 3, compilation 10.6, training 20.5, compiling and running the evaluation and the
-episodes for pictures 6, and drawing 4.
-
-Seen there on 2026-11-28, nothing else running, `--steps 9e5,1e6 --peer-steps 2e6`: ours with 900,000 steps a seed
-46.0 s, hold 0.999; rex-lib 160.5 s, 0.997: 0.29. Three hours earlier, before trainings compiled faster: 500,000 steps
-46.1 s, 0.009 (the seed of the best return was not the one that holds most); 800,000 58.2 s, 0.947; a million 62.0 s,
-1.000; rex-lib 113.0 s, 0, and 179.6 s, 0.997.
+Seen on two cores, 2026-11-28, nothing else running, `--steps 3e5 --peer-steps 2e6`: ours with 300,000 steps a seed
+39.0 s, hold 0.998; rex-lib 220.3 s, 0.997 (0, 0.026, 0.989, 0, 0.997): 0.18 of its time. With 400,000 the seed of the
+best return held 0.877. Earlier on that day, on a quicker machine, with a discount of 0.99 and less than half the
+learning rate: 900,000 steps a seed 46.0 s, hold 0.999, beside rex-lib's 160.5 s: 0.29.
 """
 
 from __future__ import annotations
