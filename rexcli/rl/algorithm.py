@@ -15,7 +15,7 @@ LearnerState = Any
 """Everything that one seed carries from update to update, a pytree. It has
 
 - `learned`: the part that `Algorithm.policy` takes;
-- `evaluation_key`: a PRNG key for an evaluation after this update, with which training draws nothing;
+- `evaluation_key`: the PRNG key of every evaluation of every seed, with which training draws nothing;
 - `failed`: int32, the first update that met a number that is not finite, or -1; nothing changes after it.
 """
 Metrics = dict[str, jax.Array]

@@ -66,12 +66,10 @@ class LearnerState(struct.PyTreeNode):
 
     @property
     def evaluation_key(self) -> jax.Array:
-        """The PRNG key of an evaluation between two updates.
-
-        Training splits `rng` in two, which gives the same keys as `fold_in` with 0 and 1, so this key differs from
-        them.
+        """The PRNG key of every evaluation: all policies of a training, of all its seeds, are compared on the same
+        episodes, so that their returns differ by what they do and not by where they start.
         """
-        return jax.random.fold_in(self.rng, EVALUATION)
+        return jax.random.key(EVALUATION, impl=jax.random.key_impl(self.rng))
 
 
 class Transitions(struct.PyTreeNode):

@@ -104,7 +104,7 @@ def test_nan_in_every_seed_is_an_error_that_names_the_update():
 
 
 @pytest.mark.slow
-def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
+def test_evaluations_are_on_the_same_episodes_and_draw_nothing_that_an_action_draws(monkeypatch):
     from rexcli.rl import seed_program
     from rexcli.rl.networks import ActionDistribution
 
@@ -125,7 +125,7 @@ def test_no_evaluation_draws_what_an_action_draws(monkeypatch):
     monkeypatch.setattr(seed_program, "evaluate", judge)
     train_tiny(settings=replace(TINY, num_steps=8, num_envs=16))
     jax.effects_barrier()
-    assert len(drawn["evaluations"]) == 2 * 3
+    assert len(drawn["evaluations"]) == 1, "three evaluations of two seeds"
     assert len(drawn["actions"]) == 2 * 6 * 8
     assert not drawn["evaluations"] & drawn["actions"]
 
