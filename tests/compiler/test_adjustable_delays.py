@@ -58,6 +58,7 @@ def roll(program: Program, key: jax.Array, eps, delays, steps: int):
 # ------------------------------------------------------------------ the law
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eps", range(EPISODES))
 def test_it_is_a_timeline_with_that_delay(eps):
     for delays in SETTINGS:

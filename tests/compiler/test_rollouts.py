@@ -77,6 +77,7 @@ class Scaled(struct.PyTreeNode):
         return step_state, output.replace(value=self.gain * output.value)
 
 
+@pytest.mark.slow
 def test_other_numbers_of_a_controller_run_by_code_that_was_compiled_before():
     program, key = three_nodes.program(), jax.random.key(5)
 

@@ -93,7 +93,8 @@ def untrained(task):
     return bound, program, ppo.policy(learned.replace(params=params, observations=stats))
 
 
-@pytest.mark.parametrize("task", [ToCentre, pytest.param(Balance, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [ToCentre, Balance])
 def test_a_policy_of_choices_and_dicts_acts_the_same_everywhere(task, tmp_path):
     """Loaded, exported, in the program and on the stepper; and it runs on the wall clock."""
     bound, program, policy = untrained(task)

@@ -70,7 +70,8 @@ def start(tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("found", ["by address", pytest.param("slurm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["by address", "slurm"])
 def test_processes_talk_and_process_0_saves_without_waiting_for_the_others(start, found):
     port = free_port()
     both = [start(port, index, found) for index in (0, 1)]

@@ -90,6 +90,7 @@ def test_a_sequence_is_step_by_step_with_resets_on_the_way(seed):
         np.testing.assert_allclose(whole[at], now, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_update_starts_from_the_probabilities_of_what_was_collected_and_goes_on_where_it_ended():
     """Every ratio is 1, also after resets within a sequence, and from a state that is not zeros; the critic sees what
     only the simulator knows, at the same instants, and no policy does."""

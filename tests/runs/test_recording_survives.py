@@ -98,6 +98,7 @@ def test_of_a_killed_recorder_the_writer_finishes_the_file(tmp_path: Path) -> No
     check_finished(tmp_path / "r.mcap")
 
 
+@pytest.mark.slow
 def test_a_recorder_killed_with_its_writer_leaves_a_file_that_every_reader_opens(tmp_path: Path) -> None:
     last = kill_while_writing(tmp_path / "r.mcap", 3.0, 0.0005, alone=False)
     assert last > (-1, -1)

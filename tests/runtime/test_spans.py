@@ -90,9 +90,7 @@ def by_program(system: System, timeline: Timeline):
     [
         Constant(0.0002),
         *(
-            pytest.param(
-                AdjustableDelay(0.0, 0.004, interpolation=how), marks=() if how == "hold" else pytest.mark.slow
-            )
+            pytest.param(AdjustableDelay(0.0, 0.004, interpolation=how), marks=pytest.mark.slow)
             for how in ("latest", "linear", "hold")
         ),
     ],

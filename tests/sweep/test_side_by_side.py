@@ -60,6 +60,7 @@ def test_what_jobs_have_made_is_for_those_beside_them_alone(toy: Project, traine
     assert [row["first"] for row in table(toy)] == ["1 at 10 Hz", "1 at 20 Hz"] * 2
 
 
+@pytest.mark.slow
 def test_a_failed_training_fails_its_job_alone(toy: Project, trainer: Trainer) -> None:
     trainer.outcomes[0.2] = RexError("not finite")
     assert drill.main(["ppo.lr=0.1,0.2,0.3"]) == 1

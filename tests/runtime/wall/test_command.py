@@ -181,6 +181,7 @@ def test_a_run_killed_at_any_moment_keeps_all_but_its_last_second(project: Path,
 needs_mujoco = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="needs mujoco, an optional extra")
 
 
+@pytest.mark.slow
 @needs_mujoco
 def test_the_plant_turns_with_the_motor_and_rests_without() -> None:
     from nodes.pendulum.bus import Bus

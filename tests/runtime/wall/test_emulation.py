@@ -63,6 +63,7 @@ def test_what_is_measured_is_what_is_declared_and_keeps_the_rules_of_time(tmp_pa
     check_rules(timeline, dict(outcome.lateness))
 
 
+@pytest.mark.slow
 def test_a_blocking_reader_waits_for_what_is_lost_until_it_would_have_been_there(tmp_path: Path) -> None:
     system = three(blocking=True, delay=Constant(0.012), expected_delay=0.0, loss=GilbertElliott(share=0.3, burst=3))
     _, recording = record(system, tmp_path, EMULATE, steps=STEPS)
