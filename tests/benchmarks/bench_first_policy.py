@@ -11,8 +11,9 @@ still; the lengths are tried from the shortest on until the best seed's is 0.95.
 
 Seen on two cores, 2026-11-28, nothing else running, `--steps 3e5 --peer-steps 2e6`: ours with 300,000 steps a seed
 39.0 s, hold 0.998; rex-lib 220.3 s, 0.997 (0, 0.026, 0.989, 0, 0.997): 0.18 of its time. With 400,000 the seed of the
-best return held 0.877. Earlier on that day, on a quicker machine, with a discount of 0.99 and less than half the
-learning rate: 900,000 steps a seed 46.0 s, hold 0.999, beside rex-lib's 160.5 s: 0.29.
+best return held 0.877; since then policies are compared on the same episodes (33.6 s, 0.999, right after). Earlier on
+that day, on a quicker machine, with a discount of 0.99 and less than half the learning rate: 900,000 steps a seed
+46.0 s, hold 0.999, beside rex-lib's 160.5 s: 0.29.
 """
 
 from __future__ import annotations

@@ -91,6 +91,7 @@ def test_a_sweep_runs_every_combination(make: Make, toy: Project, capsys: pytest
     assert find_run("latest", toy.outputs).path == folder / "3"
 
 
+@pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_others(make: Make, toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert make("conf=toy", "seed=13,14,2", multirun=True) == 1
     rows = sweep_rows(toy)

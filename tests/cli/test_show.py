@@ -48,6 +48,7 @@ def test_what_cannot_be_simulated_quickly_is_refused_by_its_key(override, said, 
     assert said in line
 
 
+@pytest.mark.slow
 def test_replicas_have_one_line_and_those_that_differ_their_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["show", "conf=platoon", "nodes.car.replicas=5", "+nodes.car_3.delay=0.04", "edges.orders.delay=90"]

@@ -20,6 +20,7 @@ from tests.imports.conftest import Import, Refused
 from tests.imports.foreign import ARM, MS, START, floats, joints, write_bag, write_conf
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31), st.integers(0, 800), st.sampled_from([10.0, 30.0, 50.0, 120.0]), st.floats(-5, 5))
 @settings(deadline=None, max_examples=30)
 def test_a_planted_lag_is_found(seed: int, planted: int, rate: float, gain: float) -> None:

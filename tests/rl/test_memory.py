@@ -195,6 +195,7 @@ def replayed(call, state, places, seqs, ages):
     return np.array(actions)
 
 
+@pytest.mark.slow
 def test_the_export_is_the_simulated_policy_on_every_executor(tmp_path):
     """Program, stepper and wall clock send what the exported function says, with its state carried, to 1e-6."""
     policy = make_policy()

@@ -14,6 +14,7 @@ from tests.sweep import nap
 from tests.sweep.conftest import folder_of
 
 
+@pytest.mark.slow
 def test_tables_are_sorted_by_any_result(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert nap.main(["seed=5,9,2"], sort="double") == 0
     lines = capsys.readouterr().out.splitlines()[2:5]
