@@ -8,6 +8,7 @@ import numpy as np
 
 from rexcli.config.schema import IdentifyConfig, UnknownConfig
 from rexcli.identify.optimizer import Search
+from rexcli.identify.problem import Problem
 from rexcli.identify.robust import robust
 from rexcli.identify.unknowns import Unknowns
 
@@ -34,14 +35,7 @@ class Lines:
         self.signals = [SimpleNamespace(name="n.out")]
         self.timeline = SimpleNamespace(num_episodes=1, num_steps=np.array([rows]))
 
-    def start(self) -> np.ndarray:
-        return np.concatenate([self.unknowns.start, np.zeros(self.size - self.num_params)])
-
-    def lower(self) -> np.ndarray:
-        return np.concatenate([np.zeros(self.num_params), np.full(self.size - self.num_params, -np.inf)])
-
-    def upper(self) -> np.ndarray:
-        return np.concatenate([np.ones(self.num_params), np.full(self.size - self.num_params, np.inf)])
+    start, lower, upper = Problem.start, Problem.lower, Problem.upper
 
     def errors(self, z: np.ndarray, width: int | None = None) -> np.ndarray:
         self.rollouts += len(z)

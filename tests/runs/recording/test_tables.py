@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.errors import RexError
 from rexcli.runs.recording import RecordingWriter, read_recording
-from rexcli.timeline.simulate import simulate
 from rexcli.timeline.spec import NodeTiming, SystemTiming
-from tests.runs.executions import assert_prefix, assert_same, attempt, chain_timeline, events, recorded
+from tests.runs.executions import assert_prefix, assert_same, attempt, chain_timeline, events, recorded, simulated
 from tests.timeline.systems import Delays, cases
 
 
@@ -22,13 +19,7 @@ from tests.timeline.systems import Delays, cases
 def test_an_execution_cut_anywhere_leaves_a_shorter_timeline(
     case: tuple[SystemTiming, Delays], episodes: int, steps: int, share: float, all_of_it: bool
 ) -> None:
-    spec, delays = case
-    try:
-        delays = replace(delays, episodes=tuple(range(episodes)))
-        timeline = simulate(spec, delays, episodes=episodes, steps=steps)
-    except RexError as refusal:
-        assume("infinitely fast" not in str(refusal))
-        raise
+    timeline = simulated(case, episodes, steps)
     done = events(timeline)
     done = done if all_of_it else done[: int(share * len(done))]
     with tempfile.TemporaryDirectory() as folder:
