@@ -14,6 +14,9 @@ from rexcli.config.project import Project
 from rexcli.config.schema import Experiment
 from rexcli.runs.result import Result
 
+WITHOUT_RUN = ("rexcli.cli.show", "rexcli.cli.dry_run")
+"""Modules of commands that make no run, and so draw nothing."""
+
 
 @dataclass(frozen=True)
 class CommandSpec:
@@ -43,6 +46,10 @@ class CommandSpec:
     def trains(self) -> bool:
         """Whether the command pauses for a training, so that several trainings can be made side by side."""
         return hasattr(importlib.import_module(self.module), "stages")
+
+    @property
+    def makes_run(self) -> bool:
+        return self.module not in WITHOUT_RUN
 
     def on(self, conf: str | None, config_dir: str | None) -> CommandSpec:
         return replace(self, conf=conf, config_dir=config_dir)
@@ -75,6 +82,8 @@ class CommandSpec:
         return result
 
     def _run(self, job: Job) -> Result:
+        if self.makes_run:
+            job.start_drawing()
         function = getattr(importlib.import_module(self.module), self.name)
         result: Result = function(job)
         return result

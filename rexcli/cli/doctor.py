@@ -17,6 +17,7 @@ from typing import Any
 from rexcli.config.project import find_project
 from rexcli.config.schema import WallSettings
 from rexcli.errors import RexError
+from rexcli.machine import cores
 from rexcli.runs.result import Result, Table
 
 NAPS, NAP = 200, 1e-3
@@ -117,13 +118,12 @@ def _devices() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    found = f"{cores}, load {load:.1f}"
+    found = f"{cores()}, load {load:.1f}"
     fix = (
         "other programs are busy, so times measured now, and steps on the wall clock, are not those of an idle machine"
     )
-    return Finding("cores", found, fix if load > cores + 0.5 else None)
+    return Finding("cores", found, fix if load > cores() + 0.5 else None)
 
 
 def _memory() -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from rexcli.cli.job import Job
 from rexcli.cli.show import simulate_quickly, warnings
 from rexcli.compiler import backend
 from rexcli.errors import RexError
+from rexcli.machine import cores
 from rexcli.runs.result import Result, Table
 from rexcli.runtime.wall.realtime import why_no_priority
 from rexcli.system.system import System
@@ -77,6 +77,5 @@ def _warnings(system: System, seconds: Mapping[str, float | None], *, emulate: b
             why = "which cannot be emulated" if emulate else "so that its readers are scheduled too early"
             yield f"{step}, and {expected * 1e3:.3g} ms are expected, {why}; declare its delay, or make its step faster"
     load = sum(took * system.specs[name].rate for name, took in seconds.items() if took is not None)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if load > NEARLY * cores:
-        yield f"all steps together keep {load:.1f} cores busy, and this process has {cores}; lower rates or run less"
+    if load > NEARLY * cores():
+        yield f"all steps together keep {load:.1f} cores busy, and this process has {cores()}; lower rates or run less"

@@ -23,6 +23,7 @@ def evaluate_run(run: str, overrides: Sequence[str], console: Console, argv: Seq
     Delays are newly sampled too, unless `from=RUN` names a timeline.
     """
     job, view = job_on_run("eval", run, ["from=null", *overrides], console, argv)
+    job.start_drawing()
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     policy, _ = pipeline.load_policy(str(view.path), job.project, seed=experiment.policy_seed)

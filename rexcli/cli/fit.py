@@ -42,6 +42,7 @@ def fit_run(run: str, overrides: Sequence[str], console: Console, argv: Sequence
     fragment = report.fragment(fits)
     config = DELAYS.declare(view.config, fragment, source)
     job = Job("fit", experiment_from_config(config, source, overrides), project, console, tuple(argv))
+    job.start_drawing()
     with job.new_run([view.path]) as out:
         out.write_arrays("timeline.npz", to_arrays(timeline))
         out.write_bytes("delays.yaml", OmegaConf.to_yaml(OmegaConf.create(fragment)).encode())

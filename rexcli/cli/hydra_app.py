@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np  # noqa: F401  # before jaxlib does from C++, where Ctrl-C would be told by a traceback
 
+from rexcli.cli import drawing
 from rexcli.cli.command_spec import CommandSpec
 from rexcli.cli.console import Console, shorten
 from rexcli.cli.errors import report
@@ -82,6 +83,8 @@ def _run_once(task: CommandSpec, overrides: Sequence[str]) -> tuple[Experiment, 
     from hydra.types import HydraContext, RunMode
 
     project, config_dir = task.project, task.config_dir
+    if task.makes_run:
+        drawing.prepare()
     with composing.hydra(project, config_dir) as app, composition_errors(project, task.conf, config_dir):
         composing.refuse_sweeps(overrides)
         conf = composing.conf_name(task.conf, project, config_dir)

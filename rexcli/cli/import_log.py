@@ -44,6 +44,7 @@ def import_log(file: str, words: Sequence[str], console: Console, argv: Sequence
     experiment = _experiment(path, words, project)
     mapping.check(experiment)
     job = Job("import", experiment, project, console, tuple(argv))
+    job.start_drawing()
     topics = read_log(path, mapping.wanted(experiment))
     found = reconstruct(experiment, topics, functools.partial(_median, experiment, project), str(path))
     timeline = found.timeline

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rexcli.cli import drawing
 from rexcli.cli.console import Console
 from rexcli.config.measured import runs_of
 from rexcli.config.project import Project, find_project
@@ -51,6 +52,10 @@ class Job:
 
         return build_system(self.experiment, self.project)
 
+    def start_drawing(self) -> None:
+        """Prepares the pictures of the run that this job will make, beside what it does before."""
+        drawing.start(self.experiment.plots.pictures, self.project, self.experiment.origins)
+
     def new_run(self, parents: Iterable[str | Path] = ()) -> Run:
         """Creates a run folder, to be used as a context manager.
 
@@ -61,12 +66,10 @@ class Job:
             RexError: a picture that the experiment declares does not exist; found now, not after hours of training.
         """
         from rexcli.config.compose import config_yaml
-        from rexcli.plot.registry import find
         from rexcli.runs.rundir import Run
 
         posterior = runs_of(self.experiment.randomize.posterior if self.experiment.randomize else None)
-        for name, path in self.experiment.plots.pictures.items():
-            find(name, path, self.project, self.experiment.origins)
+        drawing.check(self.experiment.plots.pictures, self.project, self.experiment.origins)
         return Run.create(
             self.project.outputs,
             self.experiment.name,

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from rexcli.cli.drawing import draw_pictures
 from rexcli.cli.job import Job
 from rexcli.cli.kept_files import keep_files
 from rexcli.config.project import Project
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
+from rexcli.runs.view import RunView
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.system import System
 
@@ -36,7 +38,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
         delays: the system that ran, whose nodes' files are kept too; or delays by `<kind>/<name>`.
         project: the project that defines the experiment's own pictures.
     """
-    if drawing(run, results, delays, project)():
+    if draw_pictures(*_kept(run, results, delays, project)):
         run.register("plots")
 
 
@@ -45,18 +47,21 @@ def drawing(
 ) -> partial[list[Path]]:
     """Does all of `draw` except drawing; returns a function that draws, in any process, and returns the files."""
     from rexcli.plot import draw_and_log
-    from rexcli.plot.declared import MANY
-    from rexcli.runs.view import RunView
 
+    return partial(draw_and_log, *_kept(run, results, delays, project))
+
+
+def _kept(
+    run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Delay], project: Project
+) -> tuple[RunView, Project, float]:
+    """Notes what a run ends with; returns what its pictures are drawn from, and the most seconds that this may take."""
     for key, value in results.items():
         run.add_result(key, value)
     if isinstance(delays, System):
         keep_files(run, delays)
         delays = delays_of(delays)
     run.write_arrays("delays.npz", delay_arrays(delays))
-    view = RunView(run.path)
-    many = len(view.config.get("nodes") or ()) > MANY
-    return partial(draw_and_log, RunView(run.path), project, time.process_time() if many else None)
+    return RunView(run.path), project, time.process_time()
 
 
 def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Delay]) -> Result:

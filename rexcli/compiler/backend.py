@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import jax
 
 from rexcli.errors import RexError
+from rexcli.machine import cores
 
 LEVEL = "xla_backend_optimization_level"
 
@@ -37,11 +38,6 @@ def prepare(devices: int | Literal["auto"] = "auto") -> None:
         if folder is not None:
             jax.config.update("jax_compilation_cache_dir", str(folder))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
-
-
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_devices(devices: int | Literal["auto"]) -> list[jax.Device]:

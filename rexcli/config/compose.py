@@ -114,10 +114,20 @@ def repository(files: Any, folders: Sequence[Path], project: Project) -> Any:
 
     class Repository(CachingConfigRepository):
         def load_config(self, config_path: str) -> Any:
-            for folder in folders:
-                if config_path not in self.cache and (path := folder / f"{config_path}.yaml").is_file():
-                    check_file(path, project)
-            return super().load_config(config_path)
+            if config_path not in self.cache:
+                for folder in folders:
+                    if (path := folder / f"{config_path}.yaml").is_file():
+                        check_file(path, project)
+                self.cache[config_path] = self.delegate.load_config(config_path)
+            return copy.deepcopy(self.cache[config_path])  # Hydra changes what it is given
+
+        def initialize_sources(self, config_search_path: Any) -> None:
+            self.delegate, self.cache = copy.deepcopy(self.delegate), {}
+            super().initialize_sources(config_search_path)
+
+        def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
+            """Shares the files that were read; Hydra copies its repository for each composition."""
+            return copy.copy(self)
 
     return Repository(files)
 

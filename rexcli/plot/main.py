@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 
 from rexcli.config.project import Project, find_project
 from rexcli.errors import RexError, WriteError
-from rexcli.plot.registry import Animation, Options, View, find, names, settings
+from rexcli.plot import registry
+from rexcli.plot.declared import MANY
+from rexcli.plot.registry import Animation, Options, View, find, pictures, settings
 from rexcli.plot.style import styled
 from rexcli.runs.logs import log_to
 from rexcli.runs.storage import atomic_file
@@ -58,9 +60,29 @@ def draw_run(
 
 
 def draw_and_log(view: View, project: Project | None = None, seconds: float | None = None) -> list[Path]:
-    """Calls `draw_run` in any process; its messages go to the run's log."""
+    """Calls `draw_run` in any process; its messages go to the run's log.
+
+    `seconds` counts for a system of many nodes; others are drawn whatever time it takes.
+    """
     with log_to(view.path / "log.txt"):
-        return draw_run(view, project=project, seconds=seconds)
+        return draw_run(view, project=project, seconds=seconds if has_many_nodes(view) else None)
+
+
+def draw_picture(view: View, project: Project, name: str) -> list[Path]:
+    """Draws one of `fitting_names`, in any process; returns no file if it fails, which the run's log says."""
+    with log_to(view.path / "log.txt"):
+        return _draw([once(view)], view.path / "plots", None, Options(), project, overlays=False, names=[name])
+
+
+def fitting_names(view: View) -> tuple[list[str], list[str]]:
+    """Returns the names of the pictures that an experiment declares, and of those of this package that fit a run."""
+    own = list(settings(view.config).pictures)
+    return own, [name for name, picture in pictures().items() if name not in own and picture.fits(view)]
+
+
+def has_many_nodes(view: View) -> bool:
+    """Returns whether a system has so many nodes that drawing it may take longer than the command itself."""
+    return len(view.config.get("nodes") or ()) > MANY
 
 
 def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = None, **options: object) -> list[Path]:
@@ -87,8 +109,6 @@ def save(drawing: Figure | Animation, path: Path) -> Path:
 
 
 class _Once:
-    """A run whose artifacts are read only once, however many pictures use them."""
-
     def __init__(self, view: View):
         self._view = view
 
@@ -100,6 +120,11 @@ class _Once:
         return value
 
 
+def once(view: View) -> View:
+    """Returns a run whose artifacts are read only once, however many pictures use them."""
+    return view if isinstance(view, _Once) else cast(View, _Once(view))
+
+
 def _draw(
     views: list[View],
     folder: Path,
@@ -109,13 +134,14 @@ def _draw(
     *,
     overlays: bool,
     seconds: float | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[Path]:
     written: list[Path] = []
     left_out: list[str] = []
     began = time.perf_counter()
     project = project or find_project()
-    views = [cast(View, _Once(view)) for view in views]
-    for name in names([view.config for view in views], only):
+    views = [once(view) for view in views]
+    for name in registry.names([view.config for view in views], only) if names is None else names:
         try:
             declared = [settings(view.config).pictures.get(name) for view in views]
             path = next(filter(None, declared), None)
@@ -150,9 +176,14 @@ def _draw(
             else:
                 raise RexError(f"picture '{name}' of {where} could not be drawn: {said}") from error
     if left_out:
-        command = f"rex plot {shown(views[0].path)} {' '.join(left_out)}"
-        logger.warning("not drawn, which would take longer than the run itself: %s draws it", command)
+        warn_left_out(views[0].path, left_out)
     return written
+
+
+def warn_left_out(run: Path, names: Sequence[str]) -> None:
+    """Logs which pictures of a run were not drawn, and how to draw them."""
+    command = f"rex plot {shown(run)} {' '.join(names)}"
+    logger.warning("not drawn, which would take longer than the run itself: %s draws it", command)
 
 
 def shown(path: Path) -> Path:

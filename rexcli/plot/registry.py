@@ -18,10 +18,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rexcli.config import checks
 from rexcli.config.key_origins import Origins
@@ -30,6 +29,9 @@ from rexcli.config.schema import PlotsConfig
 from rexcli.config.targets import Loader
 from rexcli.errors import RexError, suggest
 from rexcli.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class View(Protocol):

@@ -15,12 +15,12 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
 
 from rexcli.errors import RexError
+from rexcli.plot.processes import start_workers
 from rexcli.rl.ppo import NUMBERS
 from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, attempt, resume_stages, train_together
 from rexcli.rl.training_setup import TrainingSetup
 from rexcli.sweep.jobs import Known, SweepJob
 from rexcli.sweep.overrides import identity
-from rexcli.sweep.workers import start_workers
 
 _NUMBERS = ["seed", *(rf"ppo\.{name}" for name in NUMBERS)]
 _NUMBERS += [rf"{each}\.[^.]+\.(params|delay|expected_delay)(\..+)?" for each in ("nodes", "edges")]

@@ -12,7 +12,7 @@ from rexcli.cli.console import Console
 from rexcli.cli.hydra_app import Flags, run
 from rexcli.cli.main import _report, main
 from rexcli.config.project import Project
-from rexcli.plot import main as plots
+from rexcli.plot import registry
 from rexcli.runs.view import RunView
 from tests.config.conftest import toy
 
@@ -75,13 +75,13 @@ def runs_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train", *SMALL_TRAINING),
         ("eval", "latest:train"),
     )
-    names = plots.names
+    names = registry.names
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main(["init", ".", "--example", "pendulum", "--quiet"]) == 0
         for command, *words in commands:
             wanted = PICTURES[command]
-            patch.setattr(plots, "names", lambda *of, wanted=wanted: [each for each in names(*of) if each in wanted])
+            patch.setattr(registry, "names", lambda *of, wanted=wanted: [each for each in names(*of) if each in wanted])
             assert main([command, *words, "--quiet"]) == 0
     return folder
 
