@@ -71,8 +71,9 @@ def context() -> Any:
     from multiprocessing import forkserver, resource_tracker
 
     forking = multiprocessing.get_context("forkserver")
-    modules = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")
-    forking.set_forkserver_preload(["__main__", *(f"rexcli.plot.{name}" for name in modules)])
+    pictures = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")
+    command = "rexcli.cli.main"  # each process begins with the main module, which in `rex` imports this
+    forking.set_forkserver_preload([command, *(f"rexcli.plot.{name}" for name in pictures)])
     resource_tracker.ensure_running()  # which would unblock SIGINT
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a child inherits it, and so ignores Ctrl-C
     try:

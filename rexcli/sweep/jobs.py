@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -94,6 +94,7 @@ class SweepJob:
         inside: whether jobs run in the sweep's own process.
         owner: the process whose death ends a job; None for jobs that may outlive the sweep, for example in a queue.
         keys: the swept keys, which identify a job in messages; empty for every key.
+        composed: experiments of jobs that exist already, by `identity`; others are composed.
     """
 
     command: Command
@@ -101,6 +102,7 @@ class SweepJob:
     inside: bool = True
     owner: Mapping[str, Any] | None = None
     keys: tuple[str, ...] = ()
+    composed: Mapping[tuple[str, ...], Experiment] = field(default_factory=dict)
 
     def __call__(self, _: Any) -> float | None:
         try:
@@ -130,7 +132,7 @@ class SweepJob:
             write_job(folder, overrides, "running")
             with self._attended(folder):
                 command = self.command
-                experiment = compose(
+                experiment = self.composed.get(tuple(overrides)) or compose(
                     command.conf, own_settings + given, project=command.project, config_dir=command.config_dir
                 )
                 if goes_on:

@@ -21,6 +21,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
 from rexcli.config import compose as composing
+from rexcli.config.schema import Experiment
 from rexcli.errors import RexError, Terminated, describe
 from rexcli.runs import provenance
 from rexcli.sweep.folder import JobRow, collect, job_row, read_record, stop_file, write_job, write_record
@@ -116,7 +117,15 @@ class ResumingLauncher(Launcher):
                 write_job(self._folder / str(number), identity(jobs[number]), "failed", error)
 
 
-def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, attempt: int) -> None:
+def launch(
+    command: Command,
+    cfg: Any,
+    app: Hydra,
+    conf: str,
+    folder: Path,
+    attempt: int,
+    composed: Mapping[tuple[str, ...], Experiment],
+) -> None:
     """Runs Hydra's multirun in the sweep's folder.
 
     Args:
@@ -125,6 +134,7 @@ def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, atte
         app: the application that composed it, from `conf/<conf>.yaml`.
         folder: the folder of the sweep.
         attempt: how many times it was started.
+        composed: experiments of jobs that exist already, by the jobs' identity.
     """
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -134,7 +144,8 @@ def launch(command: Command, cfg: Any, app: Hydra, conf: str, folder: Path, atte
     inside, fragile = target.endswith((".BasicLauncher", SIDE_BY_SIDE)), target.endswith(".JoblibLauncher")
     given: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
     keys = tuple(override.key_or_group for override in composing.parse(given) if override.is_sweep_override())
-    job = SweepJob(command, attempt, inside, provenance.this_process() if fragile else None, keys)
+    owner = provenance.this_process() if fragile else None
+    job = SweepJob(command, attempt, inside, owner, keys, composed if inside else {})
     callbacks = Callbacks(cfg)
     callbacks.on_multirun_start(config=cfg, config_name=conf)
     context = HydraContext(config_loader=app.config_loader, callbacks=callbacks)

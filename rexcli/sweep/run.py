@@ -18,7 +18,7 @@ from rexcli.runs import storage
 from rexcli.sweep.folder import JobRow, SweepRecord, collect, new_sweep, read_record, stop_file, write_record
 from rexcli.sweep.jobs import Command
 from rexcli.sweep.launcher import launch
-from rexcli.sweep.overrides import chosen, is_choice, settings, variants
+from rexcli.sweep.overrides import chosen, identity, is_choice, settings, variants
 from rexcli.sweep.resume import changes, stored
 from rexcli.sweep.table import SweepView, write_csv
 
@@ -65,10 +65,14 @@ def run(command: Command, overrides: Sequence[str]) -> Ended:
     with composing.hydra(command.project, config_dir) as app, composition_errors(command.project, conf, config_dir):
         name = composing.conf_name(conf, command.project, config_dir)
         given = chosen(overrides, app, name)
-        experiments = [composing.compose_by(app, name, variant, command.project) for variant in variants(given)]
-    for experiment in experiments:
+        composed = {
+            tuple(identity(variant)): composing.compose_by(app, name, variant, command.project)
+            for variant in variants(given)
+        }
+    for experiment in composed.values():
         command.check(experiment)
-    config = plain_config(experiments[0])
+    first = next(iter(composed.values()))
+    config = plain_config(first)
     with composing.hydra(command.project, config_dir) as app, one_line_errors(command.project, conf):
         if wanted:
             if changed := changes(record.config, config):
@@ -77,11 +81,11 @@ def run(command: Command, overrides: Sequence[str]) -> Ended:
             record = record.begun_again()
             write_record(folder, record)
         else:
-            record = _record(command, overrides, config, experiments[0])
+            record = _record(command, overrides, config, first)
             folder = new_sweep(_places(command, name, given, app, record.experiment), record)
         stopped: BaseException | None = None
         try:
-            launch(command, _compose(name, given, app, folder), app, name, folder, record.attempt)
+            launch(command, _compose(name, given, app, folder), app, name, folder, record.attempt, composed)
         except (Exception, KeyboardInterrupt) as error:
             stopped = _blamed(error, folder)
     jobs = collect(folder)
