@@ -48,7 +48,8 @@ def test_the_registered_pendulum_passes_the_checks():
     assert set(info) == {"upright", "speed"}
 
 
-@pytest.mark.parametrize("mode", [pytest.param("NextStep", marks=pytest.mark.slow), "SameStep"])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_each_of_many_does_what_it_does_alone(mode):
     together = gym.GymVectorEnv(*tiny(), num_envs=2, autoreset_mode=mode)
     alone = [gym.GymEnv(*tiny()) for _ in range(2)]

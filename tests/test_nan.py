@@ -15,7 +15,7 @@ from rexcli import Environment, Node, RexError
 from rexcli.compiler import recording
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
-from rexcli.compiler.rollouts import find_nan, run_rollouts
+from rexcli.compiler.rollouts import compile_rollouts, find_nan
 from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.nan import NanListener, NanPlace, NanSearch
 from rexcli.runtime.stepper import Stepper
@@ -125,11 +125,11 @@ def test_a_state_that_is_nan_from_the_beginning_is_said_to_be() -> None:
 
 def test_rollouts_say_where_and_how_many() -> None:
     program = tank_program()
-    found = find_nan(run_rollouts(program, KEY, 4), program.system.timing)
+    found = find_nan(compile_rollouts(program, KEY, 4).run(KEY), program.system.timing)
     assert found is not None
     place, struck = found
     assert (place.node, place.field, place.tick, struck) == ("tank", "state.level", BROKEN, 4)
-    assert find_nan(run_rollouts(program, KEY, 4, steps=3), program.system.timing) is None
+    assert find_nan(compile_rollouts(program, KEY, 4, steps=3).run(KEY), program.system.timing) is None
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from rexcli import pipeline
 from rexcli.cli.console import Console
 from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import job_on_run
-from rexcli.cli.kept_files import changed_files
+from rexcli.cli.node_files import changed_files
 from rexcli.cli.results import finish
 from rexcli.compiler import backend
 from rexcli.runs.result import Result

@@ -11,7 +11,7 @@ from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
 from rexcli.runs.result import Result
 from rexcli.runtime.nan import NanSearch
-from rexcli.system.drawn import drawn
+from rexcli.system.random_values import random_values
 from rexcli.timeline.arrays import to_arrays
 
 
@@ -52,7 +52,7 @@ def record(job: Job) -> Result:
         if writer.failed:
             job.console.warn(str(writer.failed))
         run.write_arrays("timeline.npz", to_arrays(timeline))
-        write_drawn(run, drawn(system, experiment.seed, range(timeline.num_episodes)))
+        write_drawn(run, random_values(system, experiment.seed, range(timeline.num_episodes)))
         values = {
             "episodes": timeline.num_episodes,
             "steps": total,

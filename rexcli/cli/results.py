@@ -13,7 +13,7 @@ import numpy as np
 
 from rexcli.cli.drawing import draw_pictures
 from rexcli.cli.job import Job
-from rexcli.cli.kept_files import keep_files
+from rexcli.cli.node_files import keep_files
 from rexcli.config.project import Project
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run

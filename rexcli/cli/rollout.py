@@ -11,7 +11,7 @@ from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.rollouts import rollout_arrays
 from rexcli.runs.result import Result
-from rexcli.system.drawn import drawn
+from rexcli.system.random_values import random_values
 from rexcli.timeline.arrays import to_arrays
 
 
@@ -39,7 +39,7 @@ def rollout(job: Job) -> Result:
         done = pipeline.rollout(experiment, program, controller=controller, compiled=compiled)
         progress.advance()
         run.write_arrays("timeline.npz", to_arrays(timeline))
-        write_drawn(run, drawn(system, experiment.seed, done.episode.tolist()))
+        write_drawn(run, random_values(system, experiment.seed, done.episode.tolist()))
         run.write_json("program.json", describe(program.plan))
         run.write_arrays("rollouts.npz", rollout_arrays(done, experiment.rollout.save))
         values = {

@@ -17,7 +17,7 @@ import numpy as np
 from rexcli import pipeline, signals
 from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import Job
-from rexcli.cli.kept_files import keep_files, refuse_changed
+from rexcli.cli.node_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
 from rexcli.cli.results import draw, drawing, finish
 from rexcli.compiler import backend

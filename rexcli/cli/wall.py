@@ -26,7 +26,7 @@ from rexcli.runtime.wall.realtime import why_no_priority
 from rexcli.runtime.wall.session import Outcome
 from rexcli.runtime.wall.wall_clock import SHARE_SECONDS
 from rexcli.system.call import StepFunction
-from rexcli.system.drawn import drawn
+from rexcli.system.random_values import random_values
 from rexcli.system.system import System
 from rexcli.timeline.arrays import to_arrays
 
@@ -230,7 +230,7 @@ def _keep(run: Run, job: Job, system: System, outcome: Outcome) -> Mapping[str, 
         late = {name: np.array(times, np.int64) for name, times in outcome.lateness.items()}
         run.write_arrays("lateness.npz", late)
         run.write_arrays("timeline.npz", to_arrays(read_recording(run.path / "recording.mcap").timeline()))
-        write_drawn(run, drawn(system, job.experiment.seed, range(outcome.episodes)))
+        write_drawn(run, random_values(system, job.experiment.seed, range(outcome.episodes)))
         if not isinstance(outcome.error, Terminated):
             draw(run, values, system, job.project)
     except (RexError, OSError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 
 from rexcli.compiler.slots import Slot
-from rexcli.compiler.together import Names
+from rexcli.compiler.stacked_nodes import Names
 from rexcli.system.states import Inputs, StepState
 
 PyTree = Any

@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rexcli.compiler.alike import batches, see_alike, see_inputs
+from rexcli.compiler.identical_nodes import batches, see_batch, see_inputs
 from rexcli.compiler.inputs import Row, shielded
 from rexcli.compiler.node_records import FIELDS, NodeRecord, Record, by_node, flat, kept_as, own_entries, record_of
 from rexcli.compiler.packing import Packing
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.slots import Layout, Skip, Slot, make_tables
-from rexcli.compiler.together import (
+from rexcli.compiler.stacked_nodes import (
     Names,
-    gathered,
     groups_of,
     message_types,
-    parted,
     rows,
+    stack_nodes,
+    unstack_nodes,
     with_one,
     with_rows,
     write,
@@ -186,12 +186,12 @@ class Program:
         """
         graph_state, found = self._gathered(graph_state)
         graph_state = self._reset(graph_state, found)
-        return parted(graph_state, dict(self.layout.rings)), self.step_state(graph_state)
+        return unstack_nodes(graph_state, dict(self.layout.rings)), self.step_state(graph_state)
 
     def _gathered(self, graph_state: GraphState) -> tuple[GraphState, Batches]:
         """Returns the graph state for a loop, see `together`, and the batches of slots that the loop runs."""
         found = list(batches(self.system, self.layout.slots[:-1], graph_state))
-        return gathered(graph_state, groups_of(found)), found
+        return stack_nodes(graph_state, groups_of(found)), found
 
     def _reset(self, graph_state: GraphState, found: Batches) -> GraphState:
         step, first = graph_state.step, self.layout.warmup - 1
@@ -270,7 +270,7 @@ class Program:
         owners = self.owners(graph_state, keep)
         graph_state, found = self._gathered(graph_state)
         graph_state, kept = self._rollout(graph_state, found, steps, controller, keep)
-        return parted(graph_state, dict(self.layout.rings)), flat(by_node(owners, kept, 1))
+        return unstack_nodes(graph_state, dict(self.layout.rings)), flat(by_node(owners, kept, 1))
 
     def reset_and_rollout(
         self,
@@ -370,7 +370,7 @@ class Program:
         every = jnp.arange(self.ints.shape[1], dtype=jnp.int32)
         graph_state, packed = jax.lax.scan(body, with_memory(graph_state, controller), every)
         fields = flat(by_node(owners, packing.unpack(packed), 1))
-        return parted(graph_state, dict(self.layout.rings)), fields
+        return unstack_nodes(graph_state, dict(self.layout.rings)), fields
 
     # ------------------------------------------------------------------ one row
 
@@ -427,7 +427,7 @@ class Program:
         records: list[tuple[Names, NodeRecord]] = []
         for batch in found:
             if len(batch) > 1:
-                graph_state = self._run_alike(graph_state, batch, table, keep or {}, records)
+                graph_state = self._run_batch(graph_state, batch, table, keep or {}, records)
                 continue
             slot = batch[0]
             name = slot.node
@@ -456,7 +456,7 @@ class Program:
                 records.append(((name,), record_of(keep[name], runs, before, after, output)))
         return graph_state, records
 
-    def _run_alike(
+    def _run_batch(
         self,
         graph_state: GraphState,
         slots: list[Slot],
@@ -474,7 +474,7 @@ class Program:
         rng, params, state = (rows(each, names) for each in (graph_state.rng, graph_state.params, graph_state.state))
         ts, at = column(table.floats, "ts"), column(table.ints, "entry")
         runs = at != jnp.asarray([slot.spare for slot in slots], at.dtype)
-        inputs = see_alike(graph_state, slots, table, ts, self.layout.nodes.index)
+        inputs = see_batch(graph_state, slots, table, ts, self.layout.nodes.index)
         seq, dt = column(table.ints, "at"), column(table.spans, "dt")
         before = StepState(rng, params, state, inputs, graph_state.eps, seq, ts, dt, jnp.zeros(()))
         axes: Any = StepState(0, 0, 0, 0, None, 0, 0, 0, None)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from rexcli import memory_limit
 from rexcli.compiler import backend
 from rexcli.compiler.node_records import NodeRecord, Record, own_entries
 from rexcli.compiler.program import Controller, Program
-from rexcli.compiler.together import Names
+from rexcli.compiler.stacked_nodes import Names
 from rexcli.errors import RexError
 from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
 from rexcli.system.paths import leaf_paths
@@ -144,11 +144,6 @@ def _merged(slots: Sequence[Array], axis: int) -> Array:
         return slots[0]
     leaf: Array = (jnp if isinstance(slots[0], jax.Array) else np).stack(slots, axis + 1)
     return leaf.reshape(*leaf.shape[:axis], -1, *leaf.shape[axis + 2 :])
-
-
-def run_rollouts(program: Program, rng: jax.Array, num: int, **options: Any) -> Rollouts:
-    """Compiles `num` rollouts and runs them once; arguments as for `compile_rollouts`."""
-    return compile_rollouts(program, rng, num, **options).run(rng)
 
 
 def compile_rollouts(
@@ -342,7 +337,7 @@ def _bytes(tree: PyTree) -> int:
 
 
 def check_rollouts(program: Program, num: int, steps: int | None) -> int:
-    """Returns how many steps `run_rollouts` would make.
+    """Returns how many steps `compile_rollouts` would make.
 
     Raises:
         RexError: if the number of rollouts or steps is invalid.

@@ -15,7 +15,7 @@ from rexcli.fit.samples import DelaySamples, Flags
 from rexcli.system.delay_families import Correlated, Family, Gamma, LogNormal, Mixture, TruncatedNormal
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.losses import GilbertElliott, IndependentLoss, Loss
-from rexcli.timeline.fates import count_losses
+from rexcli.timeline.message_outcomes import count_losses
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from rexcli.timeline.fates import fates
+from rexcli.timeline.message_outcomes import message_outcomes
 from rexcli.timeline.spec import EdgeTiming
 from rexcli.timeline.timeline import Timeline
 
@@ -63,16 +63,23 @@ def delay_samples(timeline: Timeline) -> Iterator[DelaySamples]:
 
 def _edge(timeline: Timeline, edge: EdgeTiming) -> DelaySamples:
     sent_at, arrive = timeline.steps[edge.source].end, timeline.messages[edge.name].arrive
-    fate = fates(timeline, edge)
-    before = np.maximum.accumulate(np.where(fate.arrived, arrive, -1), axis=1)
-    overtaken = bool((fate.arrived & (arrive < before)).any())
-    held = np.zeros_like(fate.arrived)
+    outcome = message_outcomes(timeline, edge)
+    before = np.maximum.accumulate(np.where(outcome.arrived, arrive, -1), axis=1)
+    overtaken = bool((outcome.arrived & (arrive < before)).any())
+    held = np.zeros_like(outcome.arrived)
     if not overtaken:
-        held[:, 1:] = fate.arrived[:, 1:] & (arrive[:, 1:] == before[:, :-1])
-    known = fate.arrived | fate.under_way
+        held[:, 1:] = outcome.arrived[:, 1:] & (arrive[:, 1:] == before[:, :-1])
+    known = outcome.arrived | outcome.under_way
     episode, _ = np.nonzero(known)
-    waited = np.where(fate.under_way, np.maximum(fate.over[:, None] - sent_at, 0), arrive - sent_at)
+    waited = np.where(outcome.under_way, np.maximum(outcome.over[:, None] - sent_at, 0), arrive - sent_at)
     seconds = waited[known] / 1e9
     return DelaySamples(
-        "edge", edge.name, seconds, held[known], fate.under_way[known], episode, *fate.known(), overtaken=overtaken
+        "edge",
+        edge.name,
+        seconds,
+        held[known],
+        outcome.under_way[known],
+        episode,
+        *outcome.known(),
+        overtaken=overtaken,
     )

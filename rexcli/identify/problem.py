@@ -16,7 +16,7 @@ from rexcli.compiler.program import Program
 from rexcli.config.schema import IdentifyConfig, InitialConfig
 from rexcli.errors import RexError, suggest
 from rexcli.identify.recorded import Signal
-from rexcli.identify.robust import robust
+from rexcli.identify.robust_losses import robust_loss
 from rexcli.identify.rows import Rows
 from rexcli.identify.segments import Segments
 from rexcli.identify.unknowns import Unknowns
@@ -376,7 +376,7 @@ class Problem:
     def cost(self, errors: np.ndarray) -> np.ndarray:
         """Returns the mean loss over the fitted rows, `[candidates]`."""
         errors = errors[..., self.rows.fitted] / self.loss_scale
-        return np.asarray(np.mean(robust(self.loss, errors), axis=-1) * self.loss_scale**2)
+        return np.asarray(np.mean(robust_loss(self.loss, errors), axis=-1) * self.loss_scale**2)
 
     # ------------------------------------------------------------------ derivatives
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rexcli.identify.problem import Problem
-from rexcli.identify.robust import robust_weight
+from rexcli.identify.robust_losses import robust_weight
 
 PRIOR = 1 / np.sqrt(12)
 """Standard deviation of a uniform distribution from 0 to 1: that of a number of which nothing is known."""

@@ -17,7 +17,7 @@ from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Declared
 from rexcli.plot.registry import Options, Picture, View
-from rexcli.timeline.fates import fates
+from rexcli.timeline.message_outcomes import message_outcomes
 from rexcli.timeline.phases import phases
 from rexcli.timeline.schedule import scheduled
 from rexcli.timeline.spec import NANOSECONDS, NEVER, EdgeTiming
@@ -129,7 +129,7 @@ def draw(
     some = f"; {len(names)} of {len(every)} nodes" if len(names) < len(every) else ""
     style.tidy(lanes, title=f"Who computes when (arrows: sent → {'arrives' if mode == 'arrival' else 'is used'}){some}")
     style.tidy(graph, title="Graph of steps", x=f"time in episode {episode} (s)")
-    lost = any(fates(timeline, edge).lost[0].any() for edge in _between(timeline, rows))
+    lost = any(message_outcomes(timeline, edge).lost[0].any() for edge in _between(timeline, rows))
     style.legend_below(fig, _legend(lost))
     return fig
 
@@ -251,7 +251,9 @@ def _messages(
         )
         lines.set_gid(f"unread:{edge.name}")
         axes.add_collection(lines, autolim=False)
-        lost = steps[edge.source].end[np.flatnonzero(fates(timeline, edge).lost[0, : len(steps[edge.source].end)])]
+        lost = steps[edge.source].end[
+            np.flatnonzero(message_outcomes(timeline, edge).lost[0, : len(steps[edge.source].end)])
+        ]
         lost = lost[(lost >= low) & (lost <= high)]
         at = np.full(len(lost), rows[edge.source] + towards * (BAR / 2 + 0.12))
         crosses = axes.plot(lost, at, marker="x", markersize=5, color=style.INK, linestyle="none", zorder=5)[0]

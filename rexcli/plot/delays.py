@@ -14,7 +14,7 @@ from rexcli.errors import RexError
 from rexcli.plot import style
 from rexcli.plot.declared import Curve, Declared, EdgeLook, NodeLook, constant, describe
 from rexcli.plot.registry import Options, Picture, View
-from rexcli.timeline.fates import count_losses, fates
+from rexcli.timeline.message_outcomes import count_losses, message_outcomes
 from rexcli.timeline.spec import NANOSECONDS, NEVER
 from rexcli.timeline.timeline import Timeline
 
@@ -81,7 +81,7 @@ def gather(timeline: Timeline, declared: Declared) -> list[Delays]:
         title = edge.name if ends.count(pair) > 1 else " → ".join(pair)
         if declared.groups:
             title = " → ".join(map(declared.label, pair))
-        lost, _ = (0.0, 0.0) if declared.groups else count_losses(*fates(timeline, edge).known())
+        lost, _ = (0.0, 0.0) if declared.groups else count_losses(*message_outcomes(timeline, edge).known())
         title += f", {lost:.1%} lost" if lost else ""
         expected = edge.expected_delay / NANOSECONDS
         found.append(Delays(title, declared.colour(edge.source), seconds, edges.get(edge.name), expected))

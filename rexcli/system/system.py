@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from rexcli.errors import DeclarationError, RexError
 from rexcli.system.adjustable import AdjustableDelay
-from rexcli.system.adopt import adopt
+from rexcli.system.as_node import as_node
 from rexcli.system.delays import QUANTILE, Constant, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.node import Node
@@ -54,7 +54,7 @@ class System:
     ):
         pairs = list(nodes.items()) if isinstance(nodes, Mapping) else nodes
         check_system([spec for spec, _ in pairs], edges, supervisor, init_order)
-        self.nodes: dict[str, Node] = {spec.name: adopt(code, spec) for spec, code in pairs}
+        self.nodes: dict[str, Node] = {spec.name: as_node(code, spec) for spec, code in pairs}
         self.specs = {spec.name: _resolve_node(spec, self.nodes[spec.name]) for spec, _ in pairs}
         """The declared nodes, each with a `Delay`."""
         self.edges = {edge.name: _resolve_edge(edge) for edge in edges}
@@ -75,7 +75,7 @@ class System:
         self.output_structures: dict[Any, PyTree] = {}
         """The inferred outputs of nodes without `init_output`, see `rexcli.system.infer_outputs`."""
         self.traced_steps: dict[Any, Any] = {}
-        """What the traced steps of nodes compute, see `rexcli.compiler.alike`."""
+        """What the traced steps of nodes compute, see `rexcli.compiler.identical_nodes`."""
 
     def adjustable(self, name: str) -> dict[str, AdjustableDelay]:
         """Returns the delays that each episode sets for itself, by input of node `name`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rexcli.timeline.fates import count_losses, fates
+from rexcli.timeline.message_outcomes import count_losses, message_outcomes
 from rexcli.timeline.schedule import Schedule, period, scheduled
 from rexcli.timeline.spec import NANOSECONDS, EdgeTiming
 from rexcli.timeline.timeline import Timeline
@@ -115,7 +115,7 @@ def _edge(timeline: Timeline, schedule: Schedule, edge: EdgeTiming) -> EdgeStati
     ran = np.arange(target.start.shape[1]) < target.count[:, None]
     at_episode, at_step = np.nonzero(ran & (newest >= 0))
     age_newest = target.start[at_episode, at_step] - source.end[at_episode, newest[at_episode, at_step]]
-    lost, burst = count_losses(*fates(timeline, edge).known())
+    lost, burst = count_losses(*message_outcomes(timeline, edge).known())
     return EdgeStatistics(
         messages=int(source.count.sum()),
         age_read=_spread(age_read),

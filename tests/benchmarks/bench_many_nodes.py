@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_many_nodes [--num 4 16 64 256] [--rollouts 10] [--whole]
 
-Each size runs in a process of its own, twice: with the vehicles' steps run as one (`rexcli.compiler.alike`), and each
-by itself, as before. Seconds are those of the CPU, all threads together, so that what else runs counts little.
+Each size runs in a process of its own, twice: with the vehicles' steps run as one (`rexcli.compiler.identical_nodes`),
+and each by itself, as before. Seconds are those of the CPU, all threads together, so that what else runs counts little.
 `--whole` times the command `rex rollout` with 64 vehicles, pictures and all.
 
 Seen on two cores, 2026-11-27, with eight other processes running, seconds of CPU:
@@ -101,10 +101,10 @@ def measure(num: int, rollouts: int, alone: bool) -> dict[str, float]:
 
     import rexcli as rex
     from rexcli import pipeline
-    from rexcli.compiler import alike
+    from rexcli.compiler import identical_nodes
 
     if alone:
-        alike.FEWEST = 10**9
+        identical_nodes.FEWEST = 10**9
     jax.config.update("jax_enable_compilation_cache", False)
     found: dict[str, float] = {}
 

@@ -67,6 +67,7 @@ def test_a_picture_that_does_not_exist_is_refused(run: tuple[RunView, Project], 
     assert drawing._workers == []  # nobody knows what it would answer next
 
 
+@pytest.mark.slow
 def test_this_process_draws_what_a_dead_one_does_not(run: tuple[RunView, Project], beside: None) -> None:
     view, project = run
     for file in (view.path / "plots").glob("*"):

@@ -66,6 +66,7 @@ def _transmission(timeline):
     return timeline.messages["eye_brain"].arrive - timeline.steps["eye"].end
 
 
+@pytest.mark.slow
 def test_a_typed_delay_stays_and_the_run_names_its_source(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     simulated(toy, seconds=30.0)
     run = fitted(toy, capsys, "latest:record", "fit.families=[gamma]")

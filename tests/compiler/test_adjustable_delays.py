@@ -26,7 +26,7 @@ from rexcli.system.system import System
 from rexcli.timeline.edit import deliver
 from tests.compiler import three_nodes
 from tests.compiler.adjustable import ADJUSTABLE, ADJUSTED, HIGH, LOW, SETTINGS, constant, loop, variant, with_delay
-from tests.compiler.comparing import FIELDS, QUICK, assert_record, compare, run_stepper
+from tests.compiler.stepper_oracle import FIELDS, QUICK, assert_record, compare, run_stepper
 from tests.random_systems import CLOSE_RATES, Mixer, systems
 
 STEPS, EPISODES = 8, 2
@@ -70,6 +70,7 @@ def test_it_is_a_timeline_with_that_delay(eps):
         assert assert_record(run_stepper(other, known, eps, STEPS, KEY), record) > 3 * STEPS
 
 
+@pytest.mark.slow
 def test_no_setting_compiles_again():
     before = roll._cache_size()
     seen = [roll(program(), KEY, 0, delays, STEPS)["agent"].fields["inputs"]["world"].seq for delays in SETTINGS]

@@ -18,8 +18,8 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
-from tests.compiler.agreeing import NO_SHRINKING, agree
-from tests.compiler.comparing import QUICK, assert_same
+from tests.compiler.program_law import NO_SHRINKING, agree
+from tests.compiler.stepper_oracle import QUICK, assert_same
 from tests.compiler.timelines import slots
 from tests.random_systems import CLOSE_RATES, Mixer, systems
 

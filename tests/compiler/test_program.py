@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rexcli import pipeline
 from tests.compiler import three_nodes
-from tests.compiler.agreeing import NO_SHRINKING, agree
-from tests.compiler.comparing import assert_same
+from tests.compiler.program_law import NO_SHRINKING, agree
+from tests.compiler.stepper_oracle import assert_same
 from tests.random_systems import CLOSE_RATES, systems
 
 few = settings(phases=NO_SHRINKING, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

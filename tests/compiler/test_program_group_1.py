@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.compiler.agreeing import agree_on_many
+from tests.compiler.program_law import agree_on_many
 
 
 @pytest.mark.slow

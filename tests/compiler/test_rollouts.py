@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +14,17 @@ import numpy as np
 import pytest
 from flax import struct
 
-from rexcli.compiler.rollouts import compile_rollouts, kept_sizes, rollout_arrays, run_rollouts, thinned
+from rexcli.compiler.program import Program
+from rexcli.compiler.rollouts import Rollouts, compile_rollouts, kept_sizes, rollout_arrays, thinned
 from rexcli.errors import RexError
 from rexcli.system.states import StepState
 from tests.compiler import three_nodes
 
 KEEP = {"world": ("state",), "agent": ("output",)}
+
+
+def run_rollouts(program: Program, rng: jax.Array, num: int, **options: Any) -> Rollouts:
+    return compile_rollouts(program, rng, num, **options).run(rng)
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +157,8 @@ def test_what_cannot_be_is_refused():
 
 ON_TWO_DEVICES = """
 import json, jax, numpy as np
-from rexcli.compiler.rollouts import run_rollouts
 from tests.compiler import three_nodes
-from tests.compiler.test_rollouts import KEEP
+from tests.compiler.test_rollouts import KEEP, run_rollouts
 made = run_rollouts(three_nodes.program(), jax.random.key(5), 7, keep=KEEP)
 values = np.asarray(made.record["world"].fields["state"].value)
 print(json.dumps({"devices": made.devices, "values": values.tolist()}))

@@ -15,7 +15,7 @@ from rexcli.compiler.program import Program
 from rexcli.system.delays import Constant
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
-from tests.compiler.comparing import QUICK, run_stepper
+from tests.compiler.stepper_oracle import QUICK, run_stepper
 from tests.compiler.timelines import draw_timeline
 
 KEY = jax.random.key(0)

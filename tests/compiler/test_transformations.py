@@ -13,7 +13,7 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.system.states import GraphState
 from tests.compiler import three_nodes
-from tests.compiler.comparing import FIELDS, QUICK, assert_same, compare
+from tests.compiler.stepper_oracle import FIELDS, QUICK, assert_same, compare
 
 KEEP = dict.fromkeys(("world", "sensor", "agent"), FIELDS)
 fast = partial(jax.jit, compiler_options=QUICK)

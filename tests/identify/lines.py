@@ -9,7 +9,7 @@ import numpy as np
 from rexcli.config.schema import IdentifyConfig, UnknownConfig
 from rexcli.identify.optimizer import Search
 from rexcli.identify.problem import Problem
-from rexcli.identify.robust import robust
+from rexcli.identify.robust_losses import robust_loss
 from rexcli.identify.unknowns import Unknowns
 
 
@@ -42,7 +42,7 @@ class Lines:
         return (z - self.truth) @ self.slopes.T + self.noise
 
     def cost(self, errors: np.ndarray) -> np.ndarray:
-        return np.mean(robust(self.loss, errors / self.loss_scale), axis=-1) * self.loss_scale**2
+        return np.mean(robust_loss(self.loss, errors / self.loss_scale), axis=-1) * self.loss_scale**2
 
     def linearize(self, z: np.ndarray, *, central: bool = False) -> tuple[np.ndarray, np.ndarray]:
         return self.errors(z[None])[0], self.slopes

@@ -20,6 +20,7 @@ def identified(project: Project, *words: str):
     return found, {each.name: each for each in found.estimates}
 
 
+@pytest.mark.slow
 def test_what_was_hidden_comes_back_with_verdicts(cart: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["identify", "latest:record", "conf=model"]) == 0
     said = capsys.readouterr()

@@ -14,6 +14,7 @@ from rexcli.rl.spaces import Discrete
 from tests.rl.test_memory import make_policy, seeing
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mean_of_its_policies_each_with_its_own_state(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     members = [make_policy(key=key) for key in (0, 7, 11)]

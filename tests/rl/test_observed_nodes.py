@@ -15,10 +15,10 @@ from rexcli.rl.graph_env import GraphEnv
 from rexcli.rl.observed_nodes import observed_nodes
 from rexcli.system.spec import NodeSpec
 from rexcli.system.system import System
-from tests.compiler.agreeing import NO_SHRINKING
+from tests.compiler.program_law import NO_SHRINKING
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import CLOSE_RATES, Mixer, systems
-from tests.rl.looking import Looking, by_program, by_stepper, sees_the_same
+from tests.rl.observation_law import Looking, by_program, by_stepper, sees_the_same
 from tests.rl.pendulum import make_system, make_task
 from tests.rl.tiny import Agent, ToZero, tiny_system
 

@@ -91,6 +91,7 @@ def check_finished(path: Path) -> None:
         assert [part.metadata for part in reader.iter_metadata() if part.name == "rex.end"] == [{"complete": "false"}]
 
 
+@pytest.mark.slow
 def test_of_a_killed_recorder_the_writer_finishes_the_file(tmp_path: Path) -> None:
     last = kill_while_writing(tmp_path / "r.mcap", 1.6, 0.0005, alone=True)
     assert last > (-1, -1)

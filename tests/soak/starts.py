@@ -22,7 +22,7 @@ from rexcli.runs.recording import RecordingWriter
 from rexcli.runtime.wall.wall_clock import WallClock
 from rexcli.system.system import System
 from tests.benchmarks.bench_wall_clock import HardwarePart, chain
-from tests.soak.held import Held, held, names_of_threads
+from tests.soak.process_usage import ProcessUsage, names_of_threads, process_usage
 
 ALLOWED = 4096
 """Bytes a cycle by which memory may grow."""
@@ -38,7 +38,7 @@ def cycle(system: System, folder: Path, steps: int) -> None:
     path.unlink()
 
 
-def run(cycles: int, steps: int) -> list[tuple[int, Held]]:
+def run(cycles: int, steps: int) -> list[tuple[int, ProcessUsage]]:
     """What is held after some of the cycles: their number, and what it was."""
     seen = []
     with tempfile.TemporaryDirectory() as folder:
@@ -46,11 +46,11 @@ def run(cycles: int, steps: int) -> list[tuple[int, Held]]:
             cycle(chain(RATE, HardwarePart), Path(folder), steps)
             if number % max(1, cycles // 10) == 0:
                 gc.collect()
-                seen.append((number, held()))
+                seen.append((number, process_usage()))
     return seen
 
 
-def left_behind(seen: list[tuple[int, Held]]) -> list[str]:
+def left_behind(seen: list[tuple[int, ProcessUsage]]) -> list[str]:
     """What there is more of at the end than after the first tenth, a line each."""
     (first_cycle, first), (last_cycle, last) = seen[0], seen[-1]
     lines = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak import full_disk, kills, signals, starts, wall_clock
-from tests.soak.held import Held
+from tests.soak.process_usage import ProcessUsage
 from tests.soak.project import make_project, run
 
 pytestmark = [
@@ -44,7 +44,7 @@ def test_starts_and_stops_leave_no_thread_process_or_file() -> None:
 
 
 def test_what_is_left_behind_is_told() -> None:
-    few, many = Held(10**8, 5, 6, 0), Held(10**8 + 10**7, 6, 7, 1)
+    few, many = ProcessUsage(10**8, 5, 6, 0), ProcessUsage(10**8 + 10**7, 6, 7, 1)
     assert starts.left_behind([(100, few), (1000, few)]) == []
     assert starts.left_behind([(100, few), (1000, many)]) == [
         "1 more threads than after 100 cycles",

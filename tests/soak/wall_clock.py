@@ -55,7 +55,7 @@ from rexcli.system.spec import Edge, NodeSpec, Thread
 from rexcli.system.system import System
 from rexcli.timeline.spec import Scheduling
 from tests.benchmarks.bench_wall_clock import HardwarePart, Part
-from tests.soak.held import MB, children, memory
+from tests.soak.process_usage import MB, children, memory
 
 SETTLED = 60.0
 """Seconds after which memory may grow no more."""

@@ -64,7 +64,7 @@ def start(toy: Project) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def popen(*words: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sweep.nap", *words],
+            [sys.executable, "-m", "tests.sweep.sleeping_command", *words],
             cwd=toy.root,
             env=environment,
             stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ import pytest
 from rexcli.config.project import Project
 from rexcli.errors import WriteError
 from rexcli.sweep import jobs
-from tests.sweep import nap
+from tests.sweep import sleeping_command
 from tests.sweep.conftest import statuses
 
 
@@ -26,7 +26,7 @@ def test_a_job_of_which_nothing_can_be_noted_says_why_it_failed(
 
     monkeypatch.setattr(jobs, "write_job", full)
     monkeypatch.chdir(toy.root)
-    assert nap.main(["seed=1,2"]) == 1
+    assert sleeping_command.main(["seed=1,2"]) == 1
     assert "job 0 failed: " in (said := capsys.readouterr().err)
     assert "no space is left there; make room" in said
     assert statuses(toy) == ["failed", "done"]

@@ -15,7 +15,7 @@ from rexcli.config.project import Project
 from rexcli.runs import provenance
 from rexcli.runs.view import RunView
 from rexcli.sweep.folder import JobRow, collect
-from tests.sweep import nap
+from tests.sweep import sleeping_command
 from tests.sweep.conftest import folder_of, is_running, runs_started, statuses, table, wait_for
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_a_failed_job_does_not_stop_the_others_and_is_made_again(toy: Project, s
     assert process.returncode == 1
     after = runs_started(toy)
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
-    assert nap.main(["resume=latest", "launcher=basic"]) == 1
+    assert sleeping_command.main(["resume=latest", "launcher=basic"]) == 1
     assert RunView(folder_of(toy) / "1").json("started.json")["process"] == os.getpid()
 
 
@@ -76,7 +76,7 @@ def test_a_process_that_dies_does_not_stop_the_others(toy: Project, start: Start
     assert statuses(toy) == ["done", "killed", "done", "done", "done"]
     assert "out of memory?" in out
     (toy.root / "poison").unlink()
-    assert nap.main(["resume=latest", "launcher=basic"]) == 0
+    assert sleeping_command.main(["resume=latest", "launcher=basic"]) == 0
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
@@ -105,7 +105,7 @@ def test_interrupt_ends_jobs_in_order(toy: Project, start: Start, launcher: str,
     assert RunView(folder_of(toy) / "1").status == "interrupted"
     assert "interrupted" in out
     (toy.root / "hold").unlink()
-    assert nap.main(["resume=latest", "launcher=basic"]) == 0
+    assert sleeping_command.main(["resume=latest", "launcher=basic"]) == 0
     assert statuses(toy) == ["done"] * 4
 
 
@@ -120,7 +120,7 @@ def test_jobs_end_with_a_killed_sweep_and_it_continues(toy: Project, start: Star
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 30)
     assert statuses(toy) == ["done", "interrupted", "interrupted", "waiting"]
     (toy.root / "hold").unlink()
-    assert nap.main(["resume=latest", "launcher=basic"]) == 0
+    assert sleeping_command.main(["resume=latest", "launcher=basic"]) == 0
     assert statuses(toy) == ["done"] * 4
 
 
@@ -131,31 +131,34 @@ def test_jobs_in_a_queue_outlive_the_sweep(toy: Project, start: Start) -> None:
     wait_for(is_running(toy, 0), 90)
     process.kill()
     process.wait()
-    assert nap.main(["resume=latest"]) == 2  # a job still runs
+    assert sleeping_command.main(["resume=latest"]) == 2  # a job still runs
     worker = RunView(folder_of(toy) / "0").json("started.json")["process"]
     assert provenance.is_alive({"pid": worker, "started": provenance._started(worker)})
     (toy.root / "hold").unlink()
     wait_for(lambda: "running" not in statuses(toy))
     assert statuses(toy)[0] == "done"
-    assert nap.main(["resume=latest", "launcher=basic"]) == 0
+    assert sleeping_command.main(["resume=latest", "launcher=basic"]) == 0
 
 
 @OPTUNA
 def test_optuna_looks_for_the_highest_objective_and_continues(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["seed=range(0,20)", "sweeper=optuna", "hydra.sweeper.n_trials=14"]
-    assert nap.main(words) == (1 if "failed" in statuses(toy) else 0)
+    assert sleeping_command.main(words) == (1 if "failed" in statuses(toy) else 0)
     rows = collect(folder_of(toy))
     best = max((row for row in rows if row.objective is not None), key=lambda row: row.objective or 0.0)
     assert abs(int(best.overrides["seed"]) - 5) <= 2
     assert f"best_value: {best.objective}" in (folder_of(toy) / "optimization_results.yaml").read_text()
     before = runs_started(toy)
     (folder_of(toy) / "12" / "job.json").unlink()
-    assert nap.main(["resume=latest"]) == (1 if "failed" in statuses(toy) else 0)
+    assert sleeping_command.main(["resume=latest"]) == (1 if "failed" in statuses(toy) else 0)
     assert [row.overrides for row in collect(folder_of(toy))] == [row.overrides for row in rows]
     assert 1 <= len(set(before) - set(runs_started(toy))) <= 1 + statuses(toy).count("failed")
 
 
 @OPTUNA
 def test_optuna_with_nothing_to_compare_says_so(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nap.main(["seed=13", "ppo.lr=choice(1e-3,1e-4)", "sweeper=optuna", "hydra.sweeper.n_trials=2"]) == 1
+    assert (
+        sleeping_command.main(["seed=13", "ppo.lr=choice(1e-3,1e-4)", "sweeper=optuna", "hydra.sweeper.n_trials=2"])
+        == 1
+    )
     assert "no job gave the sweeper a number to go by" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 from hydra._internal.config_repository import CachingConfigRepository
 
 from rexcli.config.project import Project
-from tests.sweep import nap
+from tests.sweep import sleeping_command
 from tests.sweep.conftest import folder_of
 
 UNFIT = [
@@ -24,7 +24,7 @@ UNFIT = [
 def test_what_does_not_fit_is_refused(
     toy: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nap.main(["seed=1,13"])
+    sleeping_command.main(["seed=1,13"])
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in toy.outputs.rglob("*")}
     known = CachingConfigRepository.config_exists
@@ -34,7 +34,7 @@ def test_what_does_not_fit_is_refused(
 
     monkeypatch.setattr(CachingConfigRepository, "config_exists", without_ray)
     for words, hint in UNFIT:
-        assert nap.main([word.replace("RUN", str(folder_of(toy) / "0")) for word in words]) == 2
+        assert sleeping_command.main([word.replace("RUN", str(folder_of(toy) / "0")) for word in words]) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1
@@ -44,7 +44,7 @@ def test_what_does_not_fit_is_refused(
 
 @pytest.mark.slow
 def test_a_changed_file_is_said(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nap.main(["seed=1,13"]) == 1
+    assert sleeping_command.main(["seed=1,13"]) == 1
     (toy.conf / "ppo" / "quick.yaml").write_text("{lr: 2e-3, num_envs: 4}")
-    assert nap.main(["resume=latest"]) == 1
+    assert sleeping_command.main(["resume=latest"]) == 1
     assert "changed since this sweep was started: ppo.lr 0.001 -> 0.002; done" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from rexcli.runs.view import RunView
 from rexcli.sweep import side_by_side
 from rexcli.sweep.folder import collect
 from tests.cli.conftest import SMALL_TRAINING
-from tests.sweep import drill, nap
+from tests.sweep import sleeping_command, training_command
 from tests.sweep.conftest import statuses, table
 
 
@@ -46,7 +46,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainer]:
 
 
 def test_jobs_of_one_program_are_trained_together_as_many_as_have_room(toy: Project, trainer: Trainer) -> None:
-    assert drill.main(["ppo.lr=0.1,0.2,0.3", "ppo.num_envs=4,8"]) == 0
+    assert training_command.main(["ppo.lr=0.1,0.2,0.3", "ppo.num_envs=4,8"]) == 0
     assert trainer.together == [(4, [0.1, 0.2]), (4, [0.3]), (8, [0.1, 0.2]), (8, [0.3])]
     assert statuses(toy) == ["done"] * 6
     assert [row["ppo.lr"] for row in table(toy)] == ["0.1", "0.1", "0.2", "0.2", "0.3", "0.3"]
@@ -55,7 +55,7 @@ def test_jobs_of_one_program_are_trained_together_as_many_as_have_room(toy: Proj
 
 @pytest.mark.slow
 def test_what_jobs_have_made_is_for_those_beside_them_alone(toy: Project, trainer: Trainer) -> None:
-    assert drill.main(["seed=1,2", "nodes.brain.rate=10,20", "hydra.launcher.n_jobs=1"]) == 0
+    assert training_command.main(["seed=1,2", "nodes.brain.rate=10,20", "hydra.launcher.n_jobs=1"]) == 0
     assert len(trainer.together) == 4
     assert [row["first"] for row in table(toy)] == ["1 at 10 Hz", "1 at 20 Hz"] * 2
 
@@ -63,11 +63,11 @@ def test_what_jobs_have_made_is_for_those_beside_them_alone(toy: Project, traine
 @pytest.mark.slow
 def test_a_failed_training_fails_its_job_alone(toy: Project, trainer: Trainer) -> None:
     trainer.outcomes[0.2] = RexError("not finite")
-    assert drill.main(["ppo.lr=0.1,0.2,0.3"]) == 1
+    assert training_command.main(["ppo.lr=0.1,0.2,0.3"]) == 1
     assert statuses(toy) == ["done", "failed", "done"]
     assert table(toy)[1]["error"] == "not finite"
     trainer.outcomes.clear()
-    assert drill.main(["resume=latest"]) == 0
+    assert training_command.main(["resume=latest"]) == 0
     assert trainer.together == [(4, [0.1, 0.2]), (4, [0.3]), (4, [0.2])]
 
 
@@ -75,25 +75,25 @@ def test_a_failed_training_fails_its_job_alone(toy: Project, trainer: Trainer) -
 def test_ctrl_c_interrupts_all_that_were_begun(toy: Project, trainer: Trainer) -> None:
     for rate in (0.1, 0.2):
         trainer.outcomes[rate] = Training([], np.zeros(1, np.float32), interrupted=True)
-    assert drill.main(["ppo.lr=0.1,0.2", "ppo.num_envs=4,8"]) == 130
+    assert training_command.main(["ppo.lr=0.1,0.2", "ppo.num_envs=4,8"]) == 130
     assert statuses(toy) == ["interrupted", "waiting"] * 2
     trainer.outcomes.clear()
-    assert drill.main(["resume=latest"]) == 0
+    assert training_command.main(["resume=latest"]) == 0
     assert statuses(toy) == ["done"] * 4
 
 
 def test_ctrl_c_while_a_job_is_finished_interrupts_those_behind_it(toy: Project, trainer: Trainer) -> None:
-    assert drill.main([f"ppo.lr={drill.GREEDY},0.3"]) == 130
+    assert training_command.main([f"ppo.lr={training_command.GREEDY},0.3"]) == 130
     assert statuses(toy) == ["interrupted", "interrupted"]
 
 
 def test_other_commands_run_one_after_another(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nap.main(["seed=1,2", "launcher=vmap"]) == 0
+    assert sleeping_command.main(["seed=1,2", "launcher=vmap"]) == 0
     assert "rex nap has no training to make side by side: its jobs run one after another" in capsys.readouterr().err
 
 
 def test_no_jobs_at_a_time_are_refused(toy: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert drill.main(["seed=1,2", "hydra.launcher.n_jobs=0"]) == 2
+    assert training_command.main(["seed=1,2", "hydra.launcher.n_jobs=0"]) == 2
     assert "hydra.launcher.n_jobs=0: give 1 or more" in capsys.readouterr().err
 
 

@@ -48,7 +48,9 @@ def test_a_family_is_that_of_scipy(name):
     assert delay.density(-1.0) == 0
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "mixture" else ()) for name in FAMILIES]
+)
 def test_samples_have_the_quantiles_and_the_density_integrates_to_the_distribution_function(name):
     delay = FAMILIES[name]
     draws = delay.sample_episodes(KEY, np.arange(4), COUNT // 4).ravel()

@@ -15,7 +15,7 @@ from rexcli.errors import RexError
 from rexcli.system.init import init_graph_state
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
-from tests.compiler.comparing import Log, compare, roll
+from tests.compiler.stepper_oracle import Log, compare, roll
 from tests.rl.tiny import ToZero
 
 KEY = jax.random.key(0)

@@ -9,7 +9,7 @@ from rexcli import Edge, GilbertElliott, IndependentLoss, Node, NodeSpec, System
 from rexcli.errors import RexError
 from rexcli.fit.families import fit, plain
 from rexcli.fit.samples import delay_samples
-from rexcli.timeline.fates import count_losses
+from rexcli.timeline.message_outcomes import count_losses
 from rexcli.timelines import simulate
 
 LOSSES = [IndependentLoss(0.05), GilbertElliott(0.05, 6), GilbertElliott(0.1, 10, 0.6, 0.01)]

@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -30,9 +31,20 @@ def assert_equal(one, other):
             np.testing.assert_array_equal(getattr(messages, field), getattr(other.messages[name], field), name)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases())
 def test_the_vectorised_pass_equals_the_rules_one_by_one(case):
+    equals_the_rules(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None)
+@given(cases())
+def test_of_many_more_systems_too(case):
+    equals_the_rules(case)
+
+
+def equals_the_rules(case):
     spec, delays = case
     timeline = run(spec, delays)
     long = {key: delays(*key, 4096)[0] for key in delays.ranges}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rexcli import RexError, pipeline
-from rexcli.cli.kept_files import refuse_changed
 from rexcli.cli.main import main
+from rexcli.cli.node_files import refuse_changed
 from rexcli.runs.view import find_run
 from tests.worlds.models import URDF, needs_mujoco, slow, written
 

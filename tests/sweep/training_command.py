@@ -53,6 +53,13 @@ def main(words: Sequence[str]) -> int:
     """Runs `rex drill -m WORDS launcher=vmap` in the working directory's project."""
     argv = [*words, "launcher=vmap"]
     try:
-        return run("drill", "tests.sweep.drill", argv, Flags(multirun=True), Console(), ("rex", "drill", "-m", *argv))
+        return run(
+            "drill",
+            "tests.sweep.training_command",
+            argv,
+            Flags(multirun=True),
+            Console(),
+            ("rex", "drill", "-m", *argv),
+        )
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def robust(loss: str, errors: np.ndarray) -> np.ndarray:
+def robust_loss(loss: str, errors: np.ndarray) -> np.ndarray:
     """Returns the loss of errors, in units of the error that counts as large.
 
     The losses are those of scipy.optimize.least_squares, without its factor 1/2.
@@ -21,7 +21,7 @@ def robust(loss: str, errors: np.ndarray) -> np.ndarray:
 
 
 def robust_weight(loss: str, errors: np.ndarray) -> np.ndarray:
-    """Returns the derivative of `robust` by the squared error: the weight of an error, 1 for small ones."""
+    """Returns the derivative of `robust_loss` by the squared error: the weight of an error, 1 for small ones."""
     square = errors**2
     if loss == "huber":
         return np.where(square <= 1, 1.0, 1 / np.sqrt(np.maximum(square, 1)))

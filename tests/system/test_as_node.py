@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from rexcli.errors import RexError
-from rexcli.system.adopt import adopt
+from rexcli.system.as_node import as_node
 from rexcli.system.node import Node
 from rexcli.system.spec import NodeSpec
 from tests.system.test_system import Plain, make
@@ -24,17 +24,17 @@ def test_a_class_need_not_derive_from_node():
 def test_it_is_the_same_object_with_its_own_attributes():
     code = Plain()
     code.gain = 3
-    node = adopt(code, NodeSpec("arm", 5.0))
+    node = as_node(code, NodeSpec("arm", 5.0))
     assert node is code
     assert (node.gain, type(node).__name__, node.step) == (3, "Plain", code.step)
-    assert adopt(node, NodeSpec("arm", 6.0)) is code
+    assert as_node(node, NodeSpec("arm", 6.0)) is code
     assert node.rate == 6.0
     assert not isinstance(Plain(), Node)
 
 
 def test_its_logger_is_heard_from_the_declared_level_on():
     for level in ("debug", "error"):
-        adopt(Plain(), NodeSpec("arm", 5.0, log_level=level))
+        as_node(Plain(), NodeSpec("arm", 5.0, log_level=level))
         assert logging.getLogger("rex.nodes.arm").level == getattr(logging, level.upper())
 
 
@@ -46,6 +46,6 @@ def test_what_cannot_be_a_node_is_refused_by_name():
             return step_state, ()
 
     with pytest.raises(RexError, match=r"node 'arm': Slotted cannot be extended; derive it from rexcli\.Node"):
-        adopt(Slotted(), NodeSpec("arm", 5.0))
+        as_node(Slotted(), NodeSpec("arm", 5.0))
     with pytest.raises(RexError, match=r"node 'arm': object has no step\(step_state\); write one"):
-        adopt(object(), NodeSpec("arm", 5.0))
+        as_node(object(), NodeSpec("arm", 5.0))

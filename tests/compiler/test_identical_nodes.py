@@ -6,14 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from rexcli.compiler import alike
+from rexcli.compiler import identical_nodes
 from rexcli.compiler.plan import make_plan
 from rexcli.compiler.program import Program
 from rexcli.system.adjustable import AdjustableDelay
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
 from rexcli.timelines import simulate
-from tests.compiler.comparing import assert_same, forget, roll
+from tests.compiler.stepper_oracle import assert_same, forget, roll
 from tests.random_systems import Mixer
 
 STEPS, CARS = 4, 6
@@ -53,7 +53,9 @@ def test_steps_of_one_kind_that_do_not_depend_on_one_another_are_together() -> N
     system = platoon()
     plan = make_plan(simulate(system, seed=1, episodes=2, steps=STEPS + 2))
     program = Program(system, plan)
-    batches = list(alike.batches(system, program.layout.slots[:-1], jax.eval_shape(lambda: program.init(KEY))))
+    batches = list(
+        identical_nodes.batches(system, program.layout.slots[:-1], jax.eval_shape(lambda: program.init(KEY)))
+    )
     kinds = {tuple(sorted({slot.node.partition("_")[0] for slot in batch})) for batch in batches if len(batch) > 1}
     assert kinds == {("car",), ("lamp",)}  # and no numbered one
     assert sum(len(batch) for batch in batches) == len(program.layout.slots) - 1
@@ -85,7 +87,7 @@ def test_an_episode_that_begins_late_is_the_same_either_way(monkeypatch: pytest.
 
     together = late()
     forget()
-    monkeypatch.setattr(alike, "FEWEST", 10**6)
+    monkeypatch.setattr(identical_nodes, "FEWEST", 10**6)
     alone = late()
     forget()
     for name, record in together.items():

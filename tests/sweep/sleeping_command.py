@@ -39,7 +39,12 @@ def main(words: Sequence[str], **flags: object) -> int:
     """Runs `rex nap -m WORDS` in the working directory's project."""
     try:
         return run(
-            "nap", "tests.sweep.nap", words, Flags(multirun=True, **flags), Console(), ("rex", "nap", "-m", *words)
+            "nap",
+            "tests.sweep.sleeping_command",
+            words,
+            Flags(multirun=True, **flags),
+            Console(),
+            ("rex", "nap", "-m", *words),
         )
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)

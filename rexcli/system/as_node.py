@@ -10,7 +10,7 @@ from rexcli.system.node import Node
 from rexcli.system.spec import NodeSpec
 
 
-def adopt(code: Any, spec: NodeSpec) -> Node:
+def as_node(code: Any, spec: NodeSpec) -> Node:
     """Returns `code` as a `Node` that knows its `spec`.
 
     If the class of `code` does not derive from `Node`, it stays the same object, but its class is replaced by a new one

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexcli.timeline.fates import count_losses, fates
+from rexcli.timeline.message_outcomes import count_losses, message_outcomes
 from rexcli.timeline.spec import NEVER
 from rexcli.timeline.timeline import Messages, Steps, Timeline
 from tests.timeline.by_hand import MS, edge, node, system
@@ -22,7 +22,11 @@ def test_every_message_that_was_sent_has_one_fate(case):
     """One that has not come is lost if it was sent so early that any of those that came would have come by the end."""
     timeline = run(*case, episodes=(0, 1))
     for link in timeline.spec.edges:
-        found, steps, arrive = fates(timeline, link), timeline.steps[link.source], timeline.messages[link.name].arrive
+        found, steps, arrive = (
+            message_outcomes(timeline, link),
+            timeline.steps[link.source],
+            timeline.messages[link.name].arrive,
+        )
         lost, episodes = found.known()
         assert len(lost) == (found.arrived | found.lost).sum()
         took = [
@@ -32,13 +36,13 @@ def test_every_message_that_was_sent_has_one_fate(case):
         ]
         for episode, message in np.ndindex(arrive.shape):
             sent = message < steps.count[episode] - (link.source == timeline.spec.supervisor)
-            fate = [bool(flags[episode, message]) for flags in (found.arrived, found.lost, found.under_way)]
-            assert sum(fate) == sent
+            outcome = [bool(flags[episode, message]) for flags in (found.arrived, found.lost, found.under_way)]
+            assert sum(outcome) == sent
             if not sent:
                 continue
             there = arrive[episode, message] < NEVER
             in_time = steps.end[episode, message] + max(took, default=0) <= found.over[episode]
-            assert fate == [there, not there and in_time, not there and not in_time]
+            assert outcome == [there, not there and in_time, not there and not in_time]
         for episode, over in enumerate(found.over.tolist()):
             assert (lost[episodes == episode]).sum() == found.lost[episode].sum()
             assert over == max(
@@ -55,7 +59,9 @@ def test_what_could_have_come_by_the_very_end_is_lost():
     last = np.array([[30]], np.int64) * MS
     steps = {"a": Steps(sent, sent, np.array([4])), "b": Steps(last, last, np.array([1]))}
     arrive = np.array([[5 * MS, NEVER, NEVER, NEVER]])
-    found = fates(Timeline(spec, steps, {"a>b": Messages(arrive, np.array([[0, -1, -1, -1]]))}), spec.edges[0])
+    found = message_outcomes(
+        Timeline(spec, steps, {"a>b": Messages(arrive, np.array([[0, -1, -1, -1]]))}), spec.edges[0]
+    )
     assert found.lost.tolist() == [[False, True, True, False]]
     assert found.under_way.tolist() == [[False, False, False, True]]
 

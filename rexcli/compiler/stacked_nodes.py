@@ -1,8 +1,8 @@
 """Batches the state and the messages of identical nodes into one array per group, so that XLA compiles far fewer loop
 carries.
 
-The loops of a program (`Program.reset`, `rollout`, `play`) begin with `gathered` and end with `parted`; in between, the
-mappings of a graph state are `Together` and not dictionaries. Node code sees neither.
+The loops of a program (`Program.reset`, `rollout`, `play`) begin with `stack_nodes` and end with `unstack_nodes`; in
+between, the mappings of a graph state are `StackedNodes` and not dictionaries. Node code sees neither.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEPT = ("rng", "params", "state", "outputs")
 
 
 @jax.tree_util.register_pytree_node_class
-class Together(Mapping[str, PyTree]):
+class StackedNodes(Mapping[str, PyTree]):
     """A mapping from nodes to pytrees, in which those of a group of nodes are stacked into one.
 
     Args:
@@ -41,7 +41,7 @@ class Together(Mapping[str, PyTree]):
         return (self.grouped, self.alone), self.groups
 
     @classmethod
-    def tree_unflatten(cls, groups: tuple[Names, ...], parts: tuple[list[PyTree], dict[str, PyTree]]) -> Together:
+    def tree_unflatten(cls, groups: tuple[Names, ...], parts: tuple[list[PyTree], dict[str, PyTree]]) -> StackedNodes:
         return cls(groups, *parts)
 
     def __getitem__(self, name: str) -> PyTree:
@@ -77,14 +77,16 @@ class Together(Mapping[str, PyTree]):
         place = {name: index for index, name in enumerate(self.groups[number])}
         return (number, np.asarray([place[name] for name in names])) if place.keys() >= set(names) else None
 
-    def with_group(self, number: int, tree: PyTree) -> Together:
+    def with_group(self, number: int, tree: PyTree) -> StackedNodes:
         """Returns the mapping with another pytree for a group."""
         grouped = [tree if index == number else each for index, each in enumerate(self.grouped)]
-        return Together(self.groups, grouped, self.alone)
+        return StackedNodes(self.groups, grouped, self.alone)
 
 
 def groups_of(batches: Sequence[Sequence[Slot]]) -> tuple[Names, ...]:
-    """Returns groups of nodes whose slots run as one batch, see `alike.batches`; each node is in at most one group."""
+    """Returns groups of nodes whose slots run as one batch, see `identical_nodes.batches`; each node is in at most one
+    group.
+    """
     found: list[Names] = []
     for batch in sorted(batches, key=len, reverse=True):
         names = tuple(dict.fromkeys(slot.node for slot in batch))
@@ -93,9 +95,9 @@ def groups_of(batches: Sequence[Sequence[Slot]]) -> tuple[Names, ...]:
     return tuple(found)
 
 
-def gathered(graph_state: GraphState, groups: tuple[Names, ...]) -> GraphState:
+def stack_nodes(graph_state: GraphState, groups: tuple[Names, ...]) -> GraphState:
     """Returns the graph state with the pytrees of each group stacked into one; messages only if they are small."""
-    if not groups or isinstance(graph_state.rng, Together):
+    if not groups or isinstance(graph_state.rng, StackedNodes):
         return graph_state
     small = tuple(group for group in groups if all(_is_small(graph_state.outputs[name]) for name in group))
     outputs = {name: graph_state.outputs[name] for name in graph_state.outputs}
@@ -106,9 +108,9 @@ def gathered(graph_state: GraphState, groups: tuple[Names, ...]) -> GraphState:
     )
 
 
-def parted(graph_state: GraphState, rings: Mapping[str, int]) -> GraphState:
-    """Reverses `gathered`; `rings` is how many messages each node's ring holds."""
-    if not isinstance(graph_state.rng, Together):
+def unstack_nodes(graph_state: GraphState, rings: Mapping[str, int]) -> GraphState:
+    """Reverses `stack_nodes`; `rings` is how many messages each node's ring holds."""
+    if not isinstance(graph_state.rng, StackedNodes):
         return graph_state
     kept = {field: _part(getattr(graph_state, field)) for field in KEPT}
     kept["outputs"] = {
@@ -118,16 +120,16 @@ def parted(graph_state: GraphState, rings: Mapping[str, int]) -> GraphState:
     return graph_state.replace(**kept)
 
 
-def _gather(by_node: Mapping[str, PyTree], groups: tuple[Names, ...]) -> Together:
+def _gather(by_node: Mapping[str, PyTree], groups: tuple[Names, ...]) -> StackedNodes:
     together = {name for group in groups for name in group}
-    return Together(
+    return StackedNodes(
         groups,
         [jax.tree.map(lambda *leaves: jnp.stack(leaves), *(by_node[name] for name in group)) for group in groups],
         {name: value for name, value in by_node.items() if name not in together},
     )
 
 
-def _part(by_node: Together) -> dict[str, PyTree]:
+def _part(by_node: StackedNodes) -> dict[str, PyTree]:
     return {name: by_node[name] for name in sorted(by_node)}
 
 
@@ -149,11 +151,11 @@ def _of_one_length(rings: Sequence[PyTree], names: Names) -> dict[str, PyTree]:
 
 def rows(by_node: Mapping[str, PyTree], names: Sequence[str]) -> PyTree:
     """Returns the pytrees of some nodes as one, leaves `[names, ...]`."""
-    found = by_node.places(names) if isinstance(by_node, Together) else None
+    found = by_node.places(names) if isinstance(by_node, StackedNodes) else None
     if found is None:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(by_node[name] for name in names))
     number, places = found
-    assert isinstance(by_node, Together)
+    assert isinstance(by_node, StackedNodes)
     group = by_node.grouped[number]
     if list(places) == list(range(len(by_node.groups[number]))):
         return group
@@ -162,14 +164,14 @@ def rows(by_node: Mapping[str, PyTree], names: Sequence[str]) -> PyTree:
 
 def with_rows(by_node: Mapping[str, PyTree], names: Sequence[str], tree: PyTree) -> Mapping[str, PyTree]:
     """Returns the mapping with new pytrees of some nodes, given as one with leaves `[names, ...]`."""
-    found = by_node.places(names) if isinstance(by_node, Together) else None
+    found = by_node.places(names) if isinstance(by_node, StackedNodes) else None
     if found is None:
         parts = unstacked(tree, len(names))
         for name, part in zip(names, parts, strict=True):
             by_node = with_one(by_node, name, part)
         return by_node
     number, places = found
-    assert isinstance(by_node, Together)
+    assert isinstance(by_node, StackedNodes)
     if list(places) == list(range(len(by_node.groups[number]))):
         return by_node.with_group(number, tree)
     group = jax.tree.map(lambda leaf, new: leaf.at[places].set(new), by_node.grouped[number], tree)
@@ -178,10 +180,10 @@ def with_rows(by_node: Mapping[str, PyTree], names: Sequence[str], tree: PyTree)
 
 def with_one(by_node: Mapping[str, PyTree], name: str, value: PyTree) -> Mapping[str, PyTree]:
     """Returns the mapping with a new pytree of one node."""
-    if not isinstance(by_node, Together):
+    if not isinstance(by_node, StackedNodes):
         return {**by_node, name: value}
     if name in by_node.alone:
-        return Together(by_node.groups, by_node.grouped, {**by_node.alone, name: value})
+        return StackedNodes(by_node.groups, by_node.grouped, {**by_node.alone, name: value})
     number, place = by_node.find(name)
     group = jax.tree.map(lambda leaf, new: leaf.at[place].set(new), by_node.grouped[number], value)
     return by_node.with_group(number, group)
@@ -197,7 +199,7 @@ def unstacked(tree: PyTree, number: int) -> list[PyTree]:
 def message_types(rings: Mapping[str, PyTree], name: str) -> PyTree:
     """Returns the shapes and types of a message in a node's ring."""
     lead, ring = 1, None
-    if isinstance(rings, Together) and name not in rings.alone:
+    if isinstance(rings, StackedNodes) and name not in rings.alone:
         lead, ring = 2, rings.grouped[rings.find(name)[0]]
     ring = rings[name] if ring is None else ring
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[lead:], leaf.dtype), ring)
@@ -213,7 +215,7 @@ def pooled(rings: Mapping[str, PyTree], sources: Sequence[str]) -> tuple[list[Py
     groups: dict[int, tuple[int, int]] = {}
     total = 0
     for source in dict.fromkeys(sources):
-        if not isinstance(rings, Together) or source in rings.alone:
+        if not isinstance(rings, StackedNodes) or source in rings.alone:
             parts.append(rings[source])
             begins[source] = total
             total += _entries(rings[source])
@@ -245,7 +247,7 @@ def write_rows(
     rings: Mapping[str, PyTree], names: Sequence[str], outputs: PyTree, at: jax.Array
 ) -> Mapping[str, PyTree]:
     """Returns the rings with what some nodes send, leaves `[names, ...]`, each at its entry `at`, `[names]`."""
-    if not isinstance(rings, Together) or rings.places(names) is None:
+    if not isinstance(rings, StackedNodes) or rings.places(names) is None:
         for index, (name, output) in enumerate(zip(names, unstacked(outputs, len(names)), strict=True)):
             rings = with_one(rings, name, write(rings[name], output, at[index]))
         return rings

@@ -19,7 +19,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from rexcli.compiler.inputs import Input, Row, see
 from rexcli.compiler.packing import SMALL
 from rexcli.compiler.slots import Slot
-from rexcli.compiler.together import message_types, pooled, unstacked
+from rexcli.compiler.stacked_nodes import message_types, pooled, unstacked
 from rexcli.system.states import GraphState, Inputs, InputState, StepState
 from rexcli.system.system import System
 from rexcli.system.types import conform_step, is_key
@@ -42,11 +42,11 @@ def batches(system: System, slots: Sequence[Slot], graph_state: GraphState) -> I
         end = begin + 1
         while slots[begin].level >= 0 and end < len(slots) and slots[end].level == slots[begin].level:
             end += 1
-        yield from _alike(system, slots[begin:end], graph_state)
+        yield from _identical(system, slots[begin:end], graph_state)
         begin = end
 
 
-def _alike(system: System, slots: Sequence[Slot], graph_state: GraphState) -> list[list[Slot]]:
+def _identical(system: System, slots: Sequence[Slot], graph_state: GraphState) -> list[list[Slot]]:
     """Groups slots that do not depend on one another by what they compute; slots of small groups are returned one by
     one.
     """
@@ -136,7 +136,7 @@ def _number(value: Any) -> Hashable:
     return array.dtype.str, array.shape, array.tobytes()
 
 
-def see_alike(
+def see_batch(
     graph_state: GraphState, slots: Sequence[Slot], table: Row, ts: jax.Array, place: Callable[[str], int]
 ) -> Inputs:
     """Returns the inputs of identical slots, leaves `[slots, window, ...]`.
@@ -159,7 +159,7 @@ def see_alike(
 
 
 def see_inputs(graph_state: GraphState, slot: Slot, table: Row, ts: jax.Array, place: Callable[[str], int]) -> Inputs:
-    """Returns the inputs of a slot; many identical inputs are looked up as one batch. Arguments as for `see_alike`."""
+    """Returns the inputs of a slot; many identical inputs are looked up as one batch. Arguments as for `see_batch`."""
     alike: dict[Hashable, list[Input]] = {}
     for read in slot.inputs:
         look: Hashable = read.name

@@ -14,7 +14,7 @@ from rexcli.system.randomize import drawn_of_timeline
 from rexcli.system.system import System
 
 
-def drawn(system: System, seed: int, episode: Sequence[int]) -> dict[str, np.ndarray]:
+def random_values(system: System, seed: int, episode: Sequence[int]) -> dict[str, np.ndarray]:
     """Returns what episodes of a recording or of rollouts drew from `system.randomize`, by name, `[episodes]`.
 
     For parameters and adjustable delays these are the episode's values, for delays of the timeline the number by which

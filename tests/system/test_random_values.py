@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from rexcli.system.drawn import drawn
 from rexcli.system.init import init_graph_state
 from rexcli.system.node import Node
+from rexcli.system.random_values import random_values
 from rexcli.system.ranges import Range, Ranges
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
@@ -33,7 +33,7 @@ def make(ranges: Ranges | None) -> System:
 @pytest.mark.slow
 def test_parameters_and_delays_are_those_of_the_episode():
     system = make(Ranges({"arm": {"mass": SCALE}}, {"e": SCALE}, {"other": SCALE}))
-    columns = drawn(system, SEED, [2, 0])
+    columns = random_values(system, SEED, [2, 0])
     assert list(columns) == ["arm.mass", "nodes.other.delay.scale", "edges.e.delay.scale"]
     state = init_graph_state(system, jax.random.fold_in(jax.random.key(SEED), 1))
     assert columns["arm.mass"][0] != columns["arm.mass"][1] == state.params["arm"]["mass"]
@@ -44,4 +44,4 @@ def test_parameters_and_delays_are_those_of_the_episode():
 
 
 def test_where_nothing_is_drawn_there_is_nothing_to_say():
-    assert drawn(make(None), SEED, [0, 1]) == {}
+    assert random_values(make(None), SEED, [0, 1]) == {}

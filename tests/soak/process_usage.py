@@ -11,7 +11,7 @@ MB = 2**20
 
 
 @dataclass(frozen=True)
-class Held:
+class ProcessUsage:
     """What this process holds.
 
     Attributes:
@@ -27,10 +27,10 @@ class Held:
     processes: int
 
 
-def held() -> Held:
+def process_usage() -> ProcessUsage:
     """What this process holds now."""
     threads, files = (len(os.listdir(f"/proc/self/{kind}")) for kind in ("task", "fd"))
-    return Held(memory(os.getpid()), threads, files - 1, len(children(os.getpid())))
+    return ProcessUsage(memory(os.getpid()), threads, files - 1, len(children(os.getpid())))
 
 
 def memory(process: int) -> int:

@@ -17,7 +17,7 @@ from rexcli.compiler.program import Program
 from rexcli.errors import RexError
 from rexcli.system.system import System
 from rexcli.timeline.spec import SystemTiming
-from tests.compiler.comparing import assert_same, assert_same_gradient, forget
+from tests.compiler.stepper_oracle import assert_same, assert_same_gradient, forget
 from tests.compiler.timelines import draw_timeline
 from tests.random_systems import CLOSE_RATES, systems
 

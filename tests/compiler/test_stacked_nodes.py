@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rexcli.compiler import together
+from rexcli.compiler import stacked_nodes
 from rexcli.system.states import GraphState
 
 CARS = ("a", "b", "c", "d")
@@ -40,9 +40,9 @@ def same(one: GraphState, other: GraphState) -> None:
 
 def test_what_is_gathered_is_parted_again() -> None:
     state = keep()
-    gathered = together.gathered(state, (CARS,))
+    gathered = stacked_nodes.stack_nodes(state, (CARS,))
     assert len(jax.tree.leaves(gathered)) < len(jax.tree.leaves(state))
-    same(together.parted(gathered, RINGS), state)
+    same(stacked_nodes.unstack_nodes(gathered, RINGS), state)
     assert sorted(gathered.state) == sorted(state.state)
     assert len(gathered.state) == 5
 
@@ -50,19 +50,19 @@ def test_what_is_gathered_is_parted_again() -> None:
 @pytest.mark.parametrize("names", [CARS, ("c", "b"), ("d", "hub")])
 def test_rows_read_and_written_are_those_of_each_node(names: tuple[str, ...]) -> None:
     state = keep()
-    gathered = together.gathered(state, (CARS,))
+    gathered = stacked_nodes.stack_nodes(state, (CARS,))
     new, at = jnp.arange(100.0, 100.0 + len(names)), jnp.arange(len(names)) % 2
     for each in (state, gathered):
-        found = together.rows(each.state, names)["x"]
+        found = stacked_nodes.rows(each.state, names)["x"]
         np.testing.assert_array_equal(found, jnp.stack([state.state[name]["x"] for name in names]))
     done = [
         each.replace(
-            state=together.with_rows(each.state, names, {"x": jnp.stack([new, new], axis=1)}),
-            outputs=together.write_rows(each.outputs, names, new, at),
+            state=stacked_nodes.with_rows(each.state, names, {"x": jnp.stack([new, new], axis=1)}),
+            outputs=stacked_nodes.write_rows(each.outputs, names, new, at),
         )
         for each in (state, gathered)
     ]
-    same(together.parted(done[1], RINGS), done[0])
-    rings, begins = together.pooled(done[1].outputs, names)
+    same(stacked_nodes.unstack_nodes(done[1], RINGS), done[0])
+    rings, begins = stacked_nodes.pooled(done[1].outputs, names)
     for name, entry, value in zip(names, at, new, strict=True):
         assert jnp.concatenate(rings)[begins[name] + entry] == value

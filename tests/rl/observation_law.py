@@ -17,8 +17,8 @@ from rexcli.errors import RexError
 from rexcli.runtime.stepper import Stepper
 from rexcli.system.system import System
 from rexcli.timeline.timeline import Timeline
-from tests.compiler.agreeing import MAX_SLOTS
-from tests.compiler.comparing import QUICK, compare
+from tests.compiler.program_law import MAX_SLOTS
+from tests.compiler.stepper_oracle import QUICK, compare
 from tests.compiler.timelines import draw_timeline
 
 

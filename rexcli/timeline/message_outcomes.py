@@ -14,8 +14,8 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Fates:
-    """The fate of each message that was sent, as masks, bool `[episodes, source ticks]`.
+class MessageOutcomes:
+    """The outcome of each message that was sent, as masks, bool `[episodes, source ticks]`.
 
     Attributes:
         arrived: it arrives, possibly after the episode's end.
@@ -30,13 +30,13 @@ class Fates:
     over: Times
 
     def known(self) -> tuple[Flags, Times]:
-        """Returns whether each message whose fate is known is lost, `[messages]`, and its episode, `[messages]`."""
+        """Returns whether each message whose outcome is known is lost, `[messages]`, and its episode, `[messages]`."""
         known = self.arrived | self.lost
         return self.lost[known], np.nonzero(known)[0]
 
 
-def fates(timeline: Timeline, edge: EdgeTiming) -> Fates:
-    """Returns the fates of an edge's messages. The supervisor's last tick, which ends its last step, sends none."""
+def message_outcomes(timeline: Timeline, edge: EdgeTiming) -> MessageOutcomes:
+    """Returns what became of an edge's messages. The supervisor's last tick, which ends its last step, sends none."""
     steps, arrive = timeline.steps[edge.source], timeline.messages[edge.name].arrive
     count = steps.count - (edge.source == timeline.spec.supervisor)
     over = _last_instant(timeline)
@@ -44,7 +44,7 @@ def fates(timeline: Timeline, edge: EdgeTiming) -> Fates:
     arrived = sent & (arrive < NEVER)
     longest = int((arrive - steps.end)[arrived].max(initial=0))
     under_way = sent & ~arrived & (over[:, None] - steps.end < longest)
-    return Fates(arrived, sent & ~arrived & ~under_way, under_way, over)
+    return MessageOutcomes(arrived, sent & ~arrived & ~under_way, under_way, over)
 
 
 def count_losses(lost: Flags, episode: Times) -> tuple[float, float]:

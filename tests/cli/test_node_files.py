@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rexcli.cli.kept_files import changed_files, keep_files, refuse_changed
+from rexcli.cli.node_files import changed_files, keep_files, refuse_changed
 from rexcli.errors import RexError
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView
