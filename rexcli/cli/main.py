@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import inspect
 import logging
@@ -137,6 +138,8 @@ def start() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
+    with suppress(Exception):
+        ctypes.CDLL(None).fflush(None)  # what libraries in C have printed, such as a robot's driver
     os._exit(code)
 
 
