@@ -174,7 +174,7 @@ def _shares(axes: Axes, share: np.ndarray, nodes: list[str], declared: Declared)
     if len(share) <= 20:
         for index, value in enumerate(share):
             if np.isfinite(value):
-                axes.text(index, 100 * value + 3, f"{100 * value:.0f}", ha="center", fontsize=style.SMALL)
+                axes.text(index, 100 * value + 3, percent(value), ha="center", fontsize=style.SMALL)
     axes.grid(visible=False, axis="x")
 
 
@@ -189,3 +189,10 @@ def _strip(axes: Axes, usage: np.ndarray, nodes: list[str], declared: Declared) 
     axes.set_title(
         f"Slots that the first {len(usage):,} partitions use" if len(usage) > 1 else "Slots that the partition uses"
     )
+
+
+def percent(share: float) -> str:
+    """Returns a share as a whole number of percent, in which few are not none, and most are not all."""
+    if 0 < share < 0.005:
+        return "<1"
+    return ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"

@@ -68,3 +68,8 @@ def test_no_label_covers_another_or_leaves_the_picture(plan: dict) -> None:
 def test_a_program_without_slots_is_refused() -> None:
     with pytest.raises(RexError, match="no slots"):
         supergraph.draw({"mode": "mcs", "slots": []}, DECLARED)
+
+
+def test_a_slot_that_hardly_runs_is_not_one_that_never_does() -> None:
+    shares = (0.0, 0.0004, 0.006, 0.5, 0.994, 0.9996, 1.0)
+    assert [supergraph.percent(share) for share in shares] == ["0", "<1", "1", "50", "99", ">99", "100"]
