@@ -19,6 +19,10 @@ AGAIN_AFTER = 0.02
 """Seconds until a signal is sent again that arrived where no exception can be raised."""
 
 
+_postponed: list[int] | None = None
+"""Signals that arrived while they were `postponed`; None if they are not."""
+
+
 class StopRequest:
     """The signal that arrived, if any: `error` is the exception to raise once everything has stopped."""
 
@@ -45,6 +49,9 @@ def raise_on_signal(*, restore: bool = True) -> Iterator[StopRequest]:
     request = StopRequest()
 
     def end(number: int, frame: FrameType | None) -> None:
+        if _postponed is not None:
+            _postponed.append(number)
+            return
         request.note(number)
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
@@ -71,6 +78,21 @@ def raise_on_signal(*, restore: bool = True) -> Iterator[StopRequest]:
             sys.unraisablehook = report
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Lets the signals of `raise_on_signal` raise their exceptions after the block, in which code in C++ calls Python
+    and cannot bear any, as the import of JAX does."""
+    global _postponed
+    arrived: list[int] = []
+    _postponed = arrived
+    try:
+        yield
+    finally:
+        _postponed = None
+        for number in arrived[:1]:
+            signal.raise_signal(number)
 
 
 def exit_on_signal(code: int) -> None:

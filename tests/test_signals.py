@@ -94,3 +94,18 @@ start()
     done = subprocess.run(words, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("number", RAISED)
+def test_a_postponed_signal_is_raised_after_the_block(number: int) -> None:
+    done = []
+    with signals.raise_on_signal() as request:
+        with pytest.raises(RAISED[number]), signals.postponed():
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            assert request.error is None
+            done.append(number)
+        assert done == [number]
+        assert type(request.error) is RAISED[number]
+        with signals.postponed():
+            pass

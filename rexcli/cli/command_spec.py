@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from rexcli import signals
 from rexcli.cli.console import Console
 from rexcli.cli.job import Job, refuse_others
 from rexcli.config.project import Project
@@ -84,7 +85,9 @@ class CommandSpec:
     def _run(self, job: Job) -> Result:
         if self.makes_run:
             job.start_drawing()
-        function = getattr(importlib.import_module(self.module), self.name)
+        with signals.postponed():
+            module = importlib.import_module(self.module)
+        function = getattr(module, self.name)
         result: Result = function(job)
         return result
 

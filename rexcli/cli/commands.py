@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rexcli import signals
 from rexcli.cli import errors
 from rexcli.cli.console import Console, width
 from rexcli.cli.examples import epilog
@@ -208,7 +209,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate a trained policy from fresh starts."""
-    from rexcli.cli.eval import evaluate_run
+    with signals.postponed():
+        from rexcli.cli.eval import evaluate_run
 
     console = Console(quiet, as_json)
     console.finish(evaluate_run(run, overrides or [], console, context.obj), command="eval")

@@ -6,26 +6,29 @@ Only the process of `rex` itself does so: where somebody else's process calls `m
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from rexcli.machine import cores
 
 if TYPE_CHECKING:
     from rexcli.config.key_origins import Origins
     from rexcli.config.project import Project
-    from rexcli.plot.processes import Worker
+    from rexcli.plot.drawing_processes import DrawingProcess
     from rexcli.runs.view import RunView
 
 PROCESSES = 2
 """Number of processes; the first draws the project's own pictures, for which it may have to import JAX."""
 
 _allowed = False
+_workers: list[DrawingProcess] = []
 _starting: Thread | None = None
-_workers: list[Worker] = []
+_first_is_ready, _all_are_ready = Event(), Event()
 
 
 def allow() -> None:
@@ -35,45 +38,52 @@ def allow() -> None:
 
 
 def prepare() -> None:
-    """Begins to import Matplotlib for other processes."""
-    if _allowed:
-        from rexcli.plot.processes import context
+    """Begins to import Matplotlib in the first process."""
+    if _allowed and not _workers:
+        from rexcli.plot.drawing_processes import DrawingProcess
 
-        context()
+        with suppress(OSError):
+            _workers.append(DrawingProcess())
 
 
-def start(declared: Mapping[str, str], project: Project, origins: Origins) -> None:
+def start(declared: Mapping[str, str], project: Project) -> None:
     """Starts the processes, beside what the command does before it draws.
 
     Args:
         declared: the pictures that the experiment declares, by name; what they need is imported.
         project: the project that defines them.
-        origins: where keys were set, for error messages.
     """
     global _starting
     if _allowed and _starting is None:
-        _starting = Thread(target=_start, args=(declared, project, origins), daemon=True)
+        prepare()
+        _starting = Thread(target=_start, args=(dict(declared), str(project.root)), daemon=True)
         _starting.start()
 
 
-def _start(*pictures: Any) -> None:
-    from rexcli.plot.processes import Worker, check_pictures
+def _start(declared: Mapping[str, str], project: str) -> None:
+    """Starts one process after the other, for the command needs the rest of the cores."""
+    from rexcli.plot.drawing_processes import DrawingProcess, find_pictures
 
-    with suppress(OSError):  # there may be no room for processes
-        _workers.append(Worker())
-        _workers[0].ask(check_pictures, *pictures)
-        while len(_workers) < PROCESSES:
-            _workers.append(Worker())
-    if _workers:
-        with suppress(Exception):  # `check` says what is wrong
-            _workers[0].answer()
+    try:
+        for worker in _workers[:1]:
+            worker.call(find_pictures, declared, project)
+        _first_is_ready.set()
+        while _workers and len(_workers) < PROCESSES:
+            worker = DrawingProcess()
+            worker.call(find_pictures, {}, project)
+            _workers.append(worker)
+    except (EOFError, OSError):  # there is no room for it
+        pass
+    finally:
+        _first_is_ready.set()
+        _all_are_ready.set()
 
 
 @contextmanager
-def _running() -> Iterator[list[Worker]]:
-    """Yields the processes; none if they died, or if they failed before and may be busy with what nobody awaits."""
+def _running(ready: Event) -> Iterator[list[DrawingProcess]]:
+    """Yields the processes; none if one died, or failed before and may still be busy."""
     if _starting is not None:
-        _starting.join()
+        ready.wait()
     try:
         yield _workers
     except EOFError:
@@ -84,57 +94,66 @@ def _running() -> Iterator[list[Worker]]:
 
 
 def check(declared: Mapping[str, str], project: Project, origins: Origins) -> None:
-    """Finds the pictures that an experiment declares, as for `start`.
+    """Finds the pictures that an experiment declares.
+
+    Args:
+        declared, project: as for `start`.
+        origins: where keys were set, for error messages.
 
     Raises:
         RexError: there is no such picture.
     """
-    from rexcli.plot.processes import check_pictures
-
     if not declared:
         return
-    with _running() as workers:
-        if workers:
-            workers[0].ask(check_pictures, declared, project, origins)
-            workers[0].answer()
+    from rexcli.plot.drawing_processes import find_pictures
+
+    with _running(_first_is_ready) as workers:
+        if workers and workers[0].call(find_pictures, dict(declared), str(project.root)):
             return
-    check_pictures(declared, project, origins)
+    from rexcli.plot.registry import find
+
+    for name, path in declared.items():
+        find(name, path, project, origins)
 
 
 def draw_pictures(view: RunView, project: Project, seconds: float) -> list[Path]:
     """Does what `rexcli.plot.draw_and_log` does, in the processes beside this one if there are any."""
-    with _running() as workers:
+    with _running(_all_are_ready) as workers:
         if workers:
-            return _draw_by(workers, view.path.absolute(), project, seconds)
+            return _draw_by(workers, str(view.path.absolute()), str(project.root), seconds)
     from rexcli.plot import draw_and_log
 
     return draw_and_log(view, project, seconds)
 
 
-def _draw_by(workers: list[Worker], run: Path, project: Project, seconds: float) -> list[Path]:
+def _draw_by(workers: list[DrawingProcess], run: str, project: str, seconds: float) -> list[Path]:
     """Gives each process one picture after another, as it is ready for it."""
-    from multiprocessing.connection import wait
-
-    from rexcli.plot.processes import draw_picture, list_pictures
+    from rexcli.plot.drawing_processes import draw_picture, list_pictures
 
     began = time.perf_counter()
-    workers[0].ask(list_pictures, run)
-    own, others, limited = workers[0].answer()
-    ready, busy, written = list(workers), {}, []
-    while True:
-        while ready and not (limited and time.perf_counter() - began > seconds):
-            worker = ready.pop()
-            names = own if own and worker is workers[0] else others
-            if names:
-                worker.ask(draw_picture, run, project, names.pop(0))
-                busy[worker.connection] = worker
-        if not busy:
-            break
-        for connection in wait(list(busy)):
-            ready.append(worker := busy.pop(connection))
-            written += worker.answer()
+    listed = workers[0].call(list_pictures, run)
+    own, others, limited = deque(listed[0]), deque(listed[1]), listed[2]
+
+    def draw(worker: DrawingProcess) -> list[str]:
+        written = []
+        for names in (own, others) if worker is workers[0] else (others,):
+            while not (limited and time.perf_counter() - began > seconds):
+                try:
+                    name = names.popleft()
+                except IndexError:
+                    break
+                written += worker.call(draw_picture, run, project, name)
+        return written
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        try:
+            written = [Path(file) for files in threads.map(draw, workers) for file in files]
+        except BaseException:
+            own.clear()
+            others.clear()
+            raise
     if own or others:
         from rexcli.plot.main import warn_left_out
 
-        warn_left_out(run, [*own, *others])
+        warn_left_out(Path(run), [*own, *others])
     return written

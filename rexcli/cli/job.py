@@ -55,7 +55,7 @@ class Job:
     def start_drawing(self) -> None:
         """Prepares the pictures of the run that this job will make, beside what it does before."""
         if self.experiment.distributed.coordinator is None:  # of several processes, one draws
-            drawing.start(self.experiment.plots.pictures, self.project, self.experiment.origins)
+            drawing.start(self.experiment.plots.pictures, self.project)
 
     def new_run(self, parents: Iterable[str | Path] = ()) -> Run:
         """Creates a run folder, to be used as a context manager.

@@ -464,7 +464,9 @@ class Program:
         keep: Mapping[str, tuple[str, ...]],
         records: list[tuple[Names, NodeRecord]],
     ) -> GraphState:
-        """Runs slots that do not depend on one another, and whose nodes are identical, as one batch; see `alike`."""
+        """Runs slots that do not depend on one another, and whose nodes are identical, as one batch; see
+        `identical_nodes`.
+        """
         names, node = [slot.node for slot in slots], self.system.nodes[slots[0].node]
         sends = message_types(graph_state.outputs, node.name)
 

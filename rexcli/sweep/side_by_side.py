@@ -15,7 +15,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
 
 from rexcli.errors import RexError
-from rexcli.plot.processes import start_workers
+from rexcli.plot.drawing_processes import start_workers
 from rexcli.rl.ppo import NUMBERS
 from rexcli.rl.train import Outcome, Stages, Training, TrainingRequest, attempt, resume_stages, train_together
 from rexcli.rl.training_setup import TrainingSetup

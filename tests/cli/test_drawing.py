@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -36,11 +37,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunView, Pro
 
 
 @pytest.fixture
-def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Commands of this process draw in other processes."""
     monkeypatch.setattr(drawing, "_allowed", True)
     monkeypatch.setattr(drawing, "_starting", None)
-    monkeypatch.setattr(drawing, "_workers", [])
+    monkeypatch.setattr(drawing, "_workers", made := [])
+    monkeypatch.setattr(drawing, "_first_is_ready", Event())
+    monkeypatch.setattr(drawing, "_all_are_ready", Event())
+    yield
+    drawing._all_are_ready.wait()
+    for process in made:
+        process.close()
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -49,7 +56,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_other_processes_draw_the_same(run: tuple[RunView, Project], beside: None, tmp_path: Path) -> None:
     view, project = run
-    drawing.start(PENDULUM, project, Origins())
+    drawing.start(PENDULUM, project)
     drawing.check(PENDULUM, project, Origins())
     drawn = drawing.draw_pictures(view, project, 1e9)
     assert len(drawing._workers) == drawing.PROCESSES
@@ -61,10 +68,9 @@ def test_other_processes_draw_the_same(run: tuple[RunView, Project], beside: Non
 
 def test_a_picture_that_does_not_exist_is_refused(run: tuple[RunView, Project], beside: None) -> None:
     wrong = {"pendulum": "nodes.pendulum.picture.Pendulm"}
-    drawing.start(wrong, run[1], Origins())
+    drawing.start(wrong, run[1])
     with pytest.raises(RexError, match="did you mean 'Pendulum'"):
         drawing.check(wrong, run[1], Origins())
-    assert drawing._workers == []  # nobody knows what it would answer next
 
 
 @pytest.mark.slow
@@ -72,10 +78,9 @@ def test_this_process_draws_what_a_dead_one_does_not(run: tuple[RunView, Project
     view, project = run
     for file in (view.path / "plots").glob("*"):
         file.unlink()
-    drawing.start({}, project, Origins())
-    with drawing._running() as workers:
-        workers[1].ask(os.getpid)
-        os.kill(workers[1].answer(), signal.SIGKILL)
+    drawing.start({}, project)
+    with drawing._running(drawing._all_are_ready) as processes:
+        os.kill(processes[1].pid, signal.SIGKILL)
     drawing.draw_pictures(view, project, 1e9)
     assert {"pendulum.gif", "system.png", "trajectories.png"} < set(files(view.path / "plots"))
     assert drawing._workers == []
@@ -90,7 +95,7 @@ def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     began = time.monotonic()
     while not list(tmp_path.glob("**/recording.mcap")) and time.monotonic() < began + 60:
         time.sleep(0.1)
-    assert len(marked(tmp_path)) >= 1 + 1 + drawing.PROCESSES
+    assert len(marked(tmp_path)) >= 1 + drawing.PROCESSES
     command.kill()
     command.wait()
     while marked(tmp_path) and time.monotonic() < began + 90:
