@@ -37,7 +37,7 @@ LIBRARIES = (("/matplotlib/", "draw (Matplotlib)"), ("/hydra/", "compose (Hydra)
 """Kinds of work by library, for a stack whose innermost file is not of this package, where no other kind matches."""
 
 
-class Look(NamedTuple):
+class StackSample(NamedTuple):
     """A sample of the main thread: its functions of this package, outermost first, and the kind of work."""
 
     seconds: float
@@ -45,7 +45,7 @@ class Look(NamedTuple):
     kind: str
 
 
-def look(frame: FrameType | None, seconds: float) -> Look:
+def stack_sample(frame: FrameType | None, seconds: float) -> StackSample:
     """Returns the sample that a stack shows."""
     functions: list[str] = []
     files = []
@@ -56,7 +56,7 @@ def look(frame: FrameType | None, seconds: float) -> Look:
             functions.append(f"{file.removeprefix(PACKAGE).removesuffix('.py')}: {frame.f_code.co_name}")
         frame = frame.f_back
     functions = [name for name in functions if not name.startswith(("cli/main:", "cli/commands:", "cli/profiler:"))]
-    return Look(seconds, tuple(reversed(functions)), kind_of(files))
+    return StackSample(seconds, tuple(reversed(functions)), kind_of(files))
 
 
 def kind_of(files: Sequence[str]) -> str:
@@ -78,12 +78,12 @@ class Profiler:
     """Samples one thread, from `start` until `stop`.
 
     Attributes:
-        looks: the samples so far, in order.
+        samples: the samples so far, in order.
         seconds: time from the start to the stop.
     """
 
     def __init__(self) -> None:
-        self.looks: list[Look] = []
+        self.samples: list[StackSample] = []
         self.seconds = 0.0
         self._thread = threading.get_ident()
         self._stopped = threading.Event()
@@ -101,27 +101,27 @@ class Profiler:
     def _look(self) -> None:
         while not self._stopped.wait(EVERY):
             frame = sys._current_frames().get(self._thread)
-            self.looks.append(look(frame, time.perf_counter() - self._began))
+            self.samples.append(stack_sample(frame, time.perf_counter() - self._began))
 
 
-def durations(looks: Sequence[Look], seconds: float) -> list[float]:
+def durations(samples: Sequence[StackSample], seconds: float) -> list[float]:
     """Returns the time that each sample stands for, s: until the next one, the last until the end."""
-    moments = [each.seconds for each in looks]
+    moments = [each.seconds for each in samples]
     return [after - before for before, after in itertools.pairwise([0.0, *moments[1:], seconds])] if moments else []
 
 
-def table(looks: Sequence[Look], seconds: float) -> Table:
+def table(samples: Sequence[StackSample], seconds: float) -> Table:
     """Returns a table of seconds and share of each kind of work, longest first."""
     from rexcli.runs.result import Table
 
     spent: Counter[str] = Counter()
-    for each, took in zip(looks, durations(looks, seconds), strict=True):
+    for each, took in zip(samples, durations(samples, seconds), strict=True):
         spent[each.kind] += took  # type: ignore[assignment]
     rows = [(kind, round(took, 2), f"{took / seconds:.0%}") for kind, took in spent.most_common()]
     return Table("where the time went", ("work", "s", "share"), [*rows, ("all", round(seconds, 2), "100%")])
 
 
-def trace(looks: Sequence[Look], seconds: float) -> dict[str, object]:
+def trace(samples: Sequence[StackSample], seconds: float) -> dict[str, object]:
     """Returns a trace in Chrome's format, which Perfetto opens, with slices for functions and kinds of work."""
     events: list[dict[str, Any]] = []
     opened: list[tuple[str, float]] = []
@@ -134,7 +134,7 @@ def trace(looks: Sequence[Look], seconds: float) -> dict[str, object]:
             )
 
     begin = 0.0
-    for each, took in zip(looks, durations(looks, seconds), strict=True):
+    for each, took in zip(samples, durations(samples, seconds), strict=True):
         names = (*each.functions, each.kind)
         same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0][0] == pair[1], zip(opened, names, strict=False)))
         close(same, begin)
@@ -183,6 +183,6 @@ def profiling(file: Path | None) -> Iterator[None]:
         from rexcli.cli.console import Console
         from rexcli.runs.storage import write_atomic
 
-        write_atomic(file, json.dumps(trace(profiler.looks, profiler.seconds)).encode())
-        Console(stdout=sys.stderr).table(table(profiler.looks, profiler.seconds))
+        write_atomic(file, json.dumps(trace(profiler.samples, profiler.seconds)).encode())
+        Console(stdout=sys.stderr).table(table(profiler.samples, profiler.seconds))
         print(f"{file}: open it in ui.perfetto.dev", file=sys.stderr, flush=True)

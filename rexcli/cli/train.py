@@ -85,14 +85,14 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
     experiment = job.experiment
     backend.prepare(experiment.compile.devices)
     loggers = build_loggers(experiment, job.project)
-    ground = _ground(job, stopped, {} if known is None else known)
-    system, task, timeline, program = ground.system, ground.task, ground.timeline, ground.program
+    inputs = _training_inputs(job, stopped, {} if known is None else known)
+    system, task, timeline, program = inputs.system, inputs.task, inputs.timeline, inputs.program
     start = None if stopped is None else stopped.checkpoint
-    setup = pipeline.training_setup(experiment, program, task, ground.on_the_way, group=group, start=start)
+    setup = pipeline.training_setup(experiment, program, task, inputs.on_the_way, group=group, start=start)
     assert program.plan is not None
     broadcast(group, experiment, stopped is not None, timeline, program.plan)
     with (
-        without_group(job).new_run(ground.parents)
+        without_group(job).new_run(inputs.parents)
         if stopped is None
         else Run.reopen(stopped.view.path, argv=job.argv) as run
     ):
@@ -116,7 +116,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         with job.console.stage("evaluate"):
-            evaluation, rollouts, nan = evaluate_and_sample(experiment, ground.final, task, training.policy, known)
+            evaluation, rollouts, nan = evaluate_and_sample(experiment, inputs.final, task, training.policy, known)
             values |= evaluation_values(evaluation)
             run.write_arrays("rollouts.npz", rollouts)
         objective = float(np.mean(evaluation.returns))
@@ -131,7 +131,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
 
 
 @dataclass(frozen=True)
-class _Ground:
+class _TrainingInputs:
     """What a training is based on: the system, its task, and the programs for training and evaluation."""
 
     system: System
@@ -148,7 +148,7 @@ class _Ground:
         return code_of(self.task, self.program)
 
 
-def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _Ground:
+def _training_inputs(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) -> _TrainingInputs:
     """Builds what a training is based on, or takes it from an earlier one in `known` that was made from the same.
 
     It does not depend on numbers of PPO, nor the system on the seed. If an earlier one differs only in numbers that
@@ -167,8 +167,8 @@ def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) 
     if stopped is not None:
         refuse_changed(stopped.view, system)
     if whole in known:
-        ground: _Ground = known[whole]
-        return ground
+        inputs: _TrainingInputs = known[whole]
+        return inputs
     parents: list[Path] = []
     if stopped is not None and stopped.view.has("plan.npz"):
         timeline = stopped.view.timeline()
@@ -182,9 +182,9 @@ def _ground(job: Job, stopped: Stopped | None, known: MutableMapping[str, Any]) 
     with job.console.stage("plan evaluations"):
         on_the_way = pipeline.evaluation_program(experiment, program, task, training=True)
         final = pipeline.evaluation_program(experiment, program, task)
-    ground = _Ground(system, task, timeline, parents, program, on_the_way, final)
-    known[whole] = ground = _sharing_code(ground, known, repr(_without_numbers(plain)))
-    return ground
+    inputs = _TrainingInputs(system, task, timeline, parents, program, on_the_way, final)
+    known[whole] = inputs = _sharing_code(inputs, known, repr(_without_numbers(plain)))
+    return inputs
 
 
 def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,20 +196,20 @@ def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "seed": None, "nodes": rest(plain["nodes"]), "edges": rest(plain["edges"])}
 
 
-def _sharing_code(ground: _Ground, known: MutableMapping[str, Any], kind: str) -> _Ground:
-    """Returns `ground`, sharing the programs' system and task with an earlier one that has the same code.
+def _sharing_code(inputs: _TrainingInputs, known: MutableMapping[str, Any], kind: str) -> _TrainingInputs:
+    """Returns `inputs`, sharing the programs' system and task with an earlier one that has the same code.
 
     The programs are then compiled once for both.
     """
-    earlier: list[_Ground] = known.setdefault(kind, [])
-    if any(other.system is ground.system for other in earlier):
-        return ground
+    earlier: list[_TrainingInputs] = known.setdefault(kind, [])
+    if any(other.system is inputs.system for other in earlier):
+        return inputs
     for other in earlier:
-        if other.code == ground.code:
-            programs = (each.on(other.system) for each in (ground.program, ground.on_the_way, ground.final))
-            return _Ground(ground.system, other.task, ground.timeline, ground.parents, *programs)
-    earlier.append(ground)
-    return ground
+        if other.code == inputs.code:
+            programs = (each.on(other.system) for each in (inputs.program, inputs.on_the_way, inputs.final))
+            return _TrainingInputs(inputs.system, other.task, inputs.timeline, inputs.parents, *programs)
+    earlier.append(inputs)
+    return inputs
 
 
 def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Stages[Training]:

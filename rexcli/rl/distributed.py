@@ -28,7 +28,7 @@ from rexcli.rl.process_group import ALONE, ProcessGroup
 HEARTBEAT = 60
 """Seconds without a heartbeat after which a process counts as lost (`distributed.timeout` if that is less)."""
 
-NEVER = 7 * 24 * 3600
+NO_TIMEOUT = 7 * 24 * 3600
 """Seconds after which JAX itself would end a wait and the process: so long that this never happens first."""
 
 KEYS = "rexcli"
@@ -103,9 +103,9 @@ def _connect(settings: DistributedConfig, messages: CapturedStderr) -> ProcessGr
             settings.processes,
             settings.process,
             cluster_detection_method=None if auto else "deactivate",
-            initialization_timeout=NEVER,
+            initialization_timeout=NO_TIMEOUT,
             heartbeat_timeout_seconds=int(min(settings.timeout, HEARTBEAT)),
-            shutdown_timeout_seconds=NEVER,
+            shutdown_timeout_seconds=NO_TIMEOUT,
         )
         jax.local_devices()  # JAX lists the devices of all processes when it first looks for its own
 

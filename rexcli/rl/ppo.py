@@ -27,7 +27,6 @@ from rexcli.rl.environment import Environment
 from rexcli.rl.failure import find_failure
 from rexcli.rl.gradient_steps import LR_RANGE, TrainState, take_gradient_steps
 from rexcli.rl.graph_env import EnvState
-from rexcli.rl.learner import Learned, LearnerState, Params, Samples, Transitions
 from rexcli.rl.networks import (
     ActionDistribution,
     ActorCritic,
@@ -41,6 +40,7 @@ from rexcli.rl.networks import (
 )
 from rexcli.rl.normalize import RunningStats, discounted_traces
 from rexcli.rl.policy import Policy
+from rexcli.rl.ppo_state import Learned, Params, PPOState, Samples, Transitions
 from rexcli.rl.spaces import Dict, ObservationSpace
 from rexcli.rl.traced_once import traced_once, zeros_of_result
 from rexcli.rl.vector_env import VectorEnv, VectorEnvState
@@ -206,7 +206,7 @@ class PPO:
             "ppo.num_hidden_units",
         )
 
-    def init(self, program: Program, rng: jax.Array) -> LearnerState:
+    def init(self, program: Program, rng: jax.Array) -> PPOState:
         """Returns the state before the first update: new networks, and environments before their first episode."""
         rng, envs_rng, network_rng = jax.random.split(rng, 3)
         envs = self.envs.init(program, envs_rng)
@@ -221,7 +221,7 @@ class PPO:
         memory: dict[str, jax.Array] = {}
         if self.network.recurrent:
             memory = {part: jnp.zeros((self.settings.num_envs, self.settings.memory_units)) for part in PARTS}
-        return LearnerState(
+        return PPOState(
             params=params,
             optimizer=self.optimizer.init(params),
             observations=RunningStats.empty((size,)),
@@ -252,14 +252,14 @@ class PPO:
 
     # ------------------------------------------------------------------ collect
 
-    def collect(self, program: Program, state: LearnerState) -> tuple[LearnerState, Transitions]:
+    def collect(self, program: Program, state: PPOState) -> tuple[PPOState, Transitions]:
         """Makes `num_steps` steps of all environments under the present policy."""
         state, transitions, _ = self.collect_watched(program, state, lambda envs, actions: None)
         return state, transitions
 
     def collect_watched(
-        self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
-    ) -> tuple[LearnerState, Transitions, T]:
+        self, program: Program, state: PPOState, watch: Callable[[VectorEnvState, jax.Array], T]
+    ) -> tuple[PPOState, Transitions, T]:
         """Collects as `collect` does; also returns the results of `watch` for the environments and actions before each
         step, `[num_steps, ...]`.
         """
@@ -305,21 +305,21 @@ class PPO:
             state = state.replace(memory={**state.memory, "actor": memory})
         return state.replace(envs=envs, rng=rng), transitions, watched
 
-    def find_failure(self, program: Program, state: LearnerState) -> str:
+    def find_failure(self, program: Program, state: PPOState) -> str:
         """Returns a message that says what was not finite first in the update after `state`, which is
         collected again.
         """
         return find_failure(self._collect_on_one_device, self.environment, program, state)
 
-    def spread(self, state: LearnerState) -> LearnerState:
+    def spread(self, state: PPOState) -> PPOState:
         """Returns which leaves have a leading axis of environments, see `Algorithm`."""
         one, each = (partial(jax.tree.map, lambda _, yes=yes: yes) for yes in (False, True))
         own = {"envs": each(state.envs), "trace": True, "earned": True, "memory": each(state.memory)}
         return one(state).replace(**own)
 
     def _collect_on_one_device(
-        self, program: Program, state: LearnerState, watch: Callable[[VectorEnvState, jax.Array], T]
-    ) -> tuple[LearnerState, Transitions, T]:
+        self, program: Program, state: PPOState, watch: Callable[[VectorEnvState, jax.Array], T]
+    ) -> tuple[PPOState, Transitions, T]:
         """Collects as `collect_watched` does, for all environments, with the random numbers that `devices_per_seed`
         devices draw.
         """
@@ -327,7 +327,7 @@ class PPO:
             return self.collect_watched(program, state, watch)
         spread = self.spread(state)
 
-        def part(state: LearnerState) -> tuple[Transitions, T]:
+        def part(state: PPOState) -> tuple[Transitions, T]:
             _, transitions, watched = self.collect_watched(program, state, watch)
             return transitions.replace(memory={}), watched
 
@@ -349,7 +349,7 @@ class PPO:
 
     # ------------------------------------------------------------------ advantages
 
-    def advantages(self, state: LearnerState, seen: Transitions) -> tuple[LearnerState, Samples, Metrics]:
+    def advantages(self, state: PPOState, seen: Transitions) -> tuple[PPOState, Samples, Metrics]:
         """Returns the advantage of each action over the critic's value, and the targets of the critic.
 
         The critic computes the value of the state after a step, not of that before the next, so that truncated episodes
@@ -430,7 +430,7 @@ class PPO:
             "clip_fraction": (jnp.abs(ratio - 1) > settings.clip_eps).mean(),
         }
 
-    def update(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
+    def update(self, state: PPOState, samples: Samples) -> tuple[PPOState, Metrics]:
         """Makes gradient steps on the samples, see `take_gradient_steps`."""
         rng, shuffle_rng = jax.random.split(state.rng)
         at = TrainState(state.params, state.optimizer, state.lr)
@@ -440,7 +440,7 @@ class PPO:
 
     # ------------------------------------------------------------------ and again
 
-    def learn(self, program: Program, state: LearnerState, num_updates: jax.Array) -> tuple[LearnerState, Metrics]:
+    def learn(self, program: Program, state: PPOState, num_updates: jax.Array) -> tuple[PPOState, Metrics]:
         """Collects and updates `num_updates` times, or until a number is not finite.
 
         Returns:
@@ -450,7 +450,7 @@ class PPO:
         """
 
         @traced_once
-        def once(state: LearnerState) -> tuple[LearnerState, Metrics]:
+        def once(state: PPOState) -> tuple[PPOState, Metrics]:
             state, transitions = self.collect(program, state)
             state, samples, collected = self.advantages(state, transitions)
             state, updated = self.update(state, samples)
@@ -460,7 +460,7 @@ class PPO:
                 spread["std"] = jnp.exp(actions.log_std).mean()
             return state, averaged(collected | spread, self.devices_per_seed) | updated
 
-        def body(carry: tuple[jax.Array, LearnerState, Metrics]) -> tuple[jax.Array, LearnerState, Metrics]:
+        def body(carry: tuple[jax.Array, PPOState, Metrics]) -> tuple[jax.Array, PPOState, Metrics]:
             done, before, totals = carry
             after, metrics = once(before)
             learned = after.params, after.observations, after.returns, after.privileged
@@ -473,7 +473,7 @@ class PPO:
                 lambda: (done, before.replace(failed=before.updates), totals),
             )
 
-        def more(carry: tuple[jax.Array, LearnerState, Metrics]) -> jax.Array:
+        def more(carry: tuple[jax.Array, PPOState, Metrics]) -> jax.Array:
             return (carry[0] < num_updates) & (carry[1].failed < 0)
 
         made, state, totals = jax.lax.while_loop(more, body, (jnp.int32(0), state, zeros_of_result(once, state)[1]))
@@ -485,10 +485,10 @@ class PPO:
     def _var(self, values: jax.Array) -> jax.Array:
         return moments(values, self.devices_per_seed)[1]
 
-    def _normalize(self, state: LearnerState, observation: jax.Array) -> jax.Array:
+    def _normalize(self, state: PPOState, observation: jax.Array) -> jax.Array:
         return state.observations.normalize(observation) if self.settings.normalize_obs else observation
 
-    def _normalize_privileged(self, state: LearnerState, privileged: jax.Array | None) -> jax.Array | None:
+    def _normalize_privileged(self, state: PPOState, privileged: jax.Array | None) -> jax.Array | None:
         if privileged is None or state.privileged is None or not self.settings.normalize_obs:
             return privileged
         return state.privileged.normalize(privileged)

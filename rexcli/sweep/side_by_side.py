@@ -125,7 +125,7 @@ class SideBySide(BasicLauncher):
                 own = answer.stopped_by if isinstance(answer, Training) and answer.interrupted else None
                 if stopped is not None and own is not stopped:
                     answer = stopped
-                elif isinstance(answer, _Apart):
+                elif isinstance(answer, _DeferredWork):
                     answer = attempt(answer.wait)
                 try:
                     step = job.context.run(resume_stages, job.stages, answer)
@@ -138,7 +138,7 @@ class SideBySide(BasicLauncher):
                     if workers is None and len(outcomes) > 1:
                         workers = start_workers(len(outcomes))
                     jobs.append(job)
-                    answers.append(_Apart.by(workers, step))
+                    answers.append(_DeferredWork.by(workers, step))
         finally:
             if workers is not None:
                 workers.shutdown(wait=False, cancel_futures=True)
@@ -146,14 +146,14 @@ class SideBySide(BasicLauncher):
             raise raised
 
 
-class _Apart(NamedTuple):
+class _DeferredWork(NamedTuple):
     """Work that a worker does, if there is one."""
 
     work: partial[Any]
     future: Future[Any] | None
 
     @classmethod
-    def by(cls, workers: Executor | None, work: partial[Any]) -> _Apart:
+    def by(cls, workers: Executor | None, work: partial[Any]) -> _DeferredWork:
         """Passes work to a worker, unless there is none or one has died."""
         with suppress(BrokenExecutor):
             return cls(work, None if workers is None else workers.submit(work))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rexcli.cli.main import main
-from rexcli.cli.profiler import PACKAGE, Look, kind_of, split, table, trace
+from rexcli.cli.profiler import PACKAGE, StackSample, kind_of, split, table, trace
 from rexcli.errors import RexError
 
 NAMES = st.sampled_from("abc")
@@ -19,16 +19,16 @@ LOOKS = st.lists(st.tuples(st.floats(0.01, 1.0), st.lists(NAMES, max_size=3), NA
 
 @given(LOOKS, st.floats(0.01, 1.0))
 def test_every_moment_is_in_the_table_once_and_slices_nest(steps, rest):
-    moment, looks = 0.0, []
+    moment, samples = 0.0, []
     for step, functions, kind in steps:
         moment += step
-        looks.append(Look(moment, tuple(functions), kind))
+        samples.append(StackSample(moment, tuple(functions), kind))
     seconds = moment + rest
-    *rows, whole = table(looks, seconds).rows
+    *rows, whole = table(samples, seconds).rows
     assert whole[1] == round(seconds, 2)
-    if looks:
+    if samples:
         assert sum(float(row[1]) for row in rows) == pytest.approx(seconds, abs=0.006 * len(rows))
-    events = trace(looks, seconds)["traceEvents"]
+    events = trace(samples, seconds)["traceEvents"]
     ends: list[float] = []
     for event in events:
         while ends and ends[-1] <= event["ts"] + 1e-3:
@@ -37,7 +37,7 @@ def test_every_moment_is_in_the_table_once_and_slices_nest(steps, rest):
         assert event["ts"] >= 0
         assert end <= (ends[-1] if ends else seconds * 1e6) + 1e-3
         ends.append(end)
-    assert sum(1 for event in events) <= sum(len(each.functions) + 1 for each in looks)
+    assert sum(1 for event in events) <= sum(len(each.functions) + 1 for each in samples)
 
 
 def test_a_stack_counts_as_its_innermost_work():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rexcli import RexError
 from rexcli.rl.gradient_steps import random_order
-from rexcli.rl.learner import Samples, Transitions
 from rexcli.rl.ppo import NUMBERS, PPO, generalized_advantages
+from rexcli.rl.ppo_state import Samples, Transitions
 from tests.rl.tiny import TINY, Constantly, ToZero, tiny_program, tiny_system
 
 

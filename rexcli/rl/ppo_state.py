@@ -19,13 +19,13 @@ Params = Any
 
 
 class Learned(struct.PyTreeNode):
-    """The part of a `LearnerState` that defines its policy."""
+    """The part of a `PPOState` that defines its policy."""
 
     params: Params
     observations: RunningStats
 
 
-class LearnerState(struct.PyTreeNode):
+class PPOState(struct.PyTreeNode):
     """Everything that one seed carries from update to update.
 
     Attributes:
