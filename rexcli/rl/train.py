@@ -5,7 +5,9 @@ may run together (`train_together`), each with its own callbacks, as with `launc
 
 Training only uses the methods of `rexcli.rl.algorithm.Algorithm`. Another algorithm, such as SAC, is a new file next to
 `ppo.py` with a class that has these methods, and a YAML file next to `conf/ppo/default.yaml`. Its settings become a
-section of `rexcli.config.schema.Experiment`, and `rexcli.pipeline.algorithm` chooses it if that is given.
+section of `rexcli.config.schema.Experiment`, and `rexcli.pipeline.algorithm` chooses it if that is given. Where the
+section `ppo` is read for numbers of seeds, steps and evaluations, and for the keys that a shared program takes as
+arguments (`NUMBERS`), it takes its place: in `rexcli.cli.train`, `rexcli.timelines` and `rexcli.sweep.side_by_side`.
 
 A `ProcessGroup` of several processes shares the seeds. Process 0 runs `train`, all others `train_worker`: each trains
 its own seeds, and after every evaluation process 0 gets their states and metrics, and decides whether training
