@@ -7,8 +7,8 @@ work on the machine only adds to it, and the median. The CPU's seconds are witho
 runs were made an hour apart.
 
 Seen on two cores, 2026-11-28, nothing else running, median seconds, while importing the libraries took 1.49: `show` of
-the pendulum 1.45, `record` of 100 steps 3.70, 5.16 the first time; at a quicker moment 1.25 and 3.03. Before other
-processes drew the pictures, at that moment: 1.45 and 4.45.
+the pendulum 1.45, `record` of 100 steps 3.70, 5.16 the first time. Five times in turn with the version before other
+processes drew the pictures, the second time: `show` 1.44 for 1.63, `record` 3.59 for 4.81.
 """
 
 from __future__ import annotations
