@@ -79,13 +79,13 @@ class DrawingProcess:
 
 
 def find_pictures(paths: Mapping[str, str], project: str) -> bool:
-    """Returns whether these pictures, by name, exist in a project; imports what they need."""
+    """Returns whether these pictures, by name, can be found in a project; imports what they need."""
     from rexcli.plot.registry import find
 
     try:
         for name, path in paths.items():
             find(name, path, _project(project))
-    except RexError:
+    except Exception:  # the command says what is wrong
         return False
     return True
 
