@@ -436,11 +436,15 @@ def _title(name: str) -> str:
 
 def _notes(choice: Choice) -> list[str]:
     """Returns one line for each kind of quantity that is not drawn."""
-    room = style.WIDTH - 2.8
+
+    def line(head: str, parts: list[str]) -> str:
+        room = style.WIDTH - 1.8 - style.text_size(head)[0]  # it stands below the axes, right of the figure's middle
+        return head + style.listing(parts, room * style.SMALL / style.NORMAL)
+
     same = [entry.name.replace("/", ".") for entry in choice.same]
     constant = [f"{entry.name.replace('/', '.')} {entry.constant_text}".rstrip() for entry in choice.constant]
-    notes = [f"the same as in the state: {style.listing(same, room)}"] if same else []
-    notes += [f"constant: {style.listing(constant, room)}"] if constant else []
+    notes = [line("the same as in the state: ", same)] if same else []
+    notes += [line("constant: ", constant)] if constant else []
     return notes + ([f"{choice.hidden} more kept, not shown"] if choice.hidden else [])
 
 

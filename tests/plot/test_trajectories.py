@@ -129,6 +129,13 @@ def test_no_label_covers_another_or_leaves_the_picture(num: int) -> None:
         assert clipped(fig) == []
 
 
+@pytest.mark.parametrize("size", [3, 7, 13, 25])
+def test_what_is_only_said_in_words_stays_in_the_picture(size: int) -> None:
+    found = trajectories.from_rollouts(pendulum_rollouts(1), DECLARED)
+    cars = [Quantity(f"car_{i}/output/{'k' * size}", "red", found[0].time, found[0].values) for i in range(30)]
+    assert clipped(trajectories.draw(Choice(found[:1], same=cars, constant=cars))) == []
+
+
 def test_an_episode_that_is_not_there_and_nothing_at_all_are_refused() -> None:
     found = trajectories.from_rollouts(pendulum_rollouts(4), DECLARED)
     with pytest.raises(RexError, match="episode 4: there are 4"):
