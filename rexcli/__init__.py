@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rexcli.lazy import attach
+
 # ruff: noqa: F401 - `__all__` has what is imported here for type checkers
 if TYPE_CHECKING:
     from rexcli.compiler.program import Program
@@ -36,57 +38,44 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "AdjustableDelay": "rexcli.system.adjustable",
-    "Box": "rexcli.rl.spaces",
-    "Correlated": "rexcli.system.delay_families",
-    "Discrete": "rexcli.rl.spaces",
-    "Edge": "rexcli.system.spec",
-    "Environment": "rexcli.rl.environment",
-    "Gamma": "rexcli.system.delay_families",
-    "GilbertElliott": "rexcli.system.losses",
-    "GraphEnv": "rexcli.rl.graph_env",
-    "GraphState": "rexcli.system.states",
-    "IndependentLoss": "rexcli.system.losses",
-    "InputState": "rexcli.system.states",
-    "LogNormal": "rexcli.system.delay_families",
-    "Normal": "rexcli.system.delay_families",
-    "InMemoryRecorder": "rexcli.runtime.in_memory",
-    "Logger": "rexcli.rl.loggers",
-    "Message": "rexcli.system.states",
-    "Mixture": "rexcli.system.delay_families",
-    "MultiDiscrete": "rexcli.rl.spaces",
-    "Node": "rexcli.system.node",
-    "NodeSpec": "rexcli.system.spec",
-    "Policy": "rexcli.rl.policy",
-    "Program": "rexcli.compiler.program",
-    "Regimes": "rexcli.system.delay_families",
-    "RexError": "rexcli.errors",
-    "RunView": "rexcli.runs.view",
-    "StepState": "rexcli.system.states",
-    "Stepper": "rexcli.runtime.stepper",
-    "System": "rexcli.system.system",
-    "Timeline": "rexcli.timeline.timeline",
-    "TruncatedNormal": "rexcli.system.delay_families",
-    "WallClock": "rexcli.runtime.wall.wall_clock",
-    "WallSettings": "rexcli.config.schema",
-    "build": "rexcli.pipeline",
-    "compile": "rexcli.pipeline",
-    "compose": "rexcli.pipeline",
-    "environment": "rexcli.pipeline",
-    "evaluate": "rexcli.pipeline",
-    "record": "rexcli.pipeline",
-    "rollout": "rexcli.pipeline",
-    "simulate": "rexcli.timelines",
-    "train": "rexcli.pipeline",
-}
-
-__all__ = sorted(_HOMES)
+_import, __all__ = attach(
+    __name__,
+    {
+        "compiler.program": ["Program"],
+        "config.schema": ["WallSettings"],
+        "errors": ["RexError"],
+        "pipeline": ["build", "compile", "compose", "environment", "evaluate", "record", "rollout", "train"],
+        "rl.environment": ["Environment"],
+        "rl.graph_env": ["GraphEnv"],
+        "rl.loggers": ["Logger"],
+        "rl.policy": ["Policy"],
+        "rl.spaces": ["Box", "Discrete", "MultiDiscrete"],
+        "runs.view": ["RunView"],
+        "runtime.in_memory": ["InMemoryRecorder"],
+        "runtime.stepper": ["Stepper"],
+        "runtime.wall.wall_clock": ["WallClock"],
+        "system.adjustable": ["AdjustableDelay"],
+        "system.delay_families": [
+            "Correlated",
+            "Gamma",
+            "LogNormal",
+            "Mixture",
+            "Normal",
+            "Regimes",
+            "TruncatedNormal",
+        ],
+        "system.losses": ["GilbertElliott", "IndependentLoss"],
+        "system.node": ["Node"],
+        "system.spec": ["Edge", "NodeSpec"],
+        "system.states": ["GraphState", "InputState", "Message", "StepState"],
+        "system.system": ["System"],
+        "timeline.timeline": ["Timeline"],
+        "timelines": ["simulate"],
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in ("gym", "gymnax"):  # of extras: `rexcli.gym.make("pendulum")`
         return importlib.import_module(f"rexcli.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'rexcli' has no attribute '{name}'")
+    return _import(name)

@@ -1,6 +1,5 @@
 """Defines a controller and a task for an arm of two links, whose physics come from a model file."""
 
-from nodes.arm.agent import Agent
-from nodes.arm.task import Reach
+from rexcli.lazy import attach
 
-__all__ = ["Agent", "Reach"]
+__getattr__, __all__ = attach(__name__, {"agent": ["Agent"], "task": ["Reach"]})

@@ -1,9 +1,7 @@
 """Defines a cart-pole that a camera watches: world, camera, motor, agent, and the swing-up task."""
 
-from nodes.cartpole.agent import Agent
-from nodes.cartpole.camera import Camera
-from nodes.cartpole.motor import Motor
-from nodes.cartpole.task import SwingUp
-from nodes.cartpole.world import World
+from rexcli.lazy import attach
 
-__all__ = ["Agent", "Camera", "Motor", "SwingUp", "World"]
+__getattr__, __all__ = attach(
+    __name__, {"agent": ["Agent"], "camera": ["Camera"], "motor": ["Motor"], "task": ["SwingUp"], "world": ["World"]}
+)

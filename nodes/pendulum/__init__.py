@@ -1,24 +1,18 @@
 """Defines a disc pendulum on a DC motor, simulated and real: its sensors, motors, agents and the swing-up task."""
 
-from nodes.pendulum.actuator import Actuator
-from nodes.pendulum.agent import Agent, CameraAgent
-from nodes.pendulum.camera import Camera
-from nodes.pendulum.encoder import Encoder
-from nodes.pendulum.motor import Motor
-from nodes.pendulum.sensor import Sensor
-from nodes.pendulum.simulated_camera import SimulatedCamera
-from nodes.pendulum.task import SwingUp
-from nodes.pendulum.world import OdeWorld
+from rexcli.lazy import attach
 
-__all__ = [
-    "Actuator",
-    "Agent",
-    "Camera",
-    "CameraAgent",
-    "Encoder",
-    "Motor",
-    "OdeWorld",
-    "Sensor",
-    "SimulatedCamera",
-    "SwingUp",
-]
+__getattr__, __all__ = attach(
+    __name__,
+    {
+        "actuator": ["Actuator"],
+        "agent": ["Agent", "CameraAgent"],
+        "camera": ["Camera"],
+        "encoder": ["Encoder"],
+        "motor": ["Motor"],
+        "sensor": ["Sensor"],
+        "simulated_camera": ["SimulatedCamera"],
+        "task": ["SwingUp"],
+        "world": ["OdeWorld"],
+    },
+)

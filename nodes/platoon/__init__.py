@@ -1,8 +1,7 @@
 """Defines a platoon of vehicles that hear one another late: leader, cars, coordinator, and the task."""
 
-from nodes.platoon.car import Car
-from nodes.platoon.coordinator import Coordinator
-from nodes.platoon.leader import Leader
-from nodes.platoon.task import KeepGaps
+from rexcli.lazy import attach
 
-__all__ = ["Car", "Coordinator", "KeepGaps", "Leader"]
+__getattr__, __all__ = attach(
+    __name__, {"car": ["Car"], "coordinator": ["Coordinator"], "leader": ["Leader"], "task": ["KeepGaps"]}
+)

@@ -5,6 +5,7 @@ Only the process of `rex` itself does so: where somebody else's process calls `m
 
 from __future__ import annotations
 
+import base64
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from rexcli.errors import RexError
 from rexcli.machine import cores
 
 if TYPE_CHECKING:
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
 PROCESSES = 2
 """Number of processes; the first draws the project's own pictures, for which it may have to import JAX."""
 
+MOST_AHEAD = 4_000_000
+"""Number of bytes of which a system is drawn ahead; more would take longer to pass on than to draw."""
+
 _allowed = False
 _workers: list[DrawingProcess] = []
 _starting: Thread | None = None
+_ahead: Thread | None = None
 _first_is_ready, _all_are_ready = Event(), Event()
 
 
@@ -116,6 +122,29 @@ def check(declared: Mapping[str, str], project: Project, origins: Origins) -> No
         find(name, path, project, origins)
 
 
+def draw_ahead(run: Path, artifacts: Mapping[str, bytes]) -> None:
+    """Draws in the last process what the system of a run looks like, beside the run; `draw_pictures` then writes that.
+
+    Args:
+        run: the run's folder.
+        artifacts: contents of files that it will have, by name.
+    """
+    global _ahead
+    if _starting is None or sum(map(len, artifacts.values())) > MOST_AHEAD:
+        return
+    from rexcli.plot.drawing_processes import draw_ahead
+
+    encoded = {name: base64.b64encode(content).decode() for name, content in artifacts.items()}
+
+    def draw() -> None:
+        _all_are_ready.wait()
+        with suppress(EOFError, IndexError, RexError):  # it is drawn, and said, at the end
+            _workers[-1].call(draw_ahead, str(run.absolute()), encoded)
+
+    _ahead = Thread(target=draw, daemon=True)
+    _ahead.start()
+
+
 def draw_pictures(view: RunView, project: Project, seconds: float) -> list[Path]:
     """Does what `rexcli.plot.draw_and_log` does, in the processes beside this one if there are any."""
     with _running(_all_are_ready) as workers:
@@ -131,12 +160,16 @@ def _draw_by(workers: list[DrawingProcess], run: str, project: str, seconds: flo
     from rexcli.plot.drawing_processes import draw_picture, list_pictures
 
     began = time.perf_counter()
-    listed = workers[0].call(list_pictures, run)
-    own, others, limited = deque(listed[0]), deque(listed[1]), listed[2]
+    *listed, limited = workers[0].call(list_pictures, run)
+    own, of_system, others = map(deque, listed)
+    if _ahead is None:
+        others.extendleft(reversed(of_system))
+        of_system.clear()
 
     def draw(worker: DrawingProcess) -> list[str]:
         written = []
-        for names in (own, others) if worker is workers[0] else (others,):
+        mine = [own] * (worker is workers[0]) + [of_system] * (worker is workers[-1])
+        for names in (*mine, others):
             while not (limited and time.perf_counter() - began > seconds):
                 try:
                     name = names.popleft()
@@ -149,11 +182,11 @@ def _draw_by(workers: list[DrawingProcess], run: str, project: str, seconds: flo
         try:
             written = [Path(file) for files in threads.map(draw, workers) for file in files]
         except BaseException:
-            own.clear()
-            others.clear()
+            for names in (own, of_system, others):
+                names.clear()
             raise
-    if own or others:
+    if left_out := [*own, *of_system, *others]:
         from rexcli.plot.main import warn_left_out
 
-        warn_left_out(Path(run), [*own, *others])
+        warn_left_out(Path(run), left_out)
     return written

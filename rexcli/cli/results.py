@@ -60,7 +60,7 @@ def _kept(
     if isinstance(delays, System):
         keep_files(run, delays)
         delays = delays_of(delays)
-    run.write_arrays("delays.npz", delay_arrays(delays))
+    write_delays(run, delays)
     return RunView(run.path), project, time.process_time()
 
 
@@ -71,6 +71,11 @@ def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Del
     with job.console.stage("draw"):
         draw(run, result.values, delays, job.project)
     return replace(result, shown=job.path is None)
+
+
+def write_delays(run: Run, delays: Mapping[str, Delay]) -> None:
+    """Writes `delays.npz` with the declared delays, by `<kind>/<name>`."""
+    run.write_arrays("delays.npz", delay_arrays(delays))
 
 
 def write_drawn(run: Run, drawn: Mapping[str, np.ndarray]) -> None:

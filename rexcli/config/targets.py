@@ -139,9 +139,9 @@ def _import(parts: list[str], where: str) -> Any:
     depth = 0
     while depth < len(parts):
         module = ".".join(parts[: depth + 1])
-        if found is not None and module not in sys.modules and hasattr(found, parts[depth]):
-            break
         try:
+            if found is not None and module not in sys.modules and hasattr(found, parts[depth]):
+                break
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
@@ -157,7 +157,8 @@ def _import(parts: list[str], where: str) -> Any:
         if not hasattr(found, name):
             owner = getattr(found, "__name__", type(found).__name__)
             known = [word for word, item in vars(found).items() if inspect.isclass(item)]
-            raise RexError(f"{where}: {owner} has no '{name}'{suggest(name, sorted(known) + _submodules(found))}")
+            known = sorted({*known, *getattr(found, "__all__", ())})
+            raise RexError(f"{where}: {owner} has no '{name}'{suggest(name, known + _submodules(found))}")
         found = getattr(found, name)
     return found
 

@@ -7,18 +7,19 @@ notebooks and a class that derives from `Picture`. A new picture is one new file
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rexcli.plot.registry import Animation, Options, Picture, View, pictures
+from rexcli.lazy import attach
 
+# ruff: noqa: F401 - `__all__` has what is imported here for type checkers
 if TYPE_CHECKING:
     from rexcli.plot.main import draw_and_log, draw_many, draw_run
+    from rexcli.plot.registry import Animation, Options, Picture, View, pictures
 
-__all__ = ["Animation", "Options", "Picture", "View", "draw_and_log", "draw_many", "draw_run", "pictures"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module("rexcli.plot.main"), name)
-    raise AttributeError(f"module 'rexcli.plot' has no attribute '{name}'")
+__getattr__, __all__ = attach(
+    __name__,
+    {
+        "main": ["draw_and_log", "draw_many", "draw_run"],
+        "registry": ["Animation", "Options", "Picture", "View", "pictures"],
+    },
+)

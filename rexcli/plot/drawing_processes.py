@@ -7,6 +7,7 @@ what was raised.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import multiprocessing
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rexcli.errors import RexError, WriteError
@@ -41,6 +43,7 @@ class DrawingProcess:
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._process: Any = subprocess.Popen(
             [sys.executable, "-m", "rexcli.plot.drawing_processes"],
             stdin=subprocess.PIPE,
@@ -62,9 +65,10 @@ class DrawingProcess:
             RexError: the function raised an error.
         """
         try:
-            self._process.stdin.write(json.dumps([function.__name__, arguments]) + "\n")
-            self._process.stdin.flush()
-            result, error, text = json.loads(self._process.stdout.readline())
+            with self._lock:
+                self._process.stdin.write(json.dumps([function.__name__, arguments]) + "\n")
+                self._process.stdin.flush()
+                result, error, text = json.loads(self._process.stdout.readline())
         except (OSError, ValueError):
             raise EOFError from None
         if error is not None:
@@ -90,8 +94,16 @@ def find_pictures(paths: Mapping[str, str], project: str) -> bool:
     return True
 
 
-def list_pictures(run: str) -> tuple[list[str], list[str], bool]:
-    """Returns the project's own pictures of a run, those of this package, and whether the time for them is limited."""
+def draw_ahead(run: str, artifacts: Mapping[str, str]) -> None:
+    """Does what `rexcli.plot.main.draw_ahead` does, with artifacts in Base64; `draw_picture` then only writes that."""
+    from rexcli.plot import main
+    from rexcli.runs.view import RunView
+
+    main.draw_ahead(RunView(run), {name: base64.b64decode(content) for name, content in artifacts.items()})
+
+
+def list_pictures(run: str) -> tuple[list[str], list[str], list[str], bool]:
+    """Returns `rexcli.plot.main.fitting_names` of a run, and whether the time for them is limited."""
     from rexcli.plot.main import fitting_names, has_many_nodes
 
     _view.cache_clear()
@@ -105,7 +117,7 @@ def draw_picture(run: str, project: str, name: str) -> list[str]:
     return [str(path) for path in main.draw_picture(_view(run), _project(project), name)]
 
 
-CALLED = {function.__name__: function for function in (find_pictures, list_pictures, draw_picture)}
+CALLED = {function.__name__: function for function in (find_pictures, draw_ahead, list_pictures, draw_picture)}
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache, partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +18,11 @@ from rexcli.config.project import Project, find_project
 from rexcli.errors import RexError, WriteError
 from rexcli.plot import registry
 from rexcli.plot.declared import MANY
-from rexcli.plot.registry import Animation, Options, View, find, pictures, settings
+from rexcli.plot.registry import Animation, Options, Picture, View, find, pictures, settings
 from rexcli.plot.style import styled
+from rexcli.plot.system_view import SystemView, shows_system
 from rexcli.runs.logs import log_to
-from rexcli.runs.storage import atomic_file
+from rexcli.runs.storage import write_atomic
 
 logger = logging.getLogger("rex.plot")
 
@@ -74,10 +77,28 @@ def draw_picture(view: View, project: Project, name: str) -> list[Path]:
         return _draw([once(view)], view.path / "plots", None, Options(), project, overlays=False, names=[name])
 
 
-def fitting_names(view: View) -> tuple[list[str], list[str]]:
-    """Returns the names of the pictures that an experiment declares, and of those of this package that fit a run."""
+def draw_ahead(view: View, artifacts: Mapping[str, bytes]) -> None:
+    """Draws what a run's system looks like, so that it need not be drawn when the run is; writes nothing.
+
+    Args:
+        view: the run.
+        artifacts: contents of files that the run will have, by name.
+    """
+    system = SystemView(view, artifacts)
+    for name, picture in pictures().items():
+        if shows_system(picture, system):
+            with suppress(Exception):  # it is said where the run is drawn
+                system.once(repr((name, Options())), partial(_rendered, picture, Options()))
+
+
+def fitting_names(view: View) -> tuple[list[str], list[str], list[str]]:
+    """Returns the names of the pictures that fit a run: those that its experiment declares, those of this package that
+    show its system alone, and the others of this package.
+    """
     own = list(settings(view.config).pictures)
-    return own, [name for name, picture in pictures().items() if name not in own and picture.fits(view)]
+    ours = {name: picture for name, picture in pictures().items() if name not in own and picture.fits(view)}
+    of_system = [name for name, picture in ours.items() if shows_system(picture, view)]
+    return own, of_system, [name for name in ours if name not in of_system]
 
 
 def has_many_nodes(view: View) -> bool:
@@ -92,20 +113,26 @@ def draw_many(views: Sequence[View], folder: Path, only: Sequence[str] | None = 
     return _draw(list(views), Path(folder), only, _options(options), None, overlays=True)
 
 
-@styled
 def save(drawing: Figure | Animation, path: Path) -> Path:
     """Writes a picture such that the file appears whole or not at all."""
-    with atomic_file(path) as temporary:
-        if isinstance(drawing, Animation):
-            _save_gif(drawing, temporary)
-        else:
-            engine = drawing.get_layout_engine()
-            if engine is not None and drawing.axes:  # Matplotlib would first draw everything invisibly for its layout
-                engine.execute(drawing)
-                drawing.set_layout_engine(None)
-            png: Any = {"metadata": {"Software": "rexcli"}, "pil_kwargs": {"compress_level": COMPRESSION}}
-            drawing.savefig(temporary, **png if path.suffix == ".png" else {})
+    write_atomic(path, encode(drawing, path.suffix))
     return path
+
+
+@styled
+def encode(drawing: Figure | Animation, suffix: str) -> bytes:
+    """Returns a picture as the content of a file with this suffix."""
+    file = BytesIO()
+    if isinstance(drawing, Animation):
+        _save_gif(drawing, file)
+    else:
+        engine = drawing.get_layout_engine()
+        if engine is not None and drawing.axes:  # Matplotlib would first draw everything invisibly for its layout
+            engine.execute(drawing)
+            drawing.set_layout_engine(None)
+        png: Any = {"metadata": {"Software": "rexcli"}, "pil_kwargs": {"compress_level": COMPRESSION}}
+        drawing.savefig(file, format=suffix.removeprefix("."), **png if suffix == ".png" else {})
+    return file.getvalue()
 
 
 class _Once:
@@ -154,9 +181,9 @@ def _draw(
             elif fitting and (picture.overlays or not overlays):
                 for view in [view for view in views if view not in fitting]:
                     logger.warning("picture '%s': %s has nothing to show there", name, view.path)
-                drawing = styled(picture.render)(fitting if picture.overlays else fitting[0], options)
-                suffix = picture.suffix if isinstance(drawing, Animation) else f".{options.format}"
-                written.append(save(drawing, folder / f"{name}{suffix}"))
+                suffix, data = _encoded(name, picture, fitting, options)
+                written.append(folder / f"{name}{suffix}")
+                write_atomic(written[-1], data)
             elif only is not None:
                 raise RexError(_why_not(name, picture.needs, overlays and not picture.overlays, views))
         except WriteError:
@@ -178,6 +205,21 @@ def _draw(
     if left_out:
         warn_left_out(views[0].path, left_out)
     return written
+
+
+def _encoded(name: str, picture: Picture, views: Sequence[View], options: Options) -> tuple[str, bytes]:
+    """Returns the suffix of a picture's file, and its content."""
+    draw = partial(_rendered, picture, options)
+    system = SystemView.of(picture, views[0])
+    if system is not None:
+        return system.once(repr((name, options)), draw)
+    return draw(views if picture.overlays else views[0])
+
+
+def _rendered(picture: Picture, options: Options, what: Any) -> tuple[str, bytes]:
+    drawing = styled(picture.render)(what, options)
+    suffix = picture.suffix if isinstance(drawing, Animation) else f".{options.format}"
+    return suffix, encode(drawing, suffix)
 
 
 def warn_left_out(run: Path, names: Sequence[str]) -> None:
@@ -220,7 +262,7 @@ def _options(given: dict[str, object]) -> Options:
     return Options(**given)  # type: ignore[arg-type]
 
 
-def _save_gif(animation: Animation, path: Path) -> None:
+def _save_gif(animation: Animation, file: BytesIO) -> None:
     from PIL import Image
 
     frames = [Image.fromarray(np.asarray(frame)) for frame in animation.frames]
@@ -230,7 +272,7 @@ def _save_gif(animation: Animation, path: Path) -> None:
     palette = sample.quantize(colors=64, dither=Image.Dither.NONE)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     indexed[0].save(
-        path,
+        file,
         format="GIF",
         save_all=True,
         append_images=indexed[1:],

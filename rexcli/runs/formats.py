@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:  # listing runs needs only JSON, and importing NumPy takes longer than reading a thousand runs
     import numpy as np
@@ -104,15 +104,16 @@ def encode_arrays(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_arrays(path: Path) -> dict[str, np.ndarray]:
+def decode_arrays(file: Path | BinaryIO) -> dict[str, np.ndarray]:
     """Decodes all arrays of an `.npz` without pickle.
 
     No array is allocated before the file is known to hold as much.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        there = file.stat().st_size if isinstance(file, Path) else file.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-            whole, there = sum(entry.file_size for entry in entries), path.stat().st_size
+            whole = sum(entry.file_size for entry in entries)
             if whole > MOST_PACKED * there:
                 raise ValueError(f"{there} bytes that unpack to {whole}")
             return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in entries}

@@ -50,7 +50,7 @@ class RunView:
             raise RexError(f"{self.path}: no run.json here; give the folder of a run (`rex ls` lists them)") from None
         except OSError as error:
             raise RexError(f"{file}: cannot be read: {error.strerror or error}") from None
-        record = self._guard(file, lambda: formats.decode_json(data))
+        record = guarded(file, lambda: formats.decode_json(data))
         if not isinstance(record, dict):
             raise RexError(f"{file}: damaged: not a JSON object")
         self._record: dict[str, Any] = record
@@ -163,7 +163,7 @@ class RunView:
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Returns all arrays of an `.npz`."""
         path = self._locate(name)
-        return self._guard(path, lambda: formats.decode_arrays(path))
+        return guarded(path, lambda: formats.decode_arrays(path))
 
     def json(self, name: str) -> Any:
         return self._read(name, formats.decode_json)
@@ -183,14 +183,14 @@ class RunView:
         from rexcli.timeline.arrays import from_arrays
 
         arrays = self.arrays("timeline.npz")
-        return self._guard(self.path / "timeline.npz", lambda: from_arrays(arrays))
+        return guarded(self.path / "timeline.npz", lambda: from_arrays(arrays))
 
     def plan(self, timeline: Timeline) -> Plan:
         """Returns the plan in `plan.npz` for the run's own `timeline`."""
         from rexcli.compiler.plan_arrays import plan_from_arrays
 
         arrays = self.arrays("plan.npz")
-        return self._guard(self.path / "plan.npz", lambda: plan_from_arrays(arrays, timeline))
+        return guarded(self.path / "plan.npz", lambda: plan_from_arrays(arrays, timeline))
 
     def recording(self) -> Recording:
         from rexcli.runs.recording import read_recording
@@ -207,24 +207,25 @@ class RunView:
 
     def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
         path = self._locate(name)
-        return self._guard(path, lambda: decode(path.read_bytes()))
-
-    def _guard(self, path: Path | str, read: Callable[[], T]) -> T:
-        """Returns what `read` returns; any problem with the data becomes an error that names the file."""
-        try:
-            return read()
-        except RexError as error:
-            raise RexError(f"{path}: damaged: {error}") from None
-        except OSError as error:
-            raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-            raise RexError(f"{path}: damaged: {type(error).__name__} {error}") from None
+        return guarded(path, lambda: decode(path.read_bytes()))
 
     def _field(self, name: str, kind: Any) -> Any:
         value = self._record.get(name)
         if not isinstance(value, kind):
             raise RexError(f"{self.path / 'run.json'}: damaged: {name} is {value!r}")
         return value
+
+
+def guarded(path: Path | str, read: Callable[[], T]) -> T:
+    """Returns what `read` returns; any problem with the data becomes an error that names the file."""
+    try:
+        return read()
+    except RexError as error:
+        raise RexError(f"{path}: damaged: {error}") from None
+    except OSError as error:
+        raise RexError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise RexError(f"{path}: damaged: {type(error).__name__} {error}") from None
 
 
 def _bytes(file: str) -> bytes:

@@ -41,6 +41,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Commands of this process draw in other processes."""
     monkeypatch.setattr(drawing, "_allowed", True)
     monkeypatch.setattr(drawing, "_starting", None)
+    monkeypatch.setattr(drawing, "_ahead", None)
     monkeypatch.setattr(drawing, "_workers", made := [])
     monkeypatch.setattr(drawing, "_first_is_ready", Event())
     monkeypatch.setattr(drawing, "_all_are_ready", Event())
@@ -54,10 +55,13 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_other_processes_draw_the_same(run: tuple[RunView, Project], beside: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_other_processes_draw_the_same(run: tuple[RunView, Project], beside: None, tmp_path: Path, ahead: bool) -> None:
     view, project = run
     drawing.start(PENDULUM, project)
     drawing.check(PENDULUM, project, Origins())
+    if ahead:
+        drawing.draw_ahead(view.path, {"timeline.npz": (view.path / "timeline.npz").read_bytes()})
     drawn = drawing.draw_pictures(view, project, 1e9)
     assert len(drawing._workers) == drawing.PROCESSES
     assert sorted(drawn) == sorted((view.path / "plots").iterdir())

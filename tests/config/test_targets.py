@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rexcli.config.build import build_system
@@ -54,3 +56,31 @@ def test_trusted_targets_let_more_in(toy: Project) -> None:
     assert "trusted_targets=[fractions]" in refusal(lens)
     system = build_system(compose("toy", [lens, "trusted_targets=[fractions]"]))
     assert float(system.nodes["eye"].lens) == pytest.approx(1 / 3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("nodes.kit.Brokn", "nodes.kit has no 'Brokn'; did you mean 'Broken'?"),
+        ("nodes.kit.Broken", "importing nodes.kit.Broken failed: ZeroDivisionError: division by zero"),
+        ("nodes.kit.Needy", "nodes.kit.Needy needs 'not_here', which is not there"),
+    ],
+)
+def test_a_package_may_import_its_classes_when_they_are_used(toy: Project, target: str, says: str) -> None:
+    kit = toy.root / "nodes" / "kit"
+    kit.mkdir()
+    files = {
+        "__init__": "from rexcli.lazy import attach\n"
+        "names = {'good': ['Good'], 'broken': ['Broken'], 'needy': ['Needy']}\n"
+        "__getattr__, __all__ = attach(__name__, names)\n",
+        "good": "class Good: pass\n",
+        "broken": "1 / 0\n",
+        "needy": "import not_here\n",
+    }
+    for name, text in files.items():
+        (kit / f"{name}.py").write_text(text)
+    toy.activate()
+    loader = Loader((), Origins(fallback="file"))
+    assert loader.find("nodes.kit.Good", "the key").__name__ == "Good"
+    with pytest.raises(RexError, match=re.escape(says)):
+        loader.find(target, "the key")

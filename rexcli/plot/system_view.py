@@ -1,0 +1,86 @@
+"""Reduces a run to its system, so that a picture of the system is drawn once for all runs that have the same one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, cast
+
+import numpy as np
+
+from rexcli.plot.registry import Picture, View
+from rexcli.runs import formats
+from rexcli.runs.view import guarded
+from rexcli.timeline.timeline import Timeline
+
+ARTIFACTS = ("timeline.npz", "program.json", "delays.npz")
+"""The artifacts that say what a run's system is and when it steps, not what the run made of it."""
+SECTIONS = ("nodes", "edges", "supervisor", "plots")
+"""The sections of a configuration that do so."""
+MOST_KEPT = 32
+"""Number of drawn pictures that are kept; each has some ten kilobytes."""
+
+_kept: dict[bytes, tuple[str, bytes]] = {}
+
+
+class SystemView:
+    """The part of a run that says what its system is: a `View` for the pictures that need nothing else.
+
+    Args:
+        view: the run.
+        ahead: contents of files in `ARTIFACTS` that the run does not have yet.
+    """
+
+    def __init__(self, view: View, ahead: Mapping[str, bytes] | None = None):
+        self.path = view.path
+        self.config: Mapping[str, Any] = {name: each for name, each in view.config.items() if name in SECTIONS}
+        self._files = {name: (view.path / name).read_bytes() for name in ARTIFACTS if view.has(name)} | dict(
+            ahead or {}
+        )
+
+    @classmethod
+    def of(cls, picture: Picture, view: View) -> SystemView | None:
+        """Returns what a picture is drawn from, or None if that is more than the system."""
+        files = [view.path / name for name in ARTIFACTS if view.has(name)]
+        return cls(view) if shows_system(picture, view) and all(file.is_file() for file in files) else None
+
+    def has(self, name: str) -> bool:
+        return name in self._files
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        return guarded(self.path / name, lambda: formats.decode_arrays(BytesIO(self._files[name])))
+
+    def json(self, name: str) -> Any:
+        return guarded(self.path / name, lambda: formats.decode_json(self._files[name]))
+
+    def timeline(self) -> Timeline:
+        from rexcli.timeline.arrays import from_arrays
+
+        arrays = self.arrays("timeline.npz")
+        return guarded(self.path / "timeline.npz", lambda: from_arrays(arrays))
+
+    def once(self, drawn_as: str, draw: Callable[[SystemView], tuple[str, bytes]]) -> tuple[str, bytes]:
+        """Returns what `draw` returns, the suffix of a picture's file and its content; calls it only if this process
+        has not just drawn the same picture of the same system.
+
+        Args:
+            drawn_as: the picture's name and its options.
+        """
+        digest = hashlib.sha256(repr((drawn_as, self.config)).encode())
+        for name, content in sorted(self._files.items()):
+            digest.update(f"{name} {len(content)} ".encode())
+            digest.update(content)
+        key = digest.digest()
+        if key not in _kept:
+            _kept[key] = draw(self)
+            if len(_kept) > MOST_KEPT:
+                del _kept[next(iter(_kept))]
+        return _kept[key]
+
+
+def shows_system(picture: Picture, view: View | SystemView) -> bool:
+    """Returns whether a picture is drawn from no more than a system, and is of this package, not a project's own."""
+    used = [next((name for name in need.split("|") if view.has(name)), None) for need in picture.needs]
+    ours = type(picture).__module__.startswith(f"{__package__}.")
+    return ours and not picture.overlays and picture.fits(cast(View, view)) and all(name in ARTIFACTS for name in used)
