@@ -10,7 +10,7 @@ import pytest
 from rexcli.errors import RexError
 from rexcli.plot import system
 from rexcli.plot.declared import Declared
-from tests.plot.boxes import by_gid, clipped, covered, overlapping
+from tests.plot.boxes import by_gid, clipped, covered, overlapping, words
 from tests.plot.fixtures import PENDULUM, chain, config_of, tangle
 
 CASES = {
@@ -38,6 +38,21 @@ def test_no_label_covers_another_or_leaves_the_picture(name: str) -> None:
     fig = system.draw(Declared.from_config(CASES[name]))
     assert covered(fig) == []
     assert clipped(fig) == []
+
+
+def test_the_label_of_a_loop_lies_beside_its_box_where_labels_are_wide() -> None:
+    config = config_of(["camera", "car", "hub"], [("camera", "car"), ("car", "hub"), ("car", "car")], skip=(2,))
+    for edge in config["edges"].values():
+        edge["delay"] = {"_target_": "rexcli.LogNormal", "mean": 0.12, "std": 0.03}
+        edge["loss"] = {"_target_": "rexcli.GilbertElliott", "share": 0.1, "burst": 3.0}
+    wide = {"_target_": "rexcli.TruncatedNormal", "loc": 0.01, "scale": 0.002, "low": 0.005, "high": 0.02}
+    config["nodes"]["hub"]["delay"] = wide
+    fig = system.draw(Declared.from_config(config))
+    boxes = {box.get_gid(): box.get_path().get_extents(box.get_transform()) for box in by_gid(fig, "node:")}
+    assert len({round(box.x0) for box in boxes.values()}) == 1, "one below the other"
+    labels = [box for word, box in words(fig) if "window" in word]
+    assert len(labels) == 3
+    assert not [(name, label) for name, box in boxes.items() for label in labels if overlapping([box, label])]
 
 
 @pytest.mark.slow
