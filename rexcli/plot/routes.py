@@ -58,7 +58,7 @@ class Routes:
         return [other for other, ends in enumerate(self.edges) if ends == self.edges[index]]
 
     def _loop(self, index: int) -> np.ndarray:
-        """Returns a curve that leaves a side of a box and comes back into it, with room for its label beside the box."""
+        """Returns a curve that leaves a side of a box and comes back into it; its label has room beside the box."""
         centre = self._at(self.layout.place[self.edges[index][0]]) - self.half[1] * ASIDE
         reach = (max(0.45, 0.2 + 0.67 * self.lane) + 1.34 * self.lane * self._twins(index).index(index)) * ASIDE
         left, right = centre - 0.22 * ALONG, centre + 0.22 * ALONG

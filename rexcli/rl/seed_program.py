@@ -1,9 +1,9 @@
 """Compiles the programs that train and evaluate the seeds.
 
-One program makes a seed's updates, another evaluates it, so that XLA compiles one while the other is traced, and the
-first updates are made while the other is compiled. On CPU every device runs them for its own seed, and seeds take turns
-if there are not as many devices, so that no core is idle; on an accelerator, seeds that share a device run as a batch.
-An algorithm may spread a seed's environments over several devices, which are then one place for it.
+One program makes a seed's updates; another evaluates it, and is compiled while the first updates are made. On CPU every
+device runs them for its own seed, and seeds take turns if there are not as many devices, so that no core is idle; on an
+accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
+devices, which are then one place for it.
 
 Trainings that only differ in arguments of the program (the algorithm's `numbers`, the seed, on CPU also the timelines)
 may share the programs: then the seeds of all of them take turns.
@@ -97,11 +97,11 @@ class SeedProgram:
         state, updates, wanted, given = self._example(examples, self._shardings)
         tables = [self._tables([program] * len(self._places)) for program in (setup.program, setup.evaluation)]
         options = backend.compiler_options()
-        beside = ThreadPoolExecutor(1)  # XLA compiles each while the next is traced, and the last while the first runs
+        beside = ThreadPoolExecutor(1)  # the evaluation is traced and compiled while the first updates are made
         starting = beside.submit(start.lower().compile, options)
         lowered = jax.jit(learn, donate_argnums=1).lower(tables[0], state, updates, given)
         learning = beside.submit(lowered.compile, options)
-        self._judging = beside.submit(jax.jit(judge).lower(tables[1], state, wanted).compile, options)
+        self._judging = beside.submit(lambda: jax.jit(judge).lower(tables[1], state, wanted).compile(options))
         beside.shutdown(wait=False)
         self._begin, self._run_learn = starting.result(), learning.result()
 
