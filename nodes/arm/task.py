@@ -57,6 +57,11 @@ class Reach(Environment):
         distance = self.distance(graph_state)
         return jnp.exp(-((distance / 0.1) ** 2)) - distance
 
+    def privileged(self, graph_state: GraphState) -> Any:
+        """Returns the current angles, rad, and speeds, rad/s, of the joints."""
+        world = graph_state.state["world"]
+        return world.qpos, world.qvel
+
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
         """Returns `distance`: that of the hand from its goal, m."""
         return {"distance": self.distance(graph_state)}

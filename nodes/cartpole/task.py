@@ -56,6 +56,11 @@ class SwingUp(Environment):
     def terminated(self, graph_state: GraphState) -> jax.Array:
         return jnp.abs(graph_state.state["world"].x) > self.track
 
+    def privileged(self, graph_state: GraphState) -> jax.Array:
+        """Returns the world's current state, `[x, v, cos th, sin th, w]`, which the camera shows late."""
+        world = graph_state.state["world"]
+        return jnp.stack([world.x, world.v, jnp.cos(world.th), jnp.sin(world.th), world.w])
+
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
         """Returns `tilt`, degrees from upright, and `position`, m from the middle of the track."""
         world = graph_state.state["world"]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from nodes.platoon.car import GAP
 from nodes.platoon.coordinator import Coordinator, gaps, together
+from nodes.platoon.vehicle import Motion
 from rexcli import Box, Environment, GraphState, StepState
 
 
@@ -50,10 +51,14 @@ class KeepGaps(Environment):
     def act(self, step_state: StepState, action: jax.Array) -> tuple[StepState, Any]:
         return self.coordinator.act(step_state, action)
 
+    def motions(self, graph_state: GraphState) -> Motion:
+        """Returns the current motions of leader and cars, each leaf `[1 + cars]`."""
+        names = ("leader", *(f"car_{i}" for i in range(self.coordinator.cars)))
+        return together([graph_state.state[name].motion for name in names])
+
     def gaps(self, graph_state: GraphState) -> jax.Array:
         """Returns the gaps between bumpers, m, `[cars]`."""
-        names = ("leader", *(f"car_{i}" for i in range(self.coordinator.cars)))
-        return gaps(together([graph_state.state[name].motion for name in names]))
+        return gaps(self.motions(graph_state))
 
     def reward(self, graph_state: GraphState) -> jax.Array:
         error = jnp.abs(self.gaps(graph_state) - GAP)
@@ -65,6 +70,11 @@ class KeepGaps(Environment):
     def terminated(self, graph_state: GraphState) -> jax.Array:
         now = self.gaps(graph_state)
         return ((now < 0.0) | (now > self.widest)).any()
+
+    def privileged(self, graph_state: GraphState) -> Any:
+        """Returns by how much gaps are too large, m, speeds, m/s, and accelerations, m/s^2: all before it is heard."""
+        now = self.motions(graph_state)
+        return gaps(now) - GAP, now.speed, now.acceleration
 
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
         """Returns `error`, that of the worst gap, m, and `gap`, the smallest, m, below 0 in a collision."""

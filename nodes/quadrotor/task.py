@@ -61,6 +61,13 @@ class Track(Environment):
     def terminated(self, graph_state: GraphState) -> jax.Array:
         return self.error(graph_state) > self.lost
 
+    def privileged(self, graph_state: GraphState) -> Any:
+        """Returns the world's current state and where the quadrotor should be from there, m `[3]`; no sensor shows them
+        in time."""
+        world = graph_state.state["world"]
+        way = graph_state.state["pilot"].goal - world.position
+        return way, world.velocity, world.attitude, world.angular_velocity, world.thrusts
+
     def measure(self, graph_state: GraphState) -> Mapping[str, jax.Array]:
         """Returns `error`, the distance from where it should be, m."""
         return {"error": self.error(graph_state)}

@@ -73,7 +73,7 @@ def _posterior(experiment: Experiment) -> dict[str, Any]:
         array.ndim != 1
         or array.dtype.kind != "f"
         or not len(array)
-        or len(key.split("/")) != 2 + key.startswith("nodes/")
+        or len(key.split("/", 2)) != 2 + key.startswith("nodes/")
         for key, array in arrays.items()
     ):
         raise RexError(f"{where}: its {POSTERIOR} holds no draws; make it again with rex identify")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -57,13 +58,14 @@ def read(kind: Any, value: Any, key: str, origins: Origins) -> Any:
         if value is None and type(None) in args:
             return None
         choices = [arg for arg in args if arg is not type(None)]
+        shaped = [choice for choice in choices if isinstance(value, _SHAPES.get(get_origin(choice), ()))]
+        if len(choices) == 1 or len(shaped) == 1:
+            return read((shaped or choices)[0], value, key, origins)
         for choice in choices[:-1]:
             try:
                 return read(choice, value, key, origins)
             except RexError:
                 continue
-        if len(choices) == 1:
-            return read(choices[0], value, key, origins)
         try:
             return read(choices[-1], value, key, origins)
         except RexError:
@@ -130,6 +132,7 @@ def describe(kind: Any) -> str:
     return _SINGULARS.get(kind, f"a {getattr(kind, '__name__', kind)}")
 
 
+_SHAPES: dict[Any, Any] = {dict: Mapping, list: list, tuple: (list, tuple)}
 _SINGULARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 _PLURALS = {int: "whole numbers", float: "numbers", str: "words"}
 
@@ -224,7 +227,13 @@ def read_loss(value: Any, key: str, origins: Origins, default: Any = 0.0) -> Any
     return float(value)
 
 
+OF_CODE = re.compile(r"nodes\.[^.]+\..+|(randomize|identify)\.nodes\.[^.]+")
+"""Keys of mappings whose names are those of a node's code: its own options, and its parameters."""
+
+
 def _name(name: Any, key: str, origins: Origins) -> str:
+    if isinstance(name, str) and name and OF_CODE.fullmatch(key):
+        return name
     if not isinstance(name, str) or not name or any(sign in name for sign in "./="):
         raise RexError(f"{origins.where(key)}: {key or 'top level'}: {name!r} is no name; use letters, digits and _")
     return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -62,6 +62,13 @@ class Node:
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
         """Returns the parameters, which are fixed in an episode. `graph_state.params` holds those of nodes before this
         one.
+        """
+        return ()
+
+    def positive_params(self) -> Collection[str]:
+        """Returns the names of parameters that have to be more than 0, such as masses; with dots if they are nested.
+
+        Declared values and ranges of them are refused if they are not.
         """
         return ()
 

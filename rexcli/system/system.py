@@ -17,6 +17,7 @@ from rexcli.system.as_node import as_node
 from rexcli.system.delays import QUANTILE, Constant, as_delay
 from rexcli.system.losses import as_loss
 from rexcli.system.node import Node
+from rexcli.system.parameters import flat
 from rexcli.system.randomize import Posterior, applied, drawn_of_timeline
 from rexcli.system.ranges import Range, Ranges
 from rexcli.system.spec import Edge, NodeSpec, check_system
@@ -67,6 +68,7 @@ class System:
             _check_adjustable(name, self.edges[name].delay, entry)
         self.posterior = posterior or {}
         _check_posterior(self)
+        _check_positive(self)
         self.timing = SystemTiming(
             tuple(_node_timing(spec) for spec in self.specs.values()),
             tuple(_edge_timing(edge) for edge in self.edges.values()),
@@ -135,6 +137,24 @@ def _check_adjustable(name: str, delay: Any, entry: Range) -> None:
             f"the delay of edge '{name}' is adjustable from {delay.low:g} to {delay.high:g} s; stay within, or widen "
             "it",
         )
+
+
+def _check_positive(system: System) -> None:
+    """Raises an error for parameters that have to be more than 0 and are declared or drawn otherwise.
+
+    Raises:
+        DeclarationError: names the key.
+    """
+    for node, code in system.nodes.items():
+        names = code.positive_params()
+        for name, value in flat(system.specs[node].params).items():
+            if name in names and not np.all(np.asarray(value) > 0):
+                raise DeclarationError(f"nodes.{node}.params.{name}", value, "give more than 0")
+        for name, entry in system.randomize.nodes.get(node, {}).items():
+            lowest = entry.mean if entry.low is None else entry.low
+            if (entry.path or name) in names and entry.operation != "add" and lowest is not None and lowest <= 0:
+                part = "mean" if entry.low is None else "low"
+                raise DeclarationError(f"randomize.nodes.{node}.{name}.{part}", lowest, "give more than 0")
 
 
 def _check_posterior(system: System) -> None:

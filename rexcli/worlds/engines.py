@@ -24,10 +24,14 @@ from rexcli.worlds.quantities import Parameter, write
 log = logging.getLogger("rex.worlds")
 
 IGNORED = (
-    *("actuator_damping", "actuator_dampingpoly", "actuator_armature", "geom_surfacevel", "geom_adhesion"),
-    *("pair_adhesion", "jnt_springyield", "tendon_springyield", "nplugin"),
+    *("actuator_damping", "actuator_dampingpoly", "actuator_armature", "actuator_actearly", "geom_surfacevel"),
+    *("geom_adhesion", "geom_fluid", "pair_adhesion", "jnt_springyield", "jnt_stiffnesspoly", "dof_dampingpoly"),
+    *("tendon_springyield", "tendon_stiffnesspoly", "tendon_dampingpoly", "nplastic", "nplugin"),
+    *("opt.noslip_iterations", "opt.disableactuator"),
 )
-"""Fields of a model that MJX does not know and silently ignores."""
+"""Fields of a model that MJX silently ignores: it does not know them, or has them only for its other backends."""
+INTEGRATORS = {0: "euler", 1: "rungekutta4", 3: "implicit"}
+"""The names of MJX's integrators, by MuJoCo's number."""
 
 
 class Physics(NamedTuple):
@@ -120,6 +124,8 @@ class MjxEngine:
 
     def __init__(self, model: Model, parameters: Sequence[Parameter]):
         try:
+            import mujoco
+
             with redirect_stdout(StringIO()):  # MJX says that Warp is not installed, which is not used
                 from mujoco import mjx
         except ImportError as error:
@@ -127,8 +133,12 @@ class MjxEngine:
         mj = model.mj
         self._mj, self._parameters = mj, parameters
         for field in IGNORED:
-            if np.any(getattr(mj, field, 0)):
+            holder = mj.opt if field.startswith("opt.") else mj
+            if np.any(getattr(holder, field.removeprefix("opt."), 0)):
                 raise RexError(f"model={model.path}: MJX passes over its {field}, so that no program can be made of it")
+        if int(mj.opt.integrator) not in INTEGRATORS:
+            name = mujoco.mjtIntegrator(mj.opt.integrator).name
+            raise RexError(f"model={model.path}: MJX cannot do this: {name}; give Euler, implicitfast or RK4")
         if mj.nu != getattr(mj, "nactuator", mj.nu):
             raise RexError(f"model={model.path}: MJX knows no actuators with several controls")
         try:
@@ -148,7 +158,7 @@ class MjxEngine:
         from mujoco import mjx
 
         model, blank = self._with(values), jax.tree.map(jnp.asarray, self._data)
-        integrate = {0: mjx.euler, 1: mjx.rungekutta4, 3: mjx.implicit}[int(self._mj.opt.integrator)]
+        integrate = getattr(mjx, INTEGRATORS[int(self._mj.opt.integrator)])
 
         def data(physics: Physics, time: Any) -> Any:
             qpos, qvel, act, warmstart = physics

@@ -98,9 +98,21 @@ class Model:
         return bool(mj.neq or mj.npair or touches or any(field.any() for field in each))
 
     def names(self, kind: str) -> list[str]:
-        """Returns the names of one kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number."""
+        """Returns the names of one kind (`body`, `joint`, `geom`, `actuator`, `sensor`, `key`), by number.
+
+        Raises:
+            RexError: an element without a name would be called as another one is.
+        """
         at = getattr(self.mj, kind)
-        return [at(number).name or f"{kind}{number}" for number in range(getattr(self.mj, COUNTS[kind]))]
+        own = [at(number).name for number in range(getattr(self.mj, COUNTS[kind]))]
+        found = [name or f"{kind}{number}" for number, name in enumerate(own)]
+        for number, name in enumerate(found):
+            if found.count(name) > 1 and not own[number]:
+                raise RexError(
+                    f"model={self.path}: {kind} {number} has no name, and would be called '{name}' as {kind} "
+                    f"{own.index(name)} is; give it a name"
+                )
+        return found
 
     def number(self, kind: str, name: str, where: str) -> int:
         """Returns the number of the element called `name`.

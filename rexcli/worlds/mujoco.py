@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -138,6 +138,10 @@ class Mujoco(Node):
         return self._engines[kind]
 
     # ------------------------------------------------------------------ how it begins
+
+    def positive_params(self) -> Collection[str]:
+        """Returns the names of masses and inertias."""
+        return [name for name, each in self._parameters.items() if each.positive]
 
     def init_params(self, rng: jax.Array, graph_state: GraphState) -> PyTree:
         return nested({name: jnp.asarray(each.value) for name, each in self._parameters.items()})

@@ -100,7 +100,10 @@ QUANTITIES: dict[str, Quantity] = {
         positive=True,
     ),
 }
-"""The quantities by name, in MuJoCo's units: kg, m, s, N, rad. `body_mass` scales the inertia with the mass."""
+"""The quantities by name, in MuJoCo's units: kg, m, s, N, rad. `body_mass` scales the inertia with the mass.
+
+The damping of a servo with a `dampratio` stays what MuJoCo makes of the file, whatever its gain and the masses become.
+"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,11 @@ class Parameter:
     @property
     def inertial(self) -> bool:
         return any(quantity.inertial for quantity, _ in self.of)
+
+    @property
+    def positive(self) -> bool:
+        """Whether it has to be more than 0, as masses and inertias have to; others may come to 0 or below."""
+        return any(quantity.inertial and quantity.positive for quantity, _ in self.of)
 
     def places(self, mj: Any, value: Any) -> list[Place]:
         """Returns what is written where in a model that has the numbers of the file."""

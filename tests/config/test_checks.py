@@ -108,3 +108,33 @@ def test_the_name_of_a_folder_is_one_part_of_a_path(name: str) -> None:
         assert name.strip() == name
     else:
         assert len(name) > 100 or not (name.isalnum() and name.isascii())
+
+
+@pytest.mark.parametrize(
+    "key", ["nodes.world.qpos", "nodes.world.params", "randomize.nodes.world", "identify.nodes.arm"]
+)
+def test_names_of_a_node_s_code_are_as_it_has_them(key: str) -> None:
+    joints = {"robot/joint1": 0.2, "a.b": 1.0}
+    assert read(dict[str, float], joints, key, Origins()) == joints
+
+
+@pytest.mark.parametrize("key", ["nodes", "edges", "nodes.world", "randomize.nodes", "plots.pictures"])
+def test_names_that_are_parts_of_keys_are_plain(key: str) -> None:
+    for name in ("a/b", "a.b", "a=b", ""):
+        with pytest.raises(RexError, match="is no name; use letters, digits and _"):
+            read(dict[str, float], {name: 1.0}, key, Origins())
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"servo": [1.0]}, r"nodes\.world\.actuators\.servo=.*give a number or a word"),
+        (["servo"], "give a mapping or a word|give a dict or a word"),
+    ],
+)
+def test_of_several_kinds_the_one_that_was_meant_is_explained(value: Any, says: str) -> None:
+    kind = dict[str, float | str] | str | None
+    assert read(kind, {"servo": 1.0}, "nodes.world.actuators", Origins()) == {"servo": 1.0}
+    assert read(kind, "agent", "nodes.world.actuators", Origins()) == "agent"
+    with pytest.raises(RexError, match=says):
+        read(kind, value, "nodes.world.actuators", Origins())

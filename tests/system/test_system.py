@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import distrax
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from rexcli.errors import RexError
 from rexcli.system.delays import Constant, Random
 from rexcli.system.node import Node
+from rexcli.system.ranges import Range, Ranges
 from rexcli.system.spec import Edge, NodeSpec
 from rexcli.system.system import System
 
@@ -77,3 +82,40 @@ def test_delays_depend_on_seed_name_and_episode_alone():
     for other in (("node", "b", 0), ("edge", "ab", 0), ("node", "a", 1)):
         assert (large.sample_delays(*other, 3, 300) != draws).any()
     assert draws.dtype == np.int64
+
+
+class Heavy(Node):
+    """A node with parameters of which some have to be more than 0."""
+
+    def positive_params(self):
+        return ["mass", "body.mass"]
+
+    def init_params(self, rng, graph_state):
+        return {"mass": jnp.float32(1.0), "body": {"mass": jnp.ones(2)}, "shift": jnp.float32(0.0)}
+
+    def step(self, step_state):
+        return step_state, ()
+
+
+@pytest.mark.parametrize(
+    ("params", "drawn", "wrong"),
+    [
+        ({"mass": -0.4}, {}, "nodes.a.params.mass=-0.4"),
+        ({"mass": 0}, {}, "nodes.a.params.mass=0"),
+        ({"body": {"mass": [1.0, 0.0]}}, {}, "nodes.a.params.body.mass=[1.0, 0.0]"),
+        ({"shift": -1.0, "mass": 0.1}, {}, None),
+        ({}, {"mass": Range(low=-0.1, high=1.0)}, "randomize.nodes.a.mass.low=-0.1"),
+        ({}, {"mass": Range(low=0.0, high=1.0, operation="scale")}, "randomize.nodes.a.mass.low=0"),
+        ({}, {"heavy": Range(mean=-1.0, std=0.1, path="body.mass")}, "randomize.nodes.a.heavy.mean=-1"),
+        ({}, {"mass": Range(low=-0.1, high=0.1, operation="add"), "shift": Range(low=-1.0, high=1.0)}, None),
+        ({}, {"mass": Range(mean=1.0, std=0.1)}, None),
+    ],
+)
+def test_parameters_that_have_to_be_positive_are_checked(params, drawn, wrong):
+    nodes = [(replace(A, params=params), Heavy()), (B, Plain())]
+    ranges = Ranges(nodes={"a": drawn})
+    if wrong is None:
+        System(nodes, [AB], "b", randomize=ranges)
+        return
+    with pytest.raises(RexError, match=f"{re.escape(wrong)}.*more than 0"):
+        System(nodes, [AB], "b", randomize=ranges)

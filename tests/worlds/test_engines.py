@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rexcli.errors import RexError
 from rexcli.testing import NodeTester
 from rexcli.worlds import Mujoco
 from rexcli.worlds.engines import CEngine, MjxEngine, Physics
@@ -79,3 +81,45 @@ def test_a_changed_parameter_is_a_changed_file(tmp_path: Path) -> None:
         "tendon_invweight0",
     ):
         assert np.asarray(getattr(with_them, field)) == pytest.approx(getattr(heavy.mj, field), rel=1e-4), field
+
+
+PLAIN = {"option": "", "joint": "", "geom": "", "actuator": "", "tendon": ""}
+MODEL = """
+<mujoco>
+  <option timestep="0.002" {option}/>
+  <worldbody><body pos="0 0 0.5"><joint name="hinge" axis="0 1 0" {joint}/>
+    <geom type="capsule" fromto="0 0 0 0.4 0 0" size="0.04" mass="1" {geom}/></body></worldbody>
+  <tendon>{tendon}</tendon><actuator>{actuator}</actuator>
+</mujoco>
+"""
+TENDON = '<fixed name="belt" {}><joint joint="hinge" coef="1"/></fixed>'
+
+
+@slow
+@needs_mujoco
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"joint": 'stiffness="3 4 5"'}, "MJX passes over its jnt_stiffnesspoly"),
+        ({"joint": 'damping="0.2 2"'}, "MJX passes over its dof_dampingpoly"),
+        ({"tendon": TENDON.format('stiffness="3 5 6"')}, "MJX passes over its tendon_stiffnesspoly"),
+        ({"tendon": TENDON.format('damping="0.2 3"')}, "MJX passes over its tendon_dampingpoly"),
+        ({"geom": 'fluidshape="ellipsoid"'}, "MJX passes over its geom_fluid"),
+        (
+            {"actuator": '<general joint="hinge" dyntype="filter" dynprm="0.1" actearly="true"/>'},
+            "MJX passes over its actuator_actearly",
+        ),
+        ({"option": 'noslip_iterations="10"'}, "MJX passes over its opt.noslip_iterations"),
+        ({"option": 'actuatorgroupdisable="1"'}, "MJX passes over its opt.disableactuator"),
+        ({"option": 'integrator="implicit"'}, "mjINT_IMPLICIT; give Euler, implicitfast or RK4"),
+        ({"option": 'integrator="discrete"'}, "mjINT_DISCRETE; give Euler, implicitfast or RK4"),
+    ],
+)
+def test_what_mjx_passes_over_is_refused_and_the_rest_is_not(
+    tmp_path: Path, changed: dict[str, str], says: str
+) -> None:
+    model = Model(Path(written(tmp_path, MODEL.format(**PLAIN | changed))))
+    CEngine(model, [])
+    with pytest.raises(RexError, match=re.escape(says)):
+        MjxEngine(model, [])
+    MjxEngine(Model(Path(written(tmp_path, MODEL.format(**PLAIN)))), [])

@@ -10,6 +10,7 @@ from rexcli import RexError, pipeline
 from rexcli.cli.main import main
 from rexcli.cli.node_files import refuse_changed
 from rexcli.runs.view import find_run
+from rexcli.worlds.model import Model
 from tests.worlds.models import URDF, needs_mujoco, slow, written
 
 
@@ -39,3 +40,15 @@ def test_a_urdf_file_gets_motors_and_is_kept_with_the_run(
         refuse_changed(run, system)
     assert main(["show", "conf=lever", "nodes.world.model=lever.udf"]) == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+@slow
+@needs_mujoco
+def test_a_name_that_an_element_without_one_would_take_is_refused(tmp_path: Path) -> None:
+    text = (
+        "<mujoco><worldbody><body><joint name='joint1'/><geom size='0.1'/>"
+        "<body><joint {}/><geom size='0.1'/></body></body></worldbody></mujoco>"
+    )
+    with pytest.raises(RexError, match=r"joint 1 has no name, and would be called 'joint1' as joint 0 is"):
+        _ = Model(Path(written(tmp_path, text.format("")))).joints
+    assert list(Model(Path(written(tmp_path, text.format("name='other'")))).joints) == ["joint1", "other"]
