@@ -9,7 +9,7 @@ import jax
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import finish
+from rexcli.cli.results import draw_ahead, finish
 from rexcli.compiler import backend
 from rexcli.compiler.plan import Plan
 from rexcli.compiler.plan_arrays import plan_to_arrays
@@ -17,7 +17,6 @@ from rexcli.compiler.program import Program
 from rexcli.compiler.report import describe
 from rexcli.runs.result import Result, Table
 from rexcli.system.states import GraphState
-from rexcli.timeline.arrays import to_arrays
 
 
 def compile(job: Job) -> Result:
@@ -29,6 +28,7 @@ def compile(job: Job) -> Result:
     began = time.perf_counter()
     with job.console.stage("simulate"):
         timeline, parents = pipeline.timeline_for(experiment, system, job.project)
+    timeline_file = draw_ahead(job, system, timeline)
     simulated = time.perf_counter()
     with job.console.stage("plan"):
         program = pipeline.compile(experiment, system, timeline)
@@ -39,7 +39,7 @@ def compile(job: Job) -> Result:
         lowered = jax.jit(_one_rollout).lower(program, jax.random.key(experiment.seed))
     traced = time.perf_counter()
     with job.new_run(parents) as run:
-        run.write_arrays("timeline.npz", to_arrays(timeline))
+        run.write_bytes("timeline.npz", timeline_file)
         run.write_arrays("plan.npz", plan_to_arrays(plan))
         compiling = time.perf_counter()
         with job.console.stage("compile"):

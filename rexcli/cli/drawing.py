@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROCESSES = 2
 """Number of processes; the first draws the project's own pictures, for which it may have to import JAX."""
 
-MOST_AHEAD = 4_000_000
+MOST_AHEAD = 50_000_000
 """Number of bytes of which a system is drawn ahead; more would take longer to pass on than to draw."""
 
 _allowed = False
@@ -122,11 +122,11 @@ def check(declared: Mapping[str, str], project: Project, origins: Origins) -> No
         find(name, path, project, origins)
 
 
-def draw_ahead(run: Path, artifacts: Mapping[str, bytes]) -> None:
+def draw_ahead(config: str, artifacts: Mapping[str, bytes]) -> None:
     """Draws in the last process what the system of a run looks like, beside the run; `draw_pictures` then writes that.
 
     Args:
-        run: the run's folder.
+        config: the text of the run's config.yaml.
         artifacts: contents of files that it will have, by name.
     """
     global _ahead
@@ -139,7 +139,7 @@ def draw_ahead(run: Path, artifacts: Mapping[str, bytes]) -> None:
     def draw() -> None:
         _all_are_ready.wait()
         with suppress(EOFError, IndexError, RexError):  # it is drawn, and said, at the end
-            _workers[-1].call(draw_ahead, str(run.absolute()), encoded)
+            _workers[-1].call(draw_ahead, config, encoded)
 
     _ahead = Thread(target=draw, daemon=True)
     _ahead.start()

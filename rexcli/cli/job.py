@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,13 @@ class Job:
 
         return build_system(self.experiment, self.project)
 
+    @cached_property
+    def config_yaml(self) -> str:
+        """The text of the run's config.yaml."""
+        from rexcli.config.compose import config_yaml
+
+        return config_yaml(self.experiment)
+
     def start_drawing(self) -> None:
         """Prepares the pictures of the run that this job will make, beside what it does before."""
         if self.experiment.distributed.coordinator is None:  # of several processes, one draws
@@ -66,7 +74,6 @@ class Job:
         Raises:
             RexError: a picture that the experiment declares does not exist; found now, not after hours of training.
         """
-        from rexcli.config.compose import config_yaml
         from rexcli.runs.rundir import Run
 
         posterior = runs_of(self.experiment.randomize.posterior if self.experiment.randomize else None)
@@ -77,7 +84,7 @@ class Job:
             self.command,
             argv=self.argv,
             seed=self.experiment.seed,
-            config_yaml=config_yaml(self.experiment),
+            config_yaml=self.config_yaml,
             parents=[*parents, *runs_of(self.experiment.delays), *runs_of(self.experiment.params), *posterior],
             changes=self.experiment.changes,
             path=self.path,

@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 
 from rexcli import pipeline
-from rexcli.cli import drawing
 from rexcli.cli.job import Job
-from rexcli.cli.results import delays_of, finish, write_delays, write_drawn
+from rexcli.cli.results import draw_ahead, finish, write_drawn
 from rexcli.cli.wall import record_wall
 from rexcli.compiler import backend
-from rexcli.runs import formats
 from rexcli.runs.result import Result
 from rexcli.runtime.nan import NanSearch
 from rexcli.system.random_values import random_values
-from rexcli.timeline.arrays import to_arrays
 
 
 def record(job: Job) -> Result:
@@ -30,10 +27,8 @@ def record(job: Job) -> Result:
     executor = pipeline.choose_executor(experiment, system, timeline, controller)
     total = int(timeline.num_steps.sum())
     nan = NanSearch(system.timing)
-    timeline_file = formats.encode_arrays(to_arrays(timeline))
+    timeline_file = draw_ahead(job, system, timeline)
     with job.new_run(parents) as run:
-        write_delays(run, delays_of(system))
-        drawing.draw_ahead(run.path, {"timeline.npz": timeline_file})
         began = time.perf_counter()
         with (
             run.recording(timeline.spec, {"experiment": experiment.name}) as writer,

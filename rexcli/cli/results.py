@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from rexcli.cli.drawing import draw_pictures
+from rexcli.cli import drawing as drawing_processes
 from rexcli.cli.job import Job
 from rexcli.cli.node_files import keep_files
 from rexcli.config.project import Project
+from rexcli.runs.formats import encode_arrays
 from rexcli.runs.result import Result
 from rexcli.runs.rundir import Run
 from rexcli.runs.view import RunView
 from rexcli.system.delays import Constant, Delay
 from rexcli.system.system import System
+from rexcli.timeline.arrays import to_arrays
+from rexcli.timeline.timeline import Timeline
 
 POINTS = 200
 """Number of points of a density's curve."""
@@ -38,7 +41,7 @@ def draw(run: Run, results: Mapping[str, Any], delays: System | Mapping[str, Del
         delays: the system that ran, whose nodes' files are kept too; or delays by `<kind>/<name>`.
         project: the project that defines the experiment's own pictures.
     """
-    if draw_pictures(*_kept(run, results, delays, project)):
+    if drawing_processes.draw_pictures(*_kept(run, results, delays, project)):
         run.register("plots")
 
 
@@ -60,7 +63,7 @@ def _kept(
     if isinstance(delays, System):
         keep_files(run, delays)
         delays = delays_of(delays)
-    write_delays(run, delays)
+    run.write_arrays("delays.npz", delay_arrays(delays))
     return RunView(run.path), project, time.process_time()
 
 
@@ -73,9 +76,16 @@ def finish(job: Job, run: Run, result: Result, delays: System | Mapping[str, Del
     return replace(result, shown=job.path is None)
 
 
-def write_delays(run: Run, delays: Mapping[str, Delay]) -> None:
-    """Writes `delays.npz` with the declared delays, by `<kind>/<name>`."""
-    run.write_arrays("delays.npz", delay_arrays(delays))
+def draw_ahead(job: Job, system: System, timeline: Timeline) -> bytes:
+    """Draws beside the command what will not change any more: the system and its timeline.
+
+    Returns:
+        The content of the run's `timeline.npz`.
+    """
+    content = encode_arrays(to_arrays(timeline))
+    files = {"timeline.npz": content, "delays.npz": encode_arrays(delay_arrays(delays_of(system)))}
+    drawing_processes.draw_ahead(job.config_yaml, files)
+    return content
 
 
 def write_drawn(run: Run, drawn: Mapping[str, np.ndarray]) -> None:

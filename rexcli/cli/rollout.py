@@ -6,13 +6,12 @@ import time
 
 from rexcli import pipeline
 from rexcli.cli.job import Job
-from rexcli.cli.results import finish, write_drawn
+from rexcli.cli.results import draw_ahead, finish, write_drawn
 from rexcli.compiler import backend
 from rexcli.compiler.report import describe
 from rexcli.compiler.rollouts import rollout_arrays
 from rexcli.runs.result import Result
 from rexcli.system.random_values import random_values
-from rexcli.timeline.arrays import to_arrays
 
 
 def rollout(job: Job) -> Result:
@@ -23,6 +22,7 @@ def rollout(job: Job) -> Result:
     controller, policies = pipeline.controller(experiment, system, job.project)
     with job.console.stage("simulate"):
         timeline, parents = pipeline.timeline_for(experiment, system, job.project)
+    timeline_file = draw_ahead(job, system, timeline)
     began = time.perf_counter()
     with job.console.stage("plan"):
         plan = pipeline.saved_plan(experiment, timeline, job.project) or pipeline.plan_for(experiment, timeline)
@@ -38,7 +38,7 @@ def rollout(job: Job) -> Result:
     with job.new_run([*parents, *policies]) as run, job.console.progress("rollout", 1, "batch") as progress:
         done = pipeline.rollout(experiment, program, controller=controller, compiled=compiled)
         progress.advance()
-        run.write_arrays("timeline.npz", to_arrays(timeline))
+        run.write_bytes("timeline.npz", timeline_file)
         write_drawn(run, random_values(system, experiment.seed, done.episode.tolist()))
         run.write_json("program.json", describe(program.plan))
         run.write_arrays("rollouts.npz", rollout_arrays(done, experiment.rollout.save))

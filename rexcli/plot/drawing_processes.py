@@ -94,12 +94,19 @@ def find_pictures(paths: Mapping[str, str], project: str) -> bool:
     return True
 
 
-def draw_ahead(run: str, artifacts: Mapping[str, str]) -> None:
-    """Does what `rexcli.plot.main.draw_ahead` does, with artifacts in Base64; `draw_picture` then only writes that."""
-    from rexcli.plot import main
-    from rexcli.runs.view import RunView
+def draw_ahead(config: str, artifacts: Mapping[str, str]) -> None:
+    """Draws what a system looks like; `draw_picture` of a run of it then only writes that.
 
-    main.draw_ahead(RunView(run), {name: base64.b64decode(content) for name, content in artifacts.items()})
+    Args:
+        config: the text of the run's config.yaml.
+        artifacts: contents of files that it will have, in Base64.
+    """
+    from rexcli.plot import main
+    from rexcli.plot.system_view import SystemView
+    from rexcli.runs.plain_yaml import load_yaml
+
+    files = {name: base64.b64decode(content) for name, content in artifacts.items()}
+    main.draw_ahead(SystemView(Path(), load_yaml(config.encode()), files))
 
 
 def list_pictures(run: str) -> tuple[list[str], list[str], list[str], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
 from io import BytesIO
@@ -77,18 +77,13 @@ def draw_picture(view: View, project: Project, name: str) -> list[Path]:
         return _draw([once(view)], view.path / "plots", None, Options(), project, overlays=False, names=[name])
 
 
-def draw_ahead(view: View, artifacts: Mapping[str, bytes]) -> None:
-    """Draws what a run's system looks like, so that it need not be drawn when the run is; writes nothing.
-
-    Args:
-        view: the run.
-        artifacts: contents of files that the run will have, by name.
-    """
-    system = SystemView(view, artifacts)
+def draw_ahead(system: SystemView) -> None:
+    """Draws what a system looks like, so that it need not be drawn when a run of it is; writes nothing."""
     for name, picture in pictures().items():
-        if shows_system(picture, system):
+        part = system.part_for(picture)
+        if part is not None:
             with suppress(Exception):  # it is said where the run is drawn
-                system.once(repr((name, Options())), partial(_rendered, picture, Options()))
+                part.once(repr((name, Options())), partial(_rendered, picture, Options()))
 
 
 def fitting_names(view: View) -> tuple[list[str], list[str], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -28,22 +29,30 @@ class SystemView:
     """The part of a run that says what its system is: a `View` for the pictures that need nothing else.
 
     Args:
-        view: the run.
-        ahead: contents of files in `ARTIFACTS` that the run does not have yet.
+        path: the run's folder, for error messages.
+        config: the run's configuration.
+        files: contents of files in `ARTIFACTS`.
     """
 
-    def __init__(self, view: View, ahead: Mapping[str, bytes] | None = None):
-        self.path = view.path
-        self.config: Mapping[str, Any] = {name: each for name, each in view.config.items() if name in SECTIONS}
-        self._files = {name: (view.path / name).read_bytes() for name in ARTIFACTS if view.has(name)} | dict(
-            ahead or {}
-        )
+    def __init__(self, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes]):
+        self.path = path
+        self.config: Mapping[str, Any] = {name: each for name, each in config.items() if name in SECTIONS}
+        self._files = dict(files)
 
     @classmethod
     def of(cls, picture: Picture, view: View) -> SystemView | None:
-        """Returns what a picture is drawn from, or None if that is more than the system."""
-        files = [view.path / name for name in ARTIFACTS if view.has(name)]
-        return cls(view) if shows_system(picture, view) and all(file.is_file() for file in files) else None
+        """Returns what a picture of a run is drawn from, or None if that is more than the system."""
+        names = _used(picture, view)
+        if names is None or not all((view.path / name).is_file() for name in names):
+            return None
+        return cls(view.path, view.config, {name: (view.path / name).read_bytes() for name in names})
+
+    def part_for(self, picture: Picture) -> SystemView | None:
+        """Returns the part from which a picture is drawn, or None if it is drawn from more than this."""
+        names = _used(picture, self)
+        return (
+            None if names is None else SystemView(self.path, self.config, {name: self._files[name] for name in names})
+        )
 
     def has(self, name: str) -> bool:
         return name in self._files
@@ -79,8 +88,17 @@ class SystemView:
         return _kept[key]
 
 
-def shows_system(picture: Picture, view: View | SystemView) -> bool:
-    """Returns whether a picture is drawn from no more than a system, and is of this package, not a project's own."""
-    used = [next((name for name in need.split("|") if view.has(name)), None) for need in picture.needs]
-    ours = type(picture).__module__.startswith(f"{__package__}.")
-    return ours and not picture.overlays and picture.fits(cast(View, view)) and all(name in ARTIFACTS for name in used)
+def shows_system(picture: Picture, view: View) -> bool:
+    """Returns whether a picture is drawn from no more than a run's system."""
+    return _used(picture, view) is not None
+
+
+def _used(picture: Picture, view: View | SystemView) -> list[str] | None:
+    """Returns the artifacts from which a picture is drawn; None unless these are `ARTIFACTS`, and the picture is of
+    this package, not a project's own."""
+    ours = type(picture).__module__.startswith(f"{__package__}.") and not picture.overlays
+    if not ours or not picture.fits(cast(View, view)):
+        return None
+    needed = [next(name for name in need.split("|") if view.has(name)) for need in picture.needs]
+    declared = ["delays.npz"] if view.has("delays.npz") else []
+    return [*needed, *declared] if all(name in ARTIFACTS for name in needed) else None

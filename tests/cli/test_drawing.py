@@ -61,7 +61,8 @@ def test_other_processes_draw_the_same(run: tuple[RunView, Project], beside: Non
     drawing.start(PENDULUM, project)
     drawing.check(PENDULUM, project, Origins())
     if ahead:
-        drawing.draw_ahead(view.path, {"timeline.npz": (view.path / "timeline.npz").read_bytes()})
+        coming = {name: (view.path / name).read_bytes() for name in ("timeline.npz", "delays.npz")}
+        drawing.draw_ahead((view.path / "config.yaml").read_text(), coming)
     drawn = drawing.draw_pictures(view, project, 1e9)
     assert len(drawing._workers) == drawing.PROCESSES
     assert sorted(drawn) == sorted((view.path / "plots").iterdir())

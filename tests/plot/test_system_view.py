@@ -106,13 +106,13 @@ def test_another_timeline_and_other_options_are_drawn_again(tmp_path: Path, draw
 def test_what_is_drawn_ahead_is_what_the_run_would_show(tmp_path: Path, drawn: list[str]) -> None:
     view, other = made(tmp_path / "a", timeline=False), made(tmp_path / "b")
     coming = (other.path / "timeline.npz").read_bytes()
-    main.draw_ahead(view, {"timeline.npz": coming})
-    assert set(drawn) == OF_SYSTEM
+    main.draw_ahead(SystemView(view.path, view.config, {"timeline.npz": coming}))
+    assert set(drawn) == OF_SYSTEM - {"supergraph"}
     assert not (view.path / "plots").exists()
     drawn.clear()
     (view.path / "timeline.npz").write_bytes(coming)
     draw_run(view)
-    assert drawn == ["training"]
+    assert drawn == ["supergraph", "training"]
     system_view._kept.clear()
     draw_run(other)
     assert contents(view) == contents(other)
@@ -121,7 +121,7 @@ def test_what_is_drawn_ahead_is_what_the_run_would_show(tmp_path: Path, drawn: l
 def test_a_timeline_that_did_not_come_is_not_shown(tmp_path: Path, drawn: list[str]) -> None:
     view, shorter = made(tmp_path / "a", steps=10), made(tmp_path / "b", steps=10)
     coming = formats.encode_arrays(to_arrays(timeline_of(PENDULUM, steps=20)))
-    main.draw_ahead(view, {"timeline.npz": coming})
+    main.draw_ahead(SystemView(view.path, view.config, {"timeline.npz": coming}))
     draw_run(view)
     system_view._kept.clear()
     draw_run(shorter)
