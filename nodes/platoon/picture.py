@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -65,15 +66,13 @@ def draw(
     errors = places[:-1] - places[1:] - length - GAP
     fig, lane, bars = _stage(len(cars), length)
     dashes = lane.plot([], [], color=style.FAINT, linewidth=2)[0]
-    boxes = [
-        FancyBboxPatch(
-            (0, -0.9), length - 0.6, 1.8, boxstyle="round,pad=0,rounding_size=0.5", linewidth=0, facecolor=colour
-        )
-        for colour in (colours[0], *[colours[1]] * len(cars))
-    ]
-    for box in boxes:
-        lane.add_patch(box)
-    heights = bars.bar(np.arange(1, len(cars) + 1), np.zeros(len(cars)), width=0.6, color=colours[1])
+    box = FancyBboxPatch((0.3 - length, -0.9), length - 0.6, 1.8, boxstyle="round,pad=0,rounding_size=0.5")
+    outline = np.asarray(box.get_path().to_polygons(closed_only=False)[0])
+    vehicles = PolyCollection([], facecolors=[colours[0], *[colours[1]] * len(cars)], linewidths=0)
+    lane.add_collection(vehicles)
+    sides = np.arange(1, len(cars) + 1)[:, None] + [-0.3, -0.3, 0.3, 0.3]  # of each bar's corners
+    columns = PolyCollection([], facecolors=colours[1], linewidths=0)
+    bars.add_collection(columns)
     clock = fig.text(0.02, 0.93, "", fontsize=10)
     pace = fig.text(0.98, 0.93, "", fontsize=10, ha="right")
     left, right = lane.get_xlim()
@@ -82,14 +81,12 @@ def draw(
         begins = np.arange(np.floor((front[i] + left) / DASH), np.ceil((front[i] + right) / DASH)) * DASH - front[i]
         x = np.stack([begins, begins + DASH / 2, np.full_like(begins, np.nan)], axis=-1).ravel()
         dashes.set_data(x, np.full_like(x, 2.2))
-        for box, place in zip(boxes, places[:, i], strict=True):
-            box.set_x(place - length + 0.3)
-        for bar, error in zip(heights, errors[:, i], strict=True):
-            bar.set_height(error)
+        vehicles.set_verts([outline + [place, 0.0] for place in places[:, i]])
+        columns.set_verts(list(np.stack([sides, errors[:, i, None] * [0, 1, 1, 0]], axis=-1)))
         clock.set_text(f"{times[i]:.2f} s")
         pace.set_text(f"leader at {float(speed.held(times[i : i + 1])[0, 0]):.1f} m/s")
 
-    return motion.film(fig, (dashes, *boxes, *heights, clock, pace), pose, len(times))
+    return motion.film(fig, (dashes, vehicles, columns, clock, pace), pose, len(times))
 
 
 def _stage(cars: int, length: float) -> tuple[Figure, Axes, Axes]:

@@ -164,16 +164,15 @@ def _find_changes(cuts: Cuts) -> tuple[list[Change], list[array[int]]]:
     far = int(spare.max(initial=0)) + int(more.max(initial=0)) + 1
     columns: list[npt.NDArray[np.int32]] = [_rows(more[node], rows) for node in range(len(cuts.nodes))]
     columns += [_rows(spare[node, :, 1:], rows) for node in range(len(cuts.nodes))]
-    inputs: list[tuple[int, int, int]] = []
+    inputs: list[_Inputs] = []
     for node, sources in enumerate(cuts.needs):
-        width = int(more[node].max(initial=0))
+        first_column, places = len(columns), range(int(more[node].max(initial=0)))
         for source, needs in sources:
-            for place in range(width):
-                inputs.append((node, source, place))
-                columns.append(_rows(_spare_of(cuts, node, source, needs, place, far), rows))
+            columns += [_rows(_spare_of(cuts, node, source, needs, place, far), rows) for place in places]
+        inputs.append(_Inputs(slice(first_column, len(columns)), [(each, at) for each, _ in sources for at in places]))
     features = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), np.int32)
     first, inverse = _unique_rows(features)
-    changes = [_change(row, inputs, len(cuts.nodes), far) for row in features[first].tolist()]
+    changes = [_change(row, inputs, far) for row in map(tuple, features[first].tolist())]
     ends = np.cumsum(valid.sum(axis=1))
     return changes, [array("i", part.astype(np.intc).tobytes()) for part in np.split(inverse, ends[:-1])]
 
@@ -196,13 +195,36 @@ def _spare_of(cuts: Cuts, node: int, source: int, needs: Counts, place: int, far
     return np.where((tick < cuts.started[node, :, 1:]) & (need > before), unneeded, far)
 
 
-def _change(row: list[int], inputs: list[tuple[int, int, int]], nodes: int, far: int) -> Change:
+class _Inputs:
+    """What a node's fresh ticks wait for, from the features of a change.
+
+    Args:
+        columns: the features that say how many of a source's ticks are not needed.
+        sources: the source, and the place of the fresh tick, of each.
+    """
+
+    def __init__(self, columns: slice, sources: list[tuple[int, int]]):
+        self._columns, self._sources = columns, sources
+        self._known: dict[tuple[int, tuple[int, ...]], tuple[tuple[tuple[int, int], ...], ...]] = {}
+
+    def fresh(self, count: int, row: tuple[int, ...], far: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Returns the node's part of `Change.fresh`; few differ, so each is made only once."""
+        unneeded = row[self._columns]
+        known = self._known.get((count, unneeded))
+        if known is None:
+            ticks: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+            for (source, place), number in zip(self._sources, unneeded, strict=True):
+                if number < far:
+                    ticks[place].append((source, number))
+            known = self._known[count, unneeded] = tuple(map(tuple, ticks))
+        return known
+
+
+def _change(row: tuple[int, ...], inputs: list[_Inputs], far: int) -> Change:
+    nodes = len(inputs)
     more, spare = row[:nodes], row[nodes : 2 * nodes]
-    fresh: list[list[list[tuple[int, int]]]] = [[[] for _ in range(count)] for count in more]
-    for (node, source, place), unneeded in zip(inputs, row[2 * nodes :], strict=True):
-        if unneeded < far:
-            fresh[node][place].append((source, unneeded))
-    return Change(tuple(tuple(map(tuple, ticks)) for ticks in fresh), tuple(more), tuple(spare), far)
+    fresh = tuple([each.fresh(count, row, far) for each, count in zip(inputs, more, strict=True)])
+    return Change(fresh, more, spare, far)
 
 
 def _unique_rows(features: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Hashable
 from dataclasses import dataclass
-from operator import lt
+from operator import gt, lt
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -192,31 +192,38 @@ class _Automaton:
         """Runs the slots once for a transition that has not occurred before."""
         state, number = divmod(key, self.changes)
         change = self._changes[number]
+        more, far = change.more, change.far
         left = [
-            [
+            (
                 *(
-                    tuple(
-                        (source, more) for source, spare in tick if (more := spare + change.more[source]) < change.far
-                    )
+                    tuple([(source, spare + more[source]) for source, spare in tick if spare + more[source] < far])
                     for tick in ticks
                 ),
                 *fresh,
-            ]
+            )
+            if ticks
+            else fresh
             for ticks, fresh in zip(self._states.known[state], change.fresh, strict=True)
         ]
         behind = [len(ticks) for ticks in left]
         first = [0] * len(left)
         ran = 0
         for bit, node in self._slots:
-            if behind[node] and all(behind[source] <= spare for source, spare in left[node][first[node]]):
-                first[node] += 1
-                behind[node] -= 1
-                ran |= bit
+            if behind[node]:
+                for source, spare in left[node][first[node]]:  # not by all(…), which takes twice as long
+                    if behind[source] > spare:
+                        break
+                else:
+                    first[node] += 1
+                    behind[node] -= 1
+                    ran |= bit
         result = None
-        if all(count <= spare for count, spare in zip(behind, change.spare, strict=True)):
+        if not any(map(gt, behind, change.spare)):
             after = tuple(
-                tuple(tuple(wait for wait in tick if behind[wait[0]] > wait[1]) for tick in ticks[begin:])
-                for ticks, begin in zip(left, first, strict=True)
+                [
+                    tuple([tuple([wait for wait in tick if behind[wait[0]] > wait[1]]) for tick in ticks[begin:]])
+                    for ticks, begin in zip(left, first, strict=True)
+                ]
             )  # ticks that have run need not be waited for any more
             result = self._rows.number(ran), self._states.number(after)
         self.table[key] = result
