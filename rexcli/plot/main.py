@@ -185,9 +185,8 @@ def _draw(
             raise
         except Exception as error:
             known = isinstance(error, RexError | OSError)
-            said = (
-                str(error) if known else f"{type(error).__name__} {error}; what it is drawn from does not fit together"
-            )
+            said = " ".join(str(error).split())
+            said = said if known else f"{type(error).__name__} {said}; what it is drawn from does not fit together"
             where = ", ".join(str(view.path) for view in views)
             # A picture must not fail a run of hours: log and go on, unless this picture was asked for.
             if only is None:

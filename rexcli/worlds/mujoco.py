@@ -210,8 +210,8 @@ class Mujoco(Node):
             whole = self._read(inputs, self._controls, "actuators")
             if np_.shape(whole) != (nu,):
                 raise RexError(
-                    f"node '{self.name}': actuators={self._controls}: its shape is {np_.shape(whole)}; give {nu} "
-                    f"numbers, those of {', '.join(self.model.names('actuator'))}"
+                    f"node '{self.name}': actuators={self._controls}: its shape is {np_.shape(whole)}; give ({nu},), "
+                    f"the controls of {', '.join(self.model.names('actuator'))}"
                 )
             return whole
         each = []
