@@ -22,10 +22,7 @@ from rexcli import signals
 from rexcli.cli import drawing, errors, profiler
 from rexcli.cli.commands import app
 from rexcli.errors import INTERRUPTED, RexError, Terminated
-
-GARBAGE = 100_000
-"""Number of new objects after which Python collects cyclic garbage. With its default of 700, a short command spends a
-quarter of its time looking through modules that it has just imported."""
+from rexcli.machine import GARBAGE
 
 
 def main(argv: Sequence[str] | None = None, *, last: bool = False) -> int:

@@ -22,6 +22,7 @@ from rexcli.compiler.node_records import NodeRecord, Record, own_entries
 from rexcli.compiler.program import Controller, Program
 from rexcli.compiler.stacked_nodes import Names
 from rexcli.errors import RexError
+from rexcli.machine import collecting_rarely
 from rexcli.runtime.nan import SEARCHED, NanPlace, may_be_nan, named
 from rexcli.system.paths import leaf_paths
 from rexcli.system.states import GraphState
@@ -208,7 +209,8 @@ def compile_rollouts(
     else:
         began = time.perf_counter()
         batches = _sharded_batches(len(owners), mesh, episodes, steps, act, keep)
-        lowered = jax.jit(batches).lower(program, given, rng, placed)
+        with collecting_rarely():
+            lowered = jax.jit(batches).lower(program, given, rng, placed)
 
         def compiled() -> tuple[Compiled, float]:
             return lowered.compile({} if beside is None else backend.compiler_options()), time.perf_counter() - began

@@ -98,12 +98,11 @@ class SeedProgram:
         tables = [self._tables([program] * len(self._places)) for program in (setup.program, setup.evaluation)]
         options = backend.compiler_options()
         beside = ThreadPoolExecutor(1)  # the evaluation is traced and compiled while the first updates are made
-        starting = beside.submit(start.lower().compile, options)
         lowered = jax.jit(learn, donate_argnums=1).lower(tables[0], state, updates, given)
         learning = beside.submit(lowered.compile, options)
         self._judging = beside.submit(lambda: jax.jit(judge).lower(tables[1], state, wanted).compile(options))
         beside.shutdown(wait=False)
-        self._begin, self._run_learn = starting.result(), learning.result()
+        self._begin, self._run_learn = start.lower().compile(options), learning.result()
 
     def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
         """Returns the states of all seeds of a training before their first update, packed."""

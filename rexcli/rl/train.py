@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rexcli.errors import RexError
+from rexcli.machine import collecting_rarely
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.policy import Policy
 from rexcli.rl.seed_batch import SeedBatch
@@ -188,7 +189,8 @@ def train_together(requests: Sequence[TrainingRequest]) -> list[Outcome]:
     began = time.perf_counter()
     members: list[_Member] = []
     try:
-        program = SeedProgram([request.setup for request in requests])
+        with collecting_rarely():
+            program = SeedProgram([request.setup for request in requests])
         members += [_Member(request, SeedBatch(request.setup, program)) for request in requests]
         seconds = time.perf_counter() - began
         for member in members:
