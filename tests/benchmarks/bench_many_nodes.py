@@ -6,33 +6,29 @@ Each size runs in a process of its own, twice: with the vehicles' steps run as o
 and each by itself, as before. Seconds are those of the CPU, all threads together, so that what else runs counts little.
 `--whole` times the command `rex rollout` with 64 vehicles, pictures and all.
 
-Seen on two cores, 2026-11-27, with eight other processes running, seconds of CPU:
+Seen on two cores, 2026-11-28, little else running, seconds of CPU:
 
 | vehicles | steps | simulate | plan | tables | trace | XLA | steps/s | MiB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| 4 | as one | 4.32 | 0.02 | 0.12 | 1.01 | 1.58 | 2,740,522 | 436 |
-| 4 | each | 3.85 | 0.02 | 0.14 | 0.95 | 1.52 | 2,761,577 | 438 |
-| 16 | as one | 3.32 | 0.05 | 0.12 | 1.48 | 2.76 | 373,677 | 503 |
-| 16 | each | 3.71 | 0.05 | 0.12 | 1.88 | 4.72 | 392,693 | 578 |
-| 64 | as one | 8.01 | 0.70 | 0.31 | 3.69 | 10.11 | 105,371 | 844 |
-| 64 | each | 7.58 | 0.73 | 0.24 | 6.56 | 18.86 | 44,868 | 1,122 |
-| 256 | as one | 7.31 | 4.33 | 0.86 | 9.68 | 40.95 | 9,387 | 1,624 |
+| 4 | as one | 2.18 | 0.01 | 0.07 | 0.38 | 0.85 | 2,995,614 | 372 |
+| 4 | each | 2.14 | 0.01 | 0.07 | 0.37 | 0.83 | 3,019,059 | 369 |
+| 16 | as one | 2.26 | 0.02 | 0.08 | 0.51 | 0.85 | 2,718,086 | 379 |
+| 16 | each | 2.19 | 0.02 | 0.09 | 0.83 | 2.37 | 928,251 | 478 |
+| 64 | as one | 3.98 | 0.18 | 0.16 | 0.96 | 1.03 | 1,781,356 | 444 |
+| 64 | each | 4.00 | 0.17 | 0.17 | 2.70 | 9.82 | 175,393 | 1,080 |
+| 256 | as one | 4.78 | 2.34 | 0.59 | 2.61 | 1.25 | 758,783 | 576 |
+| 256 | each | 4.79 | 2.43 | 0.54 | 9.33 | 40.51 | 40,222 | 2,762 |
 
-`rex rollout` with 64 vehicles, whole, at a load of 10 by others: 44 s of CPU, of which XLA takes 13, where nothing is
-in its cache, and 25 s (65 s on the clock) where it is; it was 52 s and 33 s when the program was traced twice, and
-pictures were drawn twice for their layout. Of the 25 s, imports take 4, tracing and lowering 6, and drawing 6. To pack
-what the loop keeps into few arrays, as recordings do, made XLA take 21 s in place of 13.
+`rex rollout` of 64 vehicles, whole, by the clock: 8.4 s and 9.4 s where nothing was in XLA's cache, 6.2 to 6.6 s where
+it was, and 4.9 to 5.0 s since pictures are drawn beside the computation, and a plan looks at each kind of change of a
+node's inputs once. `rollout conf=platoon nodes.car.replicas=64 rollout.num=64`, which has a coordinator, random delays
+and 400 steps, took 15.6 s and takes 13.0 s, of which the plan 2.0 (it was 2.9), tracing and XLA 3.4, and writing 180 MB
+1.7.
 
-That table is of before nodes that run as one were kept in one array between steps, and their records too. With 64
-vehicles, before and after, in one sitting on 2026-11-27 at a load of 5 to 6 by others: XLA took 13.7 s and takes 2.8 s
-(822 and 76 fusions), rollouts made 82,700 steps/s and make 592,000. `rex rollout` whole took 52.3 s of CPU and takes
-29.8 s where nothing is in XLA's cache, 25.0 s and 20.9 s where it is. What is left of the latter is, by `--profile`
-before, a quarter imports, a quarter pictures and a quarter tracing; 'simulate' is nearly
-all the compilation of the gamma distribution's sampler, which is in the cache the second time. To draw the delays of
-all vehicles at once gives the same numbers, but takes longer to compile than it saves.
-
-On 2026-11-28, nothing else running, that command took 11.8 s on the clock where nothing was in XLA's cache, and 7.8,
-7.1 and 6.6 s where it was.
+At first the vehicles' states lay apart between steps: then XLA took 13.7 s with 64 of them (822 fusions, 76 now), and
+rollouts made 82,700 steps/s. To pack what the loop keeps into few arrays, as recordings do, made XLA take half as long
+again. 'simulate' is nearly all the compilation of the gamma distribution's sampler. To draw the delays of all vehicles
+at once gives the same numbers, but takes longer to compile than it saves.
 """
 
 from __future__ import annotations
