@@ -10,10 +10,10 @@ Seen on two cores, 2026-11-28, nothing else running, median seconds, while impor
 the pendulum 1.45, `record` of 100 steps 3.70, 5.16 the first time. Five times in turn with the version before other
 processes drew the pictures, the second time: `show` 1.44 for 1.63, `record` 3.59 for 4.81.
 
-There at a faster moment, nothing else running, while importing the libraries took 1.28: `show` 1.21, `record` 2.83, 3.95
-the first time. Pictures of the system are drawn while it records, and examples do not import JAX where they draw: five
-times in turn with the version before, `record` 2.69 for 3.27. Of the 2.7 s, 0.55 compose, 0.7 import JAX, 0.9 build,
-simulate and record (0.2 of them load 27 small programs from XLA's cache), and 0.55 draw what was recorded.
+There at a faster moment, nothing else running, while importing the libraries took 1.28: `show` 1.21, `record` 2.83,
+and 3.95 the first time. Pictures of the system are drawn while it records, and examples do not import JAX where they
+draw: five times in turn with the version before, `record` 2.69 for 3.27. Of the 2.7 s, 0.55 compose, 0.7 import JAX,
+0.9 build, simulate and record (0.2 of them load 27 small programs from XLA's cache), and 0.55 draw what was recorded.
 """
 
 from __future__ import annotations
