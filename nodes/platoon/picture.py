@@ -81,7 +81,7 @@ def draw(
         begins = np.arange(np.floor((front[i] + left) / DASH), np.ceil((front[i] + right) / DASH)) * DASH - front[i]
         x = np.stack([begins, begins + DASH / 2, np.full_like(begins, np.nan)], axis=-1).ravel()
         dashes.set_data(x, np.full_like(x, 2.2))
-        vehicles.set_verts([outline + [place, 0.0] for place in places[:, i]])
+        vehicles.set_verts([outline + np.array([place, 0.0]) for place in places[:, i]])
         columns.set_verts(list(np.stack([sides, errors[:, i, None] * [0, 1, 1, 0]], axis=-1)))
         clock.set_text(f"{times[i]:.2f} s")
         pace.set_text(f"leader at {float(speed.held(times[i : i + 1])[0, 0]):.1f} m/s")
