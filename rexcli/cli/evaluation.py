@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rexcli import pipeline
+from rexcli.compiler import backend
 from rexcli.compiler.program import Controller, Program
 from rexcli.compiler.rollouts import CompiledRollouts, rollout_arrays
 from rexcli.config.schema import Experiment
@@ -50,7 +51,7 @@ def evaluation_warnings(evaluation: Evaluation, nan: str | None) -> list[str]:
 def prepare(
     experiment: Experiment, program: Program, task: Environment, policy: Actor, known: MutableMapping[str, Any]
 ) -> None:
-    """Begins to compile, in a thread beside the training, what `evaluate_and_sample` will run.
+    """Begins to compile, in a thread beside the training, what `evaluate_and_sample` will run; on CPU only.
 
     Args:
         experiment, program, task: as for `evaluate_and_sample`.
@@ -63,7 +64,7 @@ def prepare(
             _compile_shown(_shown(experiment, program, task), program, policy.controller(task), known)
             pipeline.compile_evaluation(experiment, program, task, policy)
 
-    if COMING not in known:
+    if COMING not in known and backend.compiles_beside():
         known[COMING] = thread = Thread(target=compile, daemon=True)
         thread.start()
 

@@ -1,8 +1,8 @@
 """Compiles the programs that train and evaluate the seeds.
 
-One program makes a seed's updates; another evaluates it, and is compiled while the first updates are made. On CPU every
-device runs them for its own seed, and seeds take turns if there are not as many devices, so that no core is idle; on an
-accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
+One program makes a seed's updates; another evaluates it. On CPU, it is compiled while the first updates are made, and
+every device runs them for its own seed; seeds take turns if there are not as many devices, so that no core is idle. On
+an accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
 devices, which are then one place for it.
 
 Trainings that only differ in arguments of the program (the algorithm's `numbers`, the seed, on CPU also the timelines)
@@ -103,6 +103,8 @@ class SeedProgram:
         self._judging = beside.submit(lambda: jax.jit(judge).lower(tables[1], state, wanted).compile(options))
         beside.shutdown(wait=False)
         self._begin, self._run_learn = start.lower().compile(options), learning.result()
+        if not backend.compiles_beside():
+            self._judging.result()
 
     def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
         """Returns the states of all seeds of a training before their first update, packed."""

@@ -80,3 +80,10 @@ def test_an_error_beside_a_training_is_left_to_the_evaluation(monkeypatch: pytes
     prepare(None, None, None, None, known)  # type: ignore[arg-type]
     with pytest.raises(RexError, match="too long"):
         evaluate_and_sample(None, None, None, None, known)  # type: ignore[arg-type]
+
+
+def test_nothing_is_compiled_beside_a_training_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    known: dict[str, Any] = {}
+    prepare(None, None, None, None, known)  # type: ignore[arg-type]
+    assert known == {}
