@@ -38,7 +38,7 @@ from rexcli.rl.algorithm import Algorithm
 from rexcli.rl.checkpoints import Checkpoint
 from rexcli.rl.ensemble import Ensemble
 from rexcli.rl.environment import Environment
-from rexcli.rl.evaluate import Evaluation, check_metrics, compile_policy_evaluation, evaluate_policy, evaluation_steps
+from rexcli.rl.evaluate import Evaluation, check_metrics, evaluate_policy, evaluation_steps
 from rexcli.rl.policy import Actor, Policy
 from rexcli.rl.process_group import ALONE, ProcessGroup
 from rexcli.rl.train import Training
@@ -518,20 +518,7 @@ def train(
 def evaluate(experiment: Experiment, program: Program, task: Environment, policy: Actor) -> Evaluation:
     """Evaluates a policy on `eval.episodes` episodes with new starts, which no training with this seed has seen."""
     check_evaluation(experiment, program, task)
+    rng = jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)
     declared = experiment.eval
-    done = evaluate_policy(
-        program, task, policy, _evaluation_rng(experiment), episodes=declared.episodes, seconds=declared.seconds
-    )
+    done = evaluate_policy(program, task, policy, rng, episodes=declared.episodes, seconds=declared.seconds)
     return jax.tree.map(np.asarray, done)
-
-
-def compile_evaluation(experiment: Experiment, program: Program, task: Environment, policy: Actor) -> None:
-    """Compiles what `evaluate` runs, for policies of the same structure as this one."""
-    declared = experiment.eval
-    compile_policy_evaluation(
-        program, task, policy, _evaluation_rng(experiment), episodes=declared.episodes, seconds=declared.seconds
-    )
-
-
-def _evaluation_rng(experiment: Experiment) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(experiment.seed), EVALUATION)

@@ -6,16 +6,16 @@ what they yield side by side, see `rexcli.sweep.side_by_side`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rexcli import pipeline, signals
-from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings, prepare
+from rexcli.cli.evaluation import evaluate_and_sample, evaluation_values, evaluation_warnings
 from rexcli.cli.job import Job
 from rexcli.cli.node_files import keep_files, refuse_changed
 from rexcli.cli.process_group import broadcast, stop_requests, train_worker, without_group
@@ -100,9 +100,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
         run.write_arrays("timeline.npz", to_arrays(timeline))
         run.write_arrays("plan.npz", plan_to_arrays(program.plan))
         run.write_json("program.json", describe(program.plan))
-        compiled: MutableMapping[str, Any] = {} if known is None else known
-        compile_evaluation = partial(prepare, experiment, inputs.final, task, known=compiled)
-        training = yield from _train(job, run, setup, loggers, compile_evaluation)
+        training = yield from _train(job, run, setup, loggers)
         group.leave()
         run.register("checkpoints")
         recipe = {"_target_": experiment.env.target, **experiment.env.options} if experiment.env else {}
@@ -118,7 +116,7 @@ def stages(job: Job, group: ProcessGroup = ALONE, known: MutableMapping[str, Any
             job.console.note(f"interrupted; go on with: rex train resume={run.path}")
             raise training.stopped_by
         with job.console.stage("evaluate"):
-            evaluation, rollouts, nan = evaluate_and_sample(experiment, inputs.final, task, training.policy, compiled)
+            evaluation, rollouts, nan = evaluate_and_sample(experiment, inputs.final, task, training.policy, known)
             values |= evaluation_values(evaluation)
             run.write_arrays("rollouts.npz", rollouts)
         objective = float(np.mean(evaluation.returns))
@@ -214,17 +212,8 @@ def _sharing_code(inputs: _TrainingInputs, known: MutableMapping[str, Any], kind
     return inputs
 
 
-def _train(
-    job: Job,
-    run: Run,
-    setup: TrainingSetup,
-    chosen: Mapping[str, Logger],
-    compile_evaluation: Callable[[Policy], None],
-) -> Stages[Training]:
-    """Trains; shows the progress, logs each evaluation, and writes each checkpoint to disk.
-
-    From the first evaluation on, `compile_evaluation` compiles that of the final policy.
-    """
+def _train(job: Job, run: Run, setup: TrainingSetup, chosen: Mapping[str, Logger]) -> Stages[Training]:
+    """Trains; shows the progress, logs each evaluation, and writes each checkpoint to disk."""
     metrics = list(setup.algorithm.environment.metrics)
     seeds = job.experiment.ppo.num_seeds
     updates = 0 if setup.start is None else setup.start.updates
@@ -235,10 +224,8 @@ def _train(
         job.console.training(job.experiment.ppo.total_timesteps * seeds) as bar,
         stop_requests(setup.group, job.console) as stop,
     ):
-        untrained: list[Policy] = []
 
         def on_evaluation(progress: Progress) -> None:
-            compile_evaluation(untrained[0])
             log.log(progress)
             bar.evaluated(progress.timesteps * seeds, _standing(progress, metrics))
 
@@ -246,8 +233,7 @@ def _train(
             with signals.deferred():  # Orbax prints much when it is interrupted
                 checkpoints.save(run.path / "checkpoints", checkpoint)
 
-        def on_compiled(seconds: float, policy: Policy) -> None:
-            untrained.append(policy)
+        def on_compiled(seconds: float) -> None:
             job.console.note(f"compile: {seconds:.1f} s")
             bar.begin(timesteps * seeds)
 

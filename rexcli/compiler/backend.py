@@ -79,13 +79,6 @@ def compiler_options() -> dict[str, str | bool]:
     return {LEVEL: "1"}
 
 
-def compiles_beside() -> bool:
-    """Returns whether XLA may compile while the devices compute: not on accelerators, where it measures how fast
-    alternatives are, and results depend on what it chooses.
-    """
-    return jax.default_backend() == "cpu"
-
-
 def cache_folder() -> Path | None:
     """Returns `~/.cache/rexcli/jax`, created for its owner alone; None if that is not possible."""
     base = os.environ.get("XDG_CACHE_HOME")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -128,17 +128,8 @@ def evaluate_policy(
     return _compiled_evaluation()(program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds)
 
 
-def compile_policy_evaluation(
-    program: Program, environment: Environment, policy: Actor, rng: jax.Array, *, episodes: int, seconds: float
-) -> None:
-    """Compiles `evaluate_policy` for these arguments; a call with other numbers in them then compiles nothing."""
-    _compiled_evaluation().lower(
-        program, policy, rng, AsItIs(environment), episodes=episodes, seconds=seconds
-    ).compile()
-
-
 @cache
-def _compiled_evaluation() -> Any:
+def _compiled_evaluation() -> Callable[..., Evaluation]:
     def of_task(
         program: Program, policy: Actor, rng: jax.Array, task: AsItIs, *, episodes: int, seconds: float
     ) -> Evaluation:

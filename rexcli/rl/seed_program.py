@@ -1,8 +1,8 @@
 """Compiles the programs that train and evaluate the seeds.
 
-One program makes a seed's updates; another evaluates it. On CPU, it is compiled while the first updates are made, and
-every device runs them for its own seed; seeds take turns if there are not as many devices, so that no core is idle. On
-an accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
+One program makes a seed's updates, another evaluates it, so that XLA compiles one while the other is traced. On CPU
+every device runs them for its own seed, and seeds take turns if there are not as many devices, so that no core is idle;
+on an accelerator, seeds that share a device run as a batch. An algorithm may spread a seed's environments over several
 devices, which are then one place for it.
 
 Trainings that only differ in arguments of the program (the algorithm's `numbers`, the seed, on CPU also the timelines)
@@ -97,14 +97,11 @@ class SeedProgram:
         state, updates, wanted, given = self._example(examples, self._shardings)
         tables = [self._tables([program] * len(self._places)) for program in (setup.program, setup.evaluation)]
         options = backend.compiler_options()
-        beside = ThreadPoolExecutor(1)  # the evaluation is traced and compiled while the first updates are made
-        lowered = jax.jit(learn, donate_argnums=1).lower(tables[0], state, updates, given)
-        learning = beside.submit(lowered.compile, options)
-        self._judging = beside.submit(lambda: jax.jit(judge).lower(tables[1], state, wanted).compile(options))
-        beside.shutdown(wait=False)
-        self._begin, self._run_learn = start.lower().compile(options), learning.result()
-        if not backend.compiles_beside():
-            self._judging.result()
+        with ThreadPoolExecutor(2) as beside:  # XLA compiles each while the next is traced
+            starting = beside.submit(start.lower().compile, options)
+            judging = beside.submit(jax.jit(judge).lower(tables[1], state, wanted).compile, options)
+            self._run_learn = jax.jit(learn, donate_argnums=1).lower(tables[0], state, updates, given).compile(options)
+            self._begin, self._run_judge = starting.result(), judging.result()
 
     def begin(self, setup: TrainingSetup, numbers: dict[str, Floats]) -> PyTree:
         """Returns the states of all seeds of a training before their first update, packed."""
@@ -213,8 +210,7 @@ class SeedProgram:
         states, metrics = self._run_learn(self._tables([setup.program for setup in setups]), states, updates, numbers)
         evaluations = {}
         if any(turn.judge for turn in turns):
-            run_judge = self._judging.result()
-            evaluations = run_judge(self._tables([setup.evaluation for setup in setups]), states, judge)
+            evaluations = self._run_judge(self._tables([setup.evaluation for setup in setups]), states, judge)
         done = jax.tree.map(np.asarray, (states, metrics, evaluations))
         for place, turn in enumerate(turns):
             turn.batch.take(turn, *jax.tree.map(lambda leaf, n=place: leaf[n], done))

@@ -107,14 +107,14 @@ class TrainingRequest:
 
     Attributes:
         setup: the setup of the training.
-        on_compiled: called with the seconds that compilation took, and with a policy that has learned nothing yet.
+        on_compiled: called with the seconds that compilation took.
         on_evaluation: called with the progress after each evaluation.
         on_checkpoint: called after that, with a checkpoint from which the training can be resumed.
         stop: called after each evaluation; returns whether training is to end there, as on Ctrl-C.
     """
 
     setup: TrainingSetup
-    on_compiled: Callable[[float, Policy], None] | None = None
+    on_compiled: Callable[[float], None] | None = None
     on_evaluation: Callable[[Progress], None] | None = None
     on_checkpoint: Callable[[Checkpoint], None] | None = None
     stop: Callable[[], bool] | None = None
@@ -246,7 +246,7 @@ class _Member:
         training, batch, start = self.training, self.batch, self.request.setup.start
         training.compile_seconds = compile_seconds
         if self.request.on_compiled:
-            self.request.on_compiled(compile_seconds, training.policies[0])
+            self.request.on_compiled(compile_seconds)
         self._began = time.perf_counter()
         if start is not None:
             self._began -= start.seconds

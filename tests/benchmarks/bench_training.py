@@ -23,15 +23,16 @@ rex-lib 28.5 s, 64,000 steps/s. Since then learning and evaluation are programs 
 at XLA's first level of optimisation: 9.6, 9.6 and 10.4 s at a first start beside 14.3 s of before, right after one
 another, and 3.9 s beside 5.5 s at a second; metrics are the same and so is the speed (220,000 to 234,000 steps/s).
 On a slower machine, in one sitting: 10.0 and 3.8 s, 210,000 steps/s; rex-lib 26.3 s, 64,800 steps/s.
-With the evaluation traced and compiled beside the first updates, on a faster one, nothing else running: 7.9 s at a
-first start and 3.0 s at a second, 220,000 to 234,000 steps/s, rex-lib 23.0 s and 76,400 steps/s; 7.6 and 7.8 s right
-after.
+On a faster one, nothing else running: 9.4 and 3.2 s, 226,000 steps/s; rex-lib 23.0 to 24.5 s in three other sittings of
+that hour, 71,900 to 76,400 steps/s.
 
 XLA takes most of a first compilation. A check of 30 arrays for finite numbers that selected each leaf of the state was
 fused into every selection, and cost a fifth of it; one branch does not. Drawing all nodes' keys at once, in place of
 one after another, made fewer instructions and a longer compilation; XLA's own levels of optimisation change little, and
-so does the number of parts in which it generates code. Without its fusion emitters, compilation takes 6.1 s, but
-training reaches 127,000 steps/s.
+so does the number of parts in which it generates code. Without its fusion emitters, compilation takes 2 s less, but
+training reaches 127,000 steps/s. To compile the evaluation beside the first updates, and the final one beside the rest,
+made the compilation 1.5 s shorter (0.34 of rex-lib's) and the training as much longer: with two busy cores the first
+line of progress came after 13.7 and 13.9 s, and the end after 46.5 and 46.2 s, so it is not done.
 """
 
 from __future__ import annotations
