@@ -31,8 +31,20 @@ if TYPE_CHECKING:
 
 
 def start_workers(most: int) -> ProcessPoolExecutor:
-    """Starts as many processes as cores, but no more than `most`; they ignore Ctrl-C, which the caller handles."""
-    return ProcessPoolExecutor(min(most, cores()), multiprocessing.get_context("spawn"), _begin)
+    """Starts as many processes as cores, but no more than `most`, which begin to import what they need; they ignore
+    Ctrl-C, which the caller handles.
+    """
+    number = min(most, cores())
+    workers = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin)
+    for _ in range(number):  # each starts a process
+        workers.submit(_import_pictures)
+    return workers
+
+
+def _import_pictures() -> None:
+    from rexcli.plot.registry import pictures
+
+    pictures()
 
 
 class DrawingProcess:
@@ -154,9 +166,7 @@ def _serve() -> None:
     _begin()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a picture prints is no answer, and no result of the command
-    from rexcli.plot.registry import pictures
-
-    pictures()
+    _import_pictures()
     for line in sys.stdin:
         name, arguments = json.loads(line)
         try:

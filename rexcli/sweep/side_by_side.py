@@ -118,7 +118,7 @@ class SideBySide(BasicLauncher):
         """
         raised: BaseException | None = None
         answers: list[Any] = list(outcomes)
-        workers: Executor | None = None
+        workers = start_workers(len(jobs)) if stopped is None and len(jobs) > 1 else None
         try:
             while jobs:
                 job, answer = jobs.pop(0), answers.pop(0)
@@ -135,8 +135,6 @@ class SideBySide(BasicLauncher):
                         stopped = error
                     continue
                 if isinstance(step, partial):  # others go on while a worker does it
-                    if workers is None and len(outcomes) > 1:
-                        workers = start_workers(len(outcomes))
                     jobs.append(job)
                     answers.append(_DeferredWork.by(workers, step))
         finally:

@@ -13,8 +13,9 @@ compiled rollouts that they are drawn from: alone 133.9 s, `basic` 115.8 s (0.87
 Later, on a slower machine of which others took a little: alone 120.1 s, `vmap` 58.0 s (0.48). With pictures of
 single commands drawn by other processes, too, nothing else running: alone 112.8 s and 109.0 s, `vmap` 46.3 s and 46.8 s
 (0.41 and 0.43), and 45.3 s and 46.2 s when it was run alone. With a picture of the system drawn once for all jobs:
-alone 96.2 s, 96.0 s, 98.3 s and 99.3 s, `vmap` 39.1 s to 39.4 s (0.40 to 0.41). In its last seconds `vmap` evaluates job
-after job and waits for pictures, which take both cores.
+alone 96.2 s, 96.0 s, 98.3 s and 99.3 s, `vmap` 39.1 s to 39.4 s (0.40 to 0.41). In its last seconds `vmap` evaluates
+job after job and waits for pictures, which take both cores. With the drawing processes started at the first of these
+evaluations: alone 96.6 s and 93.8 s, `vmap` 38.4 s and 37.6 s (0.40 and 0.40).
 
 Seen on 2026-11-27, with four or five other processes at work, so that each command had less than half of
 what it takes: eight jobs alone 1,714 s and 436 s of CPU (by the first two), `vmap` 574 s and 245 s of CPU: 0.33 of the
