@@ -133,6 +133,7 @@ def encode(drawing: Figure | Animation, suffix: str) -> bytes:
 class _Once:
     def __init__(self, view: View):
         self._view = view
+        self.content = cache(lambda name: (view.path / name).read_bytes())
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._view, name)

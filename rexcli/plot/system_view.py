@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -32,12 +33,17 @@ class SystemView:
         path: the run's folder, for error messages.
         config: the run's configuration.
         files: contents of files in `ARTIFACTS`.
+        whole: what has decoded these files already, for pictures before; None if nothing has.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes]):
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes], whole: View | SystemView | None = None
+    ):
         self.path = path
         self.config: Mapping[str, Any] = {name: each for name, each in config.items() if name in SECTIONS}
         self._files = dict(files)
+        self._whole = whole
+        self._arrays = cache(self._decode)
 
     @classmethod
     def of(cls, picture: Picture, view: View) -> SystemView | None:
@@ -45,7 +51,7 @@ class SystemView:
         names = _used(picture, view)
         if names is None or not all((view.path / name).is_file() for name in names):
             return None
-        return cls(view.path, view.config, {name: (view.path / name).read_bytes() for name in names})
+        return cls(view.path, view.config, {name: _content(view, name) for name in names}, view)
 
     def part_for(self, picture: Picture) -> SystemView | None:
         """Returns the part from which a picture is drawn, or None if it is drawn from more than this."""
@@ -57,16 +63,25 @@ class SystemView:
     def has(self, name: str) -> bool:
         return name in self._files
 
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        return guarded(self.path / name, lambda: formats.decode_arrays(BytesIO(self._files[name])))
+    def arrays(self, name: str) -> Mapping[str, np.ndarray]:
+        return self._arrays(name) if self._whole is None else self._whole.arrays(name)
 
     def json(self, name: str) -> Any:
+        if self._whole is not None:
+            return self._whole.json(name)
         return guarded(self.path / name, lambda: formats.decode_json(self._files[name]))
 
     def timeline(self) -> Timeline:
+        return self._timeline if self._whole is None else self._whole.timeline()
+
+    def _decode(self, name: str) -> dict[str, np.ndarray]:
+        return guarded(self.path / name, lambda: formats.decode_arrays(BytesIO(self._files[name])))
+
+    @cached_property
+    def _timeline(self) -> Timeline:
         from rexcli.timeline.arrays import from_arrays
 
-        arrays = self.arrays("timeline.npz")
+        arrays = self._decode("timeline.npz")
         return guarded(self.path / "timeline.npz", lambda: from_arrays(arrays))
 
     def once(self, drawn_as: str, draw: Callable[[SystemView], tuple[str, bytes]]) -> tuple[str, bytes]:
@@ -86,6 +101,12 @@ class SystemView:
             if len(_kept) > MOST_KEPT:
                 del _kept[next(iter(_kept))]
         return _kept[key]
+
+
+def _content(view: View, name: str) -> bytes:
+    """Returns the content of a run's file, which `rexcli.plot.main.once` reads only once."""
+    read: Callable[[str], bytes] = getattr(view, "content", lambda name: (view.path / name).read_bytes())
+    return read(name)
 
 
 def shows_system(picture: Picture, view: View) -> bool:
