@@ -66,6 +66,11 @@ def start(declared: Mapping[str, str], project: Project) -> None:
         _starting.start()
 
 
+def are_started() -> bool:
+    """Returns whether pictures are drawn in other processes."""
+    return _starting is not None
+
+
 def _start(declared: Mapping[str, str], project: str) -> None:
     """Starts one process after the other, for the command needs the rest of the cores."""
     from rexcli.plot.drawing_processes import DrawingProcess, find_pictures
@@ -130,7 +135,7 @@ def draw_ahead(config: str, artifacts: Mapping[str, bytes]) -> None:
         artifacts: contents of files that it will have, by name.
     """
     global _ahead
-    if _starting is None or sum(map(len, artifacts.values())) > MOST_AHEAD:
+    if not are_started() or sum(map(len, artifacts.values())) > MOST_AHEAD:
         return
     from rexcli.plot.drawing_processes import draw_ahead
 

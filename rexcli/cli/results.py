@@ -83,8 +83,9 @@ def draw_ahead(job: Job, system: System, timeline: Timeline) -> bytes:
         The content of the run's `timeline.npz`.
     """
     content = encode_arrays(to_arrays(timeline))
-    files = {"timeline.npz": content, "delays.npz": encode_arrays(delay_arrays(delays_of(system)))}
-    drawing_processes.draw_ahead(job.config_yaml, files)
+    if drawing_processes.are_started():
+        files = {"timeline.npz": content, "delays.npz": encode_arrays(delay_arrays(delays_of(system)))}
+        drawing_processes.draw_ahead(job.config_yaml, files)
     return content
 
 

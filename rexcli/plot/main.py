@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -133,7 +133,10 @@ def encode(drawing: Figure | Animation, suffix: str) -> bytes:
 class _Once:
     def __init__(self, view: View):
         self._view = view
-        self.content = cache(lambda name: (view.path / name).read_bytes())
+
+    @cached_property
+    def system(self) -> SystemView | None:
+        return SystemView.of(self._view)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._view, name)
@@ -205,9 +208,10 @@ def _draw(
 def _encoded(name: str, picture: Picture, views: Sequence[View], options: Options) -> tuple[str, bytes]:
     """Returns the suffix of a picture's file, and its content."""
     draw = partial(_rendered, picture, options)
-    system = SystemView.of(picture, views[0])
-    if system is not None:
-        return system.once(repr((name, options)), draw)
+    system: SystemView | None = cast(Any, once(views[0])).system if shows_system(picture, views[0]) else None
+    part = None if system is None else system.part_for(picture)
+    if part is not None:
+        return part.once(repr((name, options)), draw)
     return draw(views if picture.overlays else views[0])
 
 

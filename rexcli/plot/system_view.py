@@ -33,11 +33,11 @@ class SystemView:
         path: the run's folder, for error messages.
         config: the run's configuration.
         files: contents of files in `ARTIFACTS`.
-        whole: what has decoded these files already, for pictures before; None if nothing has.
+        whole: the view of which this is a part, which decodes each file once; None if it is none.
     """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes], whole: View | SystemView | None = None
+        self, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes], whole: SystemView | None = None
     ):
         self.path = path
         self.config: Mapping[str, Any] = {name: each for name, each in config.items() if name in SECTIONS}
@@ -46,19 +46,19 @@ class SystemView:
         self._arrays = cache(self._decode)
 
     @classmethod
-    def of(cls, picture: Picture, view: View) -> SystemView | None:
-        """Returns what a picture of a run is drawn from, or None if that is more than the system."""
-        names = _used(picture, view)
-        if names is None or not all((view.path / name).is_file() for name in names):
+    def of(cls, view: View) -> SystemView | None:
+        """Reads the system of a run; None if its artifacts are no files."""
+        names = [name for name in ARTIFACTS if view.has(name)]
+        if not all((view.path / name).is_file() for name in names):
             return None
-        return cls(view.path, view.config, {name: _content(view, name) for name in names}, view)
+        return cls(view.path, view.config, {name: (view.path / name).read_bytes() for name in names})
 
     def part_for(self, picture: Picture) -> SystemView | None:
         """Returns the part from which a picture is drawn, or None if it is drawn from more than this."""
         names = _used(picture, self)
-        return (
-            None if names is None else SystemView(self.path, self.config, {name: self._files[name] for name in names})
-        )
+        if names is None:
+            return None
+        return SystemView(self.path, self.config, {name: self._files[name] for name in names}, self)
 
     def has(self, name: str) -> bool:
         return name in self._files
@@ -101,12 +101,6 @@ class SystemView:
             if len(_kept) > MOST_KEPT:
                 del _kept[next(iter(_kept))]
         return _kept[key]
-
-
-def _content(view: View, name: str) -> bytes:
-    """Returns the content of a run's file, which `rexcli.plot.main.once` reads only once."""
-    read: Callable[[str], bytes] = getattr(view, "content", lambda name: (view.path / name).read_bytes())
-    return read(name)
 
 
 def shows_system(picture: Picture, view: View) -> bool:

@@ -138,7 +138,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_what_a_run_made_is_no_system(tmp_path: Path) -> None:
     view = made(tmp_path / "a")
     assert {name for name, picture in pictures().items() if shows_system(picture, view)} == OF_SYSTEM
-    assert SystemView.of(pictures()["training"], view) is None
+    system = SystemView.of(view)
+    assert system is not None
+    assert system.part_for(pictures()["training"]) is None
 
 
 def test_no_more_pictures_are_kept_than_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
