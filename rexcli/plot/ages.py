@@ -63,9 +63,9 @@ def draw(timeline: Timeline, declared: Declared) -> Figure:
     fig = style.figure(style.WIDTH, sum(heights) + 1.2 * len(heights) + 0.3)
     grid = np.atleast_1d(fig.subplots(len(heights), 1, height_ratios=heights))
     if edges:
-        _boxes(grid[0], *seen)
+        _boxes(grid[0], *seen, nothing="none read")
         style.tidy(grid[0], title="How old the newest message is that a step sees", x="age (ms)")
-    _boxes(grid[-1], *late)
+    _boxes(grid[-1], *late, nothing="no steps")
     style.tidy(grid[-1], title="How late steps start", x="start after schedule (ms)")
     style.legend_below(
         fig,
@@ -96,13 +96,15 @@ def _edge_titles(edges: Sequence[EdgeTiming], declared: Declared) -> list[str]:
     return [edge.name if ends.count(pair) > 1 else " → ".join(pair) for edge, pair in zip(edges, ends, strict=True)]
 
 
-def _boxes(axes: Axes, titles: Sequence[str], values: Sequence[np.ndarray], colours: Sequence[str]) -> None:
+def _boxes(
+    axes: Axes, titles: Sequence[str], values: Sequence[np.ndarray], colours: Sequence[str], *, nothing: str
+) -> None:
     for row, (seconds, colour) in enumerate(zip(values, colours, strict=True)):
         if not len(seconds):
             axes.text(
                 0.01,
                 row,
-                "none read",
+                nothing,
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=style.SMALL,
