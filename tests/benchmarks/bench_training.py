@@ -23,8 +23,8 @@ rex-lib 28.5 s, 64,000 steps/s. Since then learning and evaluation are programs 
 at XLA's first level of optimisation: 9.6, 9.6 and 10.4 s at a first start beside 14.3 s of before, right after one
 another, and 3.9 s beside 5.5 s at a second; metrics are the same and so is the speed (220,000 to 234,000 steps/s).
 On a slower machine, in one sitting: 10.0 and 3.8 s, 210,000 steps/s; rex-lib 26.3 s, 64,800 steps/s.
-On a faster one, nothing else running: 9.4 and 3.2 s, 226,000 steps/s; rex-lib 23.0 to 24.5 s in three other sittings of
-that hour, 71,900 to 76,400 steps/s.
+On a faster one, nothing else running, in one sitting: 9.5 and 3.2 s, 228,000 and 230,000 steps/s; rex-lib 24.0 s,
+73,900 steps/s.
 
 XLA takes most of a first compilation. A check of 30 arrays for finite numbers that selected each leaf of the state was
 fused into every selection, and cost a fifth of it; one branch does not. Drawing all nodes' keys at once, in place of
